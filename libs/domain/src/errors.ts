@@ -1,0 +1,68 @@
+/**
+ * THE errors table: every error code Keytrail can answer with, its HTTP status and whose fault it is.
+ * Codes are those of the AWS KMS API model, plus the ones every AWS JSON 1.1 service shares.
+ */
+export const ERRORS = {
+  // Shared by all AWS JSON services.
+  AccessDeniedException: { status: 400, retryable: false },
+  IncompleteSignatureException: { status: 400, retryable: false },
+  InternalFailure: { status: 500, retryable: true },
+  InvalidSignatureException: { status: 400, retryable: false },
+  MissingAuthenticationTokenException: { status: 400, retryable: false },
+  RequestEntityTooLargeException: { status: 413, retryable: false },
+  SerializationException: { status: 400, retryable: false },
+  ServiceUnavailableException: { status: 503, retryable: true },
+  ThrottlingException: { status: 400, retryable: true },
+  UnknownOperationException: { status: 400, retryable: false },
+  UnrecognizedClientException: { status: 400, retryable: false },
+  ValidationException: { status: 400, retryable: false },
+  // AWS KMS.
+  AlreadyExistsException: { status: 400, retryable: false },
+  ConflictException: { status: 400, retryable: false },
+  CustomKeyStoreNotFoundException: { status: 400, retryable: false },
+  DependencyTimeoutException: { status: 503, retryable: true },
+  DisabledException: { status: 400, retryable: false },
+  DryRunOperationException: { status: 400, retryable: false },
+  IncorrectKeyException: { status: 400, retryable: false },
+  InvalidAliasNameException: { status: 400, retryable: false },
+  InvalidArnException: { status: 400, retryable: false },
+  InvalidCiphertextException: { status: 400, retryable: false },
+  InvalidGrantTokenException: { status: 400, retryable: false },
+  InvalidKeyUsageException: { status: 400, retryable: false },
+  InvalidMarkerException: { status: 400, retryable: false },
+  KeyUnavailableException: { status: 500, retryable: true },
+  KMSInternalException: { status: 500, retryable: true },
+  KMSInvalidStateException: { status: 400, retryable: false },
+  LimitExceededException: { status: 400, retryable: false },
+  MalformedPolicyDocumentException: { status: 400, retryable: false },
+  NotFoundException: { status: 400, retryable: false },
+  TagException: { status: 400, retryable: false },
+  UnsupportedOperationException: { status: 400, retryable: false },
+} as const satisfies Record<string, { status: number; retryable: boolean }>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** An error that goes to the caller as `{"__type": code, "message": message}`. `cause` is logged, never sent. */
+export class KmsError extends Error {
+  override readonly name = 'KmsError';
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    cause?: unknown,
+  ) {
+    super(message, cause === undefined ? undefined : { cause });
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+
+  get retryable(): boolean {
+    return ERRORS[this.code].retryable;
+  }
+}
+
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERRORS, code);
+}

@@ -1,0 +1,34 @@
+import type { KeySpec, KeyUsage, Tag } from './events';
+
+/** What can be asked of a key. Time comes in beside the command; nothing in decide reads a clock. */
+export type KeyCommand =
+  | {
+      type: 'CreateKey';
+      description: string;
+      keyUsage: KeyUsage;
+      keySpec: KeySpec;
+      multiRegion: boolean;
+      policy: string;
+      tags: Tag[];
+    }
+  | { type: 'EnableKey' }
+  | { type: 'DisableKey' }
+  | { type: 'UpdateKeyDescription'; description: string }
+  | { type: 'TagResource'; tags: Tag[] }
+  | { type: 'UntagResource'; tagKeys: string[] }
+  | { type: 'PutKeyPolicy'; policy: string }
+  | { type: 'EnableKeyRotation'; rotationPeriodInDays: number | undefined }
+  | { type: 'DisableKeyRotation' }
+  | { type: 'RotateKeyOnDemand' }
+  | { type: 'ScheduleKeyDeletion'; pendingWindowInDays: number }
+  | { type: 'CancelKeyDeletion' }
+  /** The timers. `deadline` is the date that came due: a timer that is no longer the state's own does nothing. */
+  | { type: 'FireRotation'; deadline: string }
+  | { type: 'FireDeletion'; deadline: string }
+  | { type: 'RecordMaterialDestroyed' };
+
+export interface DecideContext {
+  keyArn: string;
+  /** ISO 8601, never before the key's last commit. */
+  now: string;
+}

@@ -1,0 +1,57 @@
+import type { KeyOrigin, KeySpec, KeyUsage, Tag } from './events';
+
+/** One generation of a key's material. The current one is the last of the list. */
+export interface KeyVersion {
+  version: number;
+  materialId: string;
+  /** When it became current: creation for version 1, else the rotation's date. */
+  since: string;
+  /** How it came; `CREATED` for version 1. */
+  cause: 'CREATED' | 'AUTOMATIC' | 'ON_DEMAND';
+}
+
+export interface KeyFacts {
+  createdAt: string;
+  description: string;
+  keyUsage: KeyUsage;
+  keySpec: KeySpec;
+  origin: KeyOrigin;
+  multiRegion: boolean;
+  policy: string;
+  tags: readonly Tag[];
+  versions: readonly KeyVersion[];
+  /** Automatic rotation; absent when it is off. */
+  rotation?: { periodInDays: number; nextRotationDate: string };
+}
+
+export interface NoKey {
+  keyState: 'None';
+}
+export interface EnabledKey extends KeyFacts {
+  keyState: 'Enabled';
+}
+export interface DisabledKey extends KeyFacts {
+  keyState: 'Disabled';
+}
+export interface PendingDeletionKey extends KeyFacts {
+  keyState: 'PendingDeletion';
+  deletionDate: string;
+  pendingWindowInDays: number;
+}
+/** What is left of a key: enough to erase its material and to tell its history. */
+export interface DeletedKey {
+  keyState: 'Deleted';
+  createdAt: string;
+  deletedAt: string;
+  /** Materials not yet recorded as erased; empty once KeyMaterialDestroyed is in the log. */
+  materialIds: readonly string[];
+}
+
+export type LivingKey = EnabledKey | DisabledKey | PendingDeletionKey;
+export type Key = NoKey | LivingKey | DeletedKey;
+
+export const initialKey: Key = { keyState: 'None' };
+
+export const isLiving = (key: Key): key is LivingKey => key.keyState !== 'None' && key.keyState !== 'Deleted';
+
+export const currentVersion = (key: KeyFacts): KeyVersion => key.versions[key.versions.length - 1]!;

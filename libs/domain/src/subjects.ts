@@ -1,0 +1,61 @@
+/** THE subjects file: every NATS stream, subject and header name that Keytrail uses. */
+
+export const EVENTS_STREAM = 'KMS_EVENTS';
+export const MATERIAL_STREAM = 'KMS_MATERIAL';
+export const CLOCK_STREAM = 'KMS_CLOCK';
+
+export type AggregateType = 'key' | 'alias';
+
+/** Identifies one aggregate: one stream subject, one history. */
+export interface AggregateRef {
+  region: string;
+  account: string;
+  aggregate: AggregateType;
+  /** A key id, or an alias name without its `alias/` prefix. Never holds `.`, `*`, `>` or white space. */
+  id: string;
+}
+
+export const ALL_EVENTS = 'kms.evt.>';
+export const ALL_MATERIAL = 'kms.mat.>';
+export const CLOCK_SUBJECT = 'kms.clock';
+
+export const eventSubject = (ref: AggregateRef): string =>
+  `kms.evt.${ref.region}.${ref.account}.${ref.aggregate}.${ref.id}`;
+
+export function parseEventSubject(subject: string): AggregateRef {
+  const [kms, evt, region, account, aggregate, id, ...rest] = subject.split('.');
+  if (kms !== 'kms' || evt !== 'evt' || !region || !account || !id || rest.length > 0) {
+    throw new Error(`not an event subject: ${subject}`);
+  }
+  if (aggregate !== 'key' && aggregate !== 'alias') throw new Error(`unknown aggregate in subject: ${subject}`);
+  return { region, account, aggregate, id };
+}
+
+export const materialSubject = (materialId: string): string => `kms.mat.${materialId}`;
+
+/** Public request subject: the principal is in it, so that NATS permissions confine a client to its own identity. */
+export const requestSubject = (region: string, account: string, principalId: string, operation: string): string =>
+  `kms.req.${region}.${account}.${principalId}.${operation}`;
+/** What a service subscribes to in order to serve one operation for everybody. */
+export const requestSubscription = (operation: string): string => `kms.req.*.*.*.${operation}`;
+
+/** Requests between Keytrail's own services; no client's permissions reach them. */
+export const INTERNAL = {
+  materialCreate: 'kms.int.material.create',
+  materialDestroy: 'kms.int.material.destroy',
+  signingKey: 'kms.int.signing-key',
+  timerFire: 'kms.int.timer.fire',
+  /** Heartbeats of crypto-workers: position applied, lease. */
+  workerBeat: 'kms.int.worker.beat',
+  /** Every live service answers with what it is and how it is. */
+  status: 'kms.int.status',
+  /** Every service that holds views answers with a digest for each aggregate. */
+  viewDigests: 'kms.int.view-digests',
+  /** Schedulers answer once every timer due at the given time has fired. */
+  settle: 'kms.int.settle',
+} as const;
+
+export const HEADER_AFTER = 'Keytrail-After';
+export const HEADER_REQUEST_ID = 'Keytrail-Request-Id';
+export const HEADER_POSITION = 'Keytrail-Position';
+export const HEADER_ERROR = 'Keytrail-Error';

@@ -1,0 +1,147 @@
+import { type Commit, commitHash, type DomainEvent, encodeCommit } from '#domain/commit';
+import { laterOf } from '#domain/dates';
+import { KmsError } from '#domain/errors';
+import { type AggregateRef, eventSubject } from '#domain/subjects';
+import { ConflictError, type EventStore, type StoredCommit, StoreUnavailableError } from './event-store';
+
+/** The aggregate as this process knows it: the fold, and where its history ends. */
+export interface Loaded<S> {
+  state: S;
+  version: number;
+  seq: number;
+  hash: string;
+  time: string;
+}
+
+export interface CommandOrigin {
+  principal: string;
+  requestId: string;
+  operation: string;
+  /** ISO 8601, from the clock. */
+  now: string;
+  /** For a timer: the deadline by which the commit is dated. */
+  dated?: string;
+}
+
+export interface CommandTarget<S, E extends DomainEvent> {
+  ref: AggregateRef;
+  load(): Loaded<S>;
+  /** Pure; throws KmsError to refuse. `now` is never before the aggregate's last commit. */
+  decide(state: S, now: string): E[];
+  /** Side effects that must be durable before the events are, and harmless to repeat: storing material. */
+  prepare?(events: E[]): Promise<void>;
+}
+
+/** What run-command needs around it. */
+export interface CommandPorts {
+  store: EventStore;
+  /** Gives our own append to the view, so that a reply need not wait for the follower. */
+  applied(commit: StoredCommit): void;
+  /** Resolves once the view has folded in everything up to `position`. */
+  reached(position: number): Promise<void>;
+  failPoint(name: string): void;
+}
+
+export interface CommandResult {
+  /** Position of the commit, or of the view when there was nothing to change. */
+  position: number;
+  changed: boolean;
+}
+
+/** More rounds than this means that somebody else appends to this aggregate without pause. */
+const MAX_ROUNDS = 50;
+
+/** Runs commands one at a time for each aggregate in this process; other processes are met by expected position. */
+export class CommandRunner {
+  private readonly tails = new Map<string, Promise<unknown>>();
+
+  constructor(private readonly ports: CommandPorts) {}
+
+  async run<S, E extends DomainEvent>(target: CommandTarget<S, E>, origin: CommandOrigin): Promise<CommandResult> {
+    const subject = eventSubject(target.ref);
+    const before = this.tails.get(subject);
+    const turn = (async () => {
+      await before?.catch(() => {});
+      return this.rounds(subject, target, origin);
+    })();
+    this.tails.set(subject, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.tails.get(subject) === turn) this.tails.delete(subject);
+    }
+  }
+
+  private async rounds<S, E extends DomainEvent>(
+    subject: string,
+    target: CommandTarget<S, E>,
+    origin: CommandOrigin,
+  ): Promise<CommandResult> {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      // 1. Load: the view's fold. If it is behind, the append below conflicts and nothing is lost.
+      const loaded = target.load();
+      // 2. Decide.
+      const events = target.decide(loaded.state, laterOf(origin.now, loaded.time));
+      if (events.length === 0) return { position: loaded.seq, changed: false };
+      // 3. Prepare. A crash from here on leaves stored material that no event names: it is swept, or used by the retry.
+      await target.prepare?.(events);
+      // 4. Append.
+      const bytes = encodeCommit(commitOf(target.ref, loaded, origin, events));
+      const name = events[0]!.type;
+      try {
+        this.ports.failPoint(`before-append:${name}`);
+        const seq = await this.ports.store.append({
+          subject,
+          bytes,
+          expectedLastSeq: loaded.seq,
+          appendId: commitHash(bytes),
+        });
+        // A crash here: the change is made and durable, only the caller does not know.
+        this.ports.failPoint(`after-append:${name}`);
+        this.ports.applied({ seq, subject, bytes });
+        await this.ports.reached(seq);
+        return { position: seq, changed: true };
+      } catch (error) {
+        if (error instanceof StoreUnavailableError) {
+          throw new KmsError('DependencyTimeoutException', 'The event log did not answer in time; try again.', error);
+        }
+        if (!(error instanceof ConflictError)) throw error;
+        // 5. Somebody came first: decide again on what they made of it.
+        await this.ports.reached(await this.newestPosition());
+      }
+    }
+    throw new KmsError('KMSInternalException', 'Too many changes were made to this resource at once; try again.');
+  }
+
+  private async newestPosition(): Promise<number> {
+    try {
+      return await this.ports.store.lastPosition();
+    } catch (error) {
+      throw new KmsError('DependencyTimeoutException', 'The event log did not answer in time; try again.', error);
+    }
+  }
+}
+
+function commitOf<S, E extends DomainEvent>(
+  ref: AggregateRef,
+  loaded: Loaded<S>,
+  origin: CommandOrigin,
+  events: E[],
+): Commit<E> {
+  const time = laterOf(origin.dated ?? origin.now, loaded.time);
+  return {
+    schema: 1,
+    region: ref.region,
+    account: ref.account,
+    aggregate: ref.aggregate,
+    id: ref.id,
+    version: loaded.version + 1,
+    prevHash: loaded.hash,
+    time,
+    ...(time === origin.now ? {} : { recordedAt: origin.now }),
+    principal: origin.principal,
+    requestId: origin.requestId,
+    operation: origin.operation,
+    events,
+  };
+}
