@@ -1,0 +1,114 @@
+import { isRegionName } from '#domain/arn';
+import { KmsError } from '#domain/errors';
+import { IV_LENGTH, TAG_LENGTH } from './aes-gcm';
+import { decodeKeyId, encodeKeyId } from './key-id-codec';
+
+/**
+ * A symmetric ciphertext, version 1. It names its key and material, so Decrypt needs no KeyId and every key version
+ * decrypts for ever. Numbers are big endian.
+ *
+ *   1  magic 0x4b                     1  version 1
+ *   1  algorithm, 1 = AES-256-GCM under an SP 800-108 message key
+ *   1  length of region, then region  5  account
+ *   1  kind of key id, then key id   32  material id
+ *                                        (so far the prefix: the same for all ciphertexts of one material)
+ *  16  nonce N of the key derivation 12  IV
+ *   2  length of ciphertext, then ciphertext
+ *  16  tag
+ *
+ * All that stands before the ciphertext is the header, and is authenticated. Each field's length follows from the bytes
+ * before it, so no header is the beginning of another one, and header || context is injective.
+ */
+const MAGIC = 0x4b;
+const VERSION = 1;
+const AES_256_GCM = 1;
+const ACCOUNT_LENGTH = 5;
+const MATERIAL_ID_LENGTH = 32;
+export const NONCE_LENGTH = 16;
+/** What one encryption needs of randomness: nonce N, then IV. */
+export const RANDOM_LENGTH = NONCE_LENGTH + IV_LENGTH;
+const MAX_CIPHERTEXT = 0xffff;
+const MAX_ACCOUNT = 999_999_999_999;
+
+/** What a ciphertext says about the key it needs. */
+export interface BlobKey {
+  region: string;
+  /** 12 digits. */
+  account: string;
+  keyId: string;
+  /** 64 lower-case hex digits. */
+  materialId: string;
+}
+
+/** A blob's parts. The buffers are views of the parsed bytes. */
+export interface ParsedBlob extends BlobKey {
+  /** Everything before the ciphertext: what is authenticated. */
+  header: Buffer;
+  nonce: Buffer;
+  iv: Buffer;
+  ciphertext: Buffer;
+  tag: Buffer;
+}
+
+/** The beginning that all ciphertexts of one material share: worth keeping. Throws RangeError for a key no blob can name. */
+export function encodeHeaderPrefix(key: BlobKey): Buffer {
+  if (!isRegionName(key.region)) throw new RangeError(`not a region name: ${key.region}`);
+  if (!/^[0-9]{12}$/.test(key.account)) throw new RangeError(`not an account id: ${key.account}`);
+  if (!/^[0-9a-f]{64}$/.test(key.materialId)) throw new RangeError(`not a material id: ${key.materialId}`);
+  const account = Buffer.alloc(ACCOUNT_LENGTH);
+  account.writeUIntBE(Number(key.account), 0, ACCOUNT_LENGTH);
+  return Buffer.concat([
+    Buffer.of(MAGIC, VERSION, AES_256_GCM, key.region.length),
+    Buffer.from(key.region, 'latin1'),
+    account,
+    encodeKeyId(key.keyId),
+    Buffer.from(key.materialId, 'hex'),
+  ]);
+}
+
+/** A new blob with its whole header written, and the offset at which ciphertext || tag belong. */
+export function startBlob(
+  prefix: Uint8Array,
+  random: Uint8Array,
+  plaintextLength: number,
+): { blob: Buffer; offset: number } {
+  if (random.length !== RANDOM_LENGTH) throw new RangeError(`nonce and IV have ${RANDOM_LENGTH} bytes`);
+  if (plaintextLength > MAX_CIPHERTEXT) throw new RangeError(`a blob holds ${MAX_CIPHERTEXT} bytes at most`);
+  const offset = prefix.length + RANDOM_LENGTH + 2;
+  const blob = Buffer.allocUnsafe(offset + plaintextLength + TAG_LENGTH);
+  blob.set(prefix, 0);
+  blob.set(random, prefix.length);
+  blob.writeUInt16BE(plaintextLength, offset - 2);
+  return { blob, offset };
+}
+
+/** Throws InvalidCiphertextException for anything but exactly one blob. */
+export function parseBlob(bytes: Uint8Array): ParsedBlob {
+  const blob = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let offset = 0;
+  const take = (length: number): Buffer => {
+    if (offset + length > blob.length) throw invalidCiphertext();
+    offset += length;
+    return blob.subarray(offset - length, offset);
+  };
+  const takeByte = (): number => take(1)[0]!;
+
+  if (takeByte() !== MAGIC || takeByte() !== VERSION || takeByte() !== AES_256_GCM) throw invalidCiphertext();
+  const region = take(takeByte()).toString('latin1');
+  const account = take(ACCOUNT_LENGTH).readUIntBE(0, ACCOUNT_LENGTH);
+  if (!isRegionName(region) || account > MAX_ACCOUNT) throw invalidCiphertext();
+  const keyId = decodeKeyId(take);
+  if (keyId === undefined) throw invalidCiphertext();
+  const materialId = take(MATERIAL_ID_LENGTH).toString('hex');
+  const nonce = take(NONCE_LENGTH);
+  const iv = take(IV_LENGTH);
+  const ciphertextLength = take(2).readUInt16BE(0);
+  const header = blob.subarray(0, offset);
+  const ciphertext = take(ciphertextLength);
+  const tag = take(TAG_LENGTH);
+  if (offset !== blob.length) throw invalidCiphertext();
+  return { region, account: String(account).padStart(12, '0'), keyId, materialId, header, nonce, iv, ciphertext, tag };
+}
+
+/** AWS KMS gives this error no message, so that it tells an attacker nothing. */
+export const invalidCiphertext = (): KmsError => new KmsError('InvalidCiphertextException', '');
