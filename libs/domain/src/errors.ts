@@ -35,6 +35,7 @@ export const ERRORS = {
   KMSInvalidStateException: { status: 400, retryable: false },
   LimitExceededException: { status: 400, retryable: false },
   MalformedPolicyDocumentException: { status: 400, retryable: false },
+  NotAuthorizedException: { status: 400, retryable: false },
   NotFoundException: { status: 400, retryable: false },
   TagException: { status: 400, retryable: false },
   UnsupportedOperationException: { status: 400, retryable: false },

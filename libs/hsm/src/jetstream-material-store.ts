@@ -1,0 +1,120 @@
+import { type JetStreamClient, type JetStreamManager, type NatsConnection, NatsError, type StoredMsg } from 'nats';
+import { ALL_MATERIAL, MATERIAL_STREAM, materialSubject } from '#domain/subjects';
+import {
+  type MaterialEntry,
+  type MaterialStore,
+  MaterialStoreUnavailableError,
+  type StoredMaterial,
+} from './material-store';
+
+/** JetStream's error codes (server/errors.json); newer servers have two for a wrong last sequence. */
+const WRONG_LAST_SEQUENCE = [10071, 10164];
+const NO_MESSAGE_FOUND = 10037;
+
+const ATTEMPTS = 4;
+const TIMEOUT_MS = 5_000;
+
+/** Material in the stream KMS_MATERIAL, which must exist: one message a subject, never overwritten, erased in place. */
+export class JetStreamMaterialStore implements MaterialStore {
+  private readonly js: JetStreamClient;
+  private manager: JetStreamManager | undefined;
+
+  constructor(private readonly nats: NatsConnection) {
+    this.js = nats.jetstream({ timeout: TIMEOUT_MS });
+  }
+
+  /**
+   * No message id: within the de-duplication window it would swallow a put that follows an erase.
+   * Expecting an empty subject makes a repeat harmless instead.
+   */
+  put(materialId: string, bytes: Uint8Array): Promise<'stored' | 'exists'> {
+    return this.retrying(async () => {
+      try {
+        await this.js.publish(materialSubject(materialId), bytes, { expect: { lastSubjectSequence: 0 } });
+        return 'stored';
+      } catch (error) {
+        if (WRONG_LAST_SEQUENCE.includes(errorCode(error))) return 'exists';
+        throw error;
+      }
+    });
+  }
+
+  async get(materialId: string): Promise<StoredMaterial | undefined> {
+    const message = await this.message(materialId);
+    return message && { materialId, bytes: message.data };
+  }
+
+  async erase(materialId: string): Promise<boolean> {
+    const message = await this.message(materialId);
+    if (!message) return false;
+    // A crash before this leaves the material as it was; whoever asked for the erasure asks again.
+    await this.retrying(async (manager) => {
+      try {
+        // `true` has the server overwrite the bytes on disk; a plain delete would leave them there.
+        await manager.streams.deleteMessage(MATERIAL_STREAM, message.seq, true);
+      } catch (error) {
+        // A repeat after a lost answer finds no such message, and the server says so in several ways:
+        // whether it is gone is seen below, not from the error.
+        if (isPassing(error)) throw error;
+      }
+    });
+    if (await this.message(materialId)) throw new MaterialStoreUnavailableError(`${materialId} could not be erased`);
+    return true;
+  }
+
+  /** Reads headers only, in one stream of messages. Whatever is stored after the call began may be missing. */
+  list(): Promise<MaterialEntry[]> {
+    return this.retrying(async (manager) => {
+      const { state } = await manager.streams.info(MATERIAL_STREAM);
+      const entries: MaterialEntry[] = [];
+      if (state.messages === 0) return entries;
+      const consumer = await this.js.consumers.get(MATERIAL_STREAM, {
+        filterSubjects: ALL_MATERIAL,
+        headers_only: true,
+      });
+      const messages = await consumer.consume({ idle_heartbeat: 1_000 });
+      try {
+        for await (const message of messages) {
+          const materialId = message.subject.slice(materialSubject('').length);
+          entries.push({ materialId, storedAt: Math.floor(message.info.timestampNanos / 1e6) });
+          if (message.info.pending === 0) break;
+        }
+      } finally {
+        await messages.close();
+      }
+      return entries;
+    });
+  }
+
+  /** Asks the stream's leader, so that it never answers from a replica that lags. */
+  private message(materialId: string): Promise<StoredMsg | undefined> {
+    return this.retrying(async (manager) => {
+      try {
+        return await manager.streams.getMessage(MATERIAL_STREAM, { last_by_subj: materialSubject(materialId) });
+      } catch (error) {
+        if (errorCode(error) === NO_MESSAGE_FOUND) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  private async retrying<T>(attempt: (manager: JetStreamManager) => Promise<T>): Promise<T> {
+    for (let attempts = 1; ; attempts += 1) {
+      try {
+        this.manager ??= await this.nats.jetstreamManager({ timeout: TIMEOUT_MS, checkAPI: false });
+        return await attempt(this.manager);
+      } catch (cause) {
+        if (attempts === ATTEMPTS || !isPassing(cause) || this.nats.isClosed()) {
+          throw new MaterialStoreUnavailableError(`the material store: ${(cause as Error).message}`, { cause });
+        }
+        await new Promise((resolve) => setTimeout(resolve, 100 * 2 ** attempts));
+      }
+    }
+  }
+}
+
+const errorCode = (error: unknown): number => (error instanceof NatsError ? (error.api_error?.err_code ?? 0) : 0);
+
+/** No answer, or the server says that it cannot just now; any other answer would be the same again. */
+const isPassing = (error: unknown): boolean =>
+  !(error instanceof NatsError) || error.api_error === undefined || error.api_error.code >= 500;

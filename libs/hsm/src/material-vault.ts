@@ -1,0 +1,180 @@
+import { createSecretKey } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import { KmsError } from '#domain/errors';
+import type { BackingKey } from './backing-key';
+import { type HsmProvider, WrappedMaterialError } from './hsm-provider';
+import { decodeRecord, encodeRecord, type MaterialType, recordAad } from './material-record';
+import type { MaterialEntry, MaterialStore } from './material-store';
+
+const BACKING_KEY_LENGTH = 32;
+const DEFAULT_CACHED_KEYS = 10_000;
+const CANARY_PREFIX = 'root-epoch-';
+const CANARY = Buffer.from('keytrail root key canary', 'latin1');
+
+/** The root key is not the one that wrapped what the store holds: nothing could be decrypted, new keys would be split. */
+export class WrongRootKeyError extends Error {
+  override readonly name = 'WrongRootKeyError';
+}
+
+export interface VaultOptions {
+  /** How many backing keys stay in memory; the least recently used go first. */
+  cachedKeys?: number;
+  /** Called with the name of each place where a test may have the process killed. */
+  failPoint?: (name: string) => void | Promise<void>;
+}
+
+/** Creates, loads and destroys backing keys: the provider wraps, the store keeps, memory serves. */
+export class MaterialVault {
+  private readonly cache: LRUCache<string, BackingKey>;
+  private readonly loading = new Map<string, Promise<BackingKey>>();
+  private readonly failPoint: (name: string) => void | Promise<void>;
+
+  constructor(
+    private readonly provider: HsmProvider,
+    private readonly store: MaterialStore,
+    options: VaultOptions = {},
+  ) {
+    this.cache = new LRUCache({ max: options.cachedKeys ?? DEFAULT_CACHED_KEYS });
+    this.failPoint = options.failPoint ?? (() => {});
+  }
+
+  /**
+   * Proves that this is the root key that wrapped what the store holds. The first start leaves a canary for it, before
+   * any other material. Throws WrongRootKeyError; whatever provider or store throw when they are out of reach.
+   */
+  async verifyRoot(): Promise<void> {
+    await this.provider.check();
+    const epoch = await this.provider.currentEpoch();
+    const canaryId = `${CANARY_PREFIX}${epoch}`;
+    let canary = await this.store.get(canaryId);
+    if (!canary) {
+      const others = await this.store.list();
+      if (others.length > 0) {
+        throw new WrongRootKeyError(
+          `the store holds ${others.length} materials, but none was wrapped under epoch ${epoch} of this root key; ${RESTORE}`,
+        );
+      }
+      await this.seal(canaryId, 'ROOT_CANARY', '', CANARY);
+      // Another process may have been first, with another root key: the one that was stored counts.
+      canary = await this.store.get(canaryId);
+    }
+    try {
+      await this.unseal(canaryId, 'ROOT_CANARY', '', canary?.bytes ?? Buffer.alloc(0));
+    } catch (cause) {
+      if (!(cause instanceof WrappedMaterialError)) throw cause;
+      throw new WrongRootKeyError(`the root key is not the one that wrapped the materials in this store; ${RESTORE}`, {
+        cause,
+      });
+    }
+  }
+
+  /** Generates and stores material under this id; where it is stored already, that one stays. */
+  async create(keyArn: string, materialId: string): Promise<void> {
+    const material = await reach(() => this.provider.random(BACKING_KEY_LENGTH));
+    try {
+      await this.failPoint('before-store:material');
+      await reach(() => this.seal(materialId, 'AES_256', keyArn, material));
+      // A crash here leaves material that no event names: the retry uses it, or the sweep erases it.
+      await this.failPoint('after-store:material');
+    } finally {
+      material.fill(0);
+    }
+  }
+
+  /** From memory only; undefined when it must be loaded. */
+  peek(materialId: string): BackingKey | undefined {
+    return this.cache.get(materialId);
+  }
+
+  /** Throws KMSInternalException when the material is missing, another key's, altered or out of reach. */
+  async load(keyArn: string, materialId: string): Promise<BackingKey> {
+    const backingKey = this.cache.get(materialId) ?? (await this.loadOnce(keyArn, materialId));
+    if (backingKey.keyArn !== keyArn) {
+      throw new KmsError('KMSInternalException', 'The key material belongs to another key.');
+    }
+    return backingKey;
+  }
+
+  /** Erases for good. Harmless to repeat. */
+  async destroy(materialId: string): Promise<void> {
+    this.evict(materialId);
+    await this.failPoint('before-erase:material');
+    await reach(() => this.store.erase(materialId));
+    await this.failPoint('after-erase:material');
+    // A load that read the store before the erasure may have cached it since.
+    this.evict(materialId);
+  }
+
+  /** Forgets it, and lets no load that is under way bring it back. */
+  evict(materialId: string): void {
+    this.loading.delete(materialId);
+    this.cache.delete(materialId);
+  }
+
+  /** All stored material, without the canaries of the root key. */
+  async list(): Promise<MaterialEntry[]> {
+    const entries = await reach(() => this.store.list());
+    return entries.filter(({ materialId }) => !materialId.startsWith(CANARY_PREFIX));
+  }
+
+  async close(): Promise<void> {
+    this.loading.clear();
+    this.cache.clear();
+    await this.provider.close();
+  }
+
+  /** All who ask while a load is under way share it. */
+  private loadOnce(keyArn: string, materialId: string): Promise<BackingKey> {
+    const running = this.loading.get(materialId);
+    if (running) return running;
+    const settled = (): boolean => this.loading.get(materialId) === started && this.loading.delete(materialId);
+    const started = this.fetch(keyArn, materialId).then(
+      (backingKey) => {
+        if (settled()) this.cache.set(materialId, backingKey);
+        return backingKey;
+      },
+      (error: unknown) => {
+        settled();
+        throw error;
+      },
+    );
+    this.loading.set(materialId, started);
+    return started;
+  }
+
+  private async fetch(keyArn: string, materialId: string): Promise<BackingKey> {
+    const stored = await reach(() => this.store.get(materialId));
+    if (!stored) throw new KmsError('KMSInternalException', 'The key material is missing.');
+    const material = await reach(() => this.unseal(materialId, 'AES_256', keyArn, stored.bytes));
+    try {
+      return { materialId, keyArn, keyObject: createSecretKey(material) };
+    } finally {
+      material.fill(0);
+    }
+  }
+
+  private async seal(materialId: string, type: MaterialType, keyArn: string, material: Uint8Array): Promise<void> {
+    const wrapped = await this.provider.wrap(material, recordAad(type, keyArn, materialId));
+    await this.store.put(materialId, encodeRecord({ type, keyArn, wrapped }));
+  }
+
+  private async unseal(materialId: string, type: MaterialType, keyArn: string, bytes: Uint8Array): Promise<Buffer> {
+    return this.provider.unwrap(decodeRecord(bytes).wrapped, recordAad(type, keyArn, materialId));
+  }
+}
+
+const RESTORE =
+  'restore the root key file (or KEYTRAIL_ROOT_KEY) that belongs to this data, and never make a new one for it';
+
+/** What a provider or store throws is logged as the cause; the caller learns only whether trying again helps. */
+async function reach<T>(action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    const message =
+      cause instanceof WrappedMaterialError
+        ? 'The key material cannot be unwrapped.'
+        : 'The key material is out of reach; try again.';
+    throw new KmsError('KMSInternalException', message, cause);
+  }
+}

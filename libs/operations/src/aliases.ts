@@ -1,0 +1,148 @@
+import type {
+  AliasListEntry,
+  CreateAliasRequest,
+  DeleteAliasRequest,
+  ListAliasesRequest,
+  ListAliasesResponse,
+  UpdateAliasRequest,
+} from '@aws-sdk/client-kms';
+import { aliasAlreadyExists, aliasNotFound } from '#domain/alias/alias';
+import { aliasArn } from '#domain/arn';
+import { KmsError } from '#domain/errors';
+import { assertStateAllows, type KeyOperation } from '#domain/key/state-table';
+import type { AggregateRef } from '#domain/subjects';
+import { existingKey, type FoundKey, findKey, resourceOf } from './key-lookup';
+import { type Call, type ControlPorts, control } from './operation';
+import { decodeMarker, pageFields, takePage } from './pagination';
+import { ALIAS_NAME, KEY_ID, LIMIT, MARKER, Optional, Required } from './wire/fields';
+import { epochSeconds, type Wire } from './wire/wire';
+
+const PREFIX = 'alias/';
+const ALIASES_PER_KEY = 50;
+const DEFAULT_LIST_LIMIT = 50;
+
+/** The alias aggregate that a request names; throws where AWS refuses the name itself. */
+function aliasRef(aliasName: string, call: Call): AggregateRef {
+  if (!aliasName.startsWith(PREFIX)) {
+    throw new KmsError(
+      'ValidationException',
+      'Alias must start with the prefix "alias/". Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html',
+    );
+  }
+  if (aliasName.startsWith('alias/aws/')) throw new KmsError('NotAuthorizedException', '');
+  if (aliasName.includes(':') || aliasName === PREFIX) {
+    throw new KmsError('ValidationException', `${aliasName} contains invalid characters for an alias`);
+  }
+  const { region, account } = call.caller;
+  return { region, account, aggregate: 'alias', id: aliasName.slice(PREFIX.length) };
+}
+
+/** The key that an alias is to point at, in a state that allows it and below its limit of aliases. */
+function targetKey(operation: KeyOperation, targetKeyId: string, call: Call, ports: ControlPorts): FoundKey {
+  if (resourceOf(targetKeyId, call).resource.startsWith(PREFIX)) {
+    throw new KmsError('ValidationException', 'Aliases must refer to keys. Not aliases');
+  }
+  const target = findKey(targetKeyId, 'key', call, ports.projection);
+  assertStateAllows(operation, target.key.keyState, target.arn);
+  return target;
+}
+
+function assertRoomForAlias(target: FoundKey, alias: AggregateRef, { projection }: ControlPorts): void {
+  const names = projection.aliasNamesOf(target.ref);
+  if (!names.has(alias.id) && names.size >= ALIASES_PER_KEY) {
+    throw new KmsError('LimitExceededException', `${target.arn} can have at most ${ALIASES_PER_KEY} aliases`);
+  }
+}
+
+/** The key id of an alias whose key is gone already for callers, though the alias is still in the log. */
+function goneKeyId(ref: AggregateRef, call: Call, { projection }: ControlPorts): string | undefined {
+  const alias = projection.alias(ref.region, ref.account, ref.id)?.state;
+  if (alias?.aliasState !== 'Active') return undefined;
+  return existingKey(ref.region, ref.account, alias.targetKeyId, call, projection) ? undefined : alias.targetKeyId;
+}
+
+class AliasToKey implements CreateAliasRequest, UpdateAliasRequest {
+  @Required(ALIAS_NAME) AliasName!: string;
+  @Required(KEY_ID) TargetKeyId!: string;
+}
+
+export const createAlias = control<AliasToKey, undefined>({
+  name: 'CreateAlias',
+  request: AliasToKey,
+  async run(request, call, ports) {
+    const ref = aliasRef(request.AliasName, call);
+    const gone = goneKeyId(ref, call, ports);
+    const target = targetKey('CreateAlias', request.TargetKeyId, call, ports);
+    const exists = ports.projection.alias(ref.region, ref.account, ref.id)?.state.aliasState === 'Active';
+    if (exists && !gone) throw aliasAlreadyExists(aliasArn(ref.region, ref.account, request.AliasName));
+    assertRoomForAlias(target, ref, ports);
+    await ports.runAliasCommand(ref, { type: 'CreateAlias', targetKeyId: target.keyId, goneKeyId: gone }, call);
+    return undefined;
+  },
+});
+
+export const updateAlias = control<AliasToKey, undefined>({
+  name: 'UpdateAlias',
+  request: AliasToKey,
+  async run(request, call, ports) {
+    const ref = aliasRef(request.AliasName, call);
+    const gone = goneKeyId(ref, call, ports);
+    const alias = ports.projection.alias(ref.region, ref.account, ref.id)?.state;
+    if (alias?.aliasState !== 'Active' || gone) throw aliasNotFound(aliasArn(ref.region, ref.account, request.AliasName));
+    const target = targetKey('UpdateAlias', request.TargetKeyId, call, ports);
+    assertRoomForAlias(target, ref, ports);
+    await ports.runAliasCommand(ref, { type: 'UpdateAlias', targetKeyId: target.keyId, goneKeyId: gone }, call);
+    return undefined;
+  },
+});
+
+class DeleteAlias implements DeleteAliasRequest {
+  @Required(ALIAS_NAME) AliasName!: string;
+}
+
+export const deleteAlias = control<DeleteAlias, undefined>({
+  name: 'DeleteAlias',
+  request: DeleteAlias,
+  async run(request, call, ports) {
+    const ref = aliasRef(request.AliasName, call);
+    await ports.runAliasCommand(ref, { type: 'DeleteAlias', goneKeyId: goneKeyId(ref, call, ports) }, call);
+    return undefined;
+  },
+});
+
+class ListAliases implements ListAliasesRequest {
+  @Optional(KEY_ID) KeyId?: string;
+  @Optional(LIMIT) Limit?: number;
+  @Optional(MARKER) Marker?: string;
+}
+
+export const listAliases = control<ListAliases, Wire<ListAliasesResponse>>({
+  name: 'ListAliases',
+  request: ListAliases,
+  run(request, call, ports) {
+    const target = request.KeyId === undefined ? undefined : findKey(request.KeyId, 'key', call, ports.projection);
+    const after = decodeMarker(request.Marker);
+    const names = target
+      ? [...ports.projection.aliasNamesOf(target.ref)].sort().filter((name) => after === undefined || name > after)
+      : ports.projection.aliasNamesAfter(call.caller.region, call.caller.account, after);
+    const page = takePage(entries(names, call, ports), request.Limit ?? DEFAULT_LIST_LIMIT, (entry) =>
+      entry.AliasName!.slice(PREFIX.length),
+    );
+    return { Aliases: page.items, ...pageFields(page) };
+  },
+});
+
+function* entries(names: Iterable<string>, call: Call, { projection }: ControlPorts): Iterable<Wire<AliasListEntry>> {
+  const { region, account } = call.caller;
+  for (const name of names) {
+    const alias = projection.alias(region, account, name)?.state;
+    if (alias?.aliasState !== 'Active' || !existingKey(region, account, alias.targetKeyId, call, projection)) continue;
+    yield {
+      AliasName: PREFIX + name,
+      AliasArn: aliasArn(region, account, PREFIX + name),
+      TargetKeyId: alias.targetKeyId,
+      CreationDate: epochSeconds(alias.createdAt),
+      LastUpdatedDate: epochSeconds(alias.updatedAt),
+    };
+  }
+}

@@ -1,0 +1,131 @@
+import type {
+  DecryptRequest,
+  DecryptResponse,
+  EncryptRequest,
+  EncryptResponse,
+  ReEncryptRequest,
+  ReEncryptResponse,
+} from '@aws-sdk/client-kms';
+import { findKey } from './key-lookup';
+import { data } from './operation';
+import {
+  assertNoRecipient,
+  assertSameKey,
+  assertUsable,
+  decryptFrom,
+  type Encrypted,
+  encryptUnder,
+  endDryRun,
+  SYMMETRIC,
+  sourceOf,
+} from './symmetric-crypto';
+import { BOOLEAN, CIPHERTEXT, CONTEXT, ENCRYPTION_ALGORITHM, GRANT_TOKENS, KEY_ID, Optional, Required } from './wire/fields';
+import type { Wire } from './wire/wire';
+
+type Algorithm = NonNullable<EncryptRequest['EncryptionAlgorithm']>;
+const DRY_RUN_MODIFIERS = { kind: 'enums', values: ['IGNORE_CIPHERTEXT'] } as const;
+type DryRunModifier = NonNullable<DecryptRequest['DryRunModifiers']>[number];
+
+class Encrypt implements EncryptRequest {
+  @Required(KEY_ID) KeyId!: string;
+  @Required({ kind: 'blob', min: 1, max: 4096 }) Plaintext!: Uint8Array;
+  @Optional(CONTEXT) EncryptionContext?: Record<string, string>;
+  @Optional(GRANT_TOKENS) GrantTokens?: string[];
+  @Optional(ENCRYPTION_ALGORITHM) EncryptionAlgorithm?: Algorithm;
+  @Optional(BOOLEAN) DryRun?: boolean;
+}
+
+export const encrypt = data<Encrypt, Wire<EncryptResponse>>({
+  name: 'Encrypt',
+  request: Encrypt,
+  run(request, call, ports) {
+    const found = findKey(request.KeyId, 'any', call, ports.projection);
+    assertUsable(found, 'Encrypt', request.EncryptionAlgorithm);
+    endDryRun(request.DryRun);
+    const reply = ({ ciphertext }: Encrypted): Wire<EncryptResponse> => ({
+      CiphertextBlob: ciphertext.toString('base64'),
+      KeyId: found.arn,
+      EncryptionAlgorithm: SYMMETRIC,
+    });
+    const encrypted = encryptUnder(found, request.Plaintext, request.EncryptionContext, ports);
+    return encrypted instanceof Promise ? encrypted.then(reply) : reply(encrypted);
+  },
+});
+
+class Decrypt implements DecryptRequest {
+  @Required(CIPHERTEXT) CiphertextBlob!: Uint8Array;
+  @Optional(CONTEXT) EncryptionContext?: Record<string, string>;
+  @Optional(GRANT_TOKENS) GrantTokens?: string[];
+  @Optional(KEY_ID) KeyId?: string;
+  @Optional(ENCRYPTION_ALGORITHM) EncryptionAlgorithm?: Algorithm;
+  @Optional({ kind: 'structure' }) Recipient?: DecryptRequest['Recipient'];
+  @Optional(BOOLEAN) DryRun?: boolean;
+  @Optional(DRY_RUN_MODIFIERS) DryRunModifiers?: DryRunModifier[];
+}
+
+export const decrypt = data<Decrypt, Wire<DecryptResponse>>({
+  name: 'Decrypt',
+  request: Decrypt,
+  run(request, call, ports) {
+    assertNoRecipient(request.Recipient);
+    const named = request.KeyId === undefined ? undefined : findKey(request.KeyId, 'any', call, ports.projection);
+    const source = sourceOf(request.CiphertextBlob, call, ports);
+    assertSameKey(named, source);
+    assertUsable(source.found, 'Decrypt', request.EncryptionAlgorithm);
+    const reply = (plaintext: Buffer): Wire<DecryptResponse> => {
+      endDryRun(request.DryRun);
+      const text = plaintext.toString('base64');
+      plaintext.fill(0);
+      return {
+        KeyId: source.found.arn,
+        Plaintext: text,
+        EncryptionAlgorithm: SYMMETRIC,
+        KeyMaterialId: source.blob.materialId,
+      };
+    };
+    const decrypted = decryptFrom(source, request.EncryptionContext, ports);
+    return decrypted instanceof Promise ? decrypted.then(reply) : reply(decrypted);
+  },
+});
+
+class ReEncrypt implements ReEncryptRequest {
+  @Required(CIPHERTEXT) CiphertextBlob!: Uint8Array;
+  @Optional(CONTEXT) SourceEncryptionContext?: Record<string, string>;
+  @Optional(KEY_ID) SourceKeyId?: string;
+  @Required(KEY_ID) DestinationKeyId!: string;
+  @Optional(CONTEXT) DestinationEncryptionContext?: Record<string, string>;
+  @Optional(ENCRYPTION_ALGORITHM) SourceEncryptionAlgorithm?: Algorithm;
+  @Optional(ENCRYPTION_ALGORITHM) DestinationEncryptionAlgorithm?: Algorithm;
+  @Optional(GRANT_TOKENS) GrantTokens?: string[];
+  @Optional(BOOLEAN) DryRun?: boolean;
+  @Optional(DRY_RUN_MODIFIERS) DryRunModifiers?: DryRunModifier[];
+}
+
+export const reEncrypt = data<ReEncrypt, Wire<ReEncryptResponse>>({
+  name: 'ReEncrypt',
+  request: ReEncrypt,
+  async run(request, call, ports) {
+    const named = request.SourceKeyId === undefined ? undefined : findKey(request.SourceKeyId, 'any', call, ports.projection);
+    const destination = findKey(request.DestinationKeyId, 'any', call, ports.projection);
+    const source = sourceOf(request.CiphertextBlob, call, ports);
+    assertSameKey(named, source);
+    assertUsable(source.found, 'ReEncrypt', request.SourceEncryptionAlgorithm);
+    assertUsable(destination, 'ReEncrypt', request.DestinationEncryptionAlgorithm);
+    const plaintext = await decryptFrom(source, request.SourceEncryptionContext, ports);
+    try {
+      endDryRun(request.DryRun);
+      const { ciphertext, materialId } = await encryptUnder(destination, plaintext, request.DestinationEncryptionContext, ports);
+      return {
+        CiphertextBlob: ciphertext.toString('base64'),
+        SourceKeyId: source.found.arn,
+        KeyId: destination.arn,
+        SourceEncryptionAlgorithm: SYMMETRIC,
+        DestinationEncryptionAlgorithm: SYMMETRIC,
+        SourceKeyMaterialId: source.blob.materialId,
+        DestinationKeyMaterialId: materialId,
+      };
+    } finally {
+      plaintext.fill(0);
+    }
+  },
+});

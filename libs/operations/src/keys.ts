@@ -1,0 +1,187 @@
+import type {
+  CreateKeyRequest,
+  CreateKeyResponse,
+  DescribeKeyRequest,
+  DescribeKeyResponse,
+  DisableKeyRequest,
+  EnableKeyRequest,
+  ListKeysRequest,
+  ListKeysResponse,
+  UpdateKeyDescriptionRequest,
+} from '@aws-sdk/client-kms';
+import { keyArn } from '#domain/arn';
+import { KmsError } from '#domain/errors';
+import { assertNotLockedOut } from '#policy/lockout';
+import { defaultKeyPolicy, parsePolicyDocument } from '#policy/document';
+import { existingKey, findKey } from './key-lookup';
+import { keyMetadata } from './key-metadata';
+import { type Call, type ControlPorts, control } from './operation';
+import { decodeMarker, pageFields, takePage } from './pagination';
+import { domainTags } from './tags';
+import { BOOLEAN, KEY_ID, LIMIT, MARKER, GRANT_TOKENS, Optional, POLICY, Required, TAGS } from './wire/fields';
+import type { Wire } from './wire/wire';
+
+const KEY_SPECS = [
+  'RSA_2048', 'RSA_3072', 'RSA_4096', 'ECC_NIST_P256', 'ECC_NIST_P384', 'ECC_NIST_P521', 'ECC_SECG_P256K1',
+  'ECC_NIST_EDWARDS25519', 'SYMMETRIC_DEFAULT', 'HMAC_224', 'HMAC_256', 'HMAC_384', 'HMAC_512', 'SM2',
+  'ML_DSA_44', 'ML_DSA_65', 'ML_DSA_87', 'ML_KEM_512', 'ML_KEM_768', 'ML_KEM_1024',
+] as const;
+const KEY_USAGES = ['ENCRYPT_DECRYPT', 'SIGN_VERIFY', 'GENERATE_VERIFY_MAC', 'KEY_AGREEMENT', 'ENCAPSULATE_DECAPSULATE'] as const;
+const ORIGINS = ['AWS_KMS', 'EXTERNAL', 'AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE'] as const;
+const KEYS_PER_ACCOUNT_AND_REGION = 100_000;
+export const DESCRIPTION = { kind: 'string', min: 0, max: 8192 } as const;
+
+class CreateKey implements CreateKeyRequest {
+  @Optional(POLICY) Policy?: string;
+  @Optional(DESCRIPTION) Description?: string;
+  @Optional({ kind: 'enum', values: KEY_USAGES }) KeyUsage?: (typeof KEY_USAGES)[number];
+  @Optional({ kind: 'enum', values: KEY_SPECS }) CustomerMasterKeySpec?: NonNullable<CreateKeyRequest['CustomerMasterKeySpec']>;
+  @Optional({ kind: 'enum', values: KEY_SPECS }) KeySpec?: (typeof KEY_SPECS)[number];
+  @Optional({ kind: 'enum', values: ORIGINS }) Origin?: (typeof ORIGINS)[number];
+  @Optional({ kind: 'string', min: 1, max: 64 }) CustomKeyStoreId?: string;
+  @Optional({ kind: 'string', min: 1, max: 128, pattern: /^[a-zA-Z0-9-_.]+$/ }) XksKeyId?: string;
+  @Optional(BOOLEAN) BypassPolicyLockoutSafetyCheck?: boolean;
+  @Optional(TAGS) Tags?: { TagKey: string; TagValue: string }[];
+  @Optional(BOOLEAN) MultiRegion?: boolean;
+}
+
+/** Refuses, plainly, the key kinds of the API that this release does not serve. */
+function assertSupported(request: CreateKey): void {
+  if (request.KeySpec !== undefined && request.CustomerMasterKeySpec !== undefined) {
+    throw new KmsError(
+      'ValidationException',
+      'You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.',
+    );
+  }
+  const keySpec = request.KeySpec ?? request.CustomerMasterKeySpec ?? 'SYMMETRIC_DEFAULT';
+  const keyUsage = request.KeyUsage ?? 'ENCRYPT_DECRYPT';
+  if (keySpec !== 'SYMMETRIC_DEFAULT' && request.KeyUsage === undefined) {
+    throw new KmsError(
+      'ValidationException',
+      'You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.',
+    );
+  }
+  if (keySpec === 'SYMMETRIC_DEFAULT' && keyUsage !== 'ENCRYPT_DECRYPT') {
+    throw new KmsError('ValidationException', `KeyUsage ${keyUsage} is not compatible with KeySpec ${keySpec}`);
+  }
+  const unsupported = (what: string): KmsError =>
+    new KmsError('UnsupportedOperationException', `${what} is not supported by this version of Keytrail.`);
+  if (keySpec !== 'SYMMETRIC_DEFAULT') throw unsupported(`KeySpec ${keySpec}`);
+  if (request.Origin !== undefined && request.Origin !== 'AWS_KMS') throw unsupported(`Origin ${request.Origin}`);
+  if (request.CustomKeyStoreId !== undefined) throw unsupported('CustomKeyStoreId');
+  if (request.XksKeyId !== undefined) throw unsupported('XksKeyId');
+  if (request.MultiRegion) throw unsupported('MultiRegion');
+}
+
+/** The policy to keep: the given one, checked, or the default. */
+function keyPolicy(request: { Policy?: string; BypassPolicyLockoutSafetyCheck?: boolean }, call: Call): string {
+  if (request.Policy === undefined) return defaultKeyPolicy(call.caller.account);
+  const document = parsePolicyDocument(request.Policy);
+  if (!request.BypassPolicyLockoutSafetyCheck) assertNotLockedOut(document, call.caller.principalArn);
+  return request.Policy;
+}
+
+export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
+  name: 'CreateKey',
+  request: CreateKey,
+  async run(request, call, ports) {
+    assertSupported(request);
+    const { region, account } = call.caller;
+    const tags = domainTags(request.Tags ?? []);
+    const policy = keyPolicy(request, call);
+    if (ports.projection.keyCount(region, account) >= KEYS_PER_ACCOUNT_AND_REGION) {
+      throw new KmsError('LimitExceededException', `There can be at most ${KEYS_PER_ACCOUNT_AND_REGION} keys in an account and region`);
+    }
+    const keyId = ports.newKeyId();
+    const ref = { region, account, aggregate: 'key', id: keyId } as const;
+    await ports.runKeyCommand(
+      ref,
+      {
+        type: 'CreateKey',
+        description: request.Description ?? '',
+        keyUsage: 'ENCRYPT_DECRYPT',
+        keySpec: 'SYMMETRIC_DEFAULT',
+        multiRegion: false,
+        policy,
+        tags,
+      },
+      call,
+    );
+    const found = existingKey(region, account, keyId, call, ports.projection);
+    if (!found) throw new KmsError('KMSInternalException', `${keyArn(region, account, keyId)} was created and is gone`);
+    return { KeyMetadata: keyMetadata(found) };
+  },
+});
+
+class DescribeKey implements DescribeKeyRequest {
+  @Required(KEY_ID) KeyId!: string;
+  @Optional(GRANT_TOKENS) GrantTokens?: string[];
+}
+
+export const describeKey = control<DescribeKey, Wire<DescribeKeyResponse>>({
+  name: 'DescribeKey',
+  request: DescribeKey,
+  run: (request, call, ports) => ({ KeyMetadata: keyMetadata(findKey(request.KeyId, 'any', call, ports.projection)) }),
+});
+
+class ListKeys implements ListKeysRequest {
+  @Optional(LIMIT) Limit?: number;
+  @Optional(MARKER) Marker?: string;
+}
+
+const DEFAULT_LIST_LIMIT = 100;
+
+export const listKeys = control<ListKeys, Wire<ListKeysResponse>>({
+  name: 'ListKeys',
+  request: ListKeys,
+  run(request, call, { projection }) {
+    const { region, account } = call.caller;
+    const page = takePage(
+      existing(projection.keyIdsAfter(region, account, decodeMarker(request.Marker)), call, projection),
+      request.Limit ?? DEFAULT_LIST_LIMIT,
+      (keyId) => keyId,
+    );
+    return {
+      Keys: page.items.map((keyId) => ({ KeyId: keyId, KeyArn: keyArn(region, account, keyId) })),
+      ...pageFields(page),
+    };
+  },
+});
+
+function* existing(keyIds: Iterable<string>, call: Call, projection: ControlPorts['projection']): Iterable<string> {
+  for (const keyId of keyIds) {
+    if (existingKey(call.caller.region, call.caller.account, keyId, call, projection)) yield keyId;
+  }
+}
+
+class KeyIdOnly implements EnableKeyRequest, DisableKeyRequest {
+  @Required(KEY_ID) KeyId!: string;
+}
+
+const switchKey = (name: 'EnableKey' | 'DisableKey') =>
+  control<KeyIdOnly, undefined>({
+    name,
+    request: KeyIdOnly,
+    async run(request, call, ports) {
+      await ports.runKeyCommand(findKey(request.KeyId, 'key', call, ports.projection).ref, { type: name }, call);
+      return undefined;
+    },
+  });
+
+export const enableKey = switchKey('EnableKey');
+export const disableKey = switchKey('DisableKey');
+
+class UpdateKeyDescription implements UpdateKeyDescriptionRequest {
+  @Required(KEY_ID) KeyId!: string;
+  @Required(DESCRIPTION) Description!: string;
+}
+
+export const updateKeyDescription = control<UpdateKeyDescription, undefined>({
+  name: 'UpdateKeyDescription',
+  request: UpdateKeyDescription,
+  async run(request, call, ports) {
+    const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
+    await ports.runKeyCommand(ref, { type: 'UpdateKeyDescription', description: request.Description }, call);
+    return undefined;
+  },
+});

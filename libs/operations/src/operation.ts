@@ -1,0 +1,69 @@
+import type { CommandResult } from '#event-store/run-command';
+import type { AggregateRef } from '#domain/subjects';
+import type { AliasCommand } from '#domain/alias/alias';
+import type { KeyCommand } from '#domain/key/commands';
+import type { BackingKey } from '#hsm/backing-key';
+import type { Projection } from '#views/projection';
+import type { RequestClass } from './wire/decode';
+
+/** Who calls, as authenticated: by signature over HTTP, by the NATS server's permissions over NATS. */
+export interface Caller {
+  region: string;
+  account: string;
+  principalId: string;
+  principalArn: string;
+}
+
+export interface Call {
+  caller: Caller;
+  requestId: string;
+  operation: string;
+  /** ISO 8601, from the clock. */
+  now: string;
+}
+
+/** What control operations may use. */
+export interface ControlPorts {
+  projection: Projection;
+  newKeyId(): string;
+  runKeyCommand(ref: AggregateRef, command: KeyCommand, call: Call): Promise<CommandResult>;
+  runAliasCommand(ref: AggregateRef, command: AliasCommand, call: Call): Promise<CommandResult>;
+}
+
+/** What data operations may use. They read no history. */
+export interface DataPorts {
+  projection: Projection;
+  /** The backing key from memory, or undefined when it must be loaded. */
+  peekBackingKey(materialId: string): BackingKey | undefined;
+  loadBackingKey(keyArn: string, materialId: string): Promise<BackingKey>;
+  /** Fresh random bytes, never handed out twice. */
+  random(length: number): Buffer;
+}
+
+interface Common<I extends object> {
+  /** AWS's name of it; routing, subjects, metrics and the IAM action derive from it. */
+  name: string;
+  request: RequestClass<I>;
+}
+
+export interface ControlOperation<I extends object = object, O = unknown> extends Common<I> {
+  plane: 'control';
+  run(request: I, call: Call, ports: ControlPorts): O | Promise<O>;
+}
+
+export interface DataOperation<I extends object = object, O = unknown> extends Common<I> {
+  plane: 'data';
+  run(request: I, call: Call, ports: DataPorts): O | Promise<O>;
+}
+
+export type Operation = ControlOperation | DataOperation;
+
+export const iamAction = (operation: Operation): string => `kms:${operation.name}`;
+
+/** Declares a control operation; the types of request and reply are checked here and erased for the table. */
+export const control = <I extends object, O>(operation: Omit<ControlOperation<I, O>, 'plane'>): ControlOperation =>
+  ({ plane: 'control', ...operation }) as unknown as ControlOperation;
+
+/** Declares a data operation. */
+export const data = <I extends object, O>(operation: Omit<DataOperation<I, O>, 'plane'>): DataOperation =>
+  ({ plane: 'data', ...operation }) as unknown as DataOperation;

@@ -1,0 +1,73 @@
+import type {
+  GetKeyPolicyRequest,
+  GetKeyPolicyResponse,
+  ListKeyPoliciesRequest,
+  ListKeyPoliciesResponse,
+  PutKeyPolicyRequest,
+} from '@aws-sdk/client-kms';
+import { KmsError } from '#domain/errors';
+import { parsePolicyDocument } from '#policy/document';
+import { assertNotLockedOut } from '#policy/lockout';
+import { findKey } from './key-lookup';
+import { control } from './operation';
+import { pageFields, pageOfList } from './pagination';
+import { BOOLEAN, KEY_ID, LIMIT, MARKER, Optional, POLICY, POLICY_NAME, Required } from './wire/fields';
+import type { Wire } from './wire/wire';
+
+/** A KMS key has one policy, and this is its name. */
+const DEFAULT = 'default';
+
+function assertPolicyName(policyName: string | undefined): void {
+  if (policyName !== undefined && policyName !== DEFAULT) throw new KmsError('NotFoundException', 'No such policy exists');
+}
+
+class GetKeyPolicy implements GetKeyPolicyRequest {
+  @Required(KEY_ID) KeyId!: string;
+  @Optional(POLICY_NAME) PolicyName?: string;
+}
+
+export const getKeyPolicy = control<GetKeyPolicy, Wire<GetKeyPolicyResponse>>({
+  name: 'GetKeyPolicy',
+  request: GetKeyPolicy,
+  run(request, call, ports) {
+    const { key } = findKey(request.KeyId, 'key', call, ports.projection);
+    assertPolicyName(request.PolicyName);
+    return { Policy: key.policy, PolicyName: DEFAULT };
+  },
+});
+
+class PutKeyPolicy implements PutKeyPolicyRequest {
+  @Required(KEY_ID) KeyId!: string;
+  @Optional(POLICY_NAME) PolicyName?: string;
+  @Required(POLICY) Policy!: string;
+  @Optional(BOOLEAN) BypassPolicyLockoutSafetyCheck?: boolean;
+}
+
+export const putKeyPolicy = control<PutKeyPolicy, undefined>({
+  name: 'PutKeyPolicy',
+  request: PutKeyPolicy,
+  async run(request, call, ports) {
+    const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
+    assertPolicyName(request.PolicyName);
+    const document = parsePolicyDocument(request.Policy);
+    if (!request.BypassPolicyLockoutSafetyCheck) assertNotLockedOut(document, call.caller.principalArn);
+    await ports.runKeyCommand(ref, { type: 'PutKeyPolicy', policy: request.Policy }, call);
+    return undefined;
+  },
+});
+
+class ListKeyPolicies implements ListKeyPoliciesRequest {
+  @Required(KEY_ID) KeyId!: string;
+  @Optional(LIMIT) Limit?: number;
+  @Optional(MARKER) Marker?: string;
+}
+
+export const listKeyPolicies = control<ListKeyPolicies, Wire<ListKeyPoliciesResponse>>({
+  name: 'ListKeyPolicies',
+  request: ListKeyPolicies,
+  run(request, call, ports) {
+    findKey(request.KeyId, 'key', call, ports.projection);
+    const page = pageOfList([DEFAULT], request.Limit ?? 100, request.Marker);
+    return { PolicyNames: page.items, ...pageFields(page) };
+  },
+});

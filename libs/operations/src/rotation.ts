@@ -1,0 +1,107 @@
+import type {
+  DisableKeyRotationRequest,
+  EnableKeyRotationRequest,
+  GetKeyRotationStatusRequest,
+  GetKeyRotationStatusResponse,
+  ListKeyRotationsRequest,
+  ListKeyRotationsResponse,
+  RotateKeyOnDemandRequest,
+  RotateKeyOnDemandResponse,
+  RotationsListEntry,
+} from '@aws-sdk/client-kms';
+import { assertStateAllows } from '#domain/key/state-table';
+import { currentVersion, type KeyVersion } from '#domain/key/state';
+import { type FoundKey, findKey } from './key-lookup';
+import { control } from './operation';
+import { pageFields, pageOfList } from './pagination';
+import { KEY_ID, LIMIT, MARKER, Optional, Required } from './wire/fields';
+import { epochSeconds, type Wire } from './wire/wire';
+
+class EnableKeyRotation implements EnableKeyRotationRequest {
+  @Required(KEY_ID) KeyId!: string;
+  @Optional({ kind: 'integer', min: 90, max: 2560 }) RotationPeriodInDays?: number;
+}
+
+export const enableKeyRotation = control<EnableKeyRotation, undefined>({
+  name: 'EnableKeyRotation',
+  request: EnableKeyRotation,
+  async run(request, call, ports) {
+    const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
+    await ports.runKeyCommand(ref, { type: 'EnableKeyRotation', rotationPeriodInDays: request.RotationPeriodInDays }, call);
+    return undefined;
+  },
+});
+
+class KeyIdOnly implements DisableKeyRotationRequest, GetKeyRotationStatusRequest, RotateKeyOnDemandRequest {
+  @Required(KEY_ID) KeyId!: string;
+}
+
+export const disableKeyRotation = control<KeyIdOnly, undefined>({
+  name: 'DisableKeyRotation',
+  request: KeyIdOnly,
+  async run(request, call, ports) {
+    const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
+    await ports.runKeyCommand(ref, { type: 'DisableKeyRotation' }, call);
+    return undefined;
+  },
+});
+
+export const getKeyRotationStatus = control<KeyIdOnly, Wire<GetKeyRotationStatusResponse>>({
+  name: 'GetKeyRotationStatus',
+  request: KeyIdOnly,
+  run(request, call, ports) {
+    const { key, arn } = findKey(request.KeyId, 'key', call, ports.projection);
+    assertStateAllows('GetKeyRotationStatus', key.keyState, arn);
+    // While a key is pending deletion its rotation counts as off; cancelling brings the former status back.
+    if (!key.rotation || key.keyState === 'PendingDeletion') return { KeyId: arn, KeyRotationEnabled: false };
+    return {
+      KeyId: arn,
+      KeyRotationEnabled: true,
+      RotationPeriodInDays: key.rotation.periodInDays,
+      NextRotationDate: epochSeconds(key.rotation.nextRotationDate),
+    };
+  },
+});
+
+export const rotateKeyOnDemand = control<KeyIdOnly, Wire<RotateKeyOnDemandResponse>>({
+  name: 'RotateKeyOnDemand',
+  request: KeyIdOnly,
+  async run(request, call, ports) {
+    const { ref, arn } = findKey(request.KeyId, 'key', call, ports.projection);
+    await ports.runKeyCommand(ref, { type: 'RotateKeyOnDemand' }, call);
+    return { KeyId: arn };
+  },
+});
+
+const INCLUDE_KEY_MATERIAL = ['ALL_KEY_MATERIAL', 'ROTATIONS_ONLY'] as const;
+
+class ListKeyRotations implements ListKeyRotationsRequest {
+  @Required(KEY_ID) KeyId!: string;
+  @Optional({ kind: 'enum', values: INCLUDE_KEY_MATERIAL }) IncludeKeyMaterial?: (typeof INCLUDE_KEY_MATERIAL)[number];
+  @Optional(LIMIT) Limit?: number;
+  @Optional(MARKER) Marker?: string;
+}
+
+const DEFAULT_LIST_LIMIT = 100;
+
+export const listKeyRotations = control<ListKeyRotations, Wire<ListKeyRotationsResponse>>({
+  name: 'ListKeyRotations',
+  request: ListKeyRotations,
+  run(request, call, ports) {
+    const found = findKey(request.KeyId, 'key', call, ports.projection);
+    assertStateAllows('ListKeyRotations', found.key.keyState, found.arn);
+    const withFirst = request.IncludeKeyMaterial === 'ALL_KEY_MATERIAL';
+    const versions = withFirst ? found.key.versions : found.key.versions.slice(1);
+    const page = pageOfList(versions, request.Limit ?? DEFAULT_LIST_LIMIT, request.Marker);
+    return { Rotations: page.items.map((version) => rotationEntry(found, version)), ...pageFields(page) };
+  },
+});
+
+const rotationEntry = ({ keyId, key }: FoundKey, version: KeyVersion): Wire<RotationsListEntry> => ({
+  KeyId: keyId,
+  KeyMaterialId: version.materialId,
+  KeyMaterialState: version === currentVersion(key) ? 'CURRENT' : 'NON_CURRENT',
+  ...(version.cause === 'CREATED'
+    ? {}
+    : { RotationDate: epochSeconds(version.since), RotationType: version.cause }),
+});

@@ -1,0 +1,121 @@
+import { keyArn } from '#domain/arn';
+import { KmsError } from '#domain/errors';
+import { type KeyOperation, assertStateAllows } from '#domain/key/state-table';
+import { currentVersion } from '#domain/key/state';
+import { canonicalContext } from '#crypto/encryption-context';
+import { encodeHeaderPrefix, invalidCiphertext, type ParsedBlob, parseBlob } from '#crypto/ciphertext-blob';
+import { decryptSymmetric, encryptSymmetric, RANDOM_BYTES } from '#crypto/symmetric';
+import type { BackingKey } from '#hsm/backing-key';
+import { existingKey, type FoundKey } from './key-lookup';
+import type { Call, DataPorts } from './operation';
+
+export const SYMMETRIC = 'SYMMETRIC_DEFAULT';
+
+export interface Encrypted {
+  ciphertext: Buffer;
+  materialId: string;
+}
+
+/** Refuses what the key's usage, state or spec do not allow, in AWS's order. */
+export function assertUsable(found: FoundKey, operation: KeyOperation, algorithm: string | undefined): void {
+  assertStateAllows(operation, found.key.keyState, found.arn);
+  if (algorithm !== undefined && algorithm !== SYMMETRIC) {
+    throw new KmsError('InvalidKeyUsageException', `Algorithm ${algorithm} is incompatible with key spec ${found.key.keySpec}.`);
+  }
+}
+
+/** Ends a dry run, after every check has passed. */
+export function endDryRun(dryRun: boolean | undefined): void {
+  if (dryRun) {
+    throw new KmsError('DryRunOperationException', 'The request would have succeeded, but the DryRun option is set.');
+  }
+}
+
+export function assertNoRecipient(recipient: unknown): void {
+  if (recipient !== undefined) {
+    throw new KmsError('UnsupportedOperationException', 'Recipient is not supported by this version of Keytrail.');
+  }
+}
+
+/** Header prefixes by material id; small, constant, and the same for every call. */
+const headerPrefixes = new Map<string, Buffer>();
+const MAX_PREFIXES = 20_000;
+
+function headerPrefix(found: FoundKey, materialId: string): Buffer {
+  let prefix = headerPrefixes.get(materialId);
+  if (!prefix) {
+    const { region, account, id } = found.ref;
+    prefix = encodeHeaderPrefix({ region, account, keyId: id, materialId });
+    if (headerPrefixes.size >= MAX_PREFIXES) headerPrefixes.clear();
+    headerPrefixes.set(materialId, prefix);
+  }
+  return prefix;
+}
+
+/** Encrypts under the current version; answers at once when its backing key is in memory. */
+export function encryptUnder(
+  found: FoundKey,
+  plaintext: Uint8Array,
+  context: Record<string, string> | undefined,
+  ports: DataPorts,
+): Encrypted | Promise<Encrypted> {
+  const { materialId } = currentVersion(found.key);
+  const canonical = canonicalContext(context);
+  const encrypt = (backingKey: BackingKey): Encrypted => ({
+    ciphertext: encryptSymmetric(
+      backingKey.keyObject,
+      headerPrefix(found, materialId),
+      canonical,
+      plaintext,
+      ports.random(RANDOM_BYTES),
+    ),
+    materialId,
+  });
+  const cached = ports.peekBackingKey(materialId);
+  return cached ? encrypt(cached) : ports.loadBackingKey(found.arn, materialId).then(encrypt);
+}
+
+export interface Source {
+  found: FoundKey;
+  blob: ParsedBlob;
+}
+
+/** The key that a ciphertext names. Throws InvalidCiphertextException if it names none of the caller's. */
+export function sourceOf(ciphertext: Uint8Array, call: Call, ports: DataPorts): Source {
+  const blob = parseBlob(ciphertext);
+  const { region, account } = call.caller;
+  if (blob.region !== region || blob.account !== account) throw invalidCiphertext();
+  const found = existingKey(region, account, blob.keyId, call, ports.projection);
+  if (!found) {
+    // A key that was deleted is told apart from a blob that was never ours: the log still knows it.
+    if (ports.projection.key(region, account, blob.keyId)) {
+      throw new KmsError('NotFoundException', `Key '${keyArn(region, account, blob.keyId)}' does not exist`);
+    }
+    throw invalidCiphertext();
+  }
+  if (!found.key.versions.some((version) => version.materialId === blob.materialId)) throw invalidCiphertext();
+  return { found, blob };
+}
+
+/** Refuses a KeyId of the request that is not the key of the ciphertext. */
+export function assertSameKey(named: FoundKey | undefined, source: Source): void {
+  if (named && named.arn !== source.found.arn) {
+    throw new KmsError(
+      'IncorrectKeyException',
+      'The key ID in the request does not identify a CMK that can perform this operation.',
+    );
+  }
+}
+
+export function decryptFrom(
+  { found, blob }: Source,
+  context: Record<string, string> | undefined,
+  ports: DataPorts,
+): Buffer | Promise<Buffer> {
+  const canonical = canonicalContext(context);
+  const cached = ports.peekBackingKey(blob.materialId);
+  if (cached) return decryptSymmetric(cached.keyObject, blob, canonical);
+  return ports
+    .loadBackingKey(found.arn, blob.materialId)
+    .then((backingKey) => decryptSymmetric(backingKey.keyObject, blob, canonical));
+}

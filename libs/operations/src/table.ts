@@ -1,0 +1,46 @@
+import { createAlias, deleteAlias, listAliases, updateAlias } from './aliases';
+import { generateDataKey, generateDataKeyWithoutPlaintext, generateRandom } from './data-keys';
+import { cancelKeyDeletion, scheduleKeyDeletion } from './deletion';
+import { decrypt, encrypt, reEncrypt } from './encryption';
+import { createKey, describeKey, disableKey, enableKey, listKeys, updateKeyDescription } from './keys';
+import type { Operation } from './operation';
+import { getKeyPolicy, listKeyPolicies, putKeyPolicy } from './policies';
+import { disableKeyRotation, enableKeyRotation, getKeyRotationStatus, listKeyRotations, rotateKeyOnDemand } from './rotation';
+import { listResourceTags, tagResource, untagResource } from './tags';
+
+/** THE table of operations. Routing, subjects, metrics and authorisation all derive from it. */
+const OPERATIONS: readonly Operation[] = [
+  createKey,
+  describeKey,
+  listKeys,
+  enableKey,
+  disableKey,
+  updateKeyDescription,
+  tagResource,
+  untagResource,
+  listResourceTags,
+  createAlias,
+  updateAlias,
+  deleteAlias,
+  listAliases,
+  encrypt,
+  decrypt,
+  reEncrypt,
+  generateDataKey,
+  generateDataKeyWithoutPlaintext,
+  generateRandom,
+  enableKeyRotation,
+  disableKeyRotation,
+  getKeyRotationStatus,
+  rotateKeyOnDemand,
+  listKeyRotations,
+  scheduleKeyDeletion,
+  cancelKeyDeletion,
+  getKeyPolicy,
+  putKeyPolicy,
+  listKeyPolicies,
+];
+
+export const OPERATION_TABLE: ReadonlyMap<string, Operation> = new Map(
+  OPERATIONS.map((operation) => [operation.name, operation]),
+);

@@ -1,0 +1,81 @@
+import type {
+  ListResourceTagsRequest,
+  ListResourceTagsResponse,
+  TagResourceRequest,
+  UntagResourceRequest,
+} from '@aws-sdk/client-kms';
+import { KmsError } from '#domain/errors';
+import { LIMITS } from '#domain/key/decide';
+import type { Tag } from '#domain/key/events';
+import { findKey } from './key-lookup';
+import { control } from './operation';
+import { pageFields, pageOfList } from './pagination';
+import { KEY_ID, LIMIT, MARKER, Optional, Required, TAGS } from './wire/fields';
+import type { Wire } from './wire/wire';
+
+interface WireTag {
+  TagKey: string;
+  TagValue: string;
+}
+
+/** Tags as the domain keeps them. Throws TagException for duplicate or reserved keys, or too many. */
+export function domainTags(tags: readonly WireTag[]): Tag[] {
+  const keys = new Set(tags.map((tag) => tag.TagKey));
+  if (keys.size < tags.length) throw new KmsError('TagException', 'Duplicate tag keys');
+  if (tags.length > LIMITS.tagsPerKey) throw new KmsError('TagException', 'Too many tags');
+  for (const key of keys) assertNotReserved(key);
+  return tags.map(({ TagKey, TagValue }) => ({ key: TagKey, value: TagValue }));
+}
+
+function assertNotReserved(tagKey: string): void {
+  if (tagKey.toLowerCase().startsWith('aws:')) {
+    throw new KmsError('TagException', 'Tags beginning with aws: are reserved');
+  }
+}
+
+class TagResource implements TagResourceRequest {
+  @Required(KEY_ID) KeyId!: string;
+  @Required(TAGS) Tags!: WireTag[];
+}
+
+export const tagResource = control<TagResource, undefined>({
+  name: 'TagResource',
+  request: TagResource,
+  async run(request, call, ports) {
+    const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
+    await ports.runKeyCommand(ref, { type: 'TagResource', tags: domainTags(request.Tags) }, call);
+    return undefined;
+  },
+});
+
+class UntagResource implements UntagResourceRequest {
+  @Required(KEY_ID) KeyId!: string;
+  @Required({ kind: 'strings', each: { kind: 'string', min: 1, max: 128 } }) TagKeys!: string[];
+}
+
+export const untagResource = control<UntagResource, undefined>({
+  name: 'UntagResource',
+  request: UntagResource,
+  async run(request, call, ports) {
+    const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
+    for (const tagKey of request.TagKeys) assertNotReserved(tagKey);
+    await ports.runKeyCommand(ref, { type: 'UntagResource', tagKeys: request.TagKeys }, call);
+    return undefined;
+  },
+});
+
+class ListResourceTags implements ListResourceTagsRequest {
+  @Required(KEY_ID) KeyId!: string;
+  @Optional(LIMIT) Limit?: number;
+  @Optional(MARKER) Marker?: string;
+}
+
+export const listResourceTags = control<ListResourceTags, Wire<ListResourceTagsResponse>>({
+  name: 'ListResourceTags',
+  request: ListResourceTags,
+  run(request, call, { projection }) {
+    const { key } = findKey(request.KeyId, 'key', call, projection);
+    const page = pageOfList(key.tags, request.Limit ?? LIMITS.tagsPerKey, request.Marker);
+    return { Tags: page.items.map((tag) => ({ TagKey: tag.key, TagValue: tag.value })), ...pageFields(page) };
+  },
+});

@@ -1,0 +1,120 @@
+import { validateSync } from 'class-validator';
+import { KmsError } from '#domain/errors';
+import { type Constraint, validationMessage } from './constraints';
+import { membersOf, SENTENCE_SEPARATOR } from './fields';
+
+export type RequestClass<I extends object> = new () => I;
+
+/**
+ * A request from the JSON of its body: only known members are taken, each of its JSON type (else
+ * SerializationException), then checked against the bounds of the API model (else ValidationException, all
+ * violations in one message). `null` is the same as absent.
+ */
+export function decodeRequest<I extends object>(requestClass: RequestClass<I>, body: Uint8Array): I {
+  const json = parseObject(body);
+  const request = new requestClass();
+  for (const [name, { constraint }] of membersOf(requestClass)) {
+    const value = Object.hasOwn(json, name) ? json[name] : undefined;
+    if (value !== undefined && value !== null) (request as Record<string, unknown>)[name] = decode(constraint, value);
+  }
+  const errors = validateSync(request, { validationError: { target: false, value: false } });
+  if (errors.length > 0) {
+    const sentences = errors.flatMap((error) =>
+      Object.values(error.constraints ?? {}).flatMap((message) => message.split(SENTENCE_SEPARATOR)),
+    );
+    throw new KmsError('ValidationException', validationMessage(sentences));
+  }
+  return request;
+}
+
+function parseObject(body: Uint8Array): Record<string, unknown> {
+  if (body.length === 0) return {};
+  let json: unknown;
+  try {
+    json = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8'));
+  } catch {
+    throw new KmsError('SerializationException', 'The request body is not well-formed JSON.');
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    throw new KmsError('SerializationException', 'The request body must be a JSON object.');
+  }
+  return json as Record<string, unknown>;
+}
+
+function decode(constraint: Constraint, value: unknown): unknown {
+  switch (constraint.kind) {
+    case 'string':
+    case 'enum':
+      return typeof value === 'string' ? value : mismatch(value, 'a String');
+    case 'integer':
+      return typeof value === 'number' ? decodeInteger(value) : mismatch(value, 'an Integer');
+    case 'boolean':
+      return typeof value === 'boolean' ? value : mismatch(value, 'a Boolean');
+    case 'blob':
+      return typeof value === 'string' ? decodeBlob(value) : mismatch(value, 'a Blob');
+    case 'strings':
+    case 'enums':
+      return decodeList(value, (item) => (typeof item === 'string' ? item : mismatch(item, 'a String')));
+    case 'stringMap':
+      return decodeStringMap(value);
+    case 'structures':
+      return decodeList(value, (item) => {
+        const structure: Record<string, unknown> = {};
+        const json = asObject(item);
+        for (const [name, member] of Object.entries(constraint.members)) {
+          const inner = Object.hasOwn(json, name) ? json[name] : undefined;
+          if (inner !== undefined && inner !== null) structure[name] = decode(member.constraint, inner);
+        }
+        return structure;
+      });
+    case 'structure':
+      return asObject(value);
+  }
+}
+
+const TOKEN_NAMES: Record<string, string> = { string: 'STRING_VALUE', number: 'NUMBER_VALUE' };
+
+function mismatch(value: unknown, wanted: string): never {
+  if (typeof value === 'object') {
+    throw new KmsError('SerializationException', 'Start of structure or map found where not expected.');
+  }
+  const found = TOKEN_NAMES[typeof value] ?? `${String(value).toUpperCase()}_VALUE`;
+  throw new KmsError('SerializationException', `${found} can not be converted to ${wanted}`);
+}
+
+/** As AWS does, a fraction is cut off; what does not fit 32 bits is refused. */
+function decodeInteger(value: number): number {
+  const integer = Math.trunc(value);
+  if (integer > 2147483647 || integer < -2147483648) {
+    throw new KmsError('SerializationException', 'NUMBER_VALUE is out of range for an Integer');
+  }
+  return integer;
+}
+
+function decodeBlob(text: string): Buffer {
+  const bytes = Buffer.from(text, 'base64');
+  const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
+  // Node's decoder passes over what is not base64, so a wrong length is how bad input shows.
+  if (text.length % 4 !== 0 || bytes.length !== (text.length / 4) * 3 - padding) {
+    throw new KmsError('SerializationException', 'A Blob must be valid base64.');
+  }
+  return bytes;
+}
+
+function decodeList<T>(value: unknown, decodeItem: (item: unknown) => T): T[] {
+  if (!Array.isArray(value)) throw new KmsError('SerializationException', 'Expected list or null');
+  return value.map(decodeItem);
+}
+
+function decodeStringMap(value: unknown): Record<string, string> {
+  const json = asObject(value);
+  for (const name in json) if (typeof json[name] !== 'string') mismatch(json[name], 'a String');
+  return json as Record<string, string>;
+}
+
+function asObject(value: unknown): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new KmsError('SerializationException', 'Unexpected value where a structure or map was expected.');
+  }
+  return value as Record<string, unknown>;
+}

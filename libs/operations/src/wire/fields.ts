@@ -1,0 +1,67 @@
+import { ValidateBy } from 'class-validator';
+import { type Constraint, type MemberRule, memberPath, violationsOf } from './constraints';
+
+/** A request class's members, for the decoder: what each must be in JSON. */
+const MEMBERS = new WeakMap<object, Map<string, MemberRule>>();
+
+export const membersOf = (requestClass: { prototype: object }): ReadonlyMap<string, MemberRule> =>
+  MEMBERS.get(requestClass.prototype) ?? new Map();
+
+/** Separates the sentences of one member in class-validator's single message. */
+export const SENTENCE_SEPARATOR = '\u001f';
+
+function member(constraint: Constraint, required: boolean): PropertyDecorator {
+  const rule: MemberRule = { constraint, required };
+  return (prototype, property) => {
+    const name = property as string;
+    const path = memberPath(name);
+    const members = MEMBERS.get(prototype) ?? new Map<string, MemberRule>();
+    MEMBERS.set(prototype, members.set(name, rule));
+    ValidateBy({
+      name: 'awsConstraint',
+      validator: {
+        validate: (value) => violationsOf(rule, value, path).length === 0,
+        defaultMessage: (args) => violationsOf(rule, args?.value, path).join(SENTENCE_SEPARATOR),
+      },
+    })(prototype, name);
+  };
+}
+
+/** A member that must be there. */
+export const Required = (constraint: Constraint): PropertyDecorator => member(constraint, true);
+
+/** A member that may be absent or null. */
+export const Optional = (constraint: Constraint): PropertyDecorator => member(constraint, false);
+
+// Shapes that many operations share, with the bounds of the API model.
+export const KEY_ID = { kind: 'string', min: 1, max: 2048, pattern: /^\p{ASCII}+$/u } as const satisfies Constraint;
+export const ALIAS_NAME = { kind: 'string', min: 1, max: 256, pattern: /^[a-zA-Z0-9:/_-]+$/ } as const satisfies Constraint;
+export const LIMIT = { kind: 'integer', min: 1, max: 1000 } as const satisfies Constraint;
+export const MARKER = { kind: 'string', min: 1, max: 1024, pattern: /^[\u0020-\u00FF]*$/ } as const satisfies Constraint;
+export const BOOLEAN = { kind: 'boolean' } as const satisfies Constraint;
+export const GRANT_TOKENS = {
+  kind: 'strings',
+  min: 0,
+  max: 10,
+  each: { kind: 'string', min: 1, max: 8192 },
+} as const satisfies Constraint;
+export const CONTEXT = { kind: 'stringMap' } as const satisfies Constraint;
+export const CIPHERTEXT = { kind: 'blob', min: 1, max: 6144 } as const satisfies Constraint;
+export const ENCRYPTION_ALGORITHM = {
+  kind: 'enum',
+  values: ['RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256', 'SM2PKE', 'SYMMETRIC_DEFAULT'],
+} as const satisfies Constraint;
+export const POLICY_NAME = { kind: 'string', min: 1, max: 128, pattern: /^[\w]+$/ } as const satisfies Constraint;
+export const POLICY = {
+  kind: 'string',
+  min: 1,
+  max: 131072,
+  pattern: /^[\u0009\u000A\u000D\u0020-\u00FF]+$/,
+} as const satisfies Constraint;
+export const TAGS = {
+  kind: 'structures',
+  members: {
+    TagKey: { constraint: { kind: 'string', min: 1, max: 128 }, required: true },
+    TagValue: { constraint: { kind: 'string', min: 0, max: 256 }, required: true },
+  },
+} as const satisfies Constraint;

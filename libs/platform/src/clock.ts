@@ -1,0 +1,81 @@
+import type { NatsConnection, Subscription } from 'nats';
+import { CLOCK_STREAM, CLOCK_SUBJECT } from '#domain/subjects';
+
+/** The time of keys, rotations and deletions. Authentication never uses it: that always goes by the system's time. */
+export interface Clock {
+  /** ms since the epoch. */
+  now(): number;
+}
+
+export const systemClock: Clock = { now: () => Date.now() };
+
+/** One move of the virtual clock, as it lies in its stream: the sum of all moves so far. */
+interface ClockMove {
+  offsetMs: number;
+}
+
+/**
+ * The system's time plus an offset that only grows, kept in a stream so that every service moves together and a
+ * restart does not move back.
+ */
+export class VirtualClock implements Clock {
+  private offsetMs = 0;
+  private readonly listeners: (() => void)[] = [];
+  private subscription: Subscription | undefined;
+
+  constructor(private readonly nats: NatsConnection) {}
+
+  now(): number {
+    return Date.now() + this.offsetMs;
+  }
+
+  onMove(listener: () => void): void {
+    this.listeners.push(listener);
+  }
+
+  async start(): Promise<void> {
+    this.subscription = this.nats.subscribe(CLOCK_SUBJECT, {
+      callback: (error, message) => {
+        if (!error) this.take(message.data);
+      },
+    });
+    await this.nats.flush();
+    this.take(await lastMove(this.nats));
+  }
+
+  /** Moves every service's clock forward and returns the new time. Never backwards. */
+  async advance(ms: number): Promise<number> {
+    if (!Number.isSafeInteger(ms) || ms < 0) throw new Error('the clock can only be moved forward');
+    const offsetMs = this.offsetMs + ms;
+    const js = this.nats.jetstream();
+    await js.publish(CLOCK_SUBJECT, JSON.stringify({ offsetMs } satisfies ClockMove));
+    this.move(offsetMs);
+    return this.now();
+  }
+
+  stop(): void {
+    this.subscription?.unsubscribe();
+  }
+
+  private take(bytes: Uint8Array | undefined): void {
+    if (!bytes || bytes.length === 0) return;
+    const { offsetMs } = JSON.parse(Buffer.from(bytes).toString('utf8')) as ClockMove;
+    if (Number.isSafeInteger(offsetMs)) this.move(offsetMs);
+  }
+
+  private move(offsetMs: number): void {
+    if (offsetMs <= this.offsetMs) return;
+    this.offsetMs = offsetMs;
+    for (const listener of this.listeners) listener();
+  }
+}
+
+async function lastMove(nats: NatsConnection): Promise<Uint8Array | undefined> {
+  const manager = await nats.jetstreamManager({ checkAPI: false });
+  try {
+    return (await manager.streams.getMessage(CLOCK_STREAM, { last_by_subj: CLOCK_SUBJECT })).data;
+  } catch (error) {
+    if ((error as { api_error?: { code: number } }).api_error?.code === 404) return undefined;
+    throw error;
+  }
+}
