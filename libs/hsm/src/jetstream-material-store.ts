@@ -11,8 +11,16 @@ import {
 const WRONG_LAST_SEQUENCE = [10071, 10164];
 const NO_MESSAGE_FOUND = 10037;
 
-const ATTEMPTS = 4;
-const TIMEOUT_MS = 5_000;
+/**
+ * What was sent just as the connection broke is never answered, so attempts are short; together they outlast the
+ * election of a new leader (6 s measured in a cluster of three).
+ */
+const ATTEMPTS = 7;
+const TIMEOUT_MS = 2_000;
+const MAX_PAUSE_MS = 800;
+const LIST_BATCH = 1_000;
+
+const MATERIAL_PREFIX = materialSubject('');
 
 /** Material in the stream KMS_MATERIAL, which must exist: one message a subject, never overwritten, erased in place. */
 export class JetStreamMaterialStore implements MaterialStore {
@@ -62,25 +70,24 @@ export class JetStreamMaterialStore implements MaterialStore {
     return true;
   }
 
-  /** Reads headers only, in one stream of messages. Whatever is stored after the call began may be missing. */
+  /** Reads headers only, many at a time. What is stored or erased meanwhile may or may not be in it. */
   list(): Promise<MaterialEntry[]> {
-    return this.retrying(async (manager) => {
-      const { state } = await manager.streams.info(MATERIAL_STREAM);
-      const entries: MaterialEntry[] = [];
-      if (state.messages === 0) return entries;
+    return this.retrying(async () => {
       const consumer = await this.js.consumers.get(MATERIAL_STREAM, {
         filterSubjects: ALL_MATERIAL,
         headers_only: true,
       });
-      const messages = await consumer.consume({ idle_heartbeat: 1_000 });
-      try {
-        for await (const message of messages) {
-          const materialId = message.subject.slice(materialSubject('').length);
+      const entries: MaterialEntry[] = [];
+      let left = (await consumer.info()).num_pending;
+      while (left > 0) {
+        const batch = await consumer.fetch({ max_messages: Math.min(left, LIST_BATCH), expires: TIMEOUT_MS });
+        // Less than was asked for: the rest was erased meanwhile, and the last `left` stands.
+        left = 0;
+        for await (const message of batch) {
+          const materialId = message.subject.slice(MATERIAL_PREFIX.length);
           entries.push({ materialId, storedAt: Math.floor(message.info.timestampNanos / 1e6) });
-          if (message.info.pending === 0) break;
+          left = message.info.pending;
         }
-      } finally {
-        await messages.close();
       }
       return entries;
     });
@@ -107,7 +114,7 @@ export class JetStreamMaterialStore implements MaterialStore {
         if (attempts === ATTEMPTS || !isPassing(cause) || this.nats.isClosed()) {
           throw new MaterialStoreUnavailableError(`the material store: ${(cause as Error).message}`, { cause });
         }
-        await new Promise((resolve) => setTimeout(resolve, 100 * 2 ** attempts));
+        await new Promise((resolve) => setTimeout(resolve, Math.min(50 * 2 ** attempts, MAX_PAUSE_MS)));
       }
     }
   }
@@ -115,6 +122,6 @@ export class JetStreamMaterialStore implements MaterialStore {
 
 const errorCode = (error: unknown): number => (error instanceof NatsError ? (error.api_error?.err_code ?? 0) : 0);
 
-/** No answer, or the server says that it cannot just now; any other answer would be the same again. */
+/** No answer, or the server says that it cannot just now (503); any other answer would be the same again. */
 const isPassing = (error: unknown): boolean =>
-  !(error instanceof NatsError) || error.api_error === undefined || error.api_error.code >= 500;
+  !(error instanceof NatsError) || error.api_error === undefined || error.api_error.code === 503;
