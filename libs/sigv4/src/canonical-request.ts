@@ -1,60 +1,111 @@
-import { createHash } from 'node:crypto';
-import { posix } from 'node:path';
-import type { SignedRequest } from './claim';
+import { createHash, createHmac } from 'node:crypto';
+import { mismatch } from './authentication-errors';
+import { canonicalComponent, uriEncode } from './uri-encoding';
 
-const UNRESERVED = /^[A-Za-z0-9\-._~]*$/;
+/*
+ * The canonical request and the string to sign.
+ * Source: AWS IAM User Guide, "Create a signed AWS API request". Services other than S3 normalise the path and
+ * encode it once more than the client did; KMS is one of them.
+ */
 
-/** RFC 3986 percent-encoding, as SigV4 wants it: everything but unreserved characters. */
-const encode = (text: string): string =>
-  UNRESERVED.test(text)
-    ? text
-    : encodeURIComponent(text).replace(/[!'()*]/g, (found) => `%${found.charCodeAt(0).toString(16).toUpperCase()}`);
+export const ALGORITHM = 'AWS4-HMAC-SHA256';
+export const TERMINATOR = 'aws4_request';
+export const SIGNATURE_PARAMETER = 'X-Amz-Signature';
 
-/** The path is normalised and encoded once more, as every service but S3 does. */
-function canonicalPath(path: string): string {
+/** Header values by lower-cased name, as node:http has them. A list is a header that was sent more than once. */
+export type RequestHeaders = Record<string, string | string[] | undefined>;
+
+/** Name and value are in canonical form: URI-encoded. */
+export interface QueryParameter {
+  name: string;
+  value: string;
+}
+
+/** What of a request a signature covers. */
+export interface CanonicalParts {
+  method: string;
+  path: string;
+  parameters: readonly QueryParameter[];
+  headers: RequestHeaders;
+  signedHeaders: readonly string[];
+  bodyHash: string;
+}
+
+/** Throws InvalidSignatureException where a signed header is missing, or holds what no HTTP header can. */
+export function canonicalRequest(parts: CanonicalParts): string {
+  const { method, path, parameters, headers, signedHeaders, bodyHash } = parts;
+  if (NOT_FIELD_TEXT.test(method)) throw mismatch();
+  let text = `${method}\n${canonicalPath(path)}\n${canonicalQuery(parameters)}\n`;
+  for (const name of signedHeaders) text += `${name}:${canonicalHeaderValue(headers[name])}\n`;
+  return `${text}\n${signedHeaders.join(';')}\n${bodyHash}`;
+}
+
+/** Hex signature of a canonical request. `scope` is date/region/service/aws4_request. */
+export function signatureOf(canonical: string, amzDate: string, scope: string, signingKey: Uint8Array): string {
+  const hash = createHash('sha256').update(canonical, 'latin1').digest('hex');
+  return createHmac('sha256', signingKey).update(`${ALGORITHM}\n${amzDate}\n${scope}\n${hash}`, 'latin1').digest('hex');
+}
+
+const EMPTY_BODY_HASH = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+/** Hex SHA-256. */
+export const hashOfBody = (body: Uint8Array): string =>
+  body.length === 0 ? EMPTY_BODY_HASH : createHash('sha256').update(body).digest('hex');
+
+/** Removes empty and dot segments (RFC 3986 section 5.2.4, runs of slashes as one), then encodes. */
+export function canonicalPath(path: string): string {
   if (path === '/' || path === '') return '/';
-  let normal = posix.normalize(path);
-  if (!normal.startsWith('/')) normal = `/${normal}`;
-  return normal.split('/').map(encode).join('/');
+  const kept: string[] = [];
+  for (const segment of path.split('/')) {
+    if (segment === '' || segment === '.') continue;
+    if (segment === '..') kept.pop();
+    else kept.push(uriEncode(segment));
+  }
+  if (kept.length === 0) return '/';
+  return `/${kept.join('/')}${path.endsWith('/') ? '/' : ''}`;
 }
 
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+/** The parameters of a raw query string in the order they came. Throws IncompleteSignatureException for a broken escape. */
+export function parseQuery(query: string): QueryParameter[] {
+  if (query === '') return [];
+  return query.split('&').map((pair) => {
+    const equals = pair.indexOf('=');
+    return equals < 0
+      ? { name: canonicalComponent(pair), value: '' }
+      : { name: canonicalComponent(pair.slice(0, equals)), value: canonicalComponent(pair.slice(equals + 1)) };
+  });
 }
 
-function canonicalQuery(query: string, presigned: boolean): string {
-  if (query === '') return '';
-  const pairs: [string, string][] = [];
-  for (const part of query.split('&')) {
-    if (part === '') continue;
-    const equals = part.indexOf('=');
-    const name = decoded(equals < 0 ? part : part.slice(0, equals));
-    if (presigned && name === 'X-Amz-Signature') continue;
-    pairs.push([encode(name), encode(equals < 0 ? '' : decoded(part.slice(equals + 1)))]);
-  }
-  pairs.sort(([a, x], [b, y]) => (a < b ? -1 : a > b ? 1 : x < y ? -1 : x > y ? 1 : 0));
-  return pairs.map(([name, value]) => `${name}=${value}`).join('&');
+/** Sorted by name, then value, after encoding; everything but the signature itself. */
+export function canonicalQuery(parameters: readonly QueryParameter[]): string {
+  if (parameters.length === 0) return '';
+  return parameters
+    .filter(({ name }) => name !== SIGNATURE_PARAMETER)
+    .sort((a, b) => compareText(a.name, b.name) || compareText(a.value, b.value))
+    .map(({ name, value }) => `${name}=${value}`)
+    .join('&');
 }
 
-const trimmed = (value: string): string => value.trim().replace(/ {2,}/g, ' ');
+// Canonical components are ASCII, so comparing code units is comparing code points.
+const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-export const sha256Hex = (bytes: Uint8Array | string): string => createHash('sha256').update(bytes).digest('hex');
+/** Anything a header value or method cannot hold: a line break here could pass one canonical line off as two. */
+const NOT_FIELD_TEXT = /[^\t\x20-\x7e\x80-\xff]/;
+const SPACES = /[ \t]+/;
 
-/** The canonical request of AWS Signature Version 4. */
-export function canonicalRequest(
-  request: SignedRequest,
-  signedHeaders: readonly string[],
-  presigned: boolean,
-  payloadHash: string,
-): string {
-  let headers = '';
-  for (const name of signedHeaders) {
-    const value = request.headers[name];
-    headers += `${name}:${Array.isArray(value) ? value.map(trimmed).join(',') : trimmed(value ?? '')}\n`;
-  }
-  return `${request.method}\n${canonicalPath(request.path)}\n${canonicalQuery(request.query, presigned)}\n${headers}\n${signedHeaders.join(';')}\n${payloadHash}`;
+function canonicalHeaderValue(value: string | string[] | undefined): string {
+  if (typeof value === 'string') return trimmed(value);
+  if (Array.isArray(value)) return value.map(trimmed).join(',');
+  throw mismatch();
+}
+
+/** Without outer white space, and with each inner run of it as one space. */
+function trimmed(value: string): string {
+  if (NOT_FIELD_TEXT.test(value)) throw mismatch();
+  const isTrim = !value.startsWith(' ') && !value.endsWith(' ') && !value.includes('  ') && !value.includes('\t');
+  if (isTrim) return value;
+  return value
+    .split(SPACES)
+    .filter((word) => word !== '')
+    .join(' ');
 }

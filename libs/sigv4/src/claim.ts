@@ -1,138 +1,193 @@
-import { isRegionName } from '#domain/arn';
-import { KmsError } from '#domain/errors';
+import { amzDateOfHttpDate, parseAmzDate } from './amz-date';
+import { hashedAuthorization, incomplete, invalid, missingToken, quoted } from './authentication-errors';
+import { parseAuthorization } from './authorization-header';
+import {
+  ALGORITHM,
+  parseQuery,
+  type QueryParameter,
+  type RequestHeaders,
+  SIGNATURE_PARAMETER,
+} from './canonical-request';
+import { decodeComponent } from './uri-encoding';
 
-/** A request as it came over the wire. `path` and `query` are raw; header names are in lower case. */
+/** A request as it came over the wire. Strings are byte strings, one character a byte, as node:http hands them over. */
 export interface SignedRequest {
   method: string;
+  /** Raw, undecoded, as on the request line, without the query. */
   path: string;
+  /** Raw, without the `?`. */
   query: string;
-  headers: Record<string, string | string[] | undefined>;
+  /** By lower-cased name. */
+  headers: RequestHeaders;
   body: Uint8Array;
 }
 
-/** What a request claims about its signature, taken apart but not yet believed. */
+/** Who a request says it is from and what it says it signed. Nothing of it is true until `verifySignature` returns. */
 export interface Claim {
   accessKeyId: string;
   /** yyyymmdd */
   date: string;
   region: string;
   service: string;
-  /** `date/region/service/aws4_request` */
+  /** date/region/service/terminator */
   scope: string;
+  /** Lower-cased, ascending, with `host` and every x-amz-* header of the request among them. */
   signedHeaders: readonly string[];
+  /** Hex, as sent. */
   signature: string;
-  /** yyyymmddThhmmssZ */
+  /** yyyymmddThhmmssZ, a real moment. */
   amzDate: string;
   presigned: boolean;
+  /** Only of a presigned request; its bounds are checked by `checkFreshness`. */
   expiresSeconds?: number;
   sessionToken?: string;
 }
 
-const ALGORITHM = 'AWS4-HMAC-SHA256';
-const MAX_HEADER = 8_192;
-
-const incomplete = (message: string): KmsError => new KmsError('IncompleteSignatureException', message);
-
-/** Reads the Authorization header or the presigned query. Throws Missing... or IncompleteSignatureException. */
+/**
+ * Reads the Authorization header or, where the query has X-Amz-Algorithm, the presigned form.
+ * Throws MissingAuthenticationTokenException, IncompleteSignatureException or InvalidSignatureException.
+ */
 export function parseClaim(request: SignedRequest): Claim {
-  const authorization = single(request, 'authorization');
-  if (authorization !== undefined) return fromHeader(authorization, request);
-  if (request.query.includes('X-Amz-Algorithm=')) return fromQuery(request);
-  throw new KmsError('MissingAuthenticationTokenException', 'Missing Authentication Token');
+  const authorization = single(request.headers, 'authorization');
+  const parameters = request.query.includes('X-Amz-') ? parseQuery(request.query) : [];
+  const presigned = parameters.some(({ name }) => name === 'X-Amz-Algorithm');
+  if (authorization && presigned) {
+    throw invalid("Found both 'X-Amz-Algorithm' as a query-string param and 'Authorization' as HTTP header.");
+  }
+  if (presigned) return presignedClaim(parameters, request.headers);
+  if (authorization) return headerClaim(authorization, request.headers);
+  throw missingToken();
 }
 
-function single(request: SignedRequest, name: string): string | undefined {
-  const value = request.headers[name];
-  return Array.isArray(value) ? value.join(',') : value;
-}
-
-function fromHeader(authorization: string, request: SignedRequest): Claim {
-  if (authorization.length > MAX_HEADER) throw incomplete('The Authorization header is too long.');
-  if (!authorization.startsWith(`${ALGORITHM} `)) {
-    throw incomplete(`Unsupported AWS 'algorithm': '${authorization.split(' ', 1)[0]!.slice(0, 64)}'`);
-  }
-  const parts = new Map<string, string>();
-  for (const part of authorization.slice(ALGORITHM.length + 1).split(',')) {
-    const equals = part.indexOf('=');
-    if (equals > 0) parts.set(part.slice(0, equals).trim(), part.slice(equals + 1).trim());
-  }
-  const missing = ['Credential', 'Signature', 'SignedHeaders']
-    .filter((name) => !parts.get(name))
-    .map((name) => `Authorization header requires '${name}' parameter.`);
-  const amzDate = single(request, 'x-amz-date') ?? fromHttpDate(single(request, 'date'));
-  if (amzDate === undefined) {
-    missing.push("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.");
-  }
-  if (missing.length > 0) throw incomplete(`${missing.join(' ')} Authorization=${ALGORITHM}`);
-  const sessionToken = single(request, 'x-amz-security-token');
-  return {
-    ...credential(parts.get('Credential')!),
-    signedHeaders: signedHeaders(parts.get('SignedHeaders')!, request),
-    signature: parts.get('Signature')!,
-    amzDate: checkedDate(amzDate!),
-    presigned: false,
-    ...(sessionToken === undefined ? {} : { sessionToken }),
-  };
-}
-
-function fromQuery(request: SignedRequest): Claim {
-  if (request.query.length > 16_384) throw incomplete('The query string is too long.');
-  const query = new URLSearchParams(request.query);
-  const missing = ['X-Amz-Credential', 'X-Amz-Signature', 'X-Amz-SignedHeaders', 'X-Amz-Date', 'X-Amz-Expires']
-    .filter((name) => !query.get(name))
-    .map((name) => `AWS query-string parameters must include '${name}'.`);
-  if (missing.length > 0) throw incomplete(missing.join(' '));
-  if (query.get('X-Amz-Algorithm') !== ALGORITHM) throw incomplete("Unsupported AWS 'algorithm'.");
-  const expires = query.get('X-Amz-Expires')!;
-  if (!/^\d{1,6}$/.test(expires) || Number(expires) < 1 || Number(expires) > 604_800) {
-    throw incomplete("AWS query-string parameter 'X-Amz-Expires' must be from 1 to 604800 seconds.");
-  }
-  const sessionToken = query.get('X-Amz-Security-Token');
-  return {
-    ...credential(query.get('X-Amz-Credential')!),
-    signedHeaders: signedHeaders(query.get('X-Amz-SignedHeaders')!, request),
-    signature: query.get('X-Amz-Signature')!,
-    amzDate: checkedDate(query.get('X-Amz-Date')!),
-    presigned: true,
-    expiresSeconds: Number(expires),
-    ...(sessionToken === null ? {} : { sessionToken }),
-  };
-}
-
-function credential(text: string): Pick<Claim, 'accessKeyId' | 'date' | 'region' | 'service' | 'scope'> {
-  const parts = text.split('/');
-  const [accessKeyId, date, region, service, terminator] = parts;
-  if (parts.length !== 5 || !accessKeyId || accessKeyId.length > 128 || terminator !== 'aws4_request') {
-    throw incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.");
-  }
-  if (!/^\d{8}$/.test(date!) || !isRegionName(region!)) {
-    throw new KmsError('InvalidSignatureException', 'Credential should be scoped to a valid date and region.');
-  }
-  return { accessKeyId, date: date!, region: region!, service: service!, scope: `${date}/${region}/${service}/aws4_request` };
-}
-
-/** Host, and every x-amz- header that is there, must be under the signature. */
-function signedHeaders(text: string, request: SignedRequest): readonly string[] {
-  const names = text.split(';');
-  const signed = new Set(names);
-  if (!signed.has('host') && !signed.has(':authority')) {
-    throw new KmsError('InvalidSignatureException', "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.");
-  }
-  for (const name in request.headers) {
-    if (name.startsWith('x-amz-') && !signed.has(name)) {
-      throw new KmsError('InvalidSignatureException', `'${name}' must be a 'SignedHeader' in the AWS Authorization.`);
+function headerClaim(header: string, headers: RequestHeaders): Claim {
+  const { algorithm, credential, signedHeaders, signature } = parseAuthorization(header);
+  const dateHeader = headers['x-amz-date'] === undefined ? 'date' : 'x-amz-date';
+  const date = single(headers, dateHeader);
+  if (!credential || !signature || signedHeaders === undefined || !date) {
+    const missing: string[] = [];
+    if (!credential) missing.push("Authorization header requires 'Credential' parameter.");
+    if (!signature) missing.push("Authorization header requires 'Signature' parameter.");
+    if (signedHeaders === undefined) missing.push("Authorization header requires 'SignedHeaders' parameter.");
+    if (!date) {
+      missing.push("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.");
     }
+    throw incomplete(
+      `${missing.join(' ')} (Hashed with SHA-256 and encoded with Base64) Authorization=${hashedAuthorization(header)}`,
+    );
+  }
+  checkAlgorithm(algorithm);
+  const amzDate = amzDateOf(date, dateHeader === 'date');
+  const names = signedNames(signedHeaders, headers);
+  if (!names.includes(dateHeader)) throw unsigned(dateHeader);
+  const sessionToken = single(headers, 'x-amz-security-token');
+  return {
+    ...parseCredential(credential),
+    signedHeaders: names,
+    signature,
+    amzDate,
+    presigned: false,
+    ...(sessionToken !== undefined && { sessionToken }),
+  };
+}
+
+const REQUIRED_PARAMETERS = [
+  'X-Amz-Algorithm',
+  'X-Amz-Credential',
+  SIGNATURE_PARAMETER,
+  'X-Amz-SignedHeaders',
+  'X-Amz-Date',
+] as const;
+const REEXAMINE = 'Re-examine the query-string parameters.';
+
+function presignedClaim(parameters: readonly QueryParameter[], headers: RequestHeaders): Claim {
+  const found = new Map<string, string>();
+  for (const { name, value } of parameters) {
+    if (!name.startsWith('X-Amz-')) continue;
+    if (found.has(name)) throw incomplete(`AWS query-string parameters must not repeat ${quoted(name)}. ${REEXAMINE}`);
+    found.set(name, decodeComponent(value));
+  }
+  const missing = REQUIRED_PARAMETERS.filter((name) => !found.get(name));
+  if (missing.length > 0) {
+    const sentences = missing.map((name) => `AWS query-string parameters must include '${name}'.`);
+    throw incomplete(`${sentences.join(' ')} ${REEXAMINE}`);
+  }
+  checkAlgorithm(found.get('X-Amz-Algorithm')!);
+  const amzDate = amzDateOf(found.get('X-Amz-Date')!, false);
+  const expires = found.get('X-Amz-Expires');
+  const sessionToken = found.get('X-Amz-Security-Token');
+  return {
+    ...parseCredential(found.get('X-Amz-Credential')!),
+    signedHeaders: signedNames(found.get('X-Amz-SignedHeaders')!, headers),
+    signature: found.get(SIGNATURE_PARAMETER)!,
+    amzDate,
+    presigned: true,
+    ...(expires !== undefined && { expiresSeconds: secondsOf(expires) }),
+    ...(sessionToken !== undefined && { sessionToken }),
+  };
+}
+
+function checkAlgorithm(algorithm: string): void {
+  if (algorithm === ALGORITHM) return;
+  throw incomplete(`Unsupported AWS 'algorithm': ${quoted(algorithm)} (only ${ALGORITHM} for now).`);
+}
+
+function amzDateOf(text: string, httpDateAllowed: boolean): string {
+  const amzDate = parseAmzDate(text) === undefined ? httpDateAllowed && amzDateOfHttpDate(text) : text;
+  if (amzDate) return amzDate;
+  throw incomplete(
+    `Date must be in ISO-8601 'basic format'. Got ${quoted(text)}. See http://en.wikipedia.org/wiki/ISO_8601`,
+  );
+}
+
+function parseCredential(credential: string): Pick<Claim, 'accessKeyId' | 'date' | 'region' | 'service' | 'scope'> {
+  const parts = credential.split('/');
+  if (parts.length !== 5 || parts.includes('')) {
+    throw incomplete(
+      'Credential must have exactly 5 slash-delimited elements, ' +
+        `e.g. keyid/date/region/service/term, got ${quoted(credential)}`,
+    );
+  }
+  const [accessKeyId, date, region, service, terminator] = parts as [string, string, string, string, string];
+  return { accessKeyId, date, region, service, scope: `${date}/${region}/${service}/${terminator}` };
+}
+
+/** Keeps the checks below cheap whatever a caller sends; the SDKs sign about ten headers. */
+const MAX_SIGNED_HEADERS = 100;
+const HEADER_NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
+
+function signedNames(text: string, headers: RequestHeaders): string[] {
+  const names = text === '' ? [] : text.split(';');
+  if (names.length > MAX_SIGNED_HEADERS) {
+    throw incomplete(`SignedHeaders must not have more than ${MAX_SIGNED_HEADERS} elements, got ${names.length}.`);
+  }
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]!;
+    if (!HEADER_NAME.test(name) || (i > 0 && name <= names[i - 1]!)) {
+      throw incomplete(`SignedHeaders must be lower-cased header names in ascending order, got ${quoted(text)}.`);
+    }
+  }
+  if (!names.includes('host'))
+    throw invalid("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.");
+  // These headers steer the service (x-amz-target names the operation), so none may be added or changed on the way.
+  for (const name in headers) {
+    if (name.startsWith('x-amz-') && headers[name] !== undefined && !names.includes(name)) throw unsigned(name);
   }
   return names;
 }
 
-function checkedDate(amzDate: string): string {
-  if (/^\d{8}T\d{6}Z$/.test(amzDate)) return amzDate;
-  throw incomplete(`Date must be in ISO-8601 'basic format'. Got '${amzDate.slice(0, 64)}'. See http://en.wikipedia.org/wiki/ISO_8601`);
+const unsigned = (name: string) => invalid(`${quoted(name)} must be a 'SignedHeader' in the AWS Authorization.`);
+
+const SECONDS = /^-?[0-9]{1,15}$/;
+
+function secondsOf(text: string): number {
+  if (!SECONDS.test(text)) throw incomplete('X-Amz-Expires should be a number');
+  return Number(text);
 }
 
-function fromHttpDate(date: string | undefined): string | undefined {
-  if (date === undefined || /^\d{8}T/.test(date)) return date;
-  const ms = Date.parse(date);
-  return Number.isNaN(ms) ? date : new Date(ms).toISOString().replace(/[-:]|\.\d{3}/g, '');
+/** A header that means nothing when it comes twice. */
+function single(headers: RequestHeaders, name: string): string | undefined {
+  const value = headers[name];
+  if (!Array.isArray(value)) return value;
+  if (value.length > 1) throw incomplete(`The request must not repeat the ${quoted(name)} header.`);
+  return value[0];
 }
