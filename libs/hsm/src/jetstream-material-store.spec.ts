@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect, type NatsConnection } from 'nats';
@@ -14,6 +15,7 @@ let nats: NatsConnection;
 beforeAll(async () => {
   server = await startNats();
   nats = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
+  await ensureMaterialStream(nats, 1);
 });
 
 afterAll(async () => {
@@ -21,11 +23,10 @@ afterAll(async () => {
   await server?.stop();
 });
 
+/** Purged, not made anew: the server removes a deleted stream's folder only after it has answered. */
 async function emptyStore(): Promise<JetStreamMaterialStore> {
   const manager = await nats.jetstreamManager({ checkAPI: false });
-  // Not there in the first test.
-  await manager.streams.delete(MATERIAL_STREAM).catch(() => false);
-  await ensureMaterialStream(nats, 1);
+  await manager.streams.purge(MATERIAL_STREAM);
   return new JetStreamMaterialStore(nats);
 }
 
@@ -33,7 +34,12 @@ describeMaterialStore('JetStream', emptyStore);
 
 describe('the JetStream material store', () => {
   const id = 'ab'.repeat(32);
-  const secret = Buffer.from('THESE-BYTES-MUST-NOT-SURVIVE-ON-DISK');
+  let secret: Buffer;
+
+  // Other bytes for each test, since a purge alone leaves the last test's on disk.
+  beforeEach(() => {
+    secret = randomBytes(48);
+  });
 
   const filesWith = (bytes: Buffer): string[] =>
     readdirSync(server.storeDir, { recursive: true, withFileTypes: true })
@@ -85,19 +91,19 @@ describe('the JetStream material store', () => {
     expect((await store.list()).map(({ materialId }) => materialId)).toEqual([...ids, 'last']);
   });
 
-  it('says that it is unavailable when its stream is missing', async () => {
-    const store = await emptyStore();
-    await (await nats.jetstreamManager()).streams.delete(MATERIAL_STREAM);
-    await expect(store.get(id)).rejects.toThrow(MaterialStoreUnavailableError);
-    await expect(store.list()).rejects.toThrow(MaterialStoreUnavailableError);
-    await expect(store.erase(id)).rejects.toThrow(MaterialStoreUnavailableError);
-  });
-
   it('says that it is unavailable once the connection is closed', async () => {
     const own = await connect({ servers: server.url });
     const store = new JetStreamMaterialStore(own);
     await own.close();
     await expect(store.get(id)).rejects.toThrow(MaterialStoreUnavailableError);
     await expect(store.put(id, secret)).rejects.toThrow(MaterialStoreUnavailableError);
+  });
+
+  it('says that it is unavailable when its stream is missing', async () => {
+    const store = await emptyStore();
+    await (await nats.jetstreamManager()).streams.delete(MATERIAL_STREAM);
+    await expect(store.get(id)).rejects.toThrow(MaterialStoreUnavailableError);
+    await expect(store.list()).rejects.toThrow(MaterialStoreUnavailableError);
+    await expect(store.erase(id)).rejects.toThrow(MaterialStoreUnavailableError);
   });
 });
