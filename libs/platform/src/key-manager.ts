@@ -21,8 +21,8 @@ import type { FailPoint } from './fail-points';
 export interface MaterialCustodian {
   /** Generates and durably stores; harmless to repeat. */
   create(keyArn: string, materialId: string): Promise<void>;
-  /** Erases for good; harmless to repeat. */
-  destroy(materialId: string): Promise<void>;
+  /** Erases material of a deleted key for good; harmless to repeat. */
+  destroy(ref: AggregateRef, materialId: string): Promise<void>;
 }
 
 export interface KeyManagerPorts {
@@ -94,7 +94,7 @@ export class KeyManager implements Pick<ControlPorts, 'newKeyId' | 'runKeyComman
       const alias = { ...ref, aggregate: 'alias' as const, id: name };
       await this.aliasCommand(alias, { type: 'RemoveAliasOfDeletedKey', keyId: ref.id }, origin);
     }
-    for (const materialId of key.materialIds) await this.ports.materials.destroy(materialId);
+    for (const materialId of key.materialIds) await this.ports.materials.destroy(ref, materialId);
     await this.keyCommand(ref, { type: 'RecordMaterialDestroyed' }, origin);
   }
 

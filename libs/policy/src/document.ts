@@ -1,167 +1,180 @@
 import { KmsError } from '#domain/errors';
+import { type Condition, isContextKey, parseOperator } from './conditions';
+import { isPrincipalName, isPrincipalType, type Principals } from './principals';
+import { parseStrictJson } from './strict-json';
 
+/**
+ * One statement of a key policy, its single values turned into lists. `action` or `resource` absent: the statement is
+ * kept but has no effect, as AWS does (CreateKey reference, Policy).
+ */
 export interface Statement {
   sid?: string;
   effect: 'Allow' | 'Deny';
-  /** `*` or lists by type; exactly one of the two. */
-  principal?: Principals;
-  notPrincipal?: Principals;
-  actions?: string[];
-  notActions?: string[];
-  resources?: string[];
-  notResources?: string[];
-  conditions: Record<string, Record<string, string[]>>;
+  principal: Listed<Principals>;
+  action?: Listed<string[]>;
+  resource?: Listed<string[]>;
+  /** All of them must hold. */
+  conditions: Condition[];
 }
 
-export type Principals = '*' | Record<string, string[]>;
+/** An element, or with `not` its negated twin (NotPrincipal, NotAction, NotResource). */
+export interface Listed<T> {
+  not: boolean;
+  of: T;
+}
 
 export interface PolicyDocument {
+  /** Policy variables exist only in 2012-10-17; an absent Version means 2008-10-17. */
   version: '2008-10-17' | '2012-10-17';
   id?: string;
+  /** At least one. */
   statements: Statement[];
 }
 
+/** AWS KMS quota, in bytes of UTF-8. */
 export const MAX_POLICY_BYTES = 32_768;
 
-const malformed = (reason: string): KmsError => new KmsError('MalformedPolicyDocumentException', reason);
+const DOCUMENT_ELEMENTS = ['Version', 'Id', 'Statement'];
+const NEGATABLE = ['Principal', 'Action', 'Resource'];
+const STATEMENT_ELEMENTS = ['Sid', 'Effect', 'Condition', ...NEGATABLE.flatMap((name) => [name, `Not${name}`])];
 
-/** Reads a key policy. Throws MalformedPolicyDocumentException with the reason, or LimitExceededException. */
+/** AWS's own sentence. */
+const INVALID_PRINCIPAL = 'Policy contains a statement with one or more invalid principals.';
+
+type JsonObject = Record<string, unknown>;
+
+/**
+ * Reads a key policy (IAM JSON policy grammar as AWS KMS takes it). Throws KmsError: LimitExceededException beyond
+ * MAX_POLICY_BYTES, else MalformedPolicyDocumentException saying what is wrong where.
+ */
 export function parsePolicyDocument(text: string): PolicyDocument {
   if (Buffer.byteLength(text, 'utf8') > MAX_POLICY_BYTES) {
-    throw new KmsError('LimitExceededException', `Policy document must not exceed ${MAX_POLICY_BYTES} bytes.`);
+    throw new KmsError('LimitExceededException', `The policy is larger than ${MAX_POLICY_BYTES} bytes.`);
   }
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    throw malformed('The policy is not valid JSON.');
+  const json = parseStrictJson(text);
+  if ('reason' in json) throw malformed(json.reason);
+  const raw = object(json.value, 'The policy', DOCUMENT_ELEMENTS);
+  const version = raw['Version'] ?? '2008-10-17';
+  if (version !== '2008-10-17' && version !== '2012-10-17') {
+    throw malformed('Version must be "2012-10-17" or "2008-10-17".');
   }
-  const document = object(json, 'The policy');
-  onlyElements(document, ['Version', 'Id', 'Statement'], 'the policy');
-  const version = document['Version'] ?? '2008-10-17';
-  if (version !== '2008-10-17' && version !== '2012-10-17') throw malformed('Version must be 2012-10-17 or 2008-10-17.');
-  if (document['Id'] !== undefined && typeof document['Id'] !== 'string') throw malformed('Id must be a string.');
-  if (document['Statement'] === undefined) throw malformed('The policy has no Statement.');
-  const raw = Array.isArray(document['Statement']) ? document['Statement'] : [document['Statement']];
-  if (raw.length === 0) throw malformed('The policy has no Statement.');
-  const statements = raw.map((statement, at) => parseStatement(object(statement, `Statement ${at + 1}`), at + 1));
-  const sids = statements.flatMap(({ sid }) => (sid === undefined ? [] : [sid]));
-  if (new Set(sids).size < sids.length) throw malformed('Statement IDs (SID) in a single policy must be unique.');
-  return { version, statements, ...(typeof document['Id'] === 'string' ? { id: document['Id'] } : {}) };
+  const id = optionalText(raw['Id'], 'Id');
+  const statements = listOf(raw['Statement']).map((each, at) => parseStatement(each, `Statement ${at + 1}`));
+  if (statements.length === 0) throw malformed('The policy has no Statement.');
+  const sids = statements.flatMap(({ sid }) => (sid ? [sid] : []));
+  if (new Set(sids).size < sids.length) throw malformed('Sids must be unique within the policy.');
+  return { version, ...(id === undefined ? {} : { id }), statements };
 }
 
-const STATEMENT_ELEMENTS = [
-  'Sid', 'Effect', 'Principal', 'NotPrincipal', 'Action', 'NotAction', 'Resource', 'NotResource', 'Condition',
-];
-
-function parseStatement(raw: Record<string, unknown>, at: number): Statement {
-  const where = `Statement ${at}`;
-  onlyElements(raw, STATEMENT_ELEMENTS, where);
+function parseStatement(value: unknown, where: string): Statement {
+  const raw = object(value, where, STATEMENT_ELEMENTS);
   const effect = raw['Effect'];
-  if (effect !== 'Allow' && effect !== 'Deny') throw malformed(`${where}: Effect must be Allow or Deny.`);
-  const sid = raw['Sid'];
-  if (sid !== undefined && typeof sid !== 'string') throw malformed(`${where}: Sid must be a string.`);
-  exactlyOne(raw, 'Principal', 'NotPrincipal', where);
-  exactlyOne(raw, 'Action', 'NotAction', where);
-  exactlyOne(raw, 'Resource', 'NotResource', where);
-  const actions = (name: string): string[] | undefined =>
-    texts(raw[name], `${where}: ${name}`)?.map((action) => checkedAction(action, where));
-  return clean({
-    sid: sid as string | undefined,
+  if (effect !== 'Allow' && effect !== 'Deny') throw malformed(`${where}: Effect must be "Allow" or "Deny".`);
+  const sid = optionalText(raw['Sid'], `${where}: Sid`);
+  const principal = either(raw, 'Principal', where, parsePrincipals);
+  if (principal === undefined) throw malformed(`${where} has no Principal.`);
+  const action = either(raw, 'Action', where, parseActions);
+  const resource = either(raw, 'Resource', where, parseResources);
+  return {
+    ...(sid === undefined ? {} : { sid }),
     effect,
-    principal: principals(raw['Principal'], where),
-    notPrincipal: principals(raw['NotPrincipal'], where),
-    actions: actions('Action'),
-    notActions: actions('NotAction'),
-    resources: texts(raw['Resource'], `${where}: Resource`),
-    notResources: texts(raw['NotResource'], `${where}: NotResource`),
-    conditions: conditions(raw['Condition'], where),
-  }) as unknown as Statement;
+    principal,
+    ...(action ? { action } : {}),
+    ...(resource ? { resource } : {}),
+    conditions: raw['Condition'] === undefined ? [] : parseConditions(raw['Condition'], where),
+  };
 }
 
-const clean = (members: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
-
-function object(value: unknown, what: string): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw malformed(`${what} must be a JSON object.`);
-  return value as Record<string, unknown>;
-}
-
-function onlyElements(raw: Record<string, unknown>, known: readonly string[], where: string): void {
-  for (const name of Object.keys(raw)) {
-    if (!known.includes(name)) throw malformed(`Unknown element ${JSON.stringify(name.slice(0, 64))} in ${where}.`);
+function either<T>(
+  raw: JsonObject,
+  name: string,
+  where: string,
+  parse: (value: unknown, what: string) => T,
+): Listed<T> | undefined {
+  const negated = `Not${name}`;
+  if (raw[name] !== undefined && raw[negated] !== undefined) {
+    throw malformed(`${where} has both ${name} and ${negated}.`);
   }
+  if (raw[name] !== undefined) return { not: false, of: parse(raw[name], `${where}: ${name}`) };
+  if (raw[negated] !== undefined) return { not: true, of: parse(raw[negated], `${where}: ${negated}`) };
+  return undefined;
 }
 
-function exactlyOne(raw: Record<string, unknown>, name: string, other: string, where: string): void {
-  if ((raw[name] === undefined) === (raw[other] === undefined)) {
-    throw malformed(`${where} must have exactly one of ${name} and ${other}.`);
-  }
-}
-
-function texts(value: unknown, what: string): string[] | undefined {
-  if (value === undefined) return undefined;
-  const list = Array.isArray(value) ? value : [value];
-  if (list.length === 0 || !list.every((item) => typeof item === 'string' && item.length > 0)) {
-    throw malformed(`${what} must be a string or a list of strings.`);
-  }
-  return list as string[];
-}
-
-function checkedAction(action: string, where: string): string {
-  if (action !== '*' && !/^[A-Za-z0-9*?-]+:[A-Za-z0-9*?]+$/.test(action)) {
-    throw malformed(`${where}: Action ${JSON.stringify(action.slice(0, 64))} is not a service and an action.`);
-  }
-  return action;
-}
-
-const PRINCIPAL_TYPES = ['AWS', 'Service', 'Federated', 'CanonicalUser'];
-const INVALID_PRINCIPAL = 'Policy contains a statement with one or more invalid principals.';
-const AWS_PRINCIPAL = /^(?:\*|\d{12}|arn:aws[a-z-]*:(?:iam|sts)::\d{12}:(?:root|(?:user|role|assumed-role|federated-user)\/[\w+=,.@/-]+)|A(?:ID|RO)A[A-Z0-9]+)$/;
-
-function principals(value: unknown, where: string): Principals | undefined {
-  if (value === undefined) return undefined;
+function parsePrincipals(value: unknown, what: string): Principals {
   if (value === '*') return '*';
-  const result: Record<string, string[]> = {};
-  for (const [type, named] of Object.entries(object(value, `${where}: Principal`))) {
-    if (!PRINCIPAL_TYPES.includes(type)) throw malformed(INVALID_PRINCIPAL);
-    const list = texts(named, `${where}: Principal`)!;
-    if (type === 'AWS' && !list.every((principal) => AWS_PRINCIPAL.test(principal))) throw malformed(INVALID_PRINCIPAL);
-    result[type] = list;
+  const result: Exclude<Principals, '*'> = {};
+  if (typeof value === 'string') throw malformed(INVALID_PRINCIPAL);
+  for (const [type, named] of Object.entries(object(value, what))) {
+    if (!isPrincipalType(type)) throw malformed(INVALID_PRINCIPAL);
+    const names = texts(named, what);
+    if (!names.every((name) => isPrincipalName(type, name))) throw malformed(INVALID_PRINCIPAL);
+    result[type] = names;
   }
   if (Object.keys(result).length === 0) throw malformed(INVALID_PRINCIPAL);
   return result;
 }
 
-const OPERATORS = new Set([
-  'StringEquals', 'StringNotEquals', 'StringEqualsIgnoreCase', 'StringNotEqualsIgnoreCase', 'StringLike', 'StringNotLike',
-  'NumericEquals', 'NumericNotEquals', 'NumericLessThan', 'NumericLessThanEquals', 'NumericGreaterThan',
-  'NumericGreaterThanEquals', 'DateEquals', 'DateNotEquals', 'DateLessThan', 'DateLessThanEquals', 'DateGreaterThan',
-  'DateGreaterThanEquals', 'Bool', 'BinaryEquals', 'IpAddress', 'NotIpAddress', 'ArnEquals', 'ArnLike', 'ArnNotEquals',
-  'ArnNotLike', 'Null',
-]);
-
-function conditions(value: unknown, where: string): Record<string, Record<string, string[]>> {
-  if (value === undefined) return {};
-  const result: [string, Record<string, string[]>][] = [];
-  for (const [operator, block] of Object.entries(object(value, `${where}: Condition`))) {
-    const base = operator.replace(/^(?:ForAnyValue|ForAllValues):/, '').replace(/IfExists$/, '');
-    if (!OPERATORS.has(base) || operator === 'NullIfExists') {
-      throw malformed(`${where}: unknown condition operator ${JSON.stringify(operator.slice(0, 64))}.`);
-    }
-    const keys = Object.entries(object(block, `${where}: ${base}`)).map(([key, expected]): [string, string[]] => {
-      const list = (Array.isArray(expected) ? expected : [expected]).map((item) =>
-        typeof item === 'boolean' || typeof item === 'number' ? String(item) : item,
-      );
-      if (!list.every((item) => typeof item === 'string')) throw malformed(`${where}: condition values must be strings.`);
-      return [key, list as string[]];
-    });
-    result.push([operator, Object.fromEntries(keys)]);
-  }
-  return Object.fromEntries(result);
+function parseActions(value: unknown, what: string): string[] {
+  const actions = texts(value, what);
+  const bad = actions.find((action) => action !== '*' && !/^[A-Za-z0-9-]+:[A-Za-z0-9*?]+$/.test(action));
+  if (bad !== undefined) throw malformed(`${what} ${shown(bad)} is not "*" or a service and an action.`);
+  return actions;
 }
 
-/** The policy of a key that is created without one, spaced as AWS returns it. */
+function parseResources(value: unknown, what: string): string[] {
+  const resources = texts(value, what);
+  const bad = resources.find((resource) => !/^(?:\*|arn:(?:[^:]*:){4}.+)$/s.test(resource));
+  if (bad !== undefined) throw malformed(`${what} ${shown(bad)} is not "*" or an ARN.`);
+  return resources;
+}
+
+function parseConditions(value: unknown, where: string): Condition[] {
+  return Object.entries(object(value, `${where}: Condition`)).flatMap(([name, block]) => {
+    const operator = parseOperator(name);
+    if (!operator) throw malformed(`${where}: unknown condition operator ${shown(name)}.`);
+    return Object.entries(object(block, `${where}: ${name}`)).map(([key, expected]): Condition => {
+      if (!isContextKey(key)) throw malformed(`${where}: ${shown(key)} is not a condition key.`);
+      return { ...operator, key, values: listOf(expected).map((each) => conditionValue(each, where)) };
+    });
+  });
+}
+
+function conditionValue(value: unknown, where: string): string {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  throw malformed(`${where}: condition values must be strings, numbers or booleans.`);
+}
+
+/** The value as an object whose every member is `known`, where that is given. */
+function object(value: unknown, what: string, known?: readonly string[]): JsonObject {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw malformed(`${what} must be a JSON object.`);
+  }
+  const unknown = known && Object.keys(value).find((name) => !known.includes(name));
+  if (unknown !== undefined) throw malformed(`${what} has the unknown element ${shown(unknown)}.`);
+  return value as JsonObject;
+}
+
+const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : value === undefined ? [] : [value]);
+
+function texts(value: unknown, what: string): string[] {
+  const list = listOf(value).filter((item): item is string => typeof item === 'string' && item !== '');
+  if (list.length === 0 || list.length < listOf(value).length) {
+    throw malformed(`${what} must be a string or a list of strings.`);
+  }
+  return list;
+}
+
+function optionalText(value: unknown, what: string): string | undefined {
+  if (value === undefined || typeof value === 'string') return value;
+  throw malformed(`${what} must be a string.`);
+}
+
+const shown = (text: string): string => JSON.stringify(text.slice(0, 64));
+
+const malformed = (reason: string): KmsError => new KmsError('MalformedPolicyDocumentException', reason);
+
+/** The policy of a key that is created without one, spaced as AWS's GetKeyPolicy returns it. */
 export const defaultKeyPolicy = (account: string): string => `{
   "Version" : "2012-10-17",
   "Id" : "key-default-1",
@@ -175,21 +188,3 @@ export const defaultKeyPolicy = (account: string): string => `{
     "Resource" : "*"
   } ]
 }`;
-
-const PUT_KEY_POLICY = 'kms:putkeypolicy';
-
-/** Whether no statement would let the caller, or the caller's account, change the policy again. */
-export function locksOut(document: PolicyDocument, callerArn: string): boolean {
-  const account = callerArn.split(':')[4]!;
-  const isCaller = (principal: string): boolean =>
-    principal === '*' || principal === account || principal === `arn:aws:iam::${account}:root` || principal === callerArn;
-  return !document.statements.some(
-    (statement) =>
-      statement.effect === 'Allow' &&
-      (statement.principal === '*' || (statement.principal?.['AWS'] ?? []).some(isCaller)) &&
-      (statement.actions ?? []).some((action) => wildcard(action.toLowerCase()).test(PUT_KEY_POLICY)),
-  );
-}
-
-const wildcard = (pattern: string): RegExp =>
-  new RegExp(`^${pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace(/\*+/g, '.*').replace(/\?/g, '.')}$`);

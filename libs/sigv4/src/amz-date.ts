@@ -9,16 +9,17 @@ export function formatAmzDate(ms: number): string {
 /** Milliseconds of a `yyyymmddThhmmssZ`, or undefined where the text is not one or names no real moment. */
 export function parseAmzDate(text: string): number | undefined {
   if (text.length !== 16 || text[8] !== 'T' || text[15] !== 'Z') return undefined;
-  const ms = Date.UTC(
-    digits(text, 0, 4),
-    digits(text, 4, 6) - 1,
-    digits(text, 6, 8),
-    digits(text, 9, 11),
-    digits(text, 11, 13),
-    digits(text, 13, 15),
-  );
-  // 30 February and 25 o'clock roll over; only a date that comes back as it went in is real.
-  return Number.isNaN(ms) || formatAmzDate(ms) !== text ? undefined : ms;
+  const day = digits(text, 6, 8);
+  const hour = digits(text, 9, 11);
+  const minute = digits(text, 11, 13);
+  const second = digits(text, 13, 15);
+  const date = new Date(0);
+  // Unlike Date.UTC this takes the years 0 to 99 as they are.
+  const ms = date.setUTCFullYear(digits(text, 0, 4), digits(text, 4, 6) - 1, day);
+  // 30 February and a thirteenth month roll over into another day; 24:00:00 and leap seconds are not moments here.
+  const isReal = date.getUTCDate() === day && date.getUTCMonth() + 1 === digits(text, 4, 6);
+  if (!isReal || !(hour < 24 && minute < 60 && second < 60)) return undefined;
+  return ms + ((hour * 60 + minute) * 60 + second) * 1000;
 }
 
 const HTTP_DATE =

@@ -79,15 +79,9 @@ function headerClaim(header: string, headers: RequestHeaders): Claim {
   const amzDate = amzDateOf(date, dateHeader === 'date');
   const names = signedNames(signedHeaders, headers);
   if (!names.includes(dateHeader)) throw unsigned(dateHeader);
-  const sessionToken = single(headers, 'x-amz-security-token');
-  return {
-    ...parseCredential(credential),
-    signedHeaders: names,
-    signature,
-    amzDate,
-    presigned: false,
-    ...(sessionToken !== undefined && { sessionToken }),
-  };
+  const claim = claimOf(credential, names, signature, amzDate, false);
+  claim.sessionToken = single(headers, 'x-amz-security-token');
+  return claim;
 }
 
 const REQUIRED_PARAMETERS = [
@@ -113,17 +107,12 @@ function presignedClaim(parameters: readonly QueryParameter[], headers: RequestH
   }
   checkAlgorithm(found.get('X-Amz-Algorithm')!);
   const amzDate = amzDateOf(found.get('X-Amz-Date')!, false);
+  const names = signedNames(found.get('X-Amz-SignedHeaders')!, headers);
+  const claim = claimOf(found.get('X-Amz-Credential')!, names, found.get(SIGNATURE_PARAMETER)!, amzDate, true);
   const expires = found.get('X-Amz-Expires');
-  const sessionToken = found.get('X-Amz-Security-Token');
-  return {
-    ...parseCredential(found.get('X-Amz-Credential')!),
-    signedHeaders: signedNames(found.get('X-Amz-SignedHeaders')!, headers),
-    signature: found.get(SIGNATURE_PARAMETER)!,
-    amzDate,
-    presigned: true,
-    ...(expires !== undefined && { expiresSeconds: secondsOf(expires) }),
-    ...(sessionToken !== undefined && { sessionToken }),
-  };
+  claim.expiresSeconds = expires === undefined ? undefined : secondsOf(expires);
+  claim.sessionToken = found.get('X-Amz-Security-Token');
+  return claim;
 }
 
 function checkAlgorithm(algorithm: string): void {
@@ -139,7 +128,14 @@ function amzDateOf(text: string, httpDateAllowed: boolean): string {
   );
 }
 
-function parseCredential(credential: string): Pick<Claim, 'accessKeyId' | 'date' | 'region' | 'service' | 'scope'> {
+// A plain literal: object spread here was a tenth of the whole verification.
+function claimOf(
+  credential: string,
+  signedHeaders: readonly string[],
+  signature: string,
+  amzDate: string,
+  presigned: boolean,
+): Claim {
   const parts = credential.split('/');
   if (parts.length !== 5 || parts.includes('')) {
     throw incomplete(
@@ -147,27 +143,37 @@ function parseCredential(credential: string): Pick<Claim, 'accessKeyId' | 'date'
         `e.g. keyid/date/region/service/term, got ${quoted(credential)}`,
     );
   }
-  const [accessKeyId, date, region, service, terminator] = parts as [string, string, string, string, string];
-  return { accessKeyId, date, region, service, scope: `${date}/${region}/${service}/${terminator}` };
+  return {
+    accessKeyId: parts[0]!,
+    date: parts[1]!,
+    region: parts[2]!,
+    service: parts[3]!,
+    scope: credential.slice(parts[0]!.length + 1),
+    signedHeaders,
+    signature,
+    amzDate,
+    presigned,
+    expiresSeconds: undefined,
+    sessionToken: undefined,
+  };
 }
 
-/** Keeps the checks below cheap whatever a caller sends; the SDKs sign about ten headers. */
+/** Keep the checks below cheap whatever a caller sends; the SDKs sign about ten headers. */
 const MAX_SIGNED_HEADERS = 100;
-const HEADER_NAME = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
+const LONGEST_SIGNED_HEADERS = 4_096;
+const HEADER_NAMES = /^(?:[a-z0-9!#$%&'*+.^_`|~-]+(?:;[a-z0-9!#$%&'*+.^_`|~-]+)*)?$/;
 
 function signedNames(text: string, headers: RequestHeaders): string[] {
-  const names = text === '' ? [] : text.split(';');
-  if (names.length > MAX_SIGNED_HEADERS) {
-    throw incomplete(`SignedHeaders must not have more than ${MAX_SIGNED_HEADERS} elements, got ${names.length}.`);
+  const names = text.length > LONGEST_SIGNED_HEADERS ? [] : text.split(';');
+  if (names.length === 0 || names.length > MAX_SIGNED_HEADERS) {
+    throw incomplete(`SignedHeaders must not have more than ${MAX_SIGNED_HEADERS} elements.`);
   }
-  for (let i = 0; i < names.length; i++) {
-    const name = names[i]!;
-    if (!HEADER_NAME.test(name) || (i > 0 && name <= names[i - 1]!)) {
-      throw incomplete(`SignedHeaders must be lower-cased header names in ascending order, got ${quoted(text)}.`);
-    }
+  let isOrdered = HEADER_NAMES.test(text);
+  for (let i = 1; isOrdered && i < names.length; i++) isOrdered = names[i - 1]! < names[i]!;
+  if (!isOrdered) {
+    throw incomplete(`SignedHeaders must be lower-cased header names in ascending order, got ${quoted(text)}.`);
   }
-  if (!names.includes('host'))
-    throw invalid("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.");
+  if (!names.includes('host')) throw invalid("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.");
   // These headers steer the service (x-amz-target names the operation), so none may be added or changed on the way.
   for (const name in headers) {
     if (name.startsWith('x-amz-') && headers[name] !== undefined && !names.includes(name)) throw unsigned(name);

@@ -86,12 +86,8 @@ const evolvers: Evolvers = {
   KeyDeletionCancelled: (key, event) => settled(living(key, event), 'Disabled'),
   KeyDeleted: (key, event, time) => {
     const current = living(key, event);
-    return {
-      keyState: 'Deleted',
-      createdAt: current.createdAt,
-      deletedAt: time,
-      materialIds: current.versions.map((version) => version.materialId),
-    };
+    const materialIds = current.versions.map((version) => version.materialId);
+    return { keyState: 'Deleted', createdAt: current.createdAt, deletedAt: time, materialIds, allMaterialIds: materialIds };
   },
   KeyMaterialDestroyed: (key, event) => {
     if (key.keyState !== 'Deleted') throw new EvolveError('KeyMaterialDestroyed on a key that is not deleted');

@@ -45,6 +45,8 @@ export interface DeletedKey {
   deletedAt: string;
   /** Materials not yet recorded as erased; empty once KeyMaterialDestroyed is in the log. */
   materialIds: readonly string[];
+  /** Every material the key ever had: should a backup bring one back, it is erased again. */
+  allMaterialIds: readonly string[];
 }
 
 export type LivingKey = EnabledKey | DisabledKey | PendingDeletionKey;

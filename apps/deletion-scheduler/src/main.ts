@@ -1,0 +1,3 @@
+import { runService } from '#platform/run-service';
+
+void runService('deletion-scheduler', ['deletion-scheduler']);

@@ -1,0 +1,100 @@
+import { type NatsConnection, NatsError } from 'nats';
+import { type ErrorCode, isErrorCode, KmsError } from '#domain/errors';
+import { type AggregateRef, INTERNAL } from '#domain/subjects';
+import type { Timer } from '#views/due-times';
+import type { MaterialCustodian } from './key-manager';
+
+/** Requests between Keytrail's services: JSON both ways, an error as `{"error": {code, message}}`. */
+const TIMEOUT_MS = 20_000;
+const RETRY_PAUSE_MS = 250;
+const RETRIES = 40;
+
+interface Answer<T> {
+  result?: T;
+  error?: { code: string; message: string };
+}
+
+/** Asks whichever instance answers. With nobody there it waits a while: nothing has been done yet. */
+export async function ask<T>(nats: NatsConnection, subject: string, question: unknown): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      const reply = await nats.request(subject, JSON.stringify(question), { timeout: TIMEOUT_MS });
+      const { result, error } = reply.json<Answer<T>>();
+      if (!error) return result as T;
+      const code: ErrorCode = isErrorCode(error.code) ? error.code : 'KMSInternalException';
+      throw new KmsError(code, error.message);
+    } catch (error) {
+      if (error instanceof KmsError) throw error;
+      if (!(error instanceof NatsError) || error.code !== '503' || tries >= RETRIES) {
+        throw new KmsError('DependencyTimeoutException', 'A service of Keytrail did not answer in time; try again.', error);
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
+    }
+  }
+}
+
+/** Answers such requests; with a queue name, one instance of the service does. */
+export function answer<Q, T>(
+  nats: NatsConnection,
+  subject: string,
+  queue: string | undefined,
+  run: (question: Q) => Promise<T>,
+  onError: (error: unknown) => void,
+): void {
+  nats.subscribe(subject, {
+    ...(queue === undefined ? {} : { queue }),
+    callback: async (failure, message) => {
+      if (failure) return;
+      try {
+        const result = await run(message.data.length === 0 ? (undefined as Q) : message.json<Q>());
+        message.respond(JSON.stringify({ result } satisfies Answer<T>));
+      } catch (error) {
+        onError(error);
+        const { code, message: text } =
+          error instanceof KmsError ? error : new KmsError('KMSInternalException', 'An internal error occurred.');
+        message.respond(JSON.stringify({ error: { code, message: text } } satisfies Answer<T>));
+      }
+    },
+  });
+}
+
+/** Material by way of a crypto-worker. */
+export class RemoteMaterialCustodian implements MaterialCustodian {
+  constructor(private readonly nats: NatsConnection) {}
+
+  create(keyArn: string, materialId: string): Promise<void> {
+    return ask(this.nats, INTERNAL.materialCreate, { keyArn, materialId });
+  }
+
+  destroy(ref: AggregateRef, materialId: string): Promise<void> {
+    return ask(this.nats, INTERNAL.materialDestroy, { ref, materialId });
+  }
+}
+
+export function serveMaterials(
+  nats: NatsConnection,
+  custodian: MaterialCustodian,
+  caughtUp: () => Promise<void>,
+  onError: (error: unknown) => void,
+): void {
+  answer<{ keyArn: string; materialId: string }, void>(
+    nats,
+    INTERNAL.materialCreate,
+    'crypto-worker',
+    ({ keyArn, materialId }) => custodian.create(keyArn, materialId),
+    onError,
+  );
+  answer<{ ref: AggregateRef; materialId: string }, void>(
+    nats,
+    INTERNAL.materialDestroy,
+    'crypto-worker',
+    async ({ ref, materialId }) => {
+      await caughtUp();
+      await custodian.destroy(ref, materialId);
+    },
+    onError,
+  );
+}
+
+/** Fires a timer by way of a key-manager. */
+export const fireRemotely = (nats: NatsConnection, timer: Timer): Promise<void> => ask(nats, INTERNAL.timerFire, timer);
