@@ -22,7 +22,13 @@ const LIST_BATCH = 1_000;
 
 const MATERIAL_PREFIX = materialSubject('');
 
-/** Material in the stream KMS_MATERIAL, which must exist: one message a subject, never overwritten, erased in place. */
+/**
+ * Material in the stream KMS_MATERIAL, which must exist: one message a subject, never overwritten, erased in place.
+ *
+ * With replicas, erasing overwrites the stream's own files on every server, but the servers' Raft logs keep the wrapped
+ * bytes until they are compacted, which no client can ask for (seen with nats-server 2.10.27). There only the end of
+ * the root key epoch that wrapped them makes them unreadable for sure.
+ */
 export class JetStreamMaterialStore implements MaterialStore {
   private readonly js: JetStreamClient;
   private manager: JetStreamManager | undefined;
