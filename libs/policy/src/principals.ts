@@ -4,7 +4,8 @@ export type Principals = '*' | Partial<Record<PrincipalType, string[]>>;
 export type PrincipalType = 'AWS' | 'Service' | 'Federated' | 'CanonicalUser';
 
 const IAM_NAME = String.raw`[\w+=,.@-]+`;
-const IAM_PATH = String.raw`(?:[\x21-\x7e]{1,512}\/)?`;
+// Printable ASCII but for the separator and wildcards, which no principal may hold.
+const IAM_PATH = String.raw`(?:[\x21-\x29\x2b-\x2e\x30-\x3e\x40-\x7e]+\/)*`;
 const HOST = /^[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?:\/[\w./-]*)?$/;
 
 const AWS_FORMS = [
