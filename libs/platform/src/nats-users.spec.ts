@@ -12,6 +12,7 @@ import {
   requestSubject,
   requestSubscription,
 } from '#domain/subjects';
+import type { Following } from '#event-store/event-store';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { ensureEventStreams, ensureMaterialStream } from '#event-store/streams';
 import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
@@ -103,12 +104,13 @@ describe('what each user can do', () => {
     const read: string[] = [];
     for await (const commit of store.read(1)) read.push(Buffer.from(commit.bytes).toString());
     expect(read).toEqual(['one']);
-    const followed = await new Promise<string>((done, failed) => {
-      void store
-        .follow(1, { onCommit: (commit) => done(Buffer.from(commit.bytes).toString()), onError: failed })
-        .then((following) => void setImmediate(() => void following), failed);
+    let follow: Promise<Following> | undefined;
+    const heard = await new Promise<string>((done, failed) => {
+      follow = store.follow(1, { onCommit: (commit) => done(Buffer.from(commit.bytes).toString()), onError: failed });
+      follow.catch(failed);
     });
-    expect(followed).toBe('one');
+    expect(heard).toBe('one');
+    await (await follow)?.stop();
   });
 
   it('lets the crypto-worker store, list, read and erase material', async () => {
