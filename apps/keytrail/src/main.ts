@@ -1,4 +1,97 @@
-import { PARTS } from '#platform/service';
-import { runService } from '#platform/run-service';
+import { Command } from 'commander';
+import { reportFailure } from '#platform/run-service';
+import { parseSettings, type Settings } from '#platform/settings';
+import { parseDuration, parseMoment } from './cli/duration';
+import { type Operator, openOperator } from './cli/operator';
+import { type ReplayOptions, replay } from './cli/replay';
+import { advanceClock, printClock, status } from './cli/services';
+import { start } from './cli/start';
+import { verify } from './cli/verify';
 
-void runService('keytrail', PARTS);
+const print = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+/** Runs a command, and turns what goes wrong into one message and exit code 1. */
+function running<A extends unknown[]>(command: (settings: Settings, ...args: A) => Promise<void>) {
+  return async (...args: A): Promise<void> => {
+    try {
+      await command(parseSettings(process.env), ...args);
+    } catch (error) {
+      reportFailure('keytrail', error);
+      process.exit(1);
+    }
+  };
+}
+
+/** Runs a command of the operator's. */
+const operating = <A extends unknown[]>(openStore: boolean, command: (operator: Operator, ...args: A) => Promise<void>) =>
+  running(async (settings: Settings, ...args: A) => {
+    const operator = await openOperator(settings, openStore);
+    try {
+      await command(operator, ...args);
+    } finally {
+      await operator.close();
+    }
+  });
+
+const program = new Command('keytrail')
+  .description('A key management service that speaks the AWS KMS API and keeps every key as a replayable log.')
+  .showHelpAfterError('(see keytrail --help)')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  keytrail start                               serve on http://127.0.0.1:4599
+  KEYTRAIL_CLOCK=virtual keytrail start        serve with a clock that can be moved
+  keytrail clock advance 8d                    move it, and fire what comes due
+  keytrail replay --key <key id>               a key's history, state and next timer, from the log alone
+  keytrail replay --at 2026-11-24T12:00:00Z    the same for all keys at a past moment
+  keytrail verify                              check the log, and the running services against it
+
+Settings are environment variables: KEYTRAIL_PORT, KEYTRAIL_DATA_DIR, ... (see README.md).`,
+  );
+
+program
+  .command('start', { isDefault: true })
+  .description('serve everything from one process, with an embedded nats-server')
+  .action(running((settings) => start(settings, print)));
+
+program
+  .command('status')
+  .description('what runs, and how it is; exit code 1 if anything is not ready')
+  .option('--json', 'print JSON')
+  .action(operating(false, (operator, options: { json?: boolean }) => status(operator, options.json ?? false, print)));
+
+const clock = program.command('clock').description('the virtual clock (KEYTRAIL_CLOCK=virtual)');
+clock
+  .command('now')
+  .description("print the services' time")
+  .action(operating(false, (operator) => printClock(operator, print)));
+clock
+  .command('advance')
+  .argument('<duration>', 'such as 8d, 6d23h, 2y; units s, m, h, d, w, y')
+  .description('move the clock of every service forward, and fire what comes due')
+  .action(operating(false, async (operator, duration: string) => advanceClock(operator, parseDuration(duration), print)));
+
+program
+  .command('replay')
+  .description('rebuild keys from the log alone: history, state and next timers')
+  .option('--key <key>', 'a key id or key ARN')
+  .option('--at <time>', 'a past moment, ISO 8601 or epoch seconds')
+  .option('--json', 'print JSON')
+  .action(
+    operating(true, async (operator, { at, ...options }: ReplayOptions) =>
+      replay(operator, { ...options, ...(at === undefined ? {} : { at: parseMoment(at) }) }, print),
+    ),
+  );
+
+program
+  .command('verify')
+  .description("check the log's hashes, versions and events, and what the running services hold; exit code 1 if not in order")
+  .action(operating(true, (operator) => verify(operator, print)));
+
+void program.parseAsync().catch((error: unknown) => {
+  reportFailure('keytrail', error);
+  process.exit(1);
+});

@@ -47,10 +47,10 @@ export const putKeyPolicy = control<PutKeyPolicy, undefined>({
   name: 'PutKeyPolicy',
   request: PutKeyPolicy,
   async run(request, call, ports) {
-    const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
+    const { ref, arn } = findKey(request.KeyId, 'key', call, ports.projection);
     assertPolicyName(request.PolicyName);
     const document = parsePolicyDocument(request.Policy);
-    if (!request.BypassPolicyLockoutSafetyCheck) assertNotLockedOut(document, call.caller.principalArn);
+    if (!request.BypassPolicyLockoutSafetyCheck) assertNotLockedOut(document, call.caller.principalArn, arn);
     await ports.runKeyCommand(ref, { type: 'PutKeyPolicy', policy: request.Policy }, call);
     return undefined;
   },

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { connect } from 'nats';
-import { OPERATION_TABLE } from '#operations/table';
 import { lockDataFolder } from './data-folder-lock';
 import {
   checkServerBinary,
@@ -14,7 +13,7 @@ import {
   NatsServerError,
   spawnServer,
 } from './nats-server-process';
-import { inboxPrefix, NATS_USERS, type NatsUserName, natsPermissions, renderAuthorization } from './nats-users';
+import { inboxPrefix, NATS_USERS, type NatsUserName, natsPermissions, natsUserScope, renderAuthorization } from './nats-users';
 
 export interface NatsCredentials {
   user: string;
@@ -267,9 +266,6 @@ function serverConfig(
   account: string,
   users: NatsEndpoint['users'],
 ): string {
-  const operations = [...OPERATION_TABLE.values()];
-  const named = (plane: 'control' | 'data'): string[] => operations.filter((o) => o.plane === plane).map((o) => o.name);
-  const permissions = natsPermissions({ account, controlOperations: named('control'), dataOperations: named('data') });
   const quoted = JSON.stringify;
   return [
     '# Written by Keytrail at each start; changes are lost.',
@@ -281,7 +277,7 @@ function serverConfig(
     'logfile_max_num: 2',
     // Acknowledged means fsynced: at the default an acknowledged write can be lost in a power cut.
     `jetstream { store_dir: ${quoted(paths.store)}, sync_interval: always }`,
-    renderAuthorization(permissions, (user) => quoted(users[user].password)),
+    renderAuthorization(natsPermissions(natsUserScope(account)), (user) => quoted(users[user].password)),
   ].join('\n');
 }
 

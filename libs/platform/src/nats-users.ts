@@ -9,6 +9,7 @@ import {
   requestSubject,
   requestSubscription,
 } from '#domain/subjects';
+import { OPERATION_TABLE } from '#operations/table';
 
 /** THE table of NATS users: one a service, with the least subjects that it can do its work with. */
 export const NATS_USERS = [
@@ -38,6 +39,13 @@ export interface NatsUserScope {
   controlOperations: readonly string[];
   /** Names of the operations that crypto-workers serve: their requests may hold plaintext. */
   dataOperations: readonly string[];
+}
+
+/** The scope that the table of operations gives. */
+export function natsUserScope(account: string): NatsUserScope {
+  const names = (plane: 'control' | 'data'): string[] =>
+    [...OPERATION_TABLE.values()].filter((operation) => operation.plane === plane).map(({ name }) => name);
+  return { account, controlOperations: names('control'), dataOperations: names('data') };
 }
 
 /** To be given as `inboxPrefix` when connecting: the server lets a user listen to replies nowhere else. */

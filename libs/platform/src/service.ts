@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { INTERNAL } from '#domain/subjects';
@@ -161,13 +161,14 @@ export class Service {
     const { settings } = this;
     mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
     await ensureMaterialStream(nats, settings.replicas);
+    const materialStore = new JetStreamMaterialStore(nats);
+    const rootKeyFile = join(settings.dataDir, 'root', 'root-key.json');
     const provider = SoftwareHsmProvider.open({
-      ...(settings.rootKey === undefined
-        ? { rootKeyFile: join(settings.dataDir, 'root', 'root-key.json') }
-        : { rootKeyBase64: settings.rootKey }),
-      mayCreate: true,
+      ...(settings.rootKey === undefined ? { rootKeyFile } : { rootKeyBase64: settings.rootKey }),
+      // A new root key beside material that another one wrapped would only hide the loss.
+      mayCreate: existsSync(rootKeyFile) || (await materialStore.list()).length === 0,
     });
-    const vault = new MaterialVault(provider, new JetStreamMaterialStore(nats), {
+    const vault = new MaterialVault(provider, materialStore, {
       failPoint: failPoints(settings.failPoint),
     });
     await vault.verifyRoot();
@@ -201,6 +202,12 @@ export class Service {
     }
   }
 
+  /** Where programs connect over NATS. */
+  get natsUrl(): string {
+    return this.link.url;
+  }
+
+  /** Where HTTP is served, as a client on this machine reaches it. */
   get endpoint(): string {
     const { host, port } = this.settings;
     return `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`;

@@ -173,7 +173,8 @@ function signedNames(text: string, headers: RequestHeaders): string[] {
   if (!isOrdered) {
     throw incomplete(`SignedHeaders must be lower-cased header names in ascending order, got ${quoted(text)}.`);
   }
-  if (!names.includes('host')) throw invalid("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.");
+  if (!names.includes('host'))
+    throw invalid("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.");
   // These headers steer the service (x-amz-target names the operation), so none may be added or changed on the way.
   for (const name in headers) {
     if (name.startsWith('x-amz-') && headers[name] !== undefined && !names.includes(name)) throw unsigned(name);

@@ -76,6 +76,11 @@ export class Projection {
     }
   }
 
+  /** Passes over the next commit, for a fold that stops at a moment in time. */
+  skip(entry: LogEntry): void {
+    this.position = entry.seq;
+  }
+
   key(region: string, account: string, keyId: string): Folded<Key> | undefined {
     return this.keys.get(eventSubject({ region, account, aggregate: 'key', id: keyId }));
   }

@@ -1,0 +1,70 @@
+import { RequestStrategy } from 'nats';
+import { INTERNAL } from '#domain/subjects';
+import { VirtualClock } from '#platform/clock';
+import type { ServiceStatus } from '#platform/service';
+import { CommandError, type Operator } from './operator';
+
+/** Every service that answers now. */
+export async function servicesOf(operator: Operator): Promise<ServiceStatus[]> {
+  const replies = await operator.nats.requestMany(INTERNAL.status, undefined, {
+    strategy: RequestStrategy.JitterTimer,
+    jitter: 300,
+    maxWait: 5_000,
+  });
+  const found: ServiceStatus[] = [];
+  for await (const reply of replies) {
+    if (reply.data.length === 0) continue;
+    const { result } = reply.json<{ result?: ServiceStatus }>();
+    if (result) found.push(result);
+  }
+  return found.sort((a, b) => a.service.localeCompare(b.service));
+}
+
+/** Prints what runs and how it is; throws CommandError if nothing does, or something is not ready. */
+export async function status(operator: Operator, json: boolean, print: (line: string) => void): Promise<void> {
+  const services = await servicesOf(operator);
+  if (services.length === 0) throw new CommandError('no service of Keytrail answers: start it with npm start');
+  if (json) print(JSON.stringify(services, null, 2));
+  else {
+    for (const { service, pid, position, clock, now, health } of services) {
+      print(`${service} (pid ${pid}): ${health.status}, log position ${position}, ${clock} clock at ${now}`);
+      for (const [part, state] of Object.entries(health.parts)) print(`  ${part}: ${state}`);
+    }
+  }
+  if (services.some(({ health }) => health.status !== 'ready')) throw new CommandError('not everything is ready');
+}
+
+const SETTLE_MS = 600_000;
+const SCHEDULERS = ['rotation-scheduler', 'deletion-scheduler'] as const;
+
+/** Moves the virtual clock of every service, and returns once all timers that came due have fired. */
+export async function advanceClock(operator: Operator, ms: number, print: (line: string) => void): Promise<void> {
+  const services = await servicesOf(operator);
+  if (services.length === 0) throw new CommandError('no service of Keytrail answers: start it with KEYTRAIL_CLOCK=virtual npm start');
+  const real = services.find((service) => service.clock !== 'virtual');
+  if (real) throw new CommandError(`${real.service} goes by the system's clock: start Keytrail with KEYTRAIL_CLOCK=virtual to move time`);
+  const clock = new VirtualClock(operator.nats);
+  await clock.start();
+  const time = await clock.advance(ms);
+  clock.stop();
+  const count = services.flatMap(({ parts }) => SCHEDULERS.filter((scheduler) => parts.includes(scheduler))).length;
+  const replies = await operator.nats.requestMany(INTERNAL.settle, JSON.stringify({ time }), {
+    strategy: RequestStrategy.Count,
+    maxMessages: count,
+    maxWait: SETTLE_MS,
+  });
+  let settled = 0;
+  for await (const reply of replies) {
+    const answer = reply.json<{ error?: { message: string } }>();
+    if (answer.error) throw new CommandError(`a scheduler could not fire what came due: ${answer.error.message}`);
+    settled++;
+  }
+  if (settled < count) throw new CommandError(`only ${settled} of ${count} schedulers have fired what came due; see: ./keytrail status`);
+  print(new Date(time).toISOString());
+}
+
+export async function printClock(operator: Operator, print: (line: string) => void): Promise<void> {
+  const services = await servicesOf(operator);
+  if (services.length === 0) throw new CommandError('no service of Keytrail answers: start it with npm start');
+  print(`${services[0]!.now} (${services[0]!.clock} clock)`);
+}

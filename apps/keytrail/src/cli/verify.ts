@@ -1,0 +1,76 @@
+import { RequestStrategy } from 'nats';
+import { INTERNAL } from '#domain/subjects';
+import { type AggregateDigest, type DigestPage, digestsOf } from '#platform/view-digests';
+import { Projection } from '#views/projection';
+import { readLog } from './log-reader';
+import { CommandError, type Operator } from './operator';
+
+interface ServiceView {
+  name: string;
+  position: number;
+  digests: Map<string, string>;
+}
+
+/**
+ * Reads the log anew, checks every hash, version and event, and that what the running services hold is what the log
+ * says at the position they hold it. Throws CommandError naming the first commit, or key, that does not fit.
+ */
+export async function verify(operator: Operator, print: (line: string) => void): Promise<void> {
+  const services = operator.services ? await serviceViews(operator) : [];
+  const pending = [...services].sort((a, b) => a.position - b.position);
+  const projection = new Projection();
+  const compareReached = (): void => {
+    while (pending[0] && pending[0].position <= projection.position) compare(pending.shift()!, digestsOf(projection));
+  };
+  compareReached();
+  let count = 0;
+  try {
+    count = await readLog(operator, (commit) => {
+      projection.apply(commit);
+      compareReached();
+    });
+  } catch (error) {
+    if (error instanceof CommandError) throw error;
+    throw new CommandError(
+      `the log does not fit: ${(error as Error).message}\nEverything before it is in order. Keep a copy of the data folder, and restore the log from a backup or another replica.`,
+    );
+  }
+  if (pending[0]) {
+    throw new CommandError(`${pending[0].name} holds position ${pending[0].position}, but the log ends at ${projection.position}: commits are missing at its end`);
+  }
+  print(`log: ${count} commits, ${[...projection.allKeys()].length} keys; hashes, versions and events in order`);
+  for (const { name, position } of services) print(`${name}: holds what the log says at position ${position}`);
+  if (services.length === 0) print('no running service to compare with: only the log was verified');
+}
+
+function compare(service: ServiceView, folded: AggregateDigest[]): void {
+  for (const { subject, digest } of folded) {
+    if (service.digests.get(subject) !== digest) {
+      throw new CommandError(`${service.name} does not hold what the log says of ${subject}: restart it`);
+    }
+  }
+  if (service.digests.size !== folded.length) {
+    throw new CommandError(`${service.name} holds ${service.digests.size} aggregates where the log has ${folded.length}: restart it`);
+  }
+}
+
+async function serviceViews(operator: Operator): Promise<ServiceView[]> {
+  const views = new Map<string, ServiceView>();
+  const replies = await operator.nats.requestMany(INTERNAL.viewDigests, undefined, {
+    strategy: RequestStrategy.JitterTimer,
+    jitter: 500,
+    maxWait: 10_000,
+  });
+  for await (const reply of replies) {
+    if (reply.data.length === 0) continue;
+    const page = reply.json<DigestPage>();
+    const view = views.get(page.instance) ?? {
+      name: `${page.service} ${page.instance.slice(0, 8)}`,
+      position: page.position,
+      digests: new Map<string, string>(),
+    };
+    views.set(page.instance, view);
+    for (const { subject, digest } of page.digests) view.digests.set(subject, digest);
+  }
+  return [...views.values()];
+}
