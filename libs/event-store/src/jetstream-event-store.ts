@@ -1,220 +1,295 @@
-import {
-  type Consumer,
-  type ConsumerMessages,
-  type JetStreamClient,
-  type JetStreamManager,
-  type JsMsg,
-  type NatsConnection,
-  NatsError,
-} from 'nats';
+import { ErrorCode, headers, type NatsConnection, NatsError } from 'nats';
 import { EVENTS_STREAM } from '#domain/subjects';
 import {
   type AppendRequest,
   ConflictError,
   type EventStore,
-  type Following,
   type FollowHandler,
+  type Following,
   type StoredCommit,
   StoreUnavailableError,
 } from './event-store';
-
-const WRONG_LAST_SEQUENCE = 10071;
-const NO_MESSAGE_FOUND = 10037;
-const ATTEMPT_MS = 2_000;
-const READ_BATCH = 2_000;
+import {
+  API_ERROR,
+  JetStreamApiError,
+  jetStreamRequest,
+  type MessageQuery,
+  type StoredMessage,
+  storedHeader,
+  storedMessage,
+  streamInfo,
+} from './jetstream-api';
+import { OrderedDelivery } from './ordered-delivery';
+import { retryWhileUnavailable } from './retry';
+import { isExactSubject, subjectMatcher } from './subject-filter';
 
 export interface JetStreamEventStoreOptions {
-  /** How long an append or a question is tried again, in ms. */
-  deadlineMs?: number;
+  /** For how long an outage of the server is endured before an append or a read is given up. Default 15 s. */
+  retryMs?: number;
+  /** How long `lastPosition` waits for the leader's answer. Default 2 s. */
+  requestTimeoutMs?: number;
+  /** How often the server gives a sign of life to a quiet follower, which is lost after 2.5 of them. Default 2 s. */
+  heartbeatMs?: number;
 }
 
-const apiCode = (error: unknown): number | undefined =>
-  error instanceof NatsError ? error.api_error?.err_code : undefined;
+/** A commit that the server does not take because of its size. Nothing was appended. */
+export class CommitTooLargeError extends Error {
+  override readonly name = 'CommitTooLargeError';
+}
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const APPEND_ID = 'Nats-Msg-Id';
+const EXPECTED_LAST_SEQ = 'Nats-Expected-Last-Subject-Sequence';
+/** Commits that a bulk read keeps ahead of its reader before it asks the server to hold back. */
+const READ_AHEAD = 20_000;
 
-/** The event log in the stream KMS_EVENTS. */
+/** The event log in JetStream. Its stream must have been made by `ensureEventStream`. */
 export class JetStreamEventStore implements EventStore {
-  private readonly js: JetStreamClient;
-  private readonly deadlineMs: number;
-  private managing: Promise<JetStreamManager> | undefined;
+  private readonly retryMs: number;
+  private readonly requestTimeoutMs: number;
+  private readonly heartbeatMs: number;
+  private readonly deliveries = new Set<OrderedDelivery>();
+  private watching = false;
 
   constructor(
-    private readonly nats: NatsConnection,
+    private readonly nc: NatsConnection,
     options: JetStreamEventStoreOptions = {},
   ) {
-    this.js = nats.jetstream({ timeout: ATTEMPT_MS });
-    this.deadlineMs = options.deadlineMs ?? 15_000;
+    this.retryMs = options.retryMs ?? 15_000;
+    this.requestTimeoutMs = options.requestTimeoutMs ?? 2_000;
+    this.heartbeatMs = options.heartbeatMs ?? 2_000;
   }
 
-  append({ subject, bytes, expectedLastSeq, appendId }: AppendRequest): Promise<number> {
-    return this.retrying(async () => {
-      try {
-        const ack = await this.js.publish(subject, bytes, {
-          msgID: appendId,
-          expect: { lastSubjectSequence: expectedLastSeq },
-        });
-        // The repeat of an append that had succeeded; a cluster may not name its position yet.
-        if (ack.seq > 0) return ack.seq;
-        const own = await this.ownPosition(subject, appendId);
-        if (own === undefined) throw new StoreUnavailableError('the first try of this append is still under way');
-        return own;
-      } catch (error) {
-        if (apiCode(error) !== WRONG_LAST_SEQUENCE) throw error;
-        // The newest may be our own, from a try whose acknowledgement was lost.
-        const own = await this.ownPosition(subject, appendId);
-        if (own !== undefined) return own;
-        throw new ConflictError(`${subject} has moved on from position ${expectedLastSeq}`);
-      }
+  async append(request: AppendRequest): Promise<number> {
+    let mayHaveSucceeded = false;
+    return retryWhileUnavailable(this.nc, this.retryMs, async (timeoutMs) => {
+      const outcome = await this.tryAppend(request, mayHaveSucceeded, timeoutMs);
+      mayHaveSucceeded = true;
+      if (typeof outcome === 'number') return outcome;
+      throw outcome;
     });
   }
 
-  async *read(from: number, filter?: string): AsyncIterable<StoredCommit> {
-    const last = await this.lastPosition();
-    if (from > last) return;
-    let expected = from;
-    const consumer = await this.consumer(from, filter);
-    const target = filter === undefined ? last : await this.lastMatching(consumer, last);
-    if (target === undefined) return;
-    const messages = await consumer.consume({ max_messages: READ_BATCH });
+  /** The position, or why the outcome is not known yet. Rejects with what no retry can change. */
+  private async tryAppend(
+    request: AppendRequest,
+    mayHaveSucceeded: boolean,
+    timeoutMs: number,
+  ): Promise<number | StoreUnavailableError> {
     try {
-      for await (const message of messages) {
-        if (message.seq > target) return;
-        if (filter === undefined && message.seq !== expected) throw new Error(`the event log has no commit ${expected}`);
-        expected = message.seq + 1;
-        yield { seq: message.seq, subject: message.subject, bytes: message.data };
-        if (message.seq === target) return;
+      const ack = await this.publish(request, timeoutMs);
+      if (ack.seq > 0 && !ack.duplicate) return ack.seq;
+      // Duplicate: an earlier try was taken, but perhaps not committed yet (then a cluster may answer with position 0).
+      const own = await this.successor(request, timeoutMs);
+      return own?.appendId === request.appendId ? own.seq : notKnown(request);
+    } catch (error) {
+      if (error instanceof StoreUnavailableError) return error;
+      if (isTooLarge(error)) throw tooLarge(request, this.nc.info?.max_payload);
+      if (!(error instanceof JetStreamApiError)) throw error;
+      if (error.errCode === API_ERROR.duplicateInProcess) return notKnown(request);
+      const refused =
+        error.errCode === API_ERROR.wrongLastSequence || error.errCode === API_ERROR.wrongLastSequenceInProcess;
+      if (!refused) throw error;
+      return this.ownOrConflict(request, error, mayHaveSucceeded, timeoutMs);
+    }
+  }
+
+  private publish({ subject, bytes, expectedLastSeq, appendId }: AppendRequest, timeoutMs: number): Promise<PubAck> {
+    const conditions = headers();
+    conditions.set(APPEND_ID, appendId);
+    conditions.set(EXPECTED_LAST_SEQ, String(expectedLastSeq));
+    return jetStreamRequest<PubAck>(this.nc, subject, bytes, { timeoutMs, headers: conditions });
+  }
+
+  /**
+   * The server saw another newest position than expected. That is our own append if an earlier try succeeded and its
+   * acknowledgement was lost: an append can only ever become the direct successor of the commit it was decided on.
+   */
+  private async ownOrConflict(
+    request: AppendRequest,
+    refusal: JetStreamApiError,
+    mayHaveSucceeded: boolean,
+    timeoutMs: number,
+  ): Promise<number | StoreUnavailableError> {
+    let successor: Successor | undefined;
+    try {
+      successor = await this.successor(request, timeoutMs);
+    } catch (error) {
+      if (error instanceof StoreUnavailableError) return error;
+      throw error;
+    }
+    if (successor?.appendId === request.appendId) return successor.seq;
+    const conflict = new ConflictError(`${request.subject}: ${refusal.message}, expected ${request.expectedLastSeq}`);
+    if (successor) throw conflict;
+    // No successor, so the subject is behind what was expected, or another append is about to become the successor.
+    const inProcess = refusal.errCode === API_ERROR.wrongLastSequenceInProcess;
+    if (!inProcess && !mayHaveSucceeded && newestOf(refusal) < request.expectedLastSeq) throw conflict;
+    return notKnown(request);
+  }
+
+  private async successor(request: AppendRequest, timeoutMs: number): Promise<Successor | undefined> {
+    const query = { seq: request.expectedLastSeq + 1, next_by_subj: request.subject };
+    const message = await storedMessage(this.nc, EVENTS_STREAM, query, timeoutMs);
+    return message && { seq: message.seq, appendId: storedHeader(message, APPEND_ID) };
+  }
+
+  /**
+   * One subject is read message by message from the leader, as histories are short; anything else in bulk.
+   * `bytes` may be a view on a larger buffer. Rejects with LogDamagedError where a position is missing.
+   */
+  read(from: number, filter?: string): AsyncIterable<StoredCommit> {
+    const start = Math.max(1, from);
+    return filter !== undefined && isExactSubject(filter)
+      ? this.readHistory(start, filter)
+      : this.readBulk(start, filter);
+  }
+
+  private async *readHistory(from: number, subject: string): AsyncIterable<StoredCommit> {
+    const newest = await this.message({ last_by_subj: subject });
+    if (!newest) return;
+    for (let seq = from; seq < newest.seq; ) {
+      const message = await this.message({ seq, next_by_subj: subject });
+      if (!message || message.seq >= newest.seq) break;
+      yield commitOf(message);
+      seq = message.seq + 1;
+    }
+    if (newest.seq >= from) yield commitOf(newest);
+  }
+
+  private message(query: MessageQuery): Promise<StoredMessage | undefined> {
+    return retryWhileUnavailable(this.nc, this.retryMs, (timeoutMs) =>
+      storedMessage(this.nc, EVENTS_STREAM, query, timeoutMs),
+    );
+  }
+
+  /** Wildcard filters are applied here: only an unfiltered delivery shows that no position is missing. */
+  private async *readBulk(from: number, filter: string | undefined): AsyncIterable<StoredCommit> {
+    const info = await retryWhileUnavailable(this.nc, this.retryMs, (timeoutMs) =>
+      streamInfo(this.nc, EVENTS_STREAM, timeoutMs),
+    );
+    const until = info.state.last_seq;
+    if (from > until) return;
+    const matches = subjectMatcher(filter);
+    let arrived: StoredCommit[] = [];
+    let failure: Error | undefined;
+    let wake = () => {};
+    const delivery = await this.deliver(from, until, {
+      onCommit: (commit) => {
+        arrived.push(commit);
+        if (arrived.length >= READ_AHEAD) delivery.pause();
+        wake();
+      },
+      onError: (error) => {
+        failure = error;
+        wake();
+      },
+    });
+    try {
+      for (let next = from; next <= until; ) {
+        if (arrived.length === 0) {
+          if (failure) throw failure;
+          await new Promise<void>((resume) => {
+            wake = resume;
+          });
+          continue;
+        }
+        const chunk = arrived;
+        arrived = [];
+        delivery.resume();
+        next += chunk.length;
+        for (const commit of chunk) if (matches(commit.subject)) yield commit;
       }
     } finally {
-      await messages.close();
+      delivery.stop();
+      this.deliveries.delete(delivery);
     }
   }
 
   async follow(from: number, handler: FollowHandler): Promise<Following> {
-    const following = new LogFollower(this.nats, from, handler);
-    await following.start();
-    return following;
+    const delivery = await this.deliver(Math.max(1, from), undefined, {
+      onCommit: (commit) => handler.onCommit(commit),
+      onError: (error) => {
+        this.deliveries.delete(delivery);
+        handler.onError(error);
+      },
+    });
+    return {
+      stop: async () => {
+        this.deliveries.delete(delivery);
+        delivery.stop();
+      },
+    };
   }
 
-  lastPosition(): Promise<number> {
-    return this.retrying(async (manager) => (await manager.streams.info(EVENTS_STREAM)).state.last_seq);
+  async lastPosition(): Promise<number> {
+    const info = await streamInfo(this.nc, EVENTS_STREAM, this.requestTimeoutMs);
+    return info.state.last_seq;
   }
 
-  private consumer(from: number, filter?: string): Promise<Consumer> {
-    return this.retrying(() =>
-      this.js.consumers.get(EVENTS_STREAM, {
-        opt_start_seq: from,
-        deliver_policy: 'by_start_sequence' as never,
-        ...(filter === undefined ? {} : { filterSubjects: filter }),
-      }),
-    );
-  }
-
-  private async lastMatching(consumer: Consumer, last: number): Promise<number | undefined> {
-    const { num_pending } = await consumer.info();
-    return num_pending === 0 ? undefined : last;
-  }
-
-  /** Position of the newest commit on the subject if it is the one with this append id. */
-  private async ownPosition(subject: string, appendId: string): Promise<number | undefined> {
-    const manager = await this.manager();
+  private async deliver(from: number, until: number | undefined, handler: FollowHandler): Promise<OrderedDelivery> {
+    const { retryMs, heartbeatMs } = this;
+    const delivery = new OrderedDelivery(this.nc, {
+      stream: EVENTS_STREAM,
+      from,
+      until,
+      retryMs,
+      heartbeatMs,
+      onCommit: handler.onCommit,
+      onError: handler.onError,
+    });
+    this.watchConnection();
+    this.deliveries.add(delivery);
     try {
-      const newest = await manager.streams.getMessage(EVENTS_STREAM, { last_by_subj: subject });
-      return newest.header.get('Nats-Msg-Id') === appendId ? newest.seq : undefined;
+      await delivery.start();
+      return delivery;
     } catch (error) {
-      if (apiCode(error) === NO_MESSAGE_FOUND) return undefined;
+      this.deliveries.delete(delivery);
       throw error;
     }
   }
 
-  private manager(): Promise<JetStreamManager> {
-    this.managing ??= this.nats.jetstreamManager({ checkAPI: false, timeout: ATTEMPT_MS });
-    return this.managing;
-  }
-
-  /** Time-outs, absent responders and absent leaders pass; the same request is sent again until the deadline. */
-  private async retrying<T>(attempt: (manager: JetStreamManager) => Promise<T>): Promise<T> {
-    const deadline = performance.now() + this.deadlineMs;
-    for (let wait = 50; ; wait = Math.min(wait * 2, 1_000)) {
-      try {
-        return await attempt(await this.manager());
-      } catch (error) {
-        if (error instanceof ConflictError) throw error;
-        if (this.nats.isClosed() || performance.now() + wait > deadline) {
-          throw new StoreUnavailableError('the event log did not answer in time', { cause: error });
-        }
-        await pause(wait);
+  private watchConnection(): void {
+    if (this.watching) return;
+    this.watching = true;
+    const watch = async () => {
+      for await (const { type } of this.nc.status()) {
+        if (type === 'reconnect') for (const delivery of this.deliveries) delivery.reconnected();
       }
-    }
-  }
-}
-
-/** Follows the log over reconnects: whatever ends a consumer, the next one begins where it ended. */
-class LogFollower implements Following {
-  private next: number;
-  private stopped = false;
-  private messages: ConsumerMessages | undefined;
-  private running: Promise<void> | undefined;
-
-  constructor(
-    private readonly nats: NatsConnection,
-    from: number,
-    private readonly handler: FollowHandler,
-  ) {
-    this.next = from;
-  }
-
-  async start(): Promise<void> {
-    await this.open();
-    this.running = this.run();
-  }
-
-  async stop(): Promise<void> {
-    this.stopped = true;
-    await this.messages?.close();
-    await this.running;
-  }
-
-  private async open(): Promise<void> {
-    const consumer = await this.nats.jetstream({ timeout: ATTEMPT_MS }).consumers.get(EVENTS_STREAM, {
-      opt_start_seq: this.next,
-      deliver_policy: 'by_start_sequence' as never,
-    });
-    this.messages = await consumer.consume({ max_messages: READ_BATCH, idle_heartbeat: 1_000 });
-  }
-
-  private async run(): Promise<void> {
-    while (!this.stopped) {
-      try {
-        if (!this.messages) await this.open();
-        for await (const message of this.messages!) this.take(message);
-      } catch (error) {
-        if (error instanceof FollowerFault) {
-          this.stopped = true;
-          this.handler.onError(error.fault);
-          return;
-        }
+      for (const delivery of this.deliveries) {
+        delivery.fail(new StoreUnavailableError('the connection to NATS is closed'));
       }
-      this.messages = undefined;
-      if (this.nats.isClosed()) return;
-      if (!this.stopped) await pause(200);
-    }
-  }
-
-  private take(message: JsMsg): void {
-    if (message.seq < this.next) return;
-    if (message.seq > this.next) throw new FollowerFault(new Error(`the event log has no commit ${this.next}`));
-    try {
-      this.handler.onCommit({ seq: message.seq, subject: message.subject, bytes: message.data });
-    } catch (error) {
-      throw new FollowerFault(error as Error);
-    }
-    this.next = message.seq + 1;
+    };
+    void watch();
   }
 }
 
-class FollowerFault extends Error {
-  constructor(readonly fault: Error) {
-    super(fault.message);
-  }
+interface PubAck {
+  seq: number;
+  duplicate?: boolean;
 }
+
+interface Successor {
+  seq: number;
+  appendId: string | undefined;
+}
+
+const commitOf = ({ seq, subject, data }: StoredMessage): StoredCommit => ({
+  seq,
+  subject,
+  bytes: Buffer.from(data ?? '', 'base64'),
+});
+
+const notKnown = ({ subject }: AppendRequest) =>
+  new StoreUnavailableError(`${subject}: whether the append happened is not known yet`);
+
+/** The newest position on the subject, out of "wrong last sequence: 7". */
+const newestOf = (refusal: JetStreamApiError): number =>
+  Number(/: (\d+)$/.exec(refusal.message)?.[1] ?? Number.POSITIVE_INFINITY);
+
+const isTooLarge = (error: unknown): boolean =>
+  (error instanceof NatsError && error.code === ErrorCode.MaxPayloadExceeded) ||
+  (error instanceof JetStreamApiError && error.errCode === API_ERROR.messageTooLarge);
+
+const tooLarge = ({ subject, bytes }: AppendRequest, limit: number | undefined) =>
+  new CommitTooLargeError(
+    `${subject}: a commit of ${bytes.length} bytes with its headers is over the server's limit of ${limit} (max_payload)`,
+  );

@@ -1,40 +1,65 @@
-import { type AppendRequest, ConflictError, type EventStore, type Following, type FollowHandler, type StoredCommit } from './event-store';
+import {
+  type AppendRequest,
+  ConflictError,
+  type EventStore,
+  type FollowHandler,
+  type Following,
+  type StoredCommit,
+} from './event-store';
+import { lostTail } from './log-damage';
+import { subjectMatcher } from './subject-filter';
 
-/** The event log in memory, for tests of what is built on it. */
+/** The event log in memory, for tests of what stands on it. Lost with the object. */
 export class MemoryEventStore implements EventStore {
   private readonly log: StoredCommit[] = [];
   private readonly newest = new Map<string, number>();
   private readonly appended = new Map<string, number>();
-  private readonly handlers = new Set<FollowHandler>();
+  private readonly followers = new Set<() => void>();
 
   async append({ subject, bytes, expectedLastSeq, appendId }: AppendRequest): Promise<number> {
     const earlier = this.appended.get(appendId);
     if (earlier !== undefined) return earlier;
-    if ((this.newest.get(subject) ?? 0) !== expectedLastSeq) {
-      throw new ConflictError(`${subject} has moved on from position ${expectedLastSeq}`);
+    const newest = this.newest.get(subject) ?? 0;
+    if (newest !== expectedLastSeq) {
+      throw new ConflictError(`${subject}: expected position ${expectedLastSeq} to be the newest, it is ${newest}`);
     }
-    const commit = { seq: this.log.length + 1, subject, bytes: Uint8Array.from(bytes) };
-    this.log.push(commit);
-    this.newest.set(subject, commit.seq);
-    this.appended.set(appendId, commit.seq);
-    for (const handler of this.handlers) handler.onCommit(commit);
-    return commit.seq;
+    const seq = this.log.length + 1;
+    this.log.push({ seq, subject, bytes: Uint8Array.from(bytes) });
+    this.newest.set(subject, seq);
+    this.appended.set(appendId, seq);
+    for (const deliver of this.followers) queueMicrotask(deliver);
+    return seq;
   }
 
   async *read(from: number, filter?: string): AsyncIterable<StoredCommit> {
-    const end = this.log.length;
-    for (let seq = Math.max(from, 1); seq <= end; seq++) {
+    const last = this.log.length;
+    const matches = subjectMatcher(filter);
+    for (let seq = Math.max(1, from); seq <= last; seq++) {
       const commit = this.log[seq - 1]!;
-      if (filter === undefined || commit.subject === filter) yield commit;
+      if (matches(commit.subject)) yield { ...commit };
     }
   }
 
   async follow(from: number, handler: FollowHandler): Promise<Following> {
-    for await (const commit of this.read(from)) handler.onCommit(commit);
-    this.handlers.add(handler);
+    let next = Math.max(1, from);
+    if (next > this.log.length + 1) throw lostTail('the log in memory', this.log.length, next - 1);
+    const deliver = () => {
+      while (this.followers.has(deliver) && next <= this.log.length) {
+        const commit = this.log[next - 1]!;
+        next++;
+        try {
+          handler.onCommit({ ...commit });
+        } catch (error) {
+          this.followers.delete(deliver);
+          handler.onError(error as Error);
+        }
+      }
+    };
+    this.followers.add(deliver);
+    queueMicrotask(deliver);
     return {
       stop: async () => {
-        this.handlers.delete(handler);
+        this.followers.delete(deliver);
       },
     };
   }

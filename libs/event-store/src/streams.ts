@@ -1,75 +1,152 @@
-import { DiscardPolicy, type NatsConnection, NatsError, RetentionPolicy, StorageType, type StreamConfig } from 'nats';
-import { ALL_EVENTS, ALL_MATERIAL, CLOCK_STREAM, CLOCK_SUBJECT, EVENTS_STREAM, MATERIAL_STREAM } from '#domain/subjects';
+import type { NatsConnection } from 'nats';
+import {
+  ALL_EVENTS,
+  ALL_MATERIAL,
+  CLOCK_STREAM,
+  CLOCK_SUBJECT,
+  EVENTS_STREAM,
+  MATERIAL_STREAM,
+} from '#domain/subjects';
+import { StoreUnavailableError } from './event-store';
+import { API_ERROR, JetStreamApiError, jetStreamRequest, type StreamInfo, streamInfo } from './jetstream-api';
+import { retryWhileUnavailable } from './retry';
 
-type Wanted = Partial<StreamConfig> & { name: string };
+export interface StreamOptions {
+  /** 1 for one server, 3 for a cluster. */
+  replicas: 1 | 3;
+  /** For how long a cluster that is still electing its leaders is waited for. Default 30 s. */
+  retryMs?: number;
+}
 
-const common = { storage: StorageType.File, retention: RetentionPolicy.Limits, max_age: 0, max_bytes: -1, max_msgs: -1 };
-
-const eventsStream = (replicas: number): Wanted => ({
-  ...common,
-  name: EVENTS_STREAM,
-  subjects: [ALL_EVENTS],
-  num_replicas: replicas,
-  discard: DiscardPolicy.New,
-  deny_delete: true,
-  deny_purge: true,
-  allow_direct: true,
-  duplicate_window: 10 * 60 * 1_000_000_000,
-});
-
-const materialStream = (replicas: number): Wanted => ({
-  ...common,
-  name: MATERIAL_STREAM,
-  subjects: [ALL_MATERIAL],
-  num_replicas: replicas,
-  max_msgs_per_subject: 1,
-  discard: DiscardPolicy.New,
-  discard_new_per_subject: true,
-});
-
-const clockStream = (replicas: number): Wanted => ({
-  ...common,
-  name: CLOCK_STREAM,
-  subjects: [CLOCK_SUBJECT],
-  num_replicas: replicas,
-});
-
-/** A stream is there already, configured so that it could lose or change what it holds. */
+/** A stream stands that could lose or overwrite what Keytrail stores in it. */
 export class WeakStreamError extends Error {
   override readonly name = 'WeakStreamError';
 }
 
-/** Creates the event log and the clock's stream where they are missing. Any number of processes may do so at once. */
-export async function ensureEventStreams(nats: NatsConnection, replicas: number): Promise<void> {
-  await ensureStream(nats, eventsStream(replicas));
-  await ensureStream(nats, clockStream(replicas));
+type Setting = string | number | boolean | string[];
+type StreamConfig = Record<string, Setting> & { name: string };
+
+const NS_PER_S = 1_000_000_000;
+
+/** What every stream of Keytrail has: it is on disk, and nothing in it ever ages, is pushed out or is rolled up. */
+const DURABLE = {
+  storage: 'file',
+  retention: 'limits',
+  discard: 'new',
+  max_msgs: -1,
+  max_bytes: -1,
+  max_age: 0,
+  max_msg_size: -1,
+  max_consumers: -1,
+  max_msgs_per_subject: -1,
+  no_ack: false,
+  sealed: false,
+  allow_rollup_hdrs: false,
+};
+
+/** The log: nothing can be deleted, by nobody. */
+export const EVENTS_CONFIG: StreamConfig = {
+  ...DURABLE,
+  name: EVENTS_STREAM,
+  subjects: [ALL_EVENTS],
+  deny_delete: true,
+  deny_purge: true,
+  allow_direct: true,
+  // For as long as that the server itself tells a retried append from a new one; after it, the adapter does.
+  duplicate_window: 120 * NS_PER_S,
+};
+
+/** One message a material: a second one is refused, never put in its place. Single messages can be erased. */
+export const MATERIAL_CONFIG: StreamConfig = {
+  ...DURABLE,
+  name: MATERIAL_STREAM,
+  subjects: [ALL_MATERIAL],
+  max_msgs_per_subject: 1,
+  discard_new_per_subject: true,
+  deny_delete: false,
+  deny_purge: true,
+  allow_direct: true,
+  duplicate_window: 120 * NS_PER_S,
+};
+
+/** Every setting of the virtual clock. */
+export const CLOCK_CONFIG: StreamConfig = {
+  ...DURABLE,
+  name: CLOCK_STREAM,
+  subjects: [CLOCK_SUBJECT],
+  deny_delete: true,
+  deny_purge: true,
+  duplicate_window: 120 * NS_PER_S,
+};
+
+/** Settings of which more than asked for is no weakness. */
+const AT_LEAST = new Set(['num_replicas', 'duplicate_window']);
+
+/**
+ * Makes the streams that are not there yet. Any number of processes may do so at once.
+ * Rejects with WeakStreamError if one stands with a setting that is weaker than needed, StoreUnavailableError if the
+ * server does not answer in time.
+ */
+export async function ensureStreams(nc: NatsConnection, options: StreamOptions): Promise<void> {
+  await ensureEventStream(nc, options);
+  await ensureMaterialStream(nc, options);
+  await ensureClockStream(nc, options);
 }
 
-/** Creates the stream of wrapped material; for crypto-workers only. */
-export const ensureMaterialStream = (nats: NatsConnection, replicas: number): Promise<void> =>
-  ensureStream(nats, materialStream(replicas));
+export const ensureEventStream = (nc: NatsConnection, options: StreamOptions): Promise<void> =>
+  ensureStream(nc, EVENTS_CONFIG, options);
 
-export async function ensureStreams(nats: NatsConnection, { replicas }: { replicas: number }): Promise<void> {
-  await ensureEventStreams(nats, replicas);
-  await ensureMaterialStream(nats, replicas);
+export const ensureMaterialStream = (nc: NatsConnection, options: StreamOptions): Promise<void> =>
+  ensureStream(nc, MATERIAL_CONFIG, options);
+
+export const ensureClockStream = (nc: NatsConnection, options: StreamOptions): Promise<void> =>
+  ensureStream(nc, CLOCK_CONFIG, options);
+
+async function ensureStream(nc: NatsConnection, base: StreamConfig, options: StreamOptions): Promise<void> {
+  const config: StreamConfig = { ...base, num_replicas: options.replicas };
+  const standing = await retryWhileUnavailable(nc, options.retryMs ?? 30_000, async (timeoutMs) => {
+    return (await existing(nc, config.name, timeoutMs)) ?? (await create(nc, config, timeoutMs));
+  });
+  refuseWeaker(config, standing);
 }
 
-async function ensureStream(nats: NatsConnection, wanted: Wanted): Promise<void> {
-  const manager = await nats.jetstreamManager({ checkAPI: false, timeout: 10_000 });
+async function existing(nc: NatsConnection, name: string, timeoutMs: number): Promise<StreamInfo | undefined> {
   try {
-    await manager.streams.add(wanted);
+    return await streamInfo(nc, name, timeoutMs);
   } catch (error) {
-    // In use with another configuration: what matters is checked below.
-    if (!(error instanceof NatsError) || error.api_error?.err_code !== 10058) throw error;
+    if (error instanceof JetStreamApiError && error.errCode === API_ERROR.streamNotFound) return undefined;
+    throw error;
   }
-  const { config } = await manager.streams.info(wanted.name);
+}
+
+async function create(nc: NatsConnection, config: StreamConfig, timeoutMs: number): Promise<StreamInfo> {
+  try {
+    const subject = `$JS.API.STREAM.CREATE.${config.name}`;
+    return await jetStreamRequest<StreamInfo>(nc, subject, JSON.stringify(config), { timeoutMs });
+  } catch (error) {
+    // Another process made it between our question and our creation: look again at what stands now.
+    if (error instanceof JetStreamApiError && error.errCode === API_ERROR.streamNameInUse) {
+      throw new StoreUnavailableError(`${config.name}: was made by another process just now`, { cause: error });
+    }
+    throw error;
+  }
+}
+
+function refuseWeaker(wanted: StreamConfig, standing: StreamInfo): void {
   for (const [setting, expected] of Object.entries(wanted)) {
-    if (setting === 'num_replicas' || setting === 'duplicate_window') continue;
-    const found = (config as unknown as Record<string, unknown>)[setting];
-    if (JSON.stringify(found ?? false) !== JSON.stringify(expected ?? false)) {
+    // The server leaves out settings that are off.
+    const found = standing.config[setting] ?? (typeof expected === 'boolean' ? false : undefined);
+    const enough =
+      AT_LEAST.has(setting) && typeof found === 'number' && typeof expected === 'number'
+        ? found >= expected
+        : JSON.stringify(found) === JSON.stringify(expected);
+    if (!enough) {
       throw new WeakStreamError(
-        `stream ${wanted.name} has ${setting} = ${JSON.stringify(found)} where ${JSON.stringify(expected)} is needed`,
+        `stream ${wanted.name}: ${setting} is ${JSON.stringify(found)}, expected ${AT_LEAST.has(setting) ? 'at least ' : ''}${JSON.stringify(expected)}`,
       );
     }
+  }
+  for (const setting of ['mirror', 'sources', 'subject_transform']) {
+    if (standing.config[setting]) throw new WeakStreamError(`stream ${wanted.name}: ${setting} is set, expected none`);
   }
 }

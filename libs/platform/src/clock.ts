@@ -9,6 +9,8 @@ export interface Clock {
 
 export const systemClock: Clock = { now: () => Date.now() };
 
+const POLL_MS = 2_000;
+
 /** One move of the virtual clock, as it lies in its stream: the sum of all moves so far. */
 interface ClockMove {
   offsetMs: number;
@@ -22,6 +24,7 @@ export class VirtualClock implements Clock {
   private offsetMs = 0;
   private readonly listeners: (() => void)[] = [];
   private subscription: Subscription | undefined;
+  private polling: NodeJS.Timeout | undefined;
 
   constructor(private readonly nats: NatsConnection) {}
 
@@ -41,6 +44,14 @@ export class VirtualClock implements Clock {
     });
     await this.nats.flush();
     this.take(await lastMove(this.nats));
+    // A move made while the connection was down is not delivered again; so the newest one is asked for now and then.
+    this.polling = setInterval(() => {
+      lastMove(this.nats).then(
+        (move) => this.take(move),
+        () => {},
+      );
+    }, POLL_MS);
+    this.polling.unref();
   }
 
   /** Moves every service's clock forward and returns the new time. Never backwards. */
@@ -54,6 +65,7 @@ export class VirtualClock implements Clock {
   }
 
   stop(): void {
+    clearInterval(this.polling);
     this.subscription?.unsubscribe();
   }
 

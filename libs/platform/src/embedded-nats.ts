@@ -13,7 +13,14 @@ import {
   NatsServerError,
   spawnServer,
 } from './nats-server-process';
-import { inboxPrefix, NATS_USERS, type NatsUserName, natsPermissions, natsUserScope, renderAuthorization } from './nats-users';
+import {
+  inboxPrefix,
+  NATS_USERS,
+  type NatsUserName,
+  natsPermissions,
+  natsUserScope,
+  renderAuthorization,
+} from './nats-users';
 
 export interface NatsCredentials {
   user: string;

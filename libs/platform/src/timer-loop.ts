@@ -1,13 +1,16 @@
 import type { Commit } from '#domain/commit';
 import { eventSubject } from '#domain/subjects';
-import { DueTimes, type Timer, type TimerKind } from '#views/due-times';
+import { DueTimes, type Timer, type TimerKind, timerOf } from '#views/due-times';
 import type { LiveView } from '#views/live-view';
 import type { Clock } from './clock';
 
 /** Longest sleep: Node's timers hold 24.8 days, and the system's clock may be set meanwhile. */
 const MAX_SLEEP_MS = 60_000;
 const RETRY_MS = 1_000;
+const STILL_DUE_MS = 100;
 const BATCH = 100;
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export interface TimerLoopPorts {
   view: LiveView;
@@ -60,7 +63,7 @@ export class TimerLoop {
     while (!this.stopped && (this.running || this.due.due(this.now(), 1).length > 0)) {
       this.wake();
       await this.running;
-      if (this.failing) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      if (this.failing) await pause(RETRY_MS);
     }
     if (!this.running) this.rest();
   }
@@ -109,7 +112,10 @@ export class TimerLoop {
             this.ports.onError(error, timer);
             return;
           }
-          this.due.refresh(this.ports.view.projection, eventSubject(timer.ref));
+          const subject = eventSubject(timer.ref);
+          this.due.refresh(this.ports.view.projection, subject);
+          // Still the same timer: whoever decided does not know yet that it is due. Ask again, but not at once.
+          if (timerOf(this.ports.view.projection, subject)?.deadline === timer.deadline) await pause(STILL_DUE_MS);
         }
       }
     } while (this.again);

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import fc from 'fast-check';
-import { canonicalPath, canonicalQuery, parseQuery } from './canonical-request';
+import { canonicalPath, canonicalQuery, canonicalRequest, parseQuery } from './canonical-request';
 import { canonicalComponent, decodeComponent, uriEncode } from './uri-encoding';
 
 const queryOf = (raw: string) => canonicalQuery(parseQuery(raw));
@@ -66,6 +66,26 @@ describe('the canonical query', () => {
         expect(queryOf(escaped)).toBe(queryOf(plain));
       }),
     );
+  });
+});
+
+describe('the canonical request', () => {
+  const parts = { method: 'GET', path: '/', parameters: [], signedHeaders: ['host', 'x-a'], bodyHash: '00' };
+  const withHeader = (value: string | string[] | undefined) =>
+    canonicalRequest({ ...parts, headers: { host: 'localhost', 'x-a': value } });
+
+  it('trims header values, and joins those of a repeated header', () => {
+    expect(withHeader([' a  b\t', '', 'c'])).toBe('GET\n/\n\nhost:localhost\nx-a:a b,,c\n\nhost;x-a\n00');
+    expect(withHeader('\xa0a\xa0')).toContain('x-a:\xa0a\xa0\n');
+  });
+
+  it.each([undefined, 'a\nx-b:c', ['a', 'b\r'], 'a\0', '\x7f'])('is refused where a signed header is %j', (value) => {
+    expect(() => withHeader(value)).toThrow('does not match');
+  });
+
+  it('is refused where the method holds a line break', () => {
+    const headers = { host: 'localhost', 'x-a': 'a' };
+    expect(() => canonicalRequest({ ...parts, method: 'GET\n/a', headers })).toThrow('does not match');
   });
 });
 

@@ -34,7 +34,7 @@ export interface CanonicalParts {
 /** Throws InvalidSignatureException where a signed header is missing, or holds what no HTTP header can. */
 export function canonicalRequest(parts: CanonicalParts): string {
   const { method, path, parameters, headers, signedHeaders, bodyHash } = parts;
-  
+  if (NOT_FIELD_TEXT.test(method)) throw mismatch();
   let text = `${method}\n${canonicalPath(path)}\n${canonicalQuery(parameters)}\n`;
   for (const name of signedHeaders) text += `${name}:${canonicalHeaderValue(headers[name])}\n`;
   return `${text}\n${signedHeaders.join(';')}\n${bodyHash}`;

@@ -1,0 +1,15 @@
+/** The log does not hold what it must hold: a position is missing, or commits that were read before are gone. */
+export class LogDamagedError extends Error {
+  override readonly name = 'LogDamagedError';
+}
+
+export const missingPosition = (stream: string, seq: number): LogDamagedError =>
+  new LogDamagedError(`position ${seq} is missing from ${stream}: restore the stream from a backup`);
+
+export const lostTail = (stream: string, last: number, expected: number): LogDamagedError =>
+  new LogDamagedError(
+    `${stream} ends at position ${last}, but position ${expected} was read before: commits were lost`,
+  );
+
+export const replacedStream = (stream: string): LogDamagedError =>
+  new LogDamagedError(`${stream} was deleted and made anew while it was being followed`);

@@ -1,0 +1,238 @@
+import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
+import { type StoredCommit, StoreUnavailableError } from './event-store';
+import { jetStreamRequest, storedMessage, streamInfo } from './jetstream-api';
+import { lostTail, missingPosition, replacedStream } from './log-damage';
+import { retryWhileUnavailable } from './retry';
+
+export interface DeliveryOptions {
+  stream: string;
+  /** First position wanted, from 1. */
+  from: number;
+  /** Last position wanted; without it the delivery goes on for ever. */
+  until?: number;
+  heartbeatMs: number;
+  /** For how long an outage is endured while opening, and afterwards if `until` is set. */
+  retryMs: number;
+  onCommit(commit: StoredCommit): void;
+  /** Called at most once; nothing is delivered afterwards. */
+  onError(error: Error): void;
+}
+
+/** One push consumer on the server. A lost or silent one is dropped and replaced by a new one. */
+interface Consumer {
+  subscription: Subscription;
+  /** Messages it has delivered so far; each carries its own count, so a lost one shows. */
+  delivered: number;
+}
+
+/** Heartbeats that may be missed before the consumer counts as lost. */
+const SILENT_HEARTBEATS = 2.5;
+const NS_PER_MS = 1_000_000;
+/** Times in a row that a consumer may skip a position which the leader holds, before that is reported as damage. */
+const SKIPS_ENDURED = 10;
+
+/**
+ * Every message of a stream from a position on, in order, each once, through ephemeral push consumers with flow control.
+ * The next position wanted is kept here and not on the server: whatever is lost (a message, the consumer, the connection,
+ * the server), a new consumer starts at exactly that position. A crash of this process leaves a consumer behind that the
+ * server removes by itself when nobody listens.
+ */
+export class OrderedDelivery {
+  private next: number;
+  private consumer: Consumer | undefined;
+  private heardAt = 0;
+  private created: string | undefined;
+  private recovering = false;
+  private stopped = false;
+  private paused = false;
+  private heldFlowReply: string | undefined;
+  private skips = 0;
+  private readonly watchdog: NodeJS.Timeout;
+
+  constructor(
+    private readonly nc: NatsConnection,
+    private readonly options: DeliveryOptions,
+  ) {
+    this.next = options.from;
+    this.watchdog = setInterval(() => this.checkSilence(), options.heartbeatMs).unref();
+  }
+
+  /** Resolves once a consumer stands. Rejects with StoreUnavailableError or LogDamagedError, and is then stopped. */
+  async start(): Promise<void> {
+    this.recovering = true;
+    try {
+      await this.open(this.options.retryMs);
+    } catch (error) {
+      this.stop();
+      throw error;
+    } finally {
+      this.recovering = false;
+    }
+  }
+
+  stop(): void {
+    this.stopped = true;
+    clearInterval(this.watchdog);
+    this.drop();
+  }
+
+  fail(error: Error): void {
+    if (this.stopped) return;
+    this.stop();
+    this.options.onError(error);
+  }
+
+  /** Asks the server to hold back; what is on its way still comes. */
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+    if (this.heldFlowReply !== undefined) this.nc.publish(this.heldFlowReply);
+    this.heldFlowReply = undefined;
+  }
+
+  /** To be called when the connection was re-established: consumers of a restarted server are gone. */
+  reconnected(): void {
+    this.recover(false);
+  }
+
+  private checkSilence(): void {
+    if (this.consumer && performance.now() - this.heardAt > SILENT_HEARTBEATS * this.options.heartbeatMs) {
+      this.recover(false);
+    }
+  }
+
+  private recover(mayBeGap: boolean): void {
+    if (this.stopped || this.recovering) return;
+    this.recovering = true;
+    this.drop();
+    const limitMs = this.options.until === undefined ? Number.POSITIVE_INFINITY : this.options.retryMs;
+    (mayBeGap ? this.confirmGap(limitMs) : Promise.resolve())
+      .then(() => this.open(limitMs))
+      .catch((error: Error) => this.fail(error))
+      .finally(() => {
+        this.recovering = false;
+      });
+  }
+
+  private drop(): void {
+    this.consumer?.subscription.unsubscribe();
+    this.consumer = undefined;
+    this.heldFlowReply = undefined;
+  }
+
+  /** A position that one replica did not deliver is only missing if the stream's leader says so too. */
+  private async confirmGap(limitMs: number): Promise<void> {
+    const { stream } = this.options;
+    const ask = (timeoutMs: number) => storedMessage(this.nc, stream, { seq: this.next }, timeoutMs);
+    const held = await retryWhileUnavailable(this.nc, limitMs, ask, () => this.stopped);
+    this.skips++;
+    if (!held || this.skips > SKIPS_ENDURED) throw missingPosition(stream, this.next);
+  }
+
+  private async open(limitMs: number): Promise<void> {
+    const shrunkUntil = performance.now() + this.options.retryMs;
+    await retryWhileUnavailable(
+      this.nc,
+      limitMs,
+      async (timeoutMs) => {
+        await this.checkStream(timeoutMs, shrunkUntil);
+        if (!this.stopped) await this.createConsumer(timeoutMs);
+      },
+      () => this.stopped,
+    );
+  }
+
+  private async checkStream(timeoutMs: number, shrunkUntil: number): Promise<void> {
+    const { stream } = this.options;
+    const { created, state } = await streamInfo(this.nc, stream, timeoutMs);
+    this.created ??= created;
+    if (created !== this.created) throw replacedStream(stream);
+    if (state.last_seq < this.next - 1) {
+      // A leader that was just cut off or elected may lag for a moment; a log that stays shorter has lost commits.
+      const lost = lostTail(stream, state.last_seq, this.next - 1);
+      throw performance.now() < shrunkUntil ? new StoreUnavailableError(lost.message) : lost;
+    }
+    if (state.last_seq >= this.next && state.first_seq > this.next) throw missingPosition(stream, this.next);
+  }
+
+  private async createConsumer(timeoutMs: number): Promise<void> {
+    const { stream, heartbeatMs } = this.options;
+    const inbox = createInbox();
+    const name = inbox.slice(inbox.lastIndexOf('.') + 1);
+    const consumer: Consumer = {
+      delivered: 0,
+      subscription: this.nc.subscribe(inbox, {
+        callback: (error, message) => {
+          if (consumer !== this.consumer) return;
+          if (error) this.fail(error);
+          else this.receive(consumer, message);
+        },
+      }),
+    };
+    this.drop();
+    this.consumer = consumer;
+    this.heardAt = performance.now();
+    const config = {
+      name,
+      deliver_subject: inbox,
+      deliver_policy: 'by_start_sequence',
+      opt_start_seq: this.next,
+      ack_policy: 'none',
+      mem_storage: true,
+      num_replicas: 1,
+      flow_control: true,
+      idle_heartbeat: heartbeatMs * NS_PER_MS,
+    };
+    try {
+      const subject = `$JS.API.CONSUMER.CREATE.${stream}.${name}`;
+      const body = JSON.stringify({ stream_name: stream, config });
+      await jetStreamRequest(this.nc, subject, body, { timeoutMs });
+    } catch (error) {
+      if (this.consumer === consumer) this.drop();
+      throw error;
+    }
+  }
+
+  private receive(consumer: Consumer, message: Msg): void {
+    this.heardAt = performance.now();
+    const reply = message.reply;
+    if (!reply?.startsWith('$JS.ACK.')) return this.control(consumer, message);
+    const { streamSeq, consumerSeq } = positions(reply);
+    if (consumerSeq !== consumer.delivered + 1) return this.recover(false);
+    if (streamSeq !== this.next) return this.recover(true);
+    consumer.delivered = consumerSeq;
+    this.next++;
+    this.skips = 0;
+    try {
+      this.options.onCommit({ seq: streamSeq, subject: message.subject, bytes: message.data });
+    } catch (error) {
+      this.fail(error as Error);
+    }
+    if (this.next > (this.options.until ?? Number.POSITIVE_INFINITY)) this.stop();
+  }
+
+  /** Flow control requests are answered, unless paused; heartbeats tell how much should have arrived. */
+  private control(consumer: Consumer, message: Msg): void {
+    const stalledReply = message.headers?.get('Nats-Consumer-Stalled');
+    const flowReply = message.reply || stalledReply;
+    if (flowReply) {
+      if (this.paused) this.heldFlowReply = flowReply;
+      else this.nc.publish(flowReply);
+      return;
+    }
+    const sent = message.headers?.get('Nats-Last-Consumer');
+    if (sent && Number(sent) !== consumer.delivered) this.recover(false);
+    // Idle although positions are still to come: the server has nothing to send where there must be something.
+    else if (this.options.until !== undefined) this.recover(true);
+  }
+}
+
+/** `$JS.ACK.[<domain>.<account hash>.]<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>[.<token>]` */
+function positions(reply: string): { streamSeq: number; consumerSeq: number } {
+  const tokens = reply.split('.');
+  const skip = tokens.length > 9 ? 2 : 0;
+  return { streamSeq: Number(tokens[5 + skip]), consumerSeq: Number(tokens[6 + skip]) };
+}
