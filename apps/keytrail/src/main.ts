@@ -25,7 +25,10 @@ function running<A extends unknown[]>(command: (settings: Settings, ...args: A) 
 }
 
 /** Runs a command of the operator's. */
-const operating = <A extends unknown[]>(openStore: boolean, command: (operator: Operator, ...args: A) => Promise<void>) =>
+const operating = <A extends unknown[]>(
+  openStore: boolean,
+  command: (operator: Operator, ...args: A) => Promise<void>,
+) =>
   running(async (settings: Settings, ...args: A) => {
     const operator = await openOperator(settings, openStore);
     try {
@@ -72,7 +75,9 @@ clock
   .command('advance')
   .argument('<duration>', 'such as 8d, 6d23h, 2y; units s, m, h, d, w, y')
   .description('move the clock of every service forward, and fire what comes due')
-  .action(operating(false, async (operator, duration: string) => advanceClock(operator, parseDuration(duration), print)));
+  .action(
+    operating(false, async (operator, duration: string) => advanceClock(operator, parseDuration(duration), print)),
+  );
 
 program
   .command('replay')
@@ -88,7 +93,9 @@ program
 
 program
   .command('verify')
-  .description("check the log's hashes, versions and events, and what the running services hold; exit code 1 if not in order")
+  .description(
+    "check the log's hashes, versions and events, and what the running services hold; exit code 1 if not in order",
+  )
   .action(operating(true, (operator) => verify(operator, print)));
 
 void program.parseAsync().catch((error: unknown) => {

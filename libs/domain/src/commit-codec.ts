@@ -14,7 +14,8 @@ const CURRENT_EVENT_VERSION = 1;
  */
 export function decodeCommit(subject: string, bytes: Uint8Array): Commit {
   const commit = parse(subject, bytes);
-  if (commit.schema !== COMMIT_SCHEMA) throw new CommitFormatError(`${subject}: unknown commit schema ${commit.schema}`);
+  if (commit.schema !== COMMIT_SCHEMA)
+    throw new CommitFormatError(`${subject}: unknown commit schema ${commit.schema}`);
   const ref = refOf(subject);
   for (const field of ['region', 'account', 'aggregate', 'id'] as const) {
     if (commit[field] !== ref[field]) throw new CommitFormatError(`${subject}: commit says ${field} ${commit[field]}`);
@@ -27,7 +28,9 @@ export function decodeCommit(subject: string, bytes: Uint8Array): Commit {
   }
   for (const event of commit.events) {
     if (!isEventOf[ref.aggregate](event.type)) {
-      throw new CommitFormatError(`${subject}: version ${commit.version} has an unknown event ${JSON.stringify(event.type)}`);
+      throw new CommitFormatError(
+        `${subject}: version ${commit.version} has an unknown event ${JSON.stringify(event.type)}`,
+      );
     }
     if (event.v !== CURRENT_EVENT_VERSION) {
       throw new CommitFormatError(`${subject}: ${event.type} has version ${event.v}, which this release does not know`);

@@ -88,7 +88,8 @@ export const updateAlias = control<AliasToKey, undefined>({
     const ref = aliasRef(request.AliasName, call);
     const gone = goneKeyId(ref, call, ports);
     const alias = ports.projection.alias(ref.region, ref.account, ref.id)?.state;
-    if (alias?.aliasState !== 'Active' || gone) throw aliasNotFound(aliasArn(ref.region, ref.account, request.AliasName));
+    if (alias?.aliasState !== 'Active' || gone)
+      throw aliasNotFound(aliasArn(ref.region, ref.account, request.AliasName));
     const target = targetKey('UpdateAlias', request.TargetKeyId, call, ports);
     assertRoomForAlias(target, ref, ports);
     await ports.runAliasCommand(ref, { type: 'UpdateAlias', targetKeyId: target.keyId, goneKeyId: gone }, call);

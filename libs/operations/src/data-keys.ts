@@ -45,7 +45,13 @@ function generate(
   assertUsable(found, operation, undefined);
   endDryRun(request.DryRun);
   const dataKey = ports.random(length);
-  const reply = ({ ciphertext, materialId }: { ciphertext: Buffer; materialId: string }): Wire<GenerateDataKeyResponse> => {
+  const reply = ({
+    ciphertext,
+    materialId,
+  }: {
+    ciphertext: Buffer;
+    materialId: string;
+  }): Wire<GenerateDataKeyResponse> => {
     const plaintext = operation === 'GenerateDataKey' ? { Plaintext: dataKey.toString('base64') } : {};
     dataKey.fill(0);
     return { CiphertextBlob: ciphertext.toString('base64'), ...plaintext, KeyId: found.arn, KeyMaterialId: materialId };
@@ -78,7 +84,10 @@ export const generateRandom = data<GenerateRandom, Wire<GenerateRandomResponse>>
   run(request, _call, ports) {
     assertNoRecipient(request.Recipient);
     if (request.CustomKeyStoreId !== undefined) {
-      throw new KmsError('CustomKeyStoreNotFoundException', `Custom key store ${request.CustomKeyStoreId} does not exist`);
+      throw new KmsError(
+        'CustomKeyStoreNotFoundException',
+        `Custom key store ${request.CustomKeyStoreId} does not exist`,
+      );
     }
     if (request.NumberOfBytes === undefined) throw new KmsError('ValidationException', 'NumberOfBytes is required.');
     const bytes = ports.random(request.NumberOfBytes);

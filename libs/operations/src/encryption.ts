@@ -19,7 +19,16 @@ import {
   SYMMETRIC,
   sourceOf,
 } from './symmetric-crypto';
-import { BOOLEAN, CIPHERTEXT, CONTEXT, ENCRYPTION_ALGORITHM, GRANT_TOKENS, KEY_ID, Optional, Required } from './wire/fields';
+import {
+  BOOLEAN,
+  CIPHERTEXT,
+  CONTEXT,
+  ENCRYPTION_ALGORITHM,
+  GRANT_TOKENS,
+  KEY_ID,
+  Optional,
+  Required,
+} from './wire/fields';
 import type { Wire } from './wire/wire';
 
 type Algorithm = NonNullable<EncryptRequest['EncryptionAlgorithm']>;
@@ -105,7 +114,8 @@ export const reEncrypt = data<ReEncrypt, Wire<ReEncryptResponse>>({
   name: 'ReEncrypt',
   request: ReEncrypt,
   async run(request, call, ports) {
-    const named = request.SourceKeyId === undefined ? undefined : findKey(request.SourceKeyId, 'any', call, ports.projection);
+    const named =
+      request.SourceKeyId === undefined ? undefined : findKey(request.SourceKeyId, 'any', call, ports.projection);
     const destination = findKey(request.DestinationKeyId, 'any', call, ports.projection);
     const source = sourceOf(request.CiphertextBlob, call, ports);
     assertSameKey(named, source);
@@ -114,7 +124,12 @@ export const reEncrypt = data<ReEncrypt, Wire<ReEncryptResponse>>({
     const plaintext = await decryptFrom(source, request.SourceEncryptionContext, ports);
     try {
       endDryRun(request.DryRun);
-      const { ciphertext, materialId } = await encryptUnder(destination, plaintext, request.DestinationEncryptionContext, ports);
+      const { ciphertext, materialId } = await encryptUnder(
+        destination,
+        plaintext,
+        request.DestinationEncryptionContext,
+        ports,
+      );
       return {
         CiphertextBlob: ciphertext.toString('base64'),
         SourceKeyId: source.found.arn,

@@ -22,7 +22,8 @@ const KEY_ID = /^(?:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-
 /** The key that a request's KeyId names, if it exists at `call.now`. Throws NotFoundException or InvalidArnException. */
 export function findKey(keyId: string, accepts: Accepts, call: Call, projection: Projection): FoundKey {
   const { region, account } = call.caller;
-  if (keyId.length === 36 && keyId.charCodeAt(8) === 45) return keyById(region, account, keyId, call, projection, quoted(keyId));
+  if (keyId.length === 36 && keyId.charCodeAt(8) === 45)
+    return keyById(region, account, keyId, call, projection, quoted(keyId));
   const { resource, inArn } = resourceOf(keyId, call);
   if (resource.startsWith('alias/')) {
     if (accepts === 'key') {
@@ -35,7 +36,13 @@ export function findKey(keyId: string, accepts: Accepts, call: Call, projection:
 }
 
 /** The key that an alias points at. `aliasName` includes `alias/`. */
-export function keyByAlias(region: string, account: string, aliasName: string, call: Call, projection: Projection): FoundKey {
+export function keyByAlias(
+  region: string,
+  account: string,
+  aliasName: string,
+  call: Call,
+  projection: Projection,
+): FoundKey {
   const alias = projection.alias(region, account, aliasName.slice('alias/'.length))?.state;
   if (alias?.aliasState !== 'Active') throw aliasNotFound(aliasArn(region, account, aliasName));
   const found = existingKey(region, account, alias.targetKeyId, call, projection);

@@ -11,22 +11,45 @@ import type {
 } from '@aws-sdk/client-kms';
 import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
-import { assertNotLockedOut } from '#policy/lockout';
 import { defaultKeyPolicy, parsePolicyDocument } from '#policy/document';
+import { assertNotLockedOut } from '#policy/lockout';
 import { existingKey, findKey } from './key-lookup';
 import { keyMetadata } from './key-metadata';
 import { type Call, type ControlPorts, control } from './operation';
 import { decodeMarker, pageFields, takePage } from './pagination';
 import { domainTags } from './tags';
-import { BOOLEAN, KEY_ID, LIMIT, MARKER, GRANT_TOKENS, Optional, POLICY, Required, TAGS } from './wire/fields';
+import { BOOLEAN, GRANT_TOKENS, KEY_ID, LIMIT, MARKER, Optional, POLICY, Required, TAGS } from './wire/fields';
 import type { Wire } from './wire/wire';
 
 const KEY_SPECS = [
-  'RSA_2048', 'RSA_3072', 'RSA_4096', 'ECC_NIST_P256', 'ECC_NIST_P384', 'ECC_NIST_P521', 'ECC_SECG_P256K1',
-  'ECC_NIST_EDWARDS25519', 'SYMMETRIC_DEFAULT', 'HMAC_224', 'HMAC_256', 'HMAC_384', 'HMAC_512', 'SM2',
-  'ML_DSA_44', 'ML_DSA_65', 'ML_DSA_87', 'ML_KEM_512', 'ML_KEM_768', 'ML_KEM_1024',
+  'RSA_2048',
+  'RSA_3072',
+  'RSA_4096',
+  'ECC_NIST_P256',
+  'ECC_NIST_P384',
+  'ECC_NIST_P521',
+  'ECC_SECG_P256K1',
+  'ECC_NIST_EDWARDS25519',
+  'SYMMETRIC_DEFAULT',
+  'HMAC_224',
+  'HMAC_256',
+  'HMAC_384',
+  'HMAC_512',
+  'SM2',
+  'ML_DSA_44',
+  'ML_DSA_65',
+  'ML_DSA_87',
+  'ML_KEM_512',
+  'ML_KEM_768',
+  'ML_KEM_1024',
 ] as const;
-const KEY_USAGES = ['ENCRYPT_DECRYPT', 'SIGN_VERIFY', 'GENERATE_VERIFY_MAC', 'KEY_AGREEMENT', 'ENCAPSULATE_DECAPSULATE'] as const;
+const KEY_USAGES = [
+  'ENCRYPT_DECRYPT',
+  'SIGN_VERIFY',
+  'GENERATE_VERIFY_MAC',
+  'KEY_AGREEMENT',
+  'ENCAPSULATE_DECAPSULATE',
+] as const;
 const ORIGINS = ['AWS_KMS', 'EXTERNAL', 'AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE'] as const;
 const KEYS_PER_ACCOUNT_AND_REGION = 100_000;
 export const DESCRIPTION = { kind: 'string', min: 0, max: 8192 } as const;
@@ -35,7 +58,9 @@ class CreateKey implements CreateKeyRequest {
   @Optional(POLICY) Policy?: string;
   @Optional(DESCRIPTION) Description?: string;
   @Optional({ kind: 'enum', values: KEY_USAGES }) KeyUsage?: (typeof KEY_USAGES)[number];
-  @Optional({ kind: 'enum', values: KEY_SPECS }) CustomerMasterKeySpec?: NonNullable<CreateKeyRequest['CustomerMasterKeySpec']>;
+  @Optional({ kind: 'enum', values: KEY_SPECS }) CustomerMasterKeySpec?: NonNullable<
+    CreateKeyRequest['CustomerMasterKeySpec']
+  >;
   @Optional({ kind: 'enum', values: KEY_SPECS }) KeySpec?: (typeof KEY_SPECS)[number];
   @Optional({ kind: 'enum', values: ORIGINS }) Origin?: (typeof ORIGINS)[number];
   @Optional({ kind: 'string', min: 1, max: 64 }) CustomKeyStoreId?: string;
@@ -90,7 +115,10 @@ export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
     const tags = domainTags(request.Tags ?? []);
     const policy = keyPolicy(request, call);
     if (ports.projection.keyCount(region, account) >= KEYS_PER_ACCOUNT_AND_REGION) {
-      throw new KmsError('LimitExceededException', `There can be at most ${KEYS_PER_ACCOUNT_AND_REGION} keys in an account and region`);
+      throw new KmsError(
+        'LimitExceededException',
+        `There can be at most ${KEYS_PER_ACCOUNT_AND_REGION} keys in an account and region`,
+      );
     }
     const keyId = ports.newKeyId();
     const ref = { region, account, aggregate: 'key', id: keyId } as const;

@@ -1,7 +1,7 @@
-import type { CommandResult } from '#event-store/run-command';
-import type { AggregateRef } from '#domain/subjects';
 import type { AliasCommand } from '#domain/alias/alias';
 import type { KeyCommand } from '#domain/key/commands';
+import type { AggregateRef } from '#domain/subjects';
+import type { CommandResult } from '#event-store/run-command';
 import type { BackingKey } from '#hsm/backing-key';
 import type { Projection } from '#views/projection';
 import type { RequestClass } from './wire/decode';

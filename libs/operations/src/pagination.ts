@@ -35,7 +35,8 @@ export function takePage<T>(items: Iterable<T>, limit: number, positionOf: (item
 export function pageOfList<T>(list: readonly T[], limit: number, marker: string | undefined): Page<T> {
   const after = decodeMarker(marker);
   const start = after === undefined ? 0 : Number(after);
-  if (!Number.isSafeInteger(start) || start < 0) throw new KmsError('InvalidMarkerException', `Invalid marker: '${marker}'`);
+  if (!Number.isSafeInteger(start) || start < 0)
+    throw new KmsError('InvalidMarkerException', `Invalid marker: '${marker}'`);
   const items = list.slice(start, start + limit);
   return start + limit < list.length ? { items, nextMarker: encodeMarker(String(start + limit)) } : { items };
 }

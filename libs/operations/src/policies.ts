@@ -18,7 +18,8 @@ import type { Wire } from './wire/wire';
 const DEFAULT = 'default';
 
 function assertPolicyName(policyName: string | undefined): void {
-  if (policyName !== undefined && policyName !== DEFAULT) throw new KmsError('NotFoundException', 'No such policy exists');
+  if (policyName !== undefined && policyName !== DEFAULT)
+    throw new KmsError('NotFoundException', 'No such policy exists');
 }
 
 class GetKeyPolicy implements GetKeyPolicyRequest {

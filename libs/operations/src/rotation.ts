@@ -9,8 +9,8 @@ import type {
   RotateKeyOnDemandResponse,
   RotationsListEntry,
 } from '@aws-sdk/client-kms';
-import { assertStateAllows } from '#domain/key/state-table';
 import { currentVersion, type KeyVersion } from '#domain/key/state';
+import { assertStateAllows } from '#domain/key/state-table';
 import { type FoundKey, findKey } from './key-lookup';
 import { control } from './operation';
 import { pageFields, pageOfList } from './pagination';
@@ -27,7 +27,11 @@ export const enableKeyRotation = control<EnableKeyRotation, undefined>({
   request: EnableKeyRotation,
   async run(request, call, ports) {
     const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
-    await ports.runKeyCommand(ref, { type: 'EnableKeyRotation', rotationPeriodInDays: request.RotationPeriodInDays }, call);
+    await ports.runKeyCommand(
+      ref,
+      { type: 'EnableKeyRotation', rotationPeriodInDays: request.RotationPeriodInDays },
+      call,
+    );
     return undefined;
   },
 });
@@ -101,7 +105,5 @@ const rotationEntry = ({ keyId, key }: FoundKey, version: KeyVersion): Wire<Rota
   KeyId: keyId,
   KeyMaterialId: version.materialId,
   KeyMaterialState: version === currentVersion(key) ? 'CURRENT' : 'NON_CURRENT',
-  ...(version.cause === 'CREATED'
-    ? {}
-    : { RotationDate: epochSeconds(version.since), RotationType: version.cause }),
+  ...(version.cause === 'CREATED' ? {} : { RotationDate: epochSeconds(version.since), RotationType: version.cause }),
 });

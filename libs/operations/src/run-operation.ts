@@ -46,7 +46,8 @@ export function errorReply(
   call: { operation: string; requestId: string },
   observe: ErrorObserver,
 ): OperationReply {
-  const known = error instanceof KmsError ? error : new KmsError('KMSInternalException', 'An internal error occurred.', error);
+  const known =
+    error instanceof KmsError ? error : new KmsError('KMSInternalException', 'An internal error occurred.', error);
   if (known.status >= 500) observe(error, call.operation, call.requestId);
   return { body: errorBody(known.code, known.message), error: known.code, status: known.status };
 }

@@ -1,10 +1,10 @@
+import { encodeHeaderPrefix, invalidCiphertext, type ParsedBlob, parseBlob } from '#crypto/ciphertext-blob';
+import { canonicalContext } from '#crypto/encryption-context';
+import { decryptSymmetric, encryptSymmetric, RANDOM_BYTES } from '#crypto/symmetric';
 import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
-import { type KeyOperation, assertStateAllows } from '#domain/key/state-table';
 import { currentVersion } from '#domain/key/state';
-import { canonicalContext } from '#crypto/encryption-context';
-import { encodeHeaderPrefix, invalidCiphertext, type ParsedBlob, parseBlob } from '#crypto/ciphertext-blob';
-import { decryptSymmetric, encryptSymmetric, RANDOM_BYTES } from '#crypto/symmetric';
+import { assertStateAllows, type KeyOperation } from '#domain/key/state-table';
 import type { BackingKey } from '#hsm/backing-key';
 import { existingKey, type FoundKey } from './key-lookup';
 import type { Call, DataPorts } from './operation';
@@ -20,7 +20,10 @@ export interface Encrypted {
 export function assertUsable(found: FoundKey, operation: KeyOperation, algorithm: string | undefined): void {
   assertStateAllows(operation, found.key.keyState, found.arn);
   if (algorithm !== undefined && algorithm !== SYMMETRIC) {
-    throw new KmsError('InvalidKeyUsageException', `Algorithm ${algorithm} is incompatible with key spec ${found.key.keySpec}.`);
+    throw new KmsError(
+      'InvalidKeyUsageException',
+      `Algorithm ${algorithm} is incompatible with key spec ${found.key.keySpec}.`,
+    );
   }
 }
 

@@ -5,7 +5,13 @@ import { decrypt, encrypt, reEncrypt } from './encryption';
 import { createKey, describeKey, disableKey, enableKey, listKeys, updateKeyDescription } from './keys';
 import type { Operation } from './operation';
 import { getKeyPolicy, listKeyPolicies, putKeyPolicy } from './policies';
-import { disableKeyRotation, enableKeyRotation, getKeyRotationStatus, listKeyRotations, rotateKeyOnDemand } from './rotation';
+import {
+  disableKeyRotation,
+  enableKeyRotation,
+  getKeyRotationStatus,
+  listKeyRotations,
+  rotateKeyOnDemand,
+} from './rotation';
 import { listResourceTags, tagResource, untagResource } from './tags';
 
 /** THE table of operations. Routing, subjects, metrics and authorisation all derive from it. */

@@ -59,7 +59,10 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
   async destroy(ref: AggregateRef, materialId: string): Promise<void> {
     const key = this.projection.key(ref.region, ref.account, ref.id)?.state;
     if (key?.keyState !== 'Deleted' || !key.allMaterialIds.includes(materialId)) {
-      throw new KmsError('KMSInternalException', `${keyArn(ref.region, ref.account, ref.id)} is not known to be deleted`);
+      throw new KmsError(
+        'KMSInternalException',
+        `${keyArn(ref.region, ref.account, ref.id)} is not known to be deleted`,
+      );
     }
     await this.vault.destroy(materialId);
   }

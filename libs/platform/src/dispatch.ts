@@ -25,7 +25,13 @@ export class LocalDispatcher implements Dispatcher {
 
   dispatch(operation: Operation, body: Uint8Array, caller: Caller, requestId: string) {
     const now = new Date(this.clock.now()).toISOString();
-    return runOperation(operation, body, { caller, requestId, operation: operation.name, now }, this.ports, this.observe);
+    return runOperation(
+      operation,
+      body,
+      { caller, requestId, operation: operation.name, now },
+      this.ports,
+      this.observe,
+    );
   }
 }
 
@@ -62,7 +68,11 @@ export class NatsDispatcher implements Dispatcher {
           await new Promise((resolve) => setTimeout(resolve, NO_RESPONDERS_PAUSE_MS));
           continue;
         }
-        const timeout = new KmsError('DependencyTimeoutException', 'The request was not answered in time; try again.', error);
+        const timeout = new KmsError(
+          'DependencyTimeoutException',
+          'The request was not answered in time; try again.',
+          error,
+        );
         return errorReply(timeout, { operation: operation.name, requestId }, this.observe);
       }
     }

@@ -28,7 +28,9 @@ export interface HttpEdgePorts {
 /** The AWS JSON 1.1 endpoint: one route for all operations, and every other path answered in AWS's own form. */
 export function serveHttpEdge(http: FastifyInstance, ports: HttpEdgePorts): void {
   http.removeAllContentTypeParsers();
-  http.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, (_request, body, done) => done(null, body));
+  http.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, (_request, body, done) =>
+    done(null, body),
+  );
   serveHealth(http, ports);
   const edge = new HttpEdge(ports);
   http.route({
@@ -40,7 +42,10 @@ export function serveHttpEdge(http: FastifyInstance, ports: HttpEdgePorts): void
 }
 
 /** Health and metrics, which every service serves. */
-export function serveHealth(http: FastifyInstance, { health, metrics }: Pick<HttpEdgePorts, 'health' | 'metrics'>): void {
+export function serveHealth(
+  http: FastifyInstance,
+  { health, metrics }: Pick<HttpEdgePorts, 'health' | 'metrics'>,
+): void {
   http.get('/healthz', (_request, reply) => {
     const report = health.report();
     reply.code(report.status === 'ready' ? 200 : 503).send(report);
@@ -74,7 +79,8 @@ class HttpEdge {
       this.ports.metrics.answered(name, answered.error ?? 'OK', (performance.now() - started) / 1000);
       send(reply, answered, requestId);
     };
-    const fail = (error: unknown): void => answer(errorReply(error, { operation: name, requestId }, this.ports.observe));
+    const fail = (error: unknown): void =>
+      answer(errorReply(error, { operation: name, requestId }, this.ports.observe));
     try {
       const url = request.raw.url ?? '/';
       const mark = url.indexOf('?');
@@ -140,4 +146,3 @@ function send(reply: FastifyReply, { status, body }: OperationReply, requestId: 
   });
   reply.raw.end(bytes);
 }
-

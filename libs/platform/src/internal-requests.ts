@@ -26,7 +26,11 @@ export async function ask<T>(nats: NatsConnection, subject: string, question: un
     } catch (error) {
       if (error instanceof KmsError) throw error;
       if (!(error instanceof NatsError) || error.code !== '503' || tries >= RETRIES) {
-        throw new KmsError('DependencyTimeoutException', 'A service of Keytrail did not answer in time; try again.', error);
+        throw new KmsError(
+          'DependencyTimeoutException',
+          'A service of Keytrail did not answer in time; try again.',
+          error,
+        );
       }
       await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
     }

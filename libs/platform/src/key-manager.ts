@@ -3,8 +3,8 @@ import { decideAlias, initialAlias } from '#domain/alias/alias';
 import type { AliasEvent } from '#domain/alias/events';
 import { keyArn } from '#domain/arn';
 import { NO_HASH } from '#domain/commit';
-import { decideKey } from '#domain/key/decide';
 import type { KeyCommand } from '#domain/key/commands';
+import { decideKey } from '#domain/key/decide';
 import type { KeyEvent } from '#domain/key/events';
 import { initialKey } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
@@ -135,7 +135,8 @@ export class KeyManager implements Pick<ControlPorts, 'newKeyId' | 'runKeyComman
 
   private async storeMaterial(arn: string, events: readonly KeyEvent[]): Promise<void> {
     for (const event of events) {
-      if (event.type === 'KeyCreated' || event.type === 'KeyRotated') await this.ports.materials.create(arn, event.materialId);
+      if (event.type === 'KeyCreated' || event.type === 'KeyRotated')
+        await this.ports.materials.create(arn, event.materialId);
     }
   }
 }

@@ -27,7 +27,12 @@ export async function startService(
 ): Promise<RunningService> {
   const app = await NestFactory.create<NestFastifyApplication>(
     ServiceModule.of(name, parts, settings, log),
-    new FastifyAdapter({ logger: false, forceCloseConnections: true, exposeHeadRoutes: false, keepAliveTimeout: 72_000 }),
+    new FastifyAdapter({
+      logger: false,
+      forceCloseConnections: true,
+      exposeHeadRoutes: false,
+      keepAliveTimeout: 72_000,
+    }),
     { logger: false, bodyParser: false, abortOnError: false },
   );
   const service = app.get(Service);
@@ -84,9 +89,11 @@ export async function runService(name: string, parts: readonly Part[]): Promise<
 
 /** A start that failed, in words; the stack only where it is our own fault. */
 export function reportFailure(name: string, error: unknown): void {
-  const known = error instanceof SettingsError || (error instanceof Error && error.name !== 'Error' && error.name !== 'TypeError');
+  const known =
+    error instanceof SettingsError || (error instanceof Error && error.name !== 'Error' && error.name !== 'TypeError');
   const code = (error as NodeJS.ErrnoException).code;
   const text = error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : String(error);
-  const hint = code === 'EADDRINUSE' ? '\nAnother program listens there: stop it, or set KEYTRAIL_PORT to another port.' : '';
+  const hint =
+    code === 'EADDRINUSE' ? '\nAnother program listens there: stop it, or set KEYTRAIL_PORT to another port.' : '';
   process.stderr.write(`${name}: ${text}${hint}\n`);
 }

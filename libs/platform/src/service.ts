@@ -25,7 +25,13 @@ import type { NatsLink } from './nats-link';
 import { NatsTransport } from './nats-transport';
 import { fromSettings, rootCredentials } from './root-credentials';
 import { type Settings, SettingsError } from './settings';
-import { CachedSigningKeys, RemoteSigningKeys, RootSigningKeys, type SigningKeys, serveSigningKeys } from './signing-keys';
+import {
+  CachedSigningKeys,
+  RemoteSigningKeys,
+  RootSigningKeys,
+  type SigningKeys,
+  serveSigningKeys,
+} from './signing-keys';
 import { TimerLoop } from './timer-loop';
 import { serveViewDigests } from './view-digests';
 import { beat, WorkerBarrier } from './worker-barrier';
@@ -108,7 +114,11 @@ export class Service {
       await this.view.start(store);
       this.closers.push(() => this.view.stop());
       this.health.add('event log', () => this.view.failed?.message);
-      this.metrics.gauge('keytrail_view_position', 'Position of the newest commit folded in.', () => this.view.position);
+      this.metrics.gauge(
+        'keytrail_view_position',
+        'Position of the newest commit folded in.',
+        () => this.view.position,
+      );
       serveViewDigests(nats, this.name, this.instance, this.view);
     }
     const worker = this.has('crypto-worker') ? await this.startCryptoWorker(store) : undefined;
@@ -117,7 +127,13 @@ export class Service {
     if (this.has('gateway')) this.signingKeys ??= new CachedSigningKeys(new RemoteSigningKeys(nats));
     this.startTransport(manager, worker);
     for (const part of this.parts) this.addTimers(part, manager);
-    answer<undefined, ServiceStatus>(nats, INTERNAL.status, undefined, async () => this.status(), () => {});
+    answer<undefined, ServiceStatus>(
+      nats,
+      INTERNAL.status,
+      undefined,
+      async () => this.status(),
+      () => {},
+    );
     await nats.flush();
   }
 
@@ -179,11 +195,16 @@ export class Service {
       if (!this.has('key-manager')) beat(nats, this.instance, seq);
     });
     await lease.start();
-    this.closers.push(() => lease.stop(), () => vault.close());
+    this.closers.push(
+      () => lease.stop(),
+      () => vault.close(),
+    );
     this.health.add('crypto-worker', () => (lease.held ? undefined : 'has lost touch with the event log'));
     const credentials = this.has('gateway') ? rootCredentials(settings, this.endpoint) : fromSettings(settings);
     if (!credentials) {
-      throw new SettingsError('KEYTRAIL_ROOT_ACCESS_KEY_ID and KEYTRAIL_ROOT_SECRET_ACCESS_KEY: expected for a crypto-worker of its own');
+      throw new SettingsError(
+        'KEYTRAIL_ROOT_ACCESS_KEY_ID and KEYTRAIL_ROOT_SECRET_ACCESS_KEY: expected for a crypto-worker of its own',
+      );
     }
     this.signingKeys = new CachedSigningKeys(new RootSigningKeys(settings.accountId, credentials));
     serveSigningKeys(nats, this.signingKeys);

@@ -45,7 +45,12 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 /** THE configuration parser. Throws SettingsError naming every bad value at once. */
 export function parseSettings(environment: Environment): Settings {
   const problems: string[] = [];
-  const text = (name: string, ok: (value: string) => boolean, expected: string, fallback?: string): string | undefined => {
+  const text = (
+    name: string,
+    ok: (value: string) => boolean,
+    expected: string,
+    fallback?: string,
+  ): string | undefined => {
     const value = environment[name];
     if (value === undefined || value === '') return fallback;
     if (ok(value)) return value;
@@ -63,11 +68,21 @@ export function parseSettings(environment: Environment): Settings {
     );
   const any = (value: string): boolean => value.length > 0;
   const port = integer('KEYTRAIL_PORT', 0, 65535, 4599);
-  const clock = text('KEYTRAIL_CLOCK', (value) => value === 'system' || value === 'virtual', 'system or virtual', 'system');
+  const clock = text(
+    'KEYTRAIL_CLOCK',
+    (value) => value === 'system' || value === 'virtual',
+    'system or virtual',
+    'system',
+  );
   const replicas = text('KEYTRAIL_REPLICAS', (value) => value === '1' || value === '3', '1 or 3', '1');
   const dataDir = text('KEYTRAIL_DATA_DIR', any, 'a folder', './data')!;
   const settings: Settings = {
-    host: text('KEYTRAIL_HOST', (value) => /^[0-9a-zA-Z.:-]{1,253}$/.test(value), 'an address or host name', '127.0.0.1')!,
+    host: text(
+      'KEYTRAIL_HOST',
+      (value) => /^[0-9a-zA-Z.:-]{1,253}$/.test(value),
+      'an address or host name',
+      '127.0.0.1',
+    )!,
     port,
     dataDir: isAbsolute(dataDir) ? dataDir : resolve(dataDir),
     accountId: text('KEYTRAIL_ACCOUNT_ID', (value) => /^\d{12}$/.test(value), '12 digits', '000000000000')!,
@@ -98,13 +113,21 @@ export function parseSettings(environment: Environment): Settings {
       '32 bytes in base64 (openssl rand -base64 32)',
     ),
     healthPort: integer('KEYTRAIL_HEALTH_PORT', 0, 65535, 0),
-    logLevel: text('KEYTRAIL_LOG_LEVEL', (value) => (LOG_LEVELS as readonly string[]).includes(value), LOG_LEVELS.join(', '), 'info')!,
+    logLevel: text(
+      'KEYTRAIL_LOG_LEVEL',
+      (value) => (LOG_LEVELS as readonly string[]).includes(value),
+      LOG_LEVELS.join(', '),
+      'info',
+    )!,
     leaseMs: integer('KEYTRAIL_LEASE_MS', 500, 60_000, 5_000),
     orphanGraceSeconds: integer('KEYTRAIL_ORPHAN_GRACE_SECONDS', 0, 31_536_000, 86_400),
     region: text('KEYTRAIL_REGION', isRegionName, 'a region name such as eu-central-1', 'us-east-1')!,
     failPoint: text('KEYTRAIL_FAIL_POINT', any, 'the name of a fail-point'),
   };
-  if ((settings.rootAccessKeyId === undefined) !== (settings.rootSecretAccessKey === undefined) && problems.length === 0) {
+  if (
+    (settings.rootAccessKeyId === undefined) !== (settings.rootSecretAccessKey === undefined) &&
+    problems.length === 0
+  ) {
     problems.push('KEYTRAIL_ROOT_ACCESS_KEY_ID and KEYTRAIL_ROOT_SECRET_ACCESS_KEY: expected both or neither');
   }
   if (problems.length > 0) throw new SettingsError(`bad settings:\n  ${problems.join('\n  ')}`);

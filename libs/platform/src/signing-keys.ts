@@ -1,9 +1,9 @@
+import { LRUCache } from 'lru-cache';
 import type { NatsConnection } from 'nats';
 import { rootArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { INTERNAL } from '#domain/subjects';
 import { deriveSigningKey } from '#sigv4/signing-key';
-import { LRUCache } from 'lru-cache';
 import type { RootCredentials } from './root-credentials';
 
 /** What a gateway learns of an access key: who it is, and a signing key good for one day, region and service. */
@@ -53,7 +53,9 @@ export class RemoteSigningKeys implements SigningKeys {
 
   async identify(scope: SigningScope): Promise<SigningIdentity | undefined> {
     try {
-      const reply = await this.nats.request(INTERNAL.signingKey, JSON.stringify(scope), { timeout: REQUEST_TIMEOUT_MS });
+      const reply = await this.nats.request(INTERNAL.signingKey, JSON.stringify(scope), {
+        timeout: REQUEST_TIMEOUT_MS,
+      });
       const answer = reply.json<{ identity?: Omit<SigningIdentity, 'signingKey'> & { signingKey: string } }>();
       return answer.identity && { ...answer.identity, signingKey: Buffer.from(answer.identity.signingKey, 'base64') };
     } catch (error) {
@@ -70,7 +72,9 @@ export function serveSigningKeys(nats: NatsConnection, keys: SigningKeys): void 
       if (error) return;
       const identity = await keys.identify(message.json<SigningScope>());
       message.respond(
-        JSON.stringify(identity ? { identity: { ...identity, signingKey: identity.signingKey.toString('base64') } } : {}),
+        JSON.stringify(
+          identity ? { identity: { ...identity, signingKey: identity.signingKey.toString('base64') } } : {},
+        ),
       );
     },
   });

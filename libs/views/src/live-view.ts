@@ -85,7 +85,9 @@ export class LiveView {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.waiters = this.waiters.filter((waiter) => waiter !== entry);
-        reject(new KmsError('DependencyTimeoutException', `The event log has not reached position ${position} in time.`));
+        reject(
+          new KmsError('DependencyTimeoutException', `The event log has not reached position ${position} in time.`),
+        );
       }, timeoutMs);
       const entry: Waiter = { position, resolve, reject, timer };
       this.waiters.push(entry);

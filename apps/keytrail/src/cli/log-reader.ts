@@ -12,7 +12,10 @@ export async function readLog(operator: Operator, onCommit: (commit: StoredCommi
   const total = await store.lastPosition();
   const bar =
     total >= LONG_LOG && process.stderr.isTTY
-      ? new SingleBar({ stream: process.stderr, format: '{bar} {percentage}% | {value}/{total} commits | {eta_formatted}' }, Presets.shades_classic)
+      ? new SingleBar(
+          { stream: process.stderr, format: '{bar} {percentage}% | {value}/{total} commits | {eta_formatted}' },
+          Presets.shades_classic,
+        )
       : undefined;
   bar?.start(total, 0);
   let count = 0;

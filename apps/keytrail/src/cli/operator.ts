@@ -22,12 +22,17 @@ export interface Operator {
 export async function openOperator(settings: Settings, openStore: boolean): Promise<Operator> {
   if (settings.natsUrl !== undefined) {
     const nats = await reach(settings.natsUrl.split(','), settings.natsUser, settings.natsPassword);
-    if (!nats) throw new CommandError(`no NATS server answers at ${settings.natsUrl}: check KEYTRAIL_NATS_URL, user and password`);
+    if (!nats)
+      throw new CommandError(
+        `no NATS server answers at ${settings.natsUrl}: check KEYTRAIL_NATS_URL, user and password`,
+      );
     return { nats, services: true, close: () => nats.close() };
   }
   const endpoint = readEndpoint(settings.dataDir);
   if (!endpoint) {
-    throw new CommandError(`${settings.dataDir} is no data folder of Keytrail: start it once (npm start), or set KEYTRAIL_DATA_DIR`);
+    throw new CommandError(
+      `${settings.dataDir} is no data folder of Keytrail: start it once (npm start), or set KEYTRAIL_DATA_DIR`,
+    );
   }
   const { user, password } = endpoint.users.operator;
   const nats = await reach([endpoint.url], user, password);

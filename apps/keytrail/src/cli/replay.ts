@@ -42,7 +42,10 @@ export async function replay(operator: Operator, options: ReplayOptions, print: 
   const ended = new Set<string>();
   await readLog(operator, (stored) => {
     // An aggregate's times never run backwards, so what is left out is always the end of its history.
-    if (options.at !== undefined && (ended.has(stored.subject) || decodeCommit(stored.subject, stored.bytes).time > options.at)) {
+    if (
+      options.at !== undefined &&
+      (ended.has(stored.subject) || decodeCommit(stored.subject, stored.bytes).time > options.at)
+    ) {
       ended.add(stored.subject);
       projection.skip(stored);
       return;
@@ -52,13 +55,32 @@ export async function replay(operator: Operator, options: ReplayOptions, print: 
     const history = histories.get(stored.subject) ?? [];
     histories.set(stored.subject, history);
     const { version, time, recordedAt, principal, operation, requestId, events } = commit;
-    history.push({ version, time, ...(recordedAt === undefined ? {} : { recordedAt }), principal, operation, requestId, events });
+    history.push({
+      version,
+      time,
+      ...(recordedAt === undefined ? {} : { recordedAt }),
+      principal,
+      operation,
+      requestId,
+      events,
+    });
   });
   if (wanted !== undefined && histories.size === 0) {
-    throw new CommandError(`the log has no key ${options.key}${options.at === undefined ? '' : ` at ${options.at}`}; list keys with: ./keytrail replay`);
+    throw new CommandError(
+      `the log has no key ${options.key}${options.at === undefined ? '' : ` at ${options.at}`}; list keys with: ./keytrail replay`,
+    );
   }
-  const replays = [...histories].map(([subject, history]) => replayOf(projection, projection.keyBySubject(subject)!, history));
-  if (options.json) print(JSON.stringify({ ...(options.at === undefined ? {} : { at: options.at }), position: projection.position, keys: replays }, null, 2));
+  const replays = [...histories].map(([subject, history]) =>
+    replayOf(projection, projection.keyBySubject(subject)!, history),
+  );
+  if (options.json)
+    print(
+      JSON.stringify(
+        { ...(options.at === undefined ? {} : { at: options.at }), position: projection.position, keys: replays },
+        null,
+        2,
+      ),
+    );
   else for (const one of replays) printReplay(one, print);
 }
 
@@ -89,7 +111,9 @@ function printReplay({ arn, history, state, aliases, nextTimer }: KeyReplay, pri
     }
     for (const alias of aliases) print(`  alias: ${alias}`);
   } else if (state.keyState === 'Deleted') {
-    print(`  deleted ${state.deletedAt}; ${state.materialIds.length === 0 ? 'all material erased' : `${state.materialIds.length} materials still to be erased`}`);
+    print(
+      `  deleted ${state.deletedAt}; ${state.materialIds.length === 0 ? 'all material erased' : `${state.materialIds.length} materials still to be erased`}`,
+    );
   }
   print(nextTimer ? `  next timer: ${nextTimer.kind} at ${nextTimer.deadline}` : '  next timer: none');
   print('');

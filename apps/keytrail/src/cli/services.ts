@@ -40,9 +40,13 @@ const SCHEDULERS = ['rotation-scheduler', 'deletion-scheduler'] as const;
 /** Moves the virtual clock of every service, and returns once all timers that came due have fired. */
 export async function advanceClock(operator: Operator, ms: number, print: (line: string) => void): Promise<void> {
   const services = await servicesOf(operator);
-  if (services.length === 0) throw new CommandError('no service of Keytrail answers: start it with KEYTRAIL_CLOCK=virtual npm start');
+  if (services.length === 0)
+    throw new CommandError('no service of Keytrail answers: start it with KEYTRAIL_CLOCK=virtual npm start');
   const real = services.find((service) => service.clock !== 'virtual');
-  if (real) throw new CommandError(`${real.service} goes by the system's clock: start Keytrail with KEYTRAIL_CLOCK=virtual to move time`);
+  if (real)
+    throw new CommandError(
+      `${real.service} goes by the system's clock: start Keytrail with KEYTRAIL_CLOCK=virtual to move time`,
+    );
   const clock = new VirtualClock(operator.nats);
   await clock.start();
   const time = await clock.advance(ms);
@@ -59,7 +63,8 @@ export async function advanceClock(operator: Operator, ms: number, print: (line:
     if (answer.error) throw new CommandError(`a scheduler could not fire what came due: ${answer.error.message}`);
     settled++;
   }
-  if (settled < count) throw new CommandError(`only ${settled} of ${count} schedulers have fired what came due; see: ./keytrail status`);
+  if (settled < count)
+    throw new CommandError(`only ${settled} of ${count} schedulers have fired what came due; see: ./keytrail status`);
   print(new Date(time).toISOString());
 }
 

@@ -36,7 +36,9 @@ export async function verify(operator: Operator, print: (line: string) => void):
     );
   }
   if (pending[0]) {
-    throw new CommandError(`${pending[0].name} holds position ${pending[0].position}, but the log ends at ${projection.position}: commits are missing at its end`);
+    throw new CommandError(
+      `${pending[0].name} holds position ${pending[0].position}, but the log ends at ${projection.position}: commits are missing at its end`,
+    );
   }
   print(`log: ${count} commits, ${[...projection.allKeys()].length} keys; hashes, versions and events in order`);
   for (const { name, position } of services) print(`${name}: holds what the log says at position ${position}`);
@@ -50,7 +52,9 @@ function compare(service: ServiceView, folded: AggregateDigest[]): void {
     }
   }
   if (service.digests.size !== folded.length) {
-    throw new CommandError(`${service.name} holds ${service.digests.size} aggregates where the log has ${folded.length}: restart it`);
+    throw new CommandError(
+      `${service.name} holds ${service.digests.size} aggregates where the log has ${folded.length}: restart it`,
+    );
   }
 }
 

@@ -37,12 +37,12 @@ export function decideAlias(command: AliasCommand, alias: Alias, aliasArn: strin
   }
   if (target === undefined || left) throw aliasNotFound(aliasArn);
   if (command.type === 'DeleteAlias') return [{ type: 'AliasDeleted', v: 1, reason: 'REQUESTED' }];
-  return target === command.targetKeyId
-    ? []
-    : [{ type: 'AliasUpdated', v: 1, targetKeyId: command.targetKeyId }];
+  return target === command.targetKeyId ? [] : [{ type: 'AliasUpdated', v: 1, targetKeyId: command.targetKeyId }];
 }
 
-type Evolvers = { [T in AliasEvent['type']]: (alias: Alias, event: Extract<AliasEvent, { type: T }>, time: string) => Alias };
+type Evolvers = {
+  [T in AliasEvent['type']]: (alias: Alias, event: Extract<AliasEvent, { type: T }>, time: string) => Alias;
+};
 
 /** THE table of alias events. */
 const evolvers: Evolvers = {

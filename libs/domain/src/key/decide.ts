@@ -115,7 +115,14 @@ const nextVersion = (
   rotationDate: string,
 ): KeyRotated => {
   const keyVersion = currentVersion(key).version + 1;
-  return { type: 'KeyRotated', v: 1, rotationType, rotationDate, keyVersion, materialId: materialIdOf(keyArn, keyVersion) };
+  return {
+    type: 'KeyRotated',
+    v: 1,
+    rotationType,
+    rotationDate,
+    keyVersion,
+    materialId: materialIdOf(keyArn, keyVersion),
+  };
 };
 
 function usable(operation: KeyOperation, key: Key, context: DecideContext): LivingKey {

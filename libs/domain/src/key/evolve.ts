@@ -87,7 +87,13 @@ const evolvers: Evolvers = {
   KeyDeleted: (key, event, time) => {
     const current = living(key, event);
     const materialIds = current.versions.map((version) => version.materialId);
-    return { keyState: 'Deleted', createdAt: current.createdAt, deletedAt: time, materialIds, allMaterialIds: materialIds };
+    return {
+      keyState: 'Deleted',
+      createdAt: current.createdAt,
+      deletedAt: time,
+      materialIds,
+      allMaterialIds: materialIds,
+    };
   },
   KeyMaterialDestroyed: (key, event) => {
     if (key.keyState !== 'Deleted') throw new EvolveError('KeyMaterialDestroyed on a key that is not deleted');

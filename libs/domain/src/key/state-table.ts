@@ -95,7 +95,10 @@ export function assertStateAllows(operation: KeyOperation, keyState: KeyStateNam
   if (outcome === 'ok') return;
   if (outcome === 'disabled') throw new KmsError('DisabledException', `${arn} is disabled.`);
   if (outcome === 'unsupported') {
-    throw new KmsError('UnsupportedOperationException', `${operation} is not supported while ${arn} ${STATE_PHRASE[keyState]}.`);
+    throw new KmsError(
+      'UnsupportedOperationException',
+      `${operation} is not supported while ${arn} ${STATE_PHRASE[keyState]}.`,
+    );
   }
   if (operation === 'CancelKeyDeletion') {
     throw new KmsError('KMSInvalidStateException', `${arn} is not pending deletion.`);

@@ -79,7 +79,8 @@ function bounds(
   what: 'length' | 'value',
 ): string[] {
   const found: string[] = [];
-  if (min !== undefined && size < min) found.push(violation(shown, path, `have ${what} greater than or equal to ${min}`));
+  if (min !== undefined && size < min)
+    found.push(violation(shown, path, `have ${what} greater than or equal to ${min}`));
   if (max !== undefined && size > max) found.push(violation(shown, path, `have ${what} less than or equal to ${max}`));
   return found;
 }

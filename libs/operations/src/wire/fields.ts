@@ -35,9 +35,19 @@ export const Optional = (constraint: Constraint): PropertyDecorator => member(co
 
 // Shapes that many operations share, with the bounds of the API model.
 export const KEY_ID = { kind: 'string', min: 1, max: 2048, pattern: /^\p{ASCII}+$/u } as const satisfies Constraint;
-export const ALIAS_NAME = { kind: 'string', min: 1, max: 256, pattern: /^[a-zA-Z0-9:/_-]+$/ } as const satisfies Constraint;
+export const ALIAS_NAME = {
+  kind: 'string',
+  min: 1,
+  max: 256,
+  pattern: /^[a-zA-Z0-9:/_-]+$/,
+} as const satisfies Constraint;
 export const LIMIT = { kind: 'integer', min: 1, max: 1000 } as const satisfies Constraint;
-export const MARKER = { kind: 'string', min: 1, max: 1024, pattern: /^[\u0020-\u00FF]*$/ } as const satisfies Constraint;
+export const MARKER = {
+  kind: 'string',
+  min: 1,
+  max: 1024,
+  pattern: /^[\u0020-\u00FF]*$/,
+} as const satisfies Constraint;
 export const BOOLEAN = { kind: 'boolean' } as const satisfies Constraint;
 export const GRANT_TOKENS = {
   kind: 'strings',
