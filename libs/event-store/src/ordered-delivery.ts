@@ -25,6 +25,10 @@ interface Consumer {
   delivered: number;
 }
 
+/** A service may listen only below its own user's prefix; the client keeps that among its options without showing it. */
+const inboxPrefixOf = (nc: NatsConnection): string | undefined =>
+  (nc as NatsConnection & { options?: { inboxPrefix?: string } }).options?.inboxPrefix;
+
 /** Heartbeats that may be missed before the consumer counts as lost. */
 const SILENT_HEARTBEATS = 2.5;
 const NS_PER_MS = 1_000_000;
@@ -160,7 +164,7 @@ export class OrderedDelivery {
 
   private async createConsumer(timeoutMs: number): Promise<void> {
     const { stream, heartbeatMs } = this.options;
-    const inbox = createInbox();
+    const inbox = createInbox(inboxPrefixOf(this.nc));
     const name = inbox.slice(inbox.lastIndexOf('.') + 1);
     const consumer: Consumer = {
       delivered: 0,

@@ -15,7 +15,7 @@ let nats: NatsConnection;
 beforeAll(async () => {
   server = await startNats();
   nats = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 50 });
-  await ensureMaterialStream(nats, 1);
+  await ensureMaterialStream(nats, { replicas: 1 });
 });
 
 afterAll(async () => {

@@ -64,6 +64,7 @@ const consume = (stream: string): string[] => [
   `$JS.API.CONSUMER.INFO.${stream}.*`,
   `$JS.API.CONSUMER.DELETE.${stream}.*`,
   `$JS.API.CONSUMER.MSG.NEXT.${stream}.*`,
+  `$JS.FC.${stream}.>`,
 ];
 
 const READ_EVENTS = [

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { INTERNAL } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
-import { ensureEventStreams, ensureMaterialStream } from '#event-store/streams';
+import { ensureClockStream, ensureEventStream, ensureMaterialStream } from '#event-store/streams';
 import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
 import { MaterialVault } from '#hsm/material-vault';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
@@ -108,7 +108,10 @@ export class Service {
     this.health.add('nats', () => (this.link.connected() ? undefined : 'not connected'));
     const follows = this.parts.some((part) => part !== 'gateway');
     const store = new JetStreamEventStore(nats);
-    if (this.has('key-manager')) await ensureEventStreams(nats, this.settings.replicas);
+    if (this.has('key-manager')) {
+      await ensureEventStream(nats, this.settings);
+      await ensureClockStream(nats, this.settings);
+    }
     if (this.settings.clock === 'virtual') await this.startVirtualClock();
     if (follows) {
       await this.view.start(store);
@@ -176,7 +179,7 @@ export class Service {
     const { nats } = this.link;
     const { settings } = this;
     mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
-    await ensureMaterialStream(nats, settings.replicas);
+    await ensureMaterialStream(nats, settings);
     const materialStore = new JetStreamMaterialStore(nats);
     const rootKeyFile = join(settings.dataDir, 'root', 'root-key.json');
     const provider = SoftwareHsmProvider.open({

@@ -1,7 +1,8 @@
 import { RequestStrategy } from 'nats';
 import { INTERNAL } from '#domain/subjects';
+import { LogDamagedError } from '#event-store/log-damage';
 import { type AggregateDigest, type DigestPage, digestsOf } from '#platform/view-digests';
-import { Projection } from '#views/projection';
+import { LogCorruptError, Projection } from '#views/projection';
 import { readLog } from './log-reader';
 import { CommandError, type Operator } from './operator';
 
@@ -30,9 +31,9 @@ export async function verify(operator: Operator, print: (line: string) => void):
       compareReached();
     });
   } catch (error) {
-    if (error instanceof CommandError) throw error;
+    if (!(error instanceof LogCorruptError || error instanceof LogDamagedError)) throw error;
     throw new CommandError(
-      `the log does not fit: ${(error as Error).message}\nEverything before it is in order. Keep a copy of the data folder, and restore the log from a backup or another replica.`,
+      `the log does not fit: ${error.message}\nEverything before it is in order. Keep a copy of the data folder, and restore the log from a backup or another replica.`,
     );
   }
   if (pending[0]) {
