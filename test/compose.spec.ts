@@ -14,7 +14,7 @@ import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { connect, type NatsConnection } from 'nats';
 import { EVENTS_STREAM } from '#domain/subjects';
-import { ensureEventStreams } from '#event-store/streams';
+import { ensureEventStream } from '#event-store/streams';
 import {
   CLIENT_REQUESTS_VARIABLE,
   clientRequests,
@@ -167,7 +167,7 @@ describe('deploy/nats', () => {
       const nats = connections[0]!;
       await until(
         () =>
-          ensureEventStreams(nats, 3).then(
+          ensureEventStream(nats, { replicas: 3 }).then(
             () => true,
             () => false,
           ),

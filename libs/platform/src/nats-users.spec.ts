@@ -14,7 +14,7 @@ import {
 } from '#domain/subjects';
 import type { Following } from '#event-store/event-store';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
-import { ensureEventStreams, ensureMaterialStream } from '#event-store/streams';
+import { ensureClockStream, ensureEventStream, ensureMaterialStream } from '#event-store/streams';
 import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
 import { VirtualClock } from './clock';
@@ -71,8 +71,9 @@ beforeAll(async () => {
     connections.set(user, nats);
     wires.set(user, await new Wire().open(server.port, user));
   }
-  await ensureEventStreams(as('key-manager'), 1);
-  await ensureMaterialStream(as('crypto-worker'), 1);
+  await ensureEventStream(as('key-manager'), { replicas: 1 });
+  await ensureClockStream(as('key-manager'), { replicas: 1 });
+  await ensureMaterialStream(as('crypto-worker'), { replicas: 1 });
 });
 
 afterAll(async () => {
