@@ -204,6 +204,12 @@ describe('a request is refused', () => {
     ],
     ['with four elements of credential', credential('a/b/c/d'), INCOMPLETE, badCredential('a/b/c/d')],
     ['with six elements of credential', credential('a/b/c/d/e/f'), INCOMPLETE, badCredential('a/b/c/d/e/f')],
+    [
+      'with an access key longer than any',
+      credential(`${'A'.repeat(129)}/b/c/d/e`),
+      INCOMPLETE,
+      'Credential must name an access key of at most 128 characters.',
+    ],
     ['with an empty access key', credential('/b/c/d/e'), INCOMPLETE, badCredential('/b/c/d/e')],
     [
       'without host signed',

@@ -128,6 +128,9 @@ function amzDateOf(text: string, httpDateAllowed: boolean): string {
   );
 }
 
+/** IAM's bound (AccessKey, AccessKeyId); what is longer is nobody's, so it is not even looked up. */
+const LONGEST_ACCESS_KEY_ID = 128;
+
 // A plain literal: object spread here was a tenth of the whole verification.
 function claimOf(
   credential: string,
@@ -142,6 +145,9 @@ function claimOf(
       'Credential must have exactly 5 slash-delimited elements, ' +
         `e.g. keyid/date/region/service/term, got ${quoted(credential)}`,
     );
+  }
+  if (parts[0]!.length > LONGEST_ACCESS_KEY_ID) {
+    throw incomplete(`Credential must name an access key of at most ${LONGEST_ACCESS_KEY_ID} characters.`);
   }
   return {
     accessKeyId: parts[0]!,
