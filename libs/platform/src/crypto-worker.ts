@@ -71,14 +71,17 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
    * Erases material that no living key needs: of deleted keys at once (a backup brought it back), of no known key once
    * it is older than the grace (a crash came between storing it and the event that names it).
    */
-  async sweep(now: number, graceMs: number): Promise<SweepReport> {
+  async sweep(now: number, graceMs: number, caughtUp: () => Promise<void>): Promise<SweepReport> {
+    // First the list, then the log up to now: material that is listed and in use is then known to be.
+    const listed = await this.vault.list();
+    await caughtUp();
     const living = new Set<string>();
     const deleted = new Set<string>();
     for (const { state } of this.projection.allKeys()) {
       if (state.keyState === 'Deleted') for (const id of state.allMaterialIds) deleted.add(id);
       else if (state.keyState !== 'None') for (const version of state.versions) living.add(version.materialId);
     }
-    const stored = (await this.vault.list()).filter(({ materialId }) => !living.has(materialId));
+    const stored = listed.filter(({ materialId }) => !living.has(materialId));
     const orphans = stored.filter(({ materialId, storedAt }) => !deleted.has(materialId) && storedAt + graceMs <= now);
     const leftOver = stored.filter(({ materialId }) => deleted.has(materialId));
     const doomed = orphans.length > MAX_ORPHANS ? leftOver : [...leftOver, ...orphans];

@@ -213,13 +213,13 @@ export class Service {
     serveSigningKeys(nats, this.signingKeys);
     const caughtUp = async (): Promise<void> => this.view.waitFor(await store.lastPosition());
     serveMaterials(nats, worker, caughtUp, (error) => this.log.error({ err: error }, 'material request failed'));
-    void this.sweep(worker);
+    void this.sweep(worker, caughtUp);
     return worker;
   }
 
-  private async sweep(worker: CryptoWorker): Promise<void> {
+  private async sweep(worker: CryptoWorker, caughtUp: () => Promise<void>): Promise<void> {
     try {
-      const { erased, kept } = await worker.sweep(Date.now(), this.settings.orphanGraceSeconds * 1000);
+      const { erased, kept } = await worker.sweep(Date.now(), this.settings.orphanGraceSeconds * 1000, caughtUp);
       if (erased + kept > 0) this.log.warn({ erased, kept }, 'found stored material that no living key needs');
     } catch (error) {
       this.log.error({ err: error }, 'could not look for left-over material');

@@ -120,7 +120,7 @@ export function parseSettings(environment: Environment): Settings {
       'info',
     )!,
     leaseMs: integer('KEYTRAIL_LEASE_MS', 500, 60_000, 5_000),
-    orphanGraceSeconds: integer('KEYTRAIL_ORPHAN_GRACE_SECONDS', 0, 31_536_000, 86_400),
+    orphanGraceSeconds: integer('KEYTRAIL_ORPHAN_GRACE_SECONDS', 60, 31_536_000, 86_400),
     region: text('KEYTRAIL_REGION', isRegionName, 'a region name such as eu-central-1', 'us-east-1')!,
     failPoint: text('KEYTRAIL_FAIL_POINT', any, 'the name of a fail-point'),
   };
