@@ -94,7 +94,7 @@ describe('docker-compose.yml', () => {
 
   it.each(nodes)('gives %s a name, a volume and the configuration of deploy/nats', (name, node) => {
     expect(node.environment['NATS_SERVER_NAME']).toBe(name);
-    expect(node.environment[CLIENT_REQUESTS_VARIABLE]).toBe(clientRequests('${KEYTRAIL_ACCOUNT_ID:-000000000000}'));
+    expect(node.environment[CLIENT_REQUESTS_VARIABLE]).toBe(clientRequests(`\${KEYTRAIL_ACCOUNT_ID:-000000000000}`));
     expect(node.volumes).toEqual([`${name}:/data`, './deploy/nats:/etc/nats:ro']);
     expect(compose.volumes).toHaveProperty(name);
   });
