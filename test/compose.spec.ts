@@ -1,5 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -165,14 +166,7 @@ describe('deploy/nats', () => {
         return nats !== undefined;
       }, 'no node let the key-manager in');
       const nats = connections[0]!;
-      await until(
-        () =>
-          ensureEventStream(nats, { replicas: 3 }).then(
-            () => true,
-            () => false,
-          ),
-        'no stream with three replicas could be made',
-      );
+      await ensureEventStream(nats, { replicas: 3 });
       const { config, cluster } = await (await nats.jetstreamManager({ checkAPI: false })).streams.info(EVENTS_STREAM);
       expect(config.num_replicas).toBe(3);
       expect([cluster!.leader, ...cluster!.replicas!.map((replica) => replica.name)].sort()).toEqual([
@@ -186,6 +180,7 @@ describe('deploy/nats', () => {
     } finally {
       for (const nats of connections) await nats.close();
       for (const child of children) {
+        if (child.exitCode !== null || child.signalCode !== null) continue;
         const gone = new Promise((done) => child.once('exit', done));
         child.kill('SIGKILL');
         await gone;
@@ -203,10 +198,10 @@ describe('deploy/nats', () => {
       .replace('"0.0.0.0:4222"', `"127.0.0.1:${ports[i]}"`)
       .replace('"0.0.0.0:8222"', `"127.0.0.1:${ports[3 + i]}"`)
       .replace('"0.0.0.0:6222"', `"127.0.0.1:${routes[i]}"`)
-      .replace('"/data"', JSON.stringify(join(folder, 'store')))
-      .replace('include users.conf', `include ${join(root, 'deploy/nats/users.conf')}`);
+      .replace('"/data"', JSON.stringify(join(folder, 'store')));
     expect(config).not.toContain('0.0.0.0');
     writeFileSync(join(folder, 'server.conf'), config);
+    copyFileSync(join(root, 'deploy/nats/users.conf'), join(folder, 'users.conf'));
     const env: Record<string, string> = { ...envOf('nats.env'), NATS_SERVER_NAME: name };
     env[CLIENT_REQUESTS_VARIABLE] = clientRequests('000000000000');
     for (const n of [1, 2, 3])
