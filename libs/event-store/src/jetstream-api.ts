@@ -58,7 +58,7 @@ export async function jetStreamRequest<T>(
   const { code, err_code: errCode = 0, description } = reply.error;
   // 503 is what JetStream answers while it has no leader, is starting, or cannot write.
   if (code === 503) throw new StoreUnavailableError(`${subject}: ${description}`);
-  throw new JetStreamApiError(code, errCode, description);
+  throw new JetStreamApiError(code, errCode, `${subject}: ${description}`);
 }
 
 const CALLERS_MISTAKES: string[] = [

@@ -13,3 +13,6 @@ export const lostTail = (stream: string, last: number, expected: number): LogDam
 
 export const replacedStream = (stream: string): LogDamagedError =>
   new LogDamagedError(`${stream} was deleted and made anew while it was being followed`);
+
+export const goneStream = (stream: string): LogDamagedError =>
+  new LogDamagedError(`${stream} does not exist: it was never made, or was deleted`);

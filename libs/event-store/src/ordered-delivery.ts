@@ -1,7 +1,14 @@
 import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
 import { type StoredCommit, StoreUnavailableError } from './event-store';
-import { jetStreamRequest, storedMessage, streamInfo } from './jetstream-api';
-import { lostTail, missingPosition, replacedStream } from './log-damage';
+import {
+  API_ERROR,
+  JetStreamApiError,
+  jetStreamRequest,
+  type StreamInfo,
+  storedMessage,
+  streamInfo,
+} from './jetstream-api';
+import { goneStream, lostTail, missingPosition, replacedStream } from './log-damage';
 import { retryWhileUnavailable } from './retry';
 
 export interface DeliveryOptions {
@@ -47,6 +54,8 @@ export class OrderedDelivery {
   private heardAt = 0;
   private created: string | undefined;
   private recovering = false;
+  /** What went wrong with the new consumer before the recovery that made it had ended. */
+  private again: 'lost' | 'gap' | undefined;
   private stopped = false;
   private paused = false;
   private heldFlowReply: string | undefined;
@@ -70,7 +79,7 @@ export class OrderedDelivery {
       this.stop();
       throw error;
     } finally {
-      this.recovering = false;
+      this.recovered();
     }
   }
 
@@ -93,32 +102,41 @@ export class OrderedDelivery {
 
   resume(): void {
     this.paused = false;
-    if (this.heldFlowReply !== undefined) this.nc.publish(this.heldFlowReply);
+    if (this.heldFlowReply !== undefined && !this.nc.isClosed()) this.nc.publish(this.heldFlowReply);
     this.heldFlowReply = undefined;
   }
 
   /** To be called when the connection was re-established: consumers of a restarted server are gone. */
   reconnected(): void {
-    this.recover(false);
+    this.recover('lost');
   }
 
   private checkSilence(): void {
     if (this.consumer && performance.now() - this.heardAt > SILENT_HEARTBEATS * this.options.heartbeatMs) {
-      this.recover(false);
+      this.recover('lost');
     }
   }
 
-  private recover(mayBeGap: boolean): void {
-    if (this.stopped || this.recovering) return;
-    this.recovering = true;
+  private recover(cause: 'lost' | 'gap'): void {
+    if (this.stopped) return;
     this.drop();
+    if (this.recovering) {
+      this.again = cause;
+      return;
+    }
+    this.recovering = true;
     const limitMs = this.options.until === undefined ? Number.POSITIVE_INFINITY : this.options.retryMs;
-    (mayBeGap ? this.confirmGap(limitMs) : Promise.resolve())
+    (cause === 'gap' ? this.confirmGap(limitMs) : Promise.resolve())
       .then(() => this.open(limitMs))
       .catch((error: Error) => this.fail(error))
-      .finally(() => {
-        this.recovering = false;
-      });
+      .finally(() => this.recovered());
+  }
+
+  private recovered(): void {
+    this.recovering = false;
+    const cause = this.again;
+    this.again = undefined;
+    if (cause) this.recover(cause);
   }
 
   private drop(): void {
@@ -137,29 +155,40 @@ export class OrderedDelivery {
   }
 
   private async open(limitMs: number): Promise<void> {
-    const shrunkUntil = performance.now() + this.options.retryMs;
+    const lagsUntil = performance.now() + this.options.retryMs / 2;
     await retryWhileUnavailable(
       this.nc,
       limitMs,
       async (timeoutMs) => {
-        await this.checkStream(timeoutMs, shrunkUntil);
+        await this.checkStream(timeoutMs, lagsUntil);
         if (!this.stopped) await this.createConsumer(timeoutMs);
       },
       () => this.stopped,
     );
   }
 
-  private async checkStream(timeoutMs: number, shrunkUntil: number): Promise<void> {
+  private async checkStream(timeoutMs: number, lagsUntil: number): Promise<void> {
     const { stream } = this.options;
-    const { created, state } = await streamInfo(this.nc, stream, timeoutMs);
+    // A leader that was just cut off or elected may lag for a moment: only what stays wrong is damage.
+    const lagging = performance.now() < lagsUntil;
+    const { created, state } = await this.info(timeoutMs, lagging);
     this.created ??= created;
     if (created !== this.created) throw replacedStream(stream);
     if (state.last_seq < this.next - 1) {
-      // A leader that was just cut off or elected may lag for a moment; a log that stays shorter has lost commits.
       const lost = lostTail(stream, state.last_seq, this.next - 1);
-      throw performance.now() < shrunkUntil ? new StoreUnavailableError(lost.message) : lost;
+      throw lagging ? new StoreUnavailableError(lost.message) : lost;
     }
     if (state.last_seq >= this.next && state.first_seq > this.next) throw missingPosition(stream, this.next);
+  }
+
+  private async info(timeoutMs: number, lagging: boolean): Promise<StreamInfo> {
+    const { stream } = this.options;
+    try {
+      return await streamInfo(this.nc, stream, timeoutMs);
+    } catch (error) {
+      if (!(error instanceof JetStreamApiError) || error.errCode !== API_ERROR.streamNotFound) throw error;
+      throw lagging ? new StoreUnavailableError(error.message, { cause: error }) : goneStream(stream);
+    }
   }
 
   private async createConsumer(timeoutMs: number): Promise<void> {
@@ -203,10 +232,19 @@ export class OrderedDelivery {
   private receive(consumer: Consumer, message: Msg): void {
     this.heardAt = performance.now();
     const reply = message.reply;
-    if (!reply?.startsWith('$JS.ACK.')) return this.control(consumer, message);
+    if (!reply?.startsWith('$JS.ACK.')) {
+      this.control(consumer, message);
+      return;
+    }
     const { streamSeq, consumerSeq } = positions(reply);
-    if (consumerSeq !== consumer.delivered + 1) return this.recover(false);
-    if (streamSeq !== this.next) return this.recover(true);
+    if (consumerSeq !== consumer.delivered + 1) {
+      this.recover('lost');
+      return;
+    }
+    if (streamSeq !== this.next) {
+      this.recover('gap');
+      return;
+    }
     consumer.delivered = consumerSeq;
     this.next++;
     this.skips = 0;
@@ -228,9 +266,9 @@ export class OrderedDelivery {
       return;
     }
     const sent = message.headers?.get('Nats-Last-Consumer');
-    if (sent && Number(sent) !== consumer.delivered) this.recover(false);
+    if (sent && Number(sent) !== consumer.delivered) this.recover('lost');
     // Idle although positions are still to come: the server has nothing to send where there must be something.
-    else if (this.options.until !== undefined) this.recover(true);
+    else if (this.options.until !== undefined && !this.paused) this.recover('gap');
   }
 }
 

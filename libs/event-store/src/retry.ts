@@ -18,7 +18,7 @@ export async function retryWhileUnavailable<T>(
 ): Promise<T> {
   const deadline = performance.now() + limitMs;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-    if (nc.isClosed()) throw new StoreUnavailableError('the connection to NATS is closed');
+    if (nc.isClosed() || nc.isDraining()) throw new StoreUnavailableError('the connection to NATS is closed');
     try {
       return await attempt(Math.max(1, Math.min(LONGEST_ATTEMPT_MS, deadline - performance.now())));
     } catch (error) {
