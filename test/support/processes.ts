@@ -1,0 +1,105 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseEnv } from 'node:util';
+import { KMSClient } from '@aws-sdk/client-kms';
+import { findNatsServer } from './nats-server';
+
+/** The embedded server as its own process, so that a suite can see it die. */
+export interface KeytrailProcess {
+  readonly endpoint: string;
+  readonly kms: KMSClient;
+  /** Resolves once the process is gone, with the signal that ended it. */
+  readonly gone: Promise<NodeJS.Signals | null>;
+  stop(): Promise<void>;
+}
+
+export const MAIN = resolve(__dirname, '../../dist/apps/keytrail/src/main.js');
+
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+const environment = (dataDir: string, extra: Record<string, string>): NodeJS.ProcessEnv => ({
+  ...process.env,
+  KEYTRAIL_DATA_DIR: dataDir,
+  KEYTRAIL_PORT: '0',
+  KEYTRAIL_LOG_LEVEL: 'info',
+  NATS_SERVER: findNatsServer(),
+  ...extra,
+});
+
+/** Starts it on a free port; resolves when it is ready, rejects with its log when it ends before. */
+export async function startProcess(dataDir: string, extra: Record<string, string> = {}): Promise<KeytrailProcess> {
+  const child = spawn(process.execPath, [MAIN, 'start'], {
+    env: environment(dataDir, extra),
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  running.add(child);
+  const gone = new Promise<NodeJS.Signals | null>((done) => {
+    child.once('exit', (_, signal) => {
+      running.delete(child);
+      done(signal);
+    });
+  });
+  let log = '';
+  const port = await new Promise<number>((ready, failed) => {
+    child.stderr.on('data', (chunk: Buffer) => {
+      log = (log + chunk.toString()).slice(-8000);
+      const said = /"port":(\d+),"msg":"keytrail is ready"/.exec(log);
+      if (said) ready(Number(said[1]));
+    });
+    void gone.then(() => failed(new Error(`keytrail ended before it was ready:\n${log}`)));
+  });
+  const endpoint = `http://127.0.0.1:${port}`;
+  return {
+    endpoint,
+    kms: kmsClient(endpoint, dataDir),
+    gone,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await gone;
+    },
+  };
+}
+
+/** One attempt a request: a suite that counts what was acknowledged must not have the client repeat it. */
+export function kmsClient(endpoint: string, dataDir: string): KMSClient {
+  const lines = readFileSync(join(dataDir, 'aws/credentials'), 'utf8');
+  const profile = parseEnv(lines.replace(/^\[.*\]$/gm, '')) as Record<string, string>;
+  return new KMSClient({
+    endpoint,
+    region: 'us-east-1',
+    maxAttempts: 1,
+    credentials: {
+      accessKeyId: profile['aws_access_key_id'] ?? '',
+      secretAccessKey: profile['aws_secret_access_key'] ?? '',
+    },
+  });
+}
+
+/** Runs a program to its end: its output, whatever its exit code. */
+export function run(
+  args: string[],
+  extra: Record<string, string>,
+): { done: Promise<{ code: number | null; output: string }>; kill(): void } {
+  const child = spawn(process.execPath, args, {
+    env: { ...process.env, ...extra },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  running.add(child);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+  }
+  const done = new Promise<{ code: number | null; output: string }>((ended) => {
+    child.once('close', (code) => {
+      running.delete(child);
+      ended({ code, output });
+    });
+  });
+  return { done, kill: () => void child.kill('SIGKILL') };
+}
