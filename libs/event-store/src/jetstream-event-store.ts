@@ -47,8 +47,6 @@ export class JetStreamEventStore implements EventStore {
   private readonly retryMs: number;
   private readonly requestTimeoutMs: number;
   private readonly heartbeatMs: number;
-  private readonly deliveries = new Set<OrderedDelivery>();
-  private watching = false;
 
   constructor(
     private readonly nc: NatsConnection,
@@ -60,10 +58,10 @@ export class JetStreamEventStore implements EventStore {
   }
 
   async append(request: AppendRequest): Promise<number> {
-    let mayHaveSucceeded = false;
+    let tries = 0;
     return retryWhileUnavailable(this.nc, this.retryMs, async (timeoutMs) => {
+      const mayHaveSucceeded = tries++ > 0;
       const outcome = await this.tryAppend(request, mayHaveSucceeded, timeoutMs);
-      mayHaveSucceeded = true;
       if (typeof outcome === 'number') return outcome;
       throw outcome;
     });
@@ -200,24 +198,12 @@ export class JetStreamEventStore implements EventStore {
       }
     } finally {
       delivery.stop();
-      this.deliveries.delete(delivery);
     }
   }
 
   async follow(from: number, handler: FollowHandler): Promise<Following> {
-    const delivery = await this.deliver(Math.max(1, from), undefined, {
-      onCommit: (commit) => handler.onCommit(commit),
-      onError: (error) => {
-        this.deliveries.delete(delivery);
-        handler.onError(error);
-      },
-    });
-    return {
-      stop: async () => {
-        this.deliveries.delete(delivery);
-        delivery.stop();
-      },
-    };
+    const delivery = await this.deliver(Math.max(1, from), undefined, handler);
+    return { stop: async () => delivery.stop() };
   }
 
   async lastPosition(): Promise<number> {
@@ -233,32 +219,11 @@ export class JetStreamEventStore implements EventStore {
       until,
       retryMs,
       heartbeatMs,
-      onCommit: handler.onCommit,
-      onError: handler.onError,
+      onCommit: (commit) => handler.onCommit(commit),
+      onError: (error) => handler.onError(error),
     });
-    this.watchConnection();
-    this.deliveries.add(delivery);
-    try {
-      await delivery.start();
-      return delivery;
-    } catch (error) {
-      this.deliveries.delete(delivery);
-      throw error;
-    }
-  }
-
-  private watchConnection(): void {
-    if (this.watching) return;
-    this.watching = true;
-    const watch = async () => {
-      for await (const { type } of this.nc.status()) {
-        if (type === 'reconnect') for (const delivery of this.deliveries) delivery.reconnected();
-      }
-      for (const delivery of this.deliveries) {
-        delivery.fail(new StoreUnavailableError('the connection to NATS is closed'));
-      }
-    };
-    void watch();
+    await delivery.start();
+    return delivery;
   }
 }
 

@@ -1,4 +1,5 @@
 import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
+import { watchConnection } from './connection-watch';
 import { type StoredCommit, StoreUnavailableError } from './event-store';
 import {
   API_ERROR,
@@ -61,6 +62,7 @@ export class OrderedDelivery {
   private heldFlowReply: string | undefined;
   private skips = 0;
   private readonly watchdog: NodeJS.Timeout;
+  private readonly unwatch: () => void;
 
   constructor(
     private readonly nc: NatsConnection,
@@ -68,6 +70,10 @@ export class OrderedDelivery {
   ) {
     this.next = options.from;
     this.watchdog = setInterval(() => this.checkSilence(), options.heartbeatMs).unref();
+    this.unwatch = watchConnection(nc, {
+      reconnected: () => this.recover('lost'),
+      closed: () => this.fail(new StoreUnavailableError('the connection to NATS is closed')),
+    });
   }
 
   /** Resolves once a consumer stands. Rejects with StoreUnavailableError or LogDamagedError, and is then stopped. */
@@ -86,10 +92,11 @@ export class OrderedDelivery {
   stop(): void {
     this.stopped = true;
     clearInterval(this.watchdog);
+    this.unwatch();
     this.drop();
   }
 
-  fail(error: Error): void {
+  private fail(error: Error): void {
     if (this.stopped) return;
     this.stop();
     this.options.onError(error);
@@ -106,15 +113,9 @@ export class OrderedDelivery {
     this.heldFlowReply = undefined;
   }
 
-  /** To be called when the connection was re-established: consumers of a restarted server are gone. */
-  reconnected(): void {
-    this.recover('lost');
-  }
-
   private checkSilence(): void {
-    if (this.consumer && performance.now() - this.heardAt > SILENT_HEARTBEATS * this.options.heartbeatMs) {
-      this.recover('lost');
-    }
+    const silentMs = this.consumer ? performance.now() - this.heardAt : Number.POSITIVE_INFINITY;
+    if (!this.recovering && silentMs > SILENT_HEARTBEATS * this.options.heartbeatMs) this.recover('lost');
   }
 
   private recover(cause: 'lost' | 'gap'): void {

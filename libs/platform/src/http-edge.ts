@@ -72,7 +72,6 @@ class HttpEdge {
   handle(request: FastifyRequest, reply: FastifyReply): void {
     const started = performance.now();
     const requestId = randomUUID();
-    const target = request.headers['x-amz-target'];
     // Authentication comes first, so an unknown operation shows only to a caller with a good signature.
     let name = 'Unknown';
     const answer = (answered: OperationReply): void => {
@@ -97,7 +96,7 @@ class HttpEdge {
       const go = (identity: SigningIdentity | undefined): void | Promise<void> => {
         if (!identity) throw new KmsError('UnrecognizedClientException', UNRECOGNIZED_CLIENT);
         verifySignature(claim, signed, identity.signingKey);
-        const operation = operationOf(request, target);
+        const operation = operationOf(request, signed.query);
         name = operation.name;
         const answered = this.ports.dispatcher.dispatch(operation, signed.body, callerOf(claim, identity), requestId);
         if (answered instanceof Promise) return answered.then(answer);
@@ -126,11 +125,15 @@ const callerOf = (claim: Claim, identity: SigningIdentity) => ({
   principalArn: identity.principalArn,
 });
 
-function operationOf(request: FastifyRequest, target: string | string[] | undefined) {
+function operationOf(request: FastifyRequest, query: string) {
   const unknown = (): KmsError => new KmsError('UnknownOperationException', '');
-  if (request.method !== 'POST' || typeof target !== 'string' || !target.startsWith(TARGET_PREFIX)) throw unknown();
+  if (request.method !== 'POST') throw unknown();
+  // A presigner may have moved the headers that it signs into the query.
+  const moved = query === '' ? undefined : new URLSearchParams(query);
+  const target = request.headers['x-amz-target'] ?? moved?.get('X-Amz-Target');
   const type = request.headers['content-type'];
-  if (type === undefined || !type.startsWith(CONTENT_TYPE)) throw unknown();
+  if (typeof target !== 'string' || !target.startsWith(TARGET_PREFIX)) throw unknown();
+  if (!moved?.has('X-Amz-Signature') && !type?.startsWith(CONTENT_TYPE)) throw unknown();
   const operation = OPERATION_TABLE.get(target.slice(TARGET_PREFIX.length));
   if (!operation) throw unknown();
   return operation;

@@ -1,0 +1,54 @@
+/** Who may depend on whom; test/architecture.spec.ts runs it. Direction: apps, platform, operations, adapters, crypto, domain. */
+const BELOW = {
+  domain: [],
+  policy: ['domain'],
+  sigv4: ['domain'],
+  crypto: ['domain'],
+  'event-store': ['crypto', 'domain'],
+  views: ['event-store', 'crypto', 'domain'],
+  // The JetStream adapters of both share one door to NATS.
+  hsm: ['event-store', 'crypto', 'domain'],
+  operations: ['views', 'hsm', 'policy', 'event-store', 'crypto', 'domain'],
+  platform: ['operations', 'views', 'hsm', 'policy', 'event-store', 'sigv4', 'crypto', 'domain'],
+};
+const SPEC = '\\.(spec|suite)\\.ts$';
+const PURE = '^libs/(domain|policy|sigv4|crypto)/';
+
+const direction = Object.entries(BELOW).map(([lib, below]) => ({
+  name: `${lib}-depends-only-on-what-is-below-it`,
+  severity: 'error',
+  from: { path: `^libs/${lib}/`, pathNot: SPEC },
+  to: { path: '^(libs|apps)/', pathNot: `^libs/(${[lib, ...below].join('|')})/` },
+}));
+
+module.exports = {
+  forbidden: [
+    ...direction,
+    {
+      name: 'no-way-sideways-between-apps',
+      severity: 'error',
+      from: { path: '^apps/([^/]+)/' },
+      to: { path: '^apps/', pathNot: '^apps/$1/' },
+    },
+    {
+      name: 'pure-libs-touch-no-outer-world',
+      severity: 'error',
+      from: { path: PURE, pathNot: SPEC },
+      to: { path: '(^|/)(@nestjs|nats|fs|child_process)(/|$)' },
+    },
+    {
+      name: 'only-platform-and-apps-know-nest',
+      severity: 'error',
+      from: { path: '^libs/', pathNot: '^libs/platform/' },
+      to: { path: '(^|/)@nestjs/' },
+    },
+    { name: 'every-import-resolves', severity: 'error', from: { path: '^(libs|apps)/' }, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    // Sources before dist: '#lib/*' goes through the paths of tsconfig.json, not through "imports" of package.json.
+    enhancedResolveOptions: { importsFields: [], extensions: ['.ts', '.js', '.json'] },
+  },
+};
