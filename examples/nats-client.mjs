@@ -6,7 +6,9 @@ import { connect } from 'nats';
 
 const account = process.env.KEYTRAIL_ACCOUNT_ID ?? '000000000000';
 const region = process.env.AWS_REGION ?? 'us-east-1';
-const { url, users } = JSON.parse(readFileSync(join(process.env.KEYTRAIL_DATA_DIR ?? 'data', 'nats/endpoint.json'), 'utf8'));
+const { url, users } = JSON.parse(
+  readFileSync(join(process.env.KEYTRAIL_DATA_DIR ?? 'data', 'nats/endpoint.json'), 'utf8'),
+);
 
 // A user may listen below its own inbox only, so that nobody reads another's replies.
 const nats = await connect({
