@@ -23,11 +23,12 @@ afterAll(async () => {
   await server?.stop();
 });
 
-/** Purged, not made anew: the server removes a deleted stream's folder only after it has answered. */
+/** Emptied, not made anew: the server removes a deleted stream's folder only after it has answered. */
 async function emptyStore(): Promise<JetStreamMaterialStore> {
-  const manager = await nats.jetstreamManager({ checkAPI: false });
-  await manager.streams.purge(MATERIAL_STREAM);
-  return new JetStreamMaterialStore(nats);
+  await ensureMaterialStream(nats, { replicas: 1 });
+  const store = new JetStreamMaterialStore(nats);
+  for (const { materialId } of await store.list()) await store.erase(materialId);
+  return store;
 }
 
 describeMaterialStore('JetStream', emptyStore);
