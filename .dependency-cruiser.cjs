@@ -4,10 +4,9 @@ const BELOW = {
   policy: ['domain'],
   sigv4: ['domain'],
   crypto: ['domain'],
-  'event-store': ['crypto', 'domain'],
-  views: ['event-store', 'crypto', 'domain'],
-  // The JetStream adapters of both share one door to NATS.
-  hsm: ['event-store', 'crypto', 'domain'],
+  'event-store': ['domain'],
+  views: ['event-store', 'domain'],
+  hsm: ['crypto', 'domain'],
   operations: ['views', 'hsm', 'policy', 'event-store', 'crypto', 'domain'],
   platform: ['operations', 'views', 'hsm', 'policy', 'event-store', 'sigv4', 'crypto', 'domain'],
 };
@@ -42,13 +41,18 @@ module.exports = {
       from: { path: '^libs/', pathNot: '^libs/platform/' },
       to: { path: '(^|/)@nestjs/' },
     },
-    { name: 'every-import-resolves', severity: 'error', from: { path: '^(libs|apps)/' }, to: { couldNotResolve: true } },
+    {
+      name: 'every-import-resolves',
+      severity: 'error',
+      from: { path: '^(libs|apps)/' },
+      to: { couldNotResolve: true },
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
     // Sources before dist: '#lib/*' goes through the paths of tsconfig.json, not through "imports" of package.json.
-    enhancedResolveOptions: { importsFields: [], extensions: ['.ts', '.js', '.json'] },
+    enhancedResolveOptions: { extensions: ['.ts', '.js', '.json'] },
   },
 };
