@@ -103,3 +103,38 @@ export function run(
   });
   return { done, kill: () => void child.kill('SIGKILL') };
 }
+
+export interface AppProcess {
+  readonly pid: number;
+  /** SIGKILL, as a crash would. */
+  kill9(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** One of the separate services as its own process; resolves when it is ready. */
+export async function startApp(app: string, natsUrl: string, extra: Record<string, string> = {}): Promise<AppProcess> {
+  const child = spawn(process.execPath, [resolve(__dirname, `../../dist/apps/${app}/src/main.js`)], {
+    env: { ...process.env, KEYTRAIL_NATS_URL: natsUrl, KEYTRAIL_LOG_LEVEL: 'info', ...extra },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  running.add(child);
+  const gone = new Promise<void>((done) => {
+    child.once('exit', () => {
+      running.delete(child);
+      done();
+    });
+  });
+  let log = '';
+  await new Promise<void>((ready, failed) => {
+    child.stderr.on('data', (chunk: Buffer) => {
+      log = (log + chunk.toString()).slice(-8000);
+      if (log.includes(`"msg":"${app} is ready"`)) ready();
+    });
+    void gone.then(() => failed(new Error(`${app} ended before it was ready:\n${log}`)));
+  });
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    child.kill(signal);
+    await gone;
+  };
+  return { pid: child.pid!, kill9: () => end('SIGKILL'), stop: () => end('SIGTERM') };
+}

@@ -4,7 +4,7 @@ export interface ConnectionListener {
   /** The connection was lost and stands again: answers and consumers of before are gone. */
   reconnected(): void;
   /** It will not come back. */
-  closed?(): void;
+  closed(): void;
 }
 
 const watches = new WeakMap<NatsConnection, Set<ConnectionListener>>();
@@ -15,7 +15,8 @@ export function watchConnection(nc: NatsConnection, listener: ConnectionListener
   if (!listeners) {
     listeners = new Set();
     watches.set(nc, listeners);
-    void announce(nc, listeners);
+    void announceReconnects(nc, listeners);
+    void announceClose(nc, listeners);
   }
   listeners.add(listener);
   return () => {
@@ -23,9 +24,14 @@ export function watchConnection(nc: NatsConnection, listener: ConnectionListener
   };
 }
 
-async function announce(nc: NatsConnection, listeners: Set<ConnectionListener>): Promise<void> {
+async function announceReconnects(nc: NatsConnection, listeners: Set<ConnectionListener>): Promise<void> {
   for await (const { type } of nc.status()) {
     if (type === 'reconnect') for (const listener of [...listeners]) listener.reconnected();
   }
-  for (const listener of [...listeners]) listener.closed?.();
+}
+
+/** `status()` may not end when the connection is closed. */
+async function announceClose(nc: NatsConnection, listeners: Set<ConnectionListener>): Promise<void> {
+  await nc.closed();
+  for (const listener of [...listeners]) listener.closed();
 }

@@ -170,7 +170,7 @@ export class JetStreamEventStore implements EventStore {
     let arrived: StoredCommit[] = [];
     let failure: Error | undefined;
     let wake = () => {};
-    const delivery = await this.deliver(from, until, {
+    const delivery = this.delivery(from, until, {
       onCommit: (commit) => {
         arrived.push(commit);
         if (arrived.length >= READ_AHEAD) delivery.pause();
@@ -182,6 +182,7 @@ export class JetStreamEventStore implements EventStore {
       },
     });
     try {
+      await delivery.start();
       for (let next = from; next <= until; ) {
         if (arrived.length === 0) {
           if (failure) throw failure;
@@ -202,7 +203,8 @@ export class JetStreamEventStore implements EventStore {
   }
 
   async follow(from: number, handler: FollowHandler): Promise<Following> {
-    const delivery = await this.deliver(Math.max(1, from), undefined, handler);
+    const delivery = this.delivery(Math.max(1, from), undefined, handler);
+    await delivery.start();
     return { stop: async () => delivery.stop() };
   }
 
@@ -211,9 +213,9 @@ export class JetStreamEventStore implements EventStore {
     return info.state.last_seq;
   }
 
-  private async deliver(from: number, until: number | undefined, handler: FollowHandler): Promise<OrderedDelivery> {
+  private delivery(from: number, until: number | undefined, handler: FollowHandler): OrderedDelivery {
     const { retryMs, heartbeatMs } = this;
-    const delivery = new OrderedDelivery(this.nc, {
+    return new OrderedDelivery(this.nc, {
       stream: EVENTS_STREAM,
       from,
       until,
@@ -222,8 +224,6 @@ export class JetStreamEventStore implements EventStore {
       onCommit: (commit) => handler.onCommit(commit),
       onError: (error) => handler.onError(error),
     });
-    await delivery.start();
-    return delivery;
   }
 }
 

@@ -54,6 +54,7 @@ export class OrderedDelivery {
   private consumer: Consumer | undefined;
   private heardAt = 0;
   private created: string | undefined;
+  private starting = false;
   private recovering = false;
   /** What went wrong with the new consumer before the recovery that made it had ended. */
   private again: 'lost' | 'gap' | undefined;
@@ -72,12 +73,16 @@ export class OrderedDelivery {
     this.watchdog = setInterval(() => this.checkSilence(), options.heartbeatMs).unref();
     this.unwatch = watchConnection(nc, {
       reconnected: () => this.recover('lost'),
-      closed: () => this.fail(new StoreUnavailableError('the connection to NATS is closed')),
+      closed: () => {
+        // Whoever awaits `start` learns of it there.
+        if (!this.starting) this.fail(new StoreUnavailableError('the connection to NATS is closed'));
+      },
     });
   }
 
   /** Resolves once a consumer stands. Rejects with StoreUnavailableError or LogDamagedError, and is then stopped. */
   async start(): Promise<void> {
+    this.starting = true;
     this.recovering = true;
     try {
       await this.open(this.options.retryMs);
@@ -85,6 +90,7 @@ export class OrderedDelivery {
       this.stop();
       throw error;
     } finally {
+      this.starting = false;
       this.recovered();
     }
   }
