@@ -1,5 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request as httpRequest } from 'node:http';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import autocannon from 'autocannon';
@@ -82,6 +83,19 @@ async function call(port: number, operation: string, request: object): Promise<R
   if (!response.ok) throw new Error(`${operation}: ${JSON.stringify(reply)}`);
   return reply;
 }
+
+/** The same over a connection of its own. */
+const callOnce = (port: number, operation: string, request: object): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const body = JSON.stringify(request);
+    const options = { port, method: 'POST', agent: false as const, headers: signed(port, operation, body) };
+    const sent = httpRequest(options, (response) => {
+      response.resume();
+      response.once('end', () => (response.statusCode === 200 ? resolve() : reject(new Error(`${operation} failed`))));
+    });
+    sent.once('error', reject);
+    sent.end(body);
+  });
 
 async function overHttp(
   name: string,

@@ -58,6 +58,9 @@ export interface ServiceStatus {
   health: ReturnType<Health['report']>;
 }
 
+const LOG_WAIT_MS = 60_000;
+const LOG_PAUSE_MS = 500;
+
 const TIMERS: Partial<Record<Part, readonly TimerKind[]>> = {
   'rotation-scheduler': ['Rotation'],
   'deletion-scheduler': ['Deletion', 'Cleanup'],
@@ -112,6 +115,7 @@ export class Service {
       await ensureEventStream(nats, this.settings);
       await ensureClockStream(nats, this.settings);
     }
+    if (follows) await this.untilLogStands(store);
     if (this.settings.clock === 'virtual') await this.startVirtualClock();
     if (follows) {
       await this.view.start(store);
@@ -163,6 +167,21 @@ export class Service {
       now: new Date(this.clock.now()).toISOString(),
       health: this.health.report(),
     };
+  }
+
+  /** Services start in any order: only a key-manager makes the streams, and the others wait for one. */
+  private async untilLogStands(store: JetStreamEventStore): Promise<void> {
+    const deadline = performance.now() + LOG_WAIT_MS;
+    for (;;) {
+      try {
+        await store.lastPosition();
+        return;
+      } catch (error) {
+        if (performance.now() > deadline) throw error;
+        this.log.info('waiting for the event log: a key-manager makes it at its first start');
+        await new Promise((resolve) => setTimeout(resolve, LOG_PAUSE_MS));
+      }
+    }
   }
 
   private async startVirtualClock(): Promise<void> {
