@@ -251,7 +251,7 @@ async function main(): Promise<void> {
     });
     await answering('http://127.0.0.1:4688/');
     await answering('http://127.0.0.1:4689/healthz');
-    const created = (await call(4689, 'CreateKey', {})) as unknown as { KeyMetadata: { KeyId: string } };
+    const created = (await callOnce(4689, 'CreateKey', {})) as unknown as { KeyMetadata: { KeyId: string } };
     const { KeyId } = created.KeyMetadata;
     const encrypt = { KeyId, Plaintext: Buffer.alloc(64, 1).toString('base64') };
     const { CiphertextBlob } = await call(4689, 'Encrypt', encrypt);

@@ -27,7 +27,7 @@ const given = (...events: KeyEvent[]) => ({
   when: (command: KeyCommand, now = T0) => {
     const key = fold(events);
     return {
-      then: (expected: KeyEvent[]) => expect(decideKey(command, key, at(now))).toEqual(expected),
+      thenEvents: (expected: KeyEvent[]) => expect(decideKey(command, key, at(now))).toEqual(expected),
       refused: (code: string) => {
         try {
           decideKey(command, key, at(now));
@@ -63,24 +63,24 @@ describe('a key', () => {
   });
 
   test('is left as it is by a command that changes nothing', () => {
-    given(created).when({ type: 'EnableKey' }).then([]);
-    given(created).when({ type: 'DisableKeyRotation' }).then([]);
+    given(created).when({ type: 'EnableKey' }).thenEvents([]);
+    given(created).when({ type: 'DisableKeyRotation' }).thenEvents([]);
     given(created)
       .when({ type: 'UntagResource', tagKeys: ['none'] })
-      .then([]);
+      .thenEvents([]);
   });
 
   test('is deleted at its deadline, not before, and only by the timer that is its own', () => {
     const deadline = plusDays(T0, 7);
     const fire: KeyCommand = { type: 'FireDeletion', deadline };
-    given(created, scheduled).when(fire, plusDays(T0, 6)).then([]);
+    given(created, scheduled).when(fire, plusDays(T0, 6)).thenEvents([]);
     given(created, scheduled)
       .when(fire, deadline)
-      .then([{ type: 'KeyDeleted', v: 1 }]);
+      .thenEvents([{ type: 'KeyDeleted', v: 1 }]);
     given(created, scheduled)
       .when({ type: 'FireDeletion', deadline: plusDays(T0, 8) }, plusDays(T0, 9))
-      .then([]);
-    given(created, scheduled, { type: 'KeyDeletionCancelled', v: 1 }).when(fire, deadline).then([]);
+      .thenEvents([]);
+    given(created, scheduled, { type: 'KeyDeletionCancelled', v: 1 }).when(fire, deadline).thenEvents([]);
   });
 
   test('is gone for callers once its waiting period is over, whether the timer has fired or not', () => {
@@ -96,7 +96,7 @@ describe('a key', () => {
     const deadline = plusDays(T0, 90);
     given(created, rotating)
       .when({ type: 'FireRotation', deadline }, plusDays(T0, 400))
-      .then([
+      .thenEvents([
         {
           type: 'KeyRotated',
           v: 1,
@@ -107,15 +107,17 @@ describe('a key', () => {
           materialId: materialIdOf(keyArn, 2),
         },
       ]);
-    given(created, rotating).when({ type: 'FireRotation', deadline }, plusDays(T0, 89)).then([]);
-    given(created, rotating, { type: 'KeyDisabled', v: 1 }).when({ type: 'FireRotation', deadline }, deadline).then([]);
+    given(created, rotating).when({ type: 'FireRotation', deadline }, plusDays(T0, 89)).thenEvents([]);
+    given(created, rotating, { type: 'KeyDisabled', v: 1 })
+      .when({ type: 'FireRotation', deadline }, deadline)
+      .thenEvents([]);
   });
 
   test('makes up for a rotation missed while disabled once, at once', () => {
     const now = plusDays(T0, 500);
     given(created, rotating, { type: 'KeyDisabled', v: 1 })
       .when({ type: 'EnableKey' }, now)
-      .then([{ type: 'KeyEnabled', v: 1, nextRotationDate: now }]);
+      .thenEvents([{ type: 'KeyEnabled', v: 1, nextRotationDate: now }]);
   });
 
   test('is rotated on demand 25 times at most, without moving the automatic schedule', () => {
@@ -130,7 +132,7 @@ describe('a key', () => {
     const full: KeyEvent = { type: 'KeyTagged', v: 1, tags };
     given(created, full)
       .when({ type: 'TagResource', tags: [{ key: 'k0', value: 'new' }] })
-      .then([{ type: 'KeyTagged', v: 1, tags: [{ key: 'k0', value: 'new' }] }]);
+      .thenEvents([{ type: 'KeyTagged', v: 1, tags: [{ key: 'k0', value: 'new' }] }]);
     given(created, full)
       .when({ type: 'TagResource', tags: [{ key: 'more', value: '' }] })
       .refused('LimitExceededException');
