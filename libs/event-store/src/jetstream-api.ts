@@ -16,6 +16,8 @@ export class JetStreamApiError extends Error {
 
 /** err_code values of nats-server's server/errors.json that Keytrail tells apart. */
 export const API_ERROR = {
+  /** A cluster that has just started may not know enough of its servers yet. */
+  noPeers: 10005,
   messageNotFound: 10037,
   messageTooLarge: 10054,
   streamNameInUse: 10058,
@@ -78,10 +80,8 @@ const textOf = (error: unknown): string => {
   return error.message;
 };
 
-/** State of a stream, as its leader knows it. */
+/** A stream, as its leader knows it. */
 export interface StreamInfo {
-  /** When the stream was made: a stream that was deleted and made anew has another. */
-  created: string;
   config: Record<string, unknown>;
   state: { messages: number; first_seq: number; last_seq: number };
 }

@@ -259,16 +259,22 @@ describe('a damaged log', () => {
     expect(collector.errors[0]!.message).toContain('position 3 is missing from KMS_EVENTS');
   });
 
-  it.each(['made anew', 'gone'])('ends a follower with an error when the stream is %s', async (fate) => {
+  it.each([
+    ['gone', 'KMS_EVENTS does not exist'],
+    ['made anew and empty', 'KMS_EVENTS ends at position 0, but position 5 was read before'],
+    ['made anew and filled', 'position 5 of KMS_EVENTS is not the commit that was read there before'],
+  ])('ends a follower with an error when the stream is %s', async (fate, complaint) => {
     const store = await logWithout();
     const collector = new Collector();
     await store.follow(1, collector);
     await collector.until(() => collector.commits.length === 5);
-    const jsm = await open[0]!.jetstreamManager();
+    const nc = open[0]!;
+    const jsm = await nc.jetstreamManager();
     await jsm.streams.delete(EVENTS_STREAM);
-    if (fate === 'made anew') await ensureEventStream(open[0]!, { replicas: 1 });
+    if (fate !== 'gone') await ensureEventStream(nc, { replicas: 1 });
+    if (fate.endsWith('filled')) for (const i of upTo(6)) await store.append(append(numbered(i), 'y', 0));
     await collector.until(() => collector.errors.length > 0);
     expect(collector.errors).toEqual([expect.any(LogDamagedError)]);
-    expect(collector.errors[0]!.message).toContain(fate === 'gone' ? 'does not exist' : 'made anew');
+    expect(collector.errors[0]!.message).toContain(complaint);
   });
 });

@@ -11,8 +11,10 @@ export const lostTail = (stream: string, last: number, expected: number): LogDam
     `${stream} ends at position ${last}, but position ${expected} was read before: commits were lost`,
   );
 
-export const replacedStream = (stream: string): LogDamagedError =>
-  new LogDamagedError(`${stream} was deleted and made anew while it was being followed`);
+export const replacedCommit = (stream: string, seq: number): LogDamagedError =>
+  new LogDamagedError(
+    `position ${seq} of ${stream} is not the commit that was read there before: the log was replaced`,
+  );
 
 export const goneStream = (stream: string): LogDamagedError =>
   new LogDamagedError(`${stream} does not exist: it was never made, or was deleted`);

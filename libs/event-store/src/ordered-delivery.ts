@@ -9,7 +9,7 @@ import {
   storedMessage,
   streamInfo,
 } from './jetstream-api';
-import { goneStream, lostTail, missingPosition, replacedStream } from './log-damage';
+import { goneStream, lostTail, missingPosition, replacedCommit } from './log-damage';
 import { retryWhileUnavailable } from './retry';
 
 export interface DeliveryOptions {
@@ -53,7 +53,7 @@ export class OrderedDelivery {
   private next: number;
   private consumer: Consumer | undefined;
   private heardAt = 0;
-  private created: string | undefined;
+  private newest: StoredCommit | undefined;
   private starting = false;
   private recovering = false;
   /** What went wrong with the new consumer before the recovery that made it had ended. */
@@ -178,14 +178,23 @@ export class OrderedDelivery {
     const { stream } = this.options;
     // A leader that was just cut off or elected may lag for a moment: only what stays wrong is damage.
     const lagging = performance.now() < lagsUntil;
-    const { created, state } = await this.info(timeoutMs, lagging);
-    this.created ??= created;
-    if (created !== this.created) throw replacedStream(stream);
+    const { state } = await this.info(timeoutMs, lagging);
     if (state.last_seq < this.next - 1) {
       const lost = lostTail(stream, state.last_seq, this.next - 1);
       throw lagging ? new StoreUnavailableError(lost.message) : lost;
     }
     if (state.last_seq >= this.next && state.first_seq > this.next) throw missingPosition(stream, this.next);
+    await this.checkNewest(timeoutMs);
+  }
+
+  /** The commit before the next one wanted must still be the one that was delivered, or another log took this one's place. */
+  private async checkNewest(timeoutMs: number): Promise<void> {
+    if (!this.newest) return;
+    const { seq, subject, bytes } = this.newest;
+    const held = await storedMessage(this.nc, this.options.stream, { seq }, timeoutMs);
+    if (!held) throw missingPosition(this.options.stream, seq);
+    const same = held.subject === subject && Buffer.from(held.data ?? '', 'base64').equals(bytes);
+    if (!same) throw replacedCommit(this.options.stream, seq);
   }
 
   private async info(timeoutMs: number, lagging: boolean): Promise<StreamInfo> {
@@ -255,8 +264,10 @@ export class OrderedDelivery {
     consumer.delivered = consumerSeq;
     this.next++;
     this.skips = 0;
+    const commit = { seq: streamSeq, subject: message.subject, bytes: message.data };
+    this.newest = commit;
     try {
-      this.options.onCommit({ seq: streamSeq, subject: message.subject, bytes: message.data });
+      this.options.onCommit(commit);
     } catch (error) {
       this.fail(error as Error);
     }

@@ -119,14 +119,16 @@ async function existing(nc: NatsConnection, name: string, timeoutMs: number): Pr
   }
 }
 
+/** Another process made the stream after we looked, or servers of the cluster are still coming. */
+const WORTH_ANOTHER_LOOK: number[] = [API_ERROR.streamNameInUse, API_ERROR.noPeers];
+
 async function create(nc: NatsConnection, config: StreamConfig, timeoutMs: number): Promise<StreamInfo> {
   try {
     const subject = `$JS.API.STREAM.CREATE.${config.name}`;
     return await jetStreamRequest<StreamInfo>(nc, subject, JSON.stringify(config), { timeoutMs });
   } catch (error) {
-    // Another process made it between our question and our creation: look again at what stands now.
-    if (error instanceof JetStreamApiError && error.errCode === API_ERROR.streamNameInUse) {
-      throw new StoreUnavailableError(`${config.name}: was made by another process just now`, { cause: error });
+    if (error instanceof JetStreamApiError && WORTH_ANOTHER_LOOK.includes(error.errCode)) {
+      throw new StoreUnavailableError(error.message, { cause: error });
     }
     throw error;
   }
