@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'nats';
 import { MATERIAL_STREAM } from '#domain/subjects';
@@ -23,8 +23,20 @@ export async function storedMaterial(dataDir: string): Promise<Map<string, Buffe
 }
 
 /** Paths, below `folder`, of the files that have `bytes` in them. */
-export function filesHolding(folder: string, bytes: Uint8Array): string[] {
+export function filesHolding(folder: string, bytes: Buffer): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .map((name) => join(folder, name))
-    .filter((path) => statSync(path).isFile() && readFileSync(path).includes(bytes));
+    .filter((path) => contentOf(path).includes(bytes));
+}
+
+const NO_CONTENT = Buffer.alloc(0);
+
+function contentOf(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    // A folder, or a file that the running server has just renamed or removed.
+    if (['EISDIR', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) return NO_CONTENT;
+    throw error;
+  }
 }
