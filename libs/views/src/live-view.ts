@@ -49,7 +49,7 @@ export class LiveView {
   async start(log: FollowedLog): Promise<void> {
     const target = await log.lastPosition();
     this.following = await log.follow(this.position + 1, {
-      onCommit: (entry) => this.offer(entry),
+      onCommit: (entry) => this.take(entry),
       onError: (error) => this.fail(error),
     });
     await this.waitFor(target, 600_000);
@@ -60,8 +60,16 @@ export class LiveView {
     this.settleWaiters(new KmsError('DependencyTimeoutException', 'The service is shutting down.'));
   }
 
-  /** Folds a commit in if it is the next one; one already folded in is ignored, a later one waits for the follower. */
+  /**
+   * Folds our own append in at once if it is the next commit. One already folded in is ignored, and so is one behind
+   * another process's commit that has not arrived yet: the follower brings both, in order.
+   */
   offer(entry: LogEntry): void {
+    if (entry.seq === this.position + 1) this.take(entry);
+  }
+
+  /** Folds in what the log says comes next; a gap is damage. What our own append brought earlier is passed over. */
+  private take(entry: LogEntry): void {
     if (this.failure || entry.seq <= this.position) return;
     try {
       const commit = this.projection.apply(entry);
@@ -71,11 +79,6 @@ export class LiveView {
       throw error;
     }
     if (this.waiters.length > 0) this.releaseWaiters();
-  }
-
-  /** Whether `offer` would fold this position in now. */
-  isNext(seq: number): boolean {
-    return seq === this.position + 1;
   }
 
   /** Resolves once the view has reached `position`; rejects with DependencyTimeoutException after `timeoutMs`. */
