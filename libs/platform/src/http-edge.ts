@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { METHODS } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { KmsError } from '#domain/errors';
 import { type ErrorObserver, errorReply, type OperationReply } from '#operations/run-operation';
@@ -33,8 +34,12 @@ export function serveHttpEdge(http: FastifyInstance, ports: HttpEdgePorts): void
   );
   serveHealth(http, ports);
   const edge = new HttpEdge(ports);
+  // Without a route for every method, Fastify and Nest would answer the others in their own form.
+  const methods = METHODS.filter((method) => method !== 'CONNECT');
+  for (const method of methods)
+    if (!http.supportedMethods.includes(method)) http.addHttpMethod(method, { hasBody: true });
   http.route({
-    method: ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS'],
+    method: methods,
     url: '/*',
     handler: (request, reply) => edge.handle(request, reply),
     errorHandler: (error, _request, reply) => edge.refuse(reply, refusalOf(error)),

@@ -7,6 +7,7 @@ import { serveHealth, serveHttpEdge } from './http-edge';
 import { type Part, Service } from './service';
 import { ServiceModule } from './service.module';
 import { parseSettings, type Settings, SettingsError } from './settings';
+import { UNREAD_REQUESTS } from './unread-requests';
 
 export interface RunningService {
   service: Service;
@@ -32,6 +33,7 @@ export async function startService(
       forceCloseConnections: true,
       exposeHeadRoutes: false,
       keepAliveTimeout: 72_000,
+      ...UNREAD_REQUESTS,
     }),
     { logger: false, bodyParser: false, abortOnError: false },
   );
