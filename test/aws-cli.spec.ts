@@ -1,0 +1,106 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type KeytrailProcess, MAIN, run, startProcess } from './support/processes';
+
+function cliVersion(): string | undefined {
+  try {
+    return execFileSync('aws', ['--version'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+const version = cliVersion();
+if (version === undefined) console.warn('SKIPPED: the tour with the AWS CLI, since there is no aws on PATH');
+const tour = version === undefined ? test.skip : test;
+
+let dataDir: string;
+let server: KeytrailProcess | undefined;
+
+beforeAll(async () => {
+  dataDir = mkdtempSync(join(tmpdir(), 'keytrail-cli-'));
+  if (version !== undefined) server = await startProcess(dataDir, { KEYTRAIL_CLOCK: 'virtual' });
+});
+
+afterAll(async () => {
+  await server?.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+interface Reply {
+  KeyMetadata?: { KeyId: string; KeyState: string };
+  CiphertextBlob?: string;
+  Plaintext?: string;
+  KeyMaterialId?: string;
+  Keys?: { KeyId: string }[];
+  Rotations?: { RotationType: string }[];
+  KeyState?: string;
+}
+
+/** Runs the CLI as it is, with the files that the server wrote; its JSON, or its error message as a rejection. */
+function kms(...args: string[]): Promise<Reply> {
+  const outer = Object.entries(process.env).filter(([name]) => !name.startsWith('AWS_'));
+  const env = {
+    ...Object.fromEntries(outer),
+    AWS_CONFIG_FILE: join(dataDir, 'aws/config'),
+    AWS_SHARED_CREDENTIALS_FILE: join(dataDir, 'aws/credentials'),
+    AWS_MAX_ATTEMPTS: '1',
+    AWS_PAGER: '',
+  };
+  // The configuration file names the port asked for, and this server took a free one.
+  const all = ['--endpoint-url', server!.endpoint, '--output', 'json', 'kms', ...args];
+  return new Promise((resolve, reject) => {
+    execFile('aws', all, { env, encoding: 'utf8' }, (error, stdout, stderr) => {
+      if (error) reject(new Error(stderr));
+      else resolve(stdout.trim() === '' ? {} : JSON.parse(stdout));
+    });
+  });
+}
+
+tour(
+  'the AWS CLI creates, encrypts, rotates, decrypts and deletes',
+  async () => {
+    const file = (name: string, content: string | Buffer): string => {
+      const path = join(dataDir, name);
+      writeFileSync(path, content);
+      return `fileb://${path}`;
+    };
+    const { KeyId } = (await kms('create-key', '--description', 'orders', '--tags', 'TagKey=team,TagValue=a'))
+      .KeyMetadata!;
+    await kms('create-alias', '--alias-name', 'alias/orders', '--target-key-id', KeyId);
+    const context = ['--encryption-context', 'order=1'];
+    const plaintext = file('plain.bin', 'hello');
+    const encrypted = await kms('encrypt', '--key-id', 'alias/orders', '--plaintext', plaintext, ...context);
+    const ciphertext = file('cipher.bin', Buffer.from(encrypted.CiphertextBlob!, 'base64'));
+
+    await kms('rotate-key-on-demand', '--key-id', KeyId);
+    const { Rotations } = await kms('list-key-rotations', '--key-id', KeyId);
+    expect(Rotations).toMatchObject([{ RotationType: 'ON_DEMAND' }]);
+    const decrypted = await kms('decrypt', '--ciphertext-blob', ciphertext, ...context);
+    expect(Buffer.from(decrypted.Plaintext!, 'base64').toString()).toBe('hello');
+    await expect(kms('decrypt', '--ciphertext-blob', ciphertext)).rejects.toThrow('(InvalidCiphertextException)');
+    expect((await kms('list-keys')).Keys).toMatchObject([{ KeyId }]);
+    await expect(kms('schedule-key-deletion', '--key-id', KeyId, '--pending-window-in-days', '5')).rejects.toThrow(
+      "(ValidationException) when calling the ScheduleKeyDeletion operation: 1 validation error detected: Value '5' at " +
+        "'pendingWindowInDays' failed to satisfy constraint: Member must have value greater than or equal to 7",
+    );
+
+    const scheduled = await kms('schedule-key-deletion', '--key-id', KeyId, '--pending-window-in-days', '7');
+    expect(scheduled).toMatchObject({ KeyState: 'PendingDeletion' });
+    const advanced = await run([MAIN, 'clock', 'advance', '7d'], { KEYTRAIL_DATA_DIR: dataDir }).done;
+    expect(advanced).toMatchObject({ code: 0 });
+    await expect(kms('describe-key', '--key-id', 'alias/orders')).rejects.toThrow('(NotFoundException)');
+    await expect(kms('decrypt', '--ciphertext-blob', ciphertext, ...context)).rejects.toThrow('(NotFoundException)');
+    expect((await kms('list-keys')).Keys).toEqual([]);
+
+    const replayed = await run([MAIN, 'replay', '--key', KeyId, '--json'], { KEYTRAIL_DATA_DIR: dataDir }).done;
+    const [key] = JSON.parse(replayed.output).keys;
+    expect(
+      key.history.flatMap((entry: { events: { type: string }[] }) => entry.events.map(({ type }) => type)),
+    ).toEqual(['KeyCreated', 'KeyRotated', 'KeyDeletionScheduled', 'KeyDeleted', 'KeyMaterialDestroyed']);
+    expect(await run([MAIN, 'verify'], { KEYTRAIL_DATA_DIR: dataDir }).done).toMatchObject({ code: 0 });
+  },
+  120_000,
+);
