@@ -1,0 +1,165 @@
+import fc from 'fast-check';
+import { KmsError } from '#domain/errors';
+import { OPERATION_TABLE } from '../table';
+import { decodeRequest } from './decode';
+
+const decode = (operation: string, body: unknown): Record<string, unknown> => {
+  const bytes = Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+  return { ...decodeRequest(OPERATION_TABLE.get(operation)!.request, bytes) } as Record<string, unknown>;
+};
+
+function refusal(operation: string, body: unknown): { code: string; message: string } {
+  try {
+    decode(operation, body);
+  } catch (error) {
+    if (error instanceof KmsError) return { code: error.code, message: error.message };
+    throw error;
+  }
+  throw new Error(`${operation} took ${JSON.stringify(body)}`);
+}
+
+const invalid = (operation: string, body: unknown): string => {
+  const { code, message } = refusal(operation, body);
+  expect(code).toBe('ValidationException');
+  return message;
+};
+
+describe('a request', () => {
+  test('takes the members it knows, and leaves the others', () => {
+    expect(decode('ListKeys', { Limit: 5, Marker: 'm', Colour: 'red' })).toEqual({ Limit: 5, Marker: 'm' });
+  });
+
+  test('takes null for absent, and an empty body for an empty object', () => {
+    expect(decode('ListKeys', { Limit: null })).toEqual({});
+    expect(decode('ListKeys', '')).toEqual({});
+  });
+
+  test('takes blobs as bytes, and cuts the fraction off a number', () => {
+    expect(decode('Encrypt', { KeyId: 'k', Plaintext: 'aGVsbG8=' })['Plaintext']).toEqual(Buffer.from('hello'));
+    expect(decode('ListKeys', { Limit: 5.9 })).toEqual({ Limit: 5 });
+  });
+
+  test('never takes a member from a prototype', () => {
+    expect(decode('ListKeys', '{"__proto__":{"Limit":5}}')).toEqual({});
+    expect(Object.prototype).not.toHaveProperty('Limit');
+  });
+
+  test.each<[string, string, unknown]>([
+    ['one that is no JSON', 'ListKeys', '{'],
+    ['a list for the whole', 'ListKeys', '[]'],
+    ['null for the whole', 'ListKeys', 'null'],
+    ['a number for a string', 'DescribeKey', { KeyId: 1 }],
+    ['a string for a number', 'ListKeys', { Limit: '5' }],
+    ['a number beyond 32 bits', 'ListKeys', { Limit: 2147483648 }],
+    ['a string for a boolean', 'CreateKey', { MultiRegion: 'true' }],
+    ['a structure for a string', 'DescribeKey', { KeyId: { Ref: 'k' } }],
+    ['a string for a list', 'UntagResource', { KeyId: 'k', TagKeys: 'team' }],
+    ['a number in a list of strings', 'UntagResource', { KeyId: 'k', TagKeys: ['team', 1] }],
+    ['null in a list of strings', 'UntagResource', { KeyId: 'k', TagKeys: [null] }],
+    ['a string for a structure in a list', 'TagResource', { KeyId: 'k', Tags: ['team'] }],
+    ['a number as a value of a map', 'Encrypt', { KeyId: 'k', Plaintext: 'AAAA', EncryptionContext: { a: 1 } }],
+    ['a list for a map', 'Encrypt', { KeyId: 'k', Plaintext: 'AAAA', EncryptionContext: ['a'] }],
+    ['a blob that is not base64', 'Encrypt', { KeyId: 'k', Plaintext: '!!!!' }],
+    ['a blob that is cut short', 'Encrypt', { KeyId: 'k', Plaintext: 'aGVsbG8' }],
+  ])('with %s is a SerializationException', (_what, operation, body) => {
+    expect(refusal(operation, body).code).toBe('SerializationException');
+  });
+});
+
+describe('a validation message', () => {
+  test.each<[string, unknown, string]>([
+    [
+      'ScheduleKeyDeletion',
+      { KeyId: 'k', PendingWindowInDays: 5 },
+      "1 validation error detected: Value '5' at 'pendingWindowInDays' failed to satisfy constraint: " +
+        'Member must have value greater than or equal to 7',
+    ],
+    [
+      'ScheduleKeyDeletion',
+      { KeyId: 'k', PendingWindowInDays: 31 },
+      "1 validation error detected: Value '31' at 'pendingWindowInDays' failed to satisfy constraint: " +
+        'Member must have value less than or equal to 30',
+    ],
+    [
+      'DescribeKey',
+      {},
+      "1 validation error detected: Value null at 'keyId' failed to satisfy constraint: Member must not be null",
+    ],
+    [
+      'CreateAlias',
+      { AliasName: 'alias/a b', TargetKeyId: 'k' },
+      "1 validation error detected: Value 'alias/a b' at 'aliasName' failed to satisfy constraint: " +
+        'Member must satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$',
+    ],
+    [
+      'TagResource',
+      { KeyId: 'k', Tags: [{ TagKey: 'team', TagValue: 'a' }, { TagKey: '' }] },
+      "2 validation errors detected: Value '' at 'tags.2.member.tagKey' failed to satisfy constraint: " +
+        "Member must have length greater than or equal to 1; Value null at 'tags.2.member.tagValue' " +
+        'failed to satisfy constraint: Member must not be null',
+    ],
+    [
+      'UntagResource',
+      { KeyId: 'k', TagKeys: ['ok', ''] },
+      "1 validation error detected: Value '' at 'tagKeys.2.member' failed to satisfy constraint: " +
+        'Member must have length greater than or equal to 1',
+    ],
+    [
+      'EnableKeyRotation',
+      { RotationPeriodInDays: 89 },
+      "2 validation errors detected: Value null at 'keyId' failed to satisfy constraint: Member must not be null; " +
+        "Value '89' at 'rotationPeriodInDays' failed to satisfy constraint: " +
+        'Member must have value greater than or equal to 90',
+    ],
+  ])('of %s with %j', (operation, body, message) => {
+    expect(invalid(operation, body)).toBe(message);
+  });
+
+  test('of an enum names all that may be there', () => {
+    expect(invalid('GenerateDataKey', { KeyId: 'k', KeySpec: 'AES_512' })).toMatch(
+      /^1 validation error detected: Value 'AES_512' at 'keySpec' failed .*: Member must satisfy enum value set: \[AES_256, AES_128\]$/,
+    );
+  });
+
+  test('never shows a plaintext', () => {
+    const plaintext = Buffer.alloc(4097, 'secret').toString('base64');
+    const message = invalid('Encrypt', { KeyId: 'k', Plaintext: plaintext });
+    expect(message).toBe(
+      "1 validation error detected: Value at 'plaintext' failed to satisfy constraint: " +
+        'Member must have length less than or equal to 4096',
+    );
+  });
+});
+
+test('whatever the body, every operation either takes it or refuses it with a KmsError of status 400', () => {
+  const operations = [...OPERATION_TABLE.values()];
+  const names = [
+    'KeyId',
+    'Plaintext',
+    'EncryptionContext',
+    'Tags',
+    'TagKeys',
+    'Limit',
+    'Policy',
+    'DryRun',
+    'Recipient',
+  ];
+  const body = fc.oneof(
+    fc.uint8Array({ maxLength: 32 }),
+    fc.json().map((text) => Buffer.from(text)),
+    fc
+      .dictionary(fc.constantFrom(...names), fc.jsonValue({ maxDepth: 2 }))
+      .map((members) => Buffer.from(JSON.stringify(members))),
+  );
+  fc.assert(
+    fc.property(fc.constantFrom(...operations), body, (operation, bytes) => {
+      try {
+        expect(decodeRequest(operation.request, bytes)).toBeInstanceOf(operation.request);
+      } catch (error) {
+        expect(error).toBeInstanceOf(KmsError);
+        expect((error as KmsError).status).toBe(400);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
