@@ -12,8 +12,8 @@ import {
   assertNoRecipient,
   assertSameKey,
   assertUsable,
+  currentBackingKey,
   decryptFrom,
-  type Encrypted,
   encryptUnder,
   endDryRun,
   SYMMETRIC,
@@ -51,13 +51,13 @@ export const encrypt = data<Encrypt, Wire<EncryptResponse>>({
     const found = findKey(request.KeyId, 'any', call, ports.projection);
     assertUsable(found, 'Encrypt', request.EncryptionAlgorithm);
     endDryRun(request.DryRun);
-    const reply = ({ ciphertext }: Encrypted): Wire<EncryptResponse> => ({
+    const { ciphertext } = encryptUnder(found, request.Plaintext, request.EncryptionContext, ports);
+    request.Plaintext.fill(0);
+    return {
       CiphertextBlob: ciphertext.toString('base64'),
       KeyId: found.arn,
       EncryptionAlgorithm: SYMMETRIC,
-    });
-    const encrypted = encryptUnder(found, request.Plaintext, request.EncryptionContext, ports);
-    return encrypted instanceof Promise ? encrypted.then(reply) : reply(encrypted);
+    };
   },
 });
 
@@ -81,19 +81,18 @@ export const decrypt = data<Decrypt, Wire<DecryptResponse>>({
     const source = sourceOf(request.CiphertextBlob, call, ports);
     assertSameKey(named, source);
     assertUsable(source.found, 'Decrypt', request.EncryptionAlgorithm);
-    const reply = (plaintext: Buffer): Wire<DecryptResponse> => {
+    const plaintext = decryptFrom(source, request.EncryptionContext, ports);
+    try {
       endDryRun(request.DryRun);
-      const text = plaintext.toString('base64');
-      plaintext.fill(0);
       return {
         KeyId: source.found.arn,
-        Plaintext: text,
+        Plaintext: plaintext.toString('base64'),
         EncryptionAlgorithm: SYMMETRIC,
         KeyMaterialId: source.blob.materialId,
       };
-    };
-    const decrypted = decryptFrom(source, request.EncryptionContext, ports);
-    return decrypted instanceof Promise ? decrypted.then(reply) : reply(decrypted);
+    } finally {
+      plaintext.fill(0);
+    }
   },
 });
 
@@ -113,7 +112,7 @@ class ReEncrypt implements ReEncryptRequest {
 export const reEncrypt = data<ReEncrypt, Wire<ReEncryptResponse>>({
   name: 'ReEncrypt',
   request: ReEncrypt,
-  async run(request, call, ports) {
+  run(request, call, ports) {
     const named =
       request.SourceKeyId === undefined ? undefined : findKey(request.SourceKeyId, 'any', call, ports.projection);
     const destination = findKey(request.DestinationKeyId, 'any', call, ports.projection);
@@ -121,10 +120,11 @@ export const reEncrypt = data<ReEncrypt, Wire<ReEncryptResponse>>({
     assertSameKey(named, source);
     assertUsable(source.found, 'ReEncrypt', request.SourceEncryptionAlgorithm);
     assertUsable(destination, 'ReEncrypt', request.DestinationEncryptionAlgorithm);
-    const plaintext = await decryptFrom(source, request.SourceEncryptionContext, ports);
+    currentBackingKey(destination, ports);
+    const plaintext = decryptFrom(source, request.SourceEncryptionContext, ports);
     try {
       endDryRun(request.DryRun);
-      const { ciphertext, materialId } = await encryptUnder(
+      const { ciphertext, materialId } = encryptUnder(
         destination,
         plaintext,
         request.DestinationEncryptionContext,

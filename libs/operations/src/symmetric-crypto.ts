@@ -55,27 +55,27 @@ function headerPrefix(found: FoundKey, materialId: string): Buffer {
   return prefix;
 }
 
-/** Encrypts under the current version; answers at once when its backing key is in memory. */
+/** The backing key that encrypts under this key now. */
+export const currentBackingKey = (found: FoundKey, ports: DataPorts): BackingKey =>
+  ports.backingKey(found.arn, currentVersion(found.key).materialId);
+
+/** Encrypts under the current version. */
 export function encryptUnder(
   found: FoundKey,
   plaintext: Uint8Array,
   context: Record<string, string> | undefined,
   ports: DataPorts,
-): Encrypted | Promise<Encrypted> {
-  const { materialId } = currentVersion(found.key);
-  const canonical = canonicalContext(context);
-  const encrypt = (backingKey: BackingKey): Encrypted => ({
-    ciphertext: encryptSymmetric(
-      backingKey.keyObject,
-      headerPrefix(found, materialId),
-      canonical,
-      plaintext,
-      ports.random(RANDOM_BYTES),
-    ),
-    materialId,
-  });
-  const cached = ports.peekBackingKey(materialId);
-  return cached ? encrypt(cached) : ports.loadBackingKey(found.arn, materialId).then(encrypt);
+): Encrypted {
+  const { keyObject, materialId } = currentBackingKey(found, ports);
+  const prefix = headerPrefix(found, materialId);
+  const ciphertext = encryptSymmetric(
+    keyObject,
+    prefix,
+    canonicalContext(context),
+    plaintext,
+    ports.random(RANDOM_BYTES),
+  );
+  return { ciphertext, materialId };
 }
 
 export interface Source {
@@ -114,11 +114,7 @@ export function decryptFrom(
   { found, blob }: Source,
   context: Record<string, string> | undefined,
   ports: DataPorts,
-): Buffer | Promise<Buffer> {
-  const canonical = canonicalContext(context);
-  const cached = ports.peekBackingKey(blob.materialId);
-  if (cached) return decryptSymmetric(cached.keyObject, blob, canonical);
-  return ports
-    .loadBackingKey(found.arn, blob.materialId)
-    .then((backingKey) => decryptSymmetric(backingKey.keyObject, blob, canonical));
+): Buffer {
+  const { keyObject } = ports.backingKey(found.arn, blob.materialId);
+  return decryptSymmetric(keyObject, blob, canonicalContext(context));
 }

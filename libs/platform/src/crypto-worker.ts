@@ -1,10 +1,12 @@
 import { NoncePool } from '#crypto/nonce-pool';
 import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
+import { materialIdOf } from '#domain/key/material-id';
+import { currentVersion } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import type { BackingKey } from '#hsm/backing-key';
 import type { MaterialVault } from '#hsm/material-vault';
-import type { DataPorts } from '#operations/operation';
+import { type DataPorts, MaterialNotLoaded } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
 import type { MaterialCustodian } from './key-manager';
 import type { Lease } from './lease';
@@ -38,13 +40,18 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     return this.view.projection;
   }
 
-  peekBackingKey(materialId: string): BackingKey | undefined {
+  assertMayServe(): void {
     this.lease.assertHeld();
-    return this.vault.peek(materialId);
   }
 
-  loadBackingKey(arn: string, materialId: string): Promise<BackingKey> {
-    return this.vault.load(arn, materialId);
+  backingKey(arn: string, materialId: string): BackingKey {
+    const backingKey = this.vault.peek(materialId);
+    if (backingKey?.keyArn !== arn) throw new MaterialNotLoaded(arn, materialId);
+    return backingKey;
+  }
+
+  async loadBackingKey(arn: string, materialId: string): Promise<void> {
+    await this.vault.load(arn, materialId);
   }
 
   random(length: number): Buffer {
@@ -69,7 +76,8 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
 
   /**
    * Erases material that no living key needs: of deleted keys at once (a backup brought it back), of no known key once
-   * it is older than the grace (a crash came between storing it and the event that names it).
+   * it is older than the grace (a crash came between storing it and the event that names it). What a living key's next
+   * rotation would be named stays, however old: a rotation may take it into use at this very moment.
    */
   async sweep(now: number, graceMs: number, caughtUp: () => Promise<void>): Promise<SweepReport> {
     // First the list, then the log up to now: material that is listed and in use is then known to be.
@@ -77,9 +85,12 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     await caughtUp();
     const living = new Set<string>();
     const deleted = new Set<string>();
-    for (const { state } of this.projection.allKeys()) {
+    for (const { ref, state } of this.projection.allKeys()) {
       if (state.keyState === 'Deleted') for (const id of state.allMaterialIds) deleted.add(id);
-      else if (state.keyState !== 'None') for (const version of state.versions) living.add(version.materialId);
+      else if (state.keyState !== 'None') {
+        for (const version of state.versions) living.add(version.materialId);
+        living.add(materialIdOf(keyArn(ref.region, ref.account, ref.id), currentVersion(state).version + 1));
+      }
     }
     const stored = listed.filter(({ materialId }) => !living.has(materialId));
     const orphans = stored.filter(({ materialId, storedAt }) => !deleted.has(materialId) && storedAt + graceMs <= now);
