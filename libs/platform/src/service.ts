@@ -210,12 +210,12 @@ export class Service {
       failPoint: failPoints(settings.failPoint),
     });
     await vault.verifyRoot();
-    const lease = new Lease(store, this.view, settings.leaseMs, (position) => beat(nats, this.instance, position));
+    const { leaseMs } = settings;
+    const say = (position: number): void => beat(nats, { workerId: this.instance, position, leaseMs });
+    const lease = new Lease(store, this.view, leaseMs, () => say(this.view.position));
     const worker = new CryptoWorker(this.view, vault, lease);
-    this.view.onCommit((_commit, seq) => {
-      // In one process with the key-manager the view is shared, and nobody waits for this.
-      if (!this.has('key-manager')) beat(nats, this.instance, seq);
-    });
+    // With a nats-server of its own this is the only process, and nobody waits for it.
+    if (settings.natsUrl !== undefined) this.view.onCommit((_commit, seq) => say(seq));
     await lease.start();
     this.closers.push(
       () => lease.stop(),
@@ -258,7 +258,8 @@ export class Service {
 
   private startKeyManager(store: JetStreamEventStore, worker: CryptoWorker | undefined): KeyManager {
     const { nats } = this.link;
-    const barrier = worker ? undefined : new WorkerBarrier(nats, this.settings.leaseMs);
+    const barrier = this.settings.natsUrl === undefined ? undefined : new WorkerBarrier(nats, this.settings.leaseMs);
+    if (barrier) this.closers.push(() => barrier.stop());
     const manager = new KeyManager({
       store,
       view: this.view,
@@ -286,11 +287,13 @@ export class Service {
       projection: this.view.projection,
       ...(manager && {
         newKeyId: () => manager.newKeyId(),
+        wasBehind: () => manager.wasBehind(),
         runKeyCommand: manager.runKeyCommand.bind(manager),
         runAliasCommand: manager.runAliasCommand.bind(manager),
       }),
       ...(worker && {
-        peekBackingKey: worker.peekBackingKey.bind(worker),
+        assertMayServe: worker.assertMayServe.bind(worker),
+        backingKey: worker.backingKey.bind(worker),
         loadBackingKey: worker.loadBackingKey.bind(worker),
         random: worker.random.bind(worker),
       }),
