@@ -16,6 +16,7 @@ import {
   type Encrypted,
   encryptUnder,
   endDryRun,
+  namedSource,
   SYMMETRIC,
   sourceOf,
 } from './symmetric-crypto';
@@ -77,7 +78,7 @@ export const decrypt = data<Decrypt, Wire<DecryptResponse>>({
   request: Decrypt,
   run(request, call, ports) {
     assertNoRecipient(request.Recipient);
-    const named = request.KeyId === undefined ? undefined : findKey(request.KeyId, 'any', call, ports.projection);
+    const named = namedSource(request.KeyId, call, ports);
     const source = sourceOf(request.CiphertextBlob, call, ports);
     assertSameKey(named, source);
     assertUsable(source.found, 'Decrypt', request.EncryptionAlgorithm);
@@ -114,8 +115,7 @@ export const reEncrypt = data<ReEncrypt, Wire<ReEncryptResponse>>({
   name: 'ReEncrypt',
   request: ReEncrypt,
   async run(request, call, ports) {
-    const named =
-      request.SourceKeyId === undefined ? undefined : findKey(request.SourceKeyId, 'any', call, ports.projection);
+    const named = namedSource(request.SourceKeyId, call, ports);
     const destination = findKey(request.DestinationKeyId, 'any', call, ports.projection);
     const source = sourceOf(request.CiphertextBlob, call, ports);
     assertSameKey(named, source);
