@@ -27,13 +27,6 @@ export function assertUsable(found: FoundKey, operation: KeyOperation, algorithm
   }
 }
 
-/** Ends a dry run, after every check has passed. */
-export function endDryRun(dryRun: boolean | undefined): void {
-  if (dryRun) {
-    throw new KmsError('DryRunOperationException', 'The request would have succeeded, but the DryRun option is set.');
-  }
-}
-
 export function assertNoRecipient(recipient: unknown): void {
   if (recipient !== undefined) {
     throw new KmsError('UnsupportedOperationException', 'Recipient is not supported by this version of Keytrail.');
