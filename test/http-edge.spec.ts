@@ -107,6 +107,13 @@ test('a good request is answered in JSON with a request id of its own', async ()
   expect(first.headers['x-amzn-requestid']).not.toBe(second.headers['x-amzn-requestid']);
 });
 
+test('an operation that returns nothing is answered with an empty body', async () => {
+  const { KeyMetadata } = JSON.parse((await call('CreateKey', '{}')).text);
+  const reply = await call('DisableKey', JSON.stringify({ KeyId: KeyMetadata.KeyId }));
+  expect({ status: reply.status, text: reply.text }).toEqual({ status: 200, text: '' });
+  expect(reply.headers).toMatchObject({ 'content-type': JSON_TYPE, 'content-length': '0' });
+});
+
 describe('a request that no operation answers', () => {
   test.each(['NoSuchOperation', '', 'constructor', '__proto__', 'createkey', 'CreateKey.'])(
     'names the operation %j',

@@ -7,9 +7,10 @@ import type {
   GenerateRandomResponse,
 } from '@aws-sdk/client-kms';
 import { KmsError } from '#domain/errors';
+import { endDryRun } from './dry-run';
 import { findKey } from './key-lookup';
 import { type Call, type DataPorts, data } from './operation';
-import { assertNoRecipient, assertUsable, currentBackingKey, encryptUnder, endDryRun } from './symmetric-crypto';
+import { assertNoRecipient, assertUsable, currentBackingKey, encryptUnder } from './symmetric-crypto';
 import { BOOLEAN, CONTEXT, GRANT_TOKENS, KEY_ID, Optional, Required } from './wire/fields';
 import type { Wire } from './wire/wire';
 

@@ -6,6 +6,7 @@ import type {
   ReEncryptRequest,
   ReEncryptResponse,
 } from '@aws-sdk/client-kms';
+import { DRY_RUN_MODIFIERS, type DryRunModifier, endDryRun, ignoresCiphertext } from './dry-run';
 import { findKey } from './key-lookup';
 import { data } from './operation';
 import {
@@ -15,7 +16,7 @@ import {
   currentBackingKey,
   decryptFrom,
   encryptUnder,
-  endDryRun,
+  namedSource,
   SYMMETRIC,
   sourceOf,
 } from './symmetric-crypto';
@@ -29,11 +30,10 @@ import {
   Optional,
   Required,
 } from './wire/fields';
+import { present } from './wire/present';
 import type { Wire } from './wire/wire';
 
 type Algorithm = NonNullable<EncryptRequest['EncryptionAlgorithm']>;
-const DRY_RUN_MODIFIERS = { kind: 'enums', values: ['IGNORE_CIPHERTEXT'] } as const;
-type DryRunModifier = NonNullable<DecryptRequest['DryRunModifiers']>[number];
 
 class Encrypt implements EncryptRequest {
   @Required(KEY_ID) KeyId!: string;
@@ -62,7 +62,8 @@ export const encrypt = data<Encrypt, Wire<EncryptResponse>>({
 });
 
 class Decrypt implements DecryptRequest {
-  @Required(CIPHERTEXT) CiphertextBlob!: Uint8Array;
+  /** Needed unless `ignoresCiphertext`. */
+  @Optional(CIPHERTEXT) CiphertextBlob?: Uint8Array;
   @Optional(CONTEXT) EncryptionContext?: Record<string, string>;
   @Optional(GRANT_TOKENS) GrantTokens?: string[];
   @Optional(KEY_ID) KeyId?: string;
@@ -77,8 +78,14 @@ export const decrypt = data<Decrypt, Wire<DecryptResponse>>({
   request: Decrypt,
   run(request, call, ports) {
     assertNoRecipient(request.Recipient);
-    const named = request.KeyId === undefined ? undefined : findKey(request.KeyId, 'any', call, ports.projection);
-    const source = sourceOf(request.CiphertextBlob, call, ports);
+    if (ignoresCiphertext(request)) {
+      const found = findKey(present(request.KeyId, KEY_ID, 'KeyId'), 'any', call, ports.projection);
+      assertUsable(found, 'Decrypt', request.EncryptionAlgorithm);
+      endDryRun(request.DryRun);
+    }
+    const ciphertext = present(request.CiphertextBlob, CIPHERTEXT, 'CiphertextBlob');
+    const named = namedSource(request.KeyId, call, ports);
+    const source = sourceOf(ciphertext, call, ports);
     assertSameKey(named, source);
     assertUsable(source.found, 'Decrypt', request.EncryptionAlgorithm);
     const plaintext = decryptFrom(source, request.EncryptionContext, ports);
@@ -97,7 +104,8 @@ export const decrypt = data<Decrypt, Wire<DecryptResponse>>({
 });
 
 class ReEncrypt implements ReEncryptRequest {
-  @Required(CIPHERTEXT) CiphertextBlob!: Uint8Array;
+  /** Needed unless `ignoresCiphertext`. */
+  @Optional(CIPHERTEXT) CiphertextBlob?: Uint8Array;
   @Optional(CONTEXT) SourceEncryptionContext?: Record<string, string>;
   @Optional(KEY_ID) SourceKeyId?: string;
   @Required(KEY_ID) DestinationKeyId!: string;
@@ -113,10 +121,17 @@ export const reEncrypt = data<ReEncrypt, Wire<ReEncryptResponse>>({
   name: 'ReEncrypt',
   request: ReEncrypt,
   run(request, call, ports) {
-    const named =
-      request.SourceKeyId === undefined ? undefined : findKey(request.SourceKeyId, 'any', call, ports.projection);
+    if (ignoresCiphertext(request)) {
+      const found = findKey(present(request.SourceKeyId, KEY_ID, 'SourceKeyId'), 'any', call, ports.projection);
+      assertUsable(found, 'ReEncrypt', request.SourceEncryptionAlgorithm);
+      const target = findKey(request.DestinationKeyId, 'any', call, ports.projection);
+      assertUsable(target, 'ReEncrypt', request.DestinationEncryptionAlgorithm);
+      endDryRun(request.DryRun);
+    }
+    const ciphertextBlob = present(request.CiphertextBlob, CIPHERTEXT, 'CiphertextBlob');
+    const named = namedSource(request.SourceKeyId, call, ports);
     const destination = findKey(request.DestinationKeyId, 'any', call, ports.projection);
-    const source = sourceOf(request.CiphertextBlob, call, ports);
+    const source = sourceOf(ciphertextBlob, call, ports);
     assertSameKey(named, source);
     assertUsable(source.found, 'ReEncrypt', request.SourceEncryptionAlgorithm);
     assertUsable(destination, 'ReEncrypt', request.DestinationEncryptionAlgorithm);

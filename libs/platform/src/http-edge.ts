@@ -144,8 +144,11 @@ function operationOf(request: FastifyRequest, query: string) {
   return operation;
 }
 
+/** An empty structure, `{}`: over HTTP, AWS answers what returns nothing with no body at all. */
+const isNothing = (body: string | Uint8Array): boolean => body.length === 2;
+
 function send(reply: FastifyReply, { status, body }: OperationReply, requestId: string): void {
-  const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
+  const bytes = isNothing(body) ? EMPTY : typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
   reply.hijack();
   reply.raw.writeHead(status, {
     'Content-Type': CONTENT_TYPE,

@@ -124,7 +124,18 @@ describe('a key', () => {
     let key = fold([created, rotating]);
     for (let times = 0; times < 25; times++) key = fold(decideKey({ type: 'RotateKeyOnDemand' }, key, at(T0)), key);
     expect(key).toMatchObject({ rotation: { nextRotationDate: plusDays(T0, 90) } });
-    expect(() => decideKey({ type: 'RotateKeyOnDemand' }, key, at(T0))).toThrow(/on-demand rotations limit/);
+    expect(() => decideKey({ type: 'RotateKeyOnDemand' }, key, at(T0))).toThrow(
+      `The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be performed for this key: ${keyArn}`,
+    );
+  });
+
+  test('keeps its rotation period and schedule when rotation is enabled again without a period', () => {
+    const enable: KeyCommand = { type: 'EnableKeyRotation', rotationPeriodInDays: undefined };
+    const yearly = { rotationPeriodInDays: 365, nextRotationDate: plusDays(T0, 366) };
+    given(created, rotating).when(enable, plusDays(T0, 1)).thenEvents([]);
+    given(created, rotating, { type: 'KeyRotationDisabled', v: 1 })
+      .when(enable, plusDays(T0, 1))
+      .thenEvents([{ type: 'KeyRotationEnabled', v: 1, ...yearly }]);
   });
 
   test('has 50 tags at most', () => {
