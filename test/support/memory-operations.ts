@@ -2,6 +2,7 @@ import { createHash, createSecretKey, randomBytes } from 'node:crypto';
 import { rootArn } from '#domain/arn';
 import { MemoryEventStore } from '#event-store/memory-event-store';
 import type { BackingKey } from '#hsm/backing-key';
+import { MaterialNotLoaded } from '#operations/operation';
 import { runOperation } from '#operations/run-operation';
 import { OPERATION_TABLE } from '#operations/table';
 import { KeyManager } from '#platform/key-manager';
@@ -53,7 +54,13 @@ export class MemoryOperations {
         newKeyId: () => this.manager.newKeyId(),
         runKeyCommand: (...command) => this.manager.runKeyCommand(...command),
         runAliasCommand: (...command) => this.manager.runAliasCommand(...command),
-        peekBackingKey: (materialId) => this.backingKeys.get(materialId),
+        assertMayServe: () => {},
+        wasBehind: () => this.manager.wasBehind(),
+        backingKey: (keyArn, materialId) => {
+          const backingKey = this.backingKeys.get(materialId);
+          if (!backingKey) throw new MaterialNotLoaded(keyArn, materialId);
+          return backingKey;
+        },
         loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
         random: (length) => randomBytes(length),
       },

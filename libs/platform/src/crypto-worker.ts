@@ -2,7 +2,6 @@ import { NoncePool } from '#crypto/nonce-pool';
 import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { materialIdOf } from '#domain/key/material-id';
-import { currentVersion } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import type { BackingKey } from '#hsm/backing-key';
 import type { MaterialVault } from '#hsm/material-vault';
@@ -76,8 +75,9 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
 
   /**
    * Erases material that no living key needs: of deleted keys at once (a backup brought it back), of no known key once
-   * it is older than the grace (a crash came between storing it and the event that names it). What a living key's next
-   * rotation would be named stays, however old: a rotation may take it into use at this very moment.
+   * it is older than the grace (a crash came between storing it and the event that names it). The next version of a
+   * living key is not touched, however old: a rotation that crashed has stored it, and the retry, which may come at any
+   * moment and from any key-manager, takes what is stored. Erased under it, the rotated key would have no material.
    */
   async sweep(now: number, graceMs: number, caughtUp: () => Promise<void>): Promise<SweepReport> {
     // First the list, then the log up to now: material that is listed and in use is then known to be.
@@ -86,11 +86,10 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     const living = new Set<string>();
     const deleted = new Set<string>();
     for (const { ref, state } of this.projection.allKeys()) {
-      if (state.keyState === 'Deleted') for (const id of state.allMaterialIds) deleted.add(id);
-      else if (state.keyState !== 'None') {
-        for (const version of state.versions) living.add(version.materialId);
-        living.add(materialIdOf(keyArn(ref.region, ref.account, ref.id), currentVersion(state).version + 1));
-      }
+      if (state.keyState === 'None') continue;
+      const known = state.keyState === 'Deleted' ? state.allMaterialIds : state.versions.map((one) => one.materialId);
+      const next = materialIdOf(keyArn(ref.region, ref.account, ref.id), known.length + 1);
+      for (const id of [...known, next]) (state.keyState === 'Deleted' ? deleted : living).add(id);
     }
     const stored = listed.filter(({ materialId }) => !living.has(materialId));
     const orphans = stored.filter(({ materialId, storedAt }) => !deleted.has(materialId) && storedAt + graceMs <= now);

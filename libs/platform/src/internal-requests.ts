@@ -3,6 +3,7 @@ import { type ErrorCode, isErrorCode, KmsError } from '#domain/errors';
 import { type AggregateRef, INTERNAL } from '#domain/subjects';
 import type { Timer } from '#views/due-times';
 import type { MaterialCustodian } from './key-manager';
+import { wantsInboxReply } from './nats-reply';
 
 /** Requests between Keytrail's services: JSON both ways, an error as `{"error": {code, message}}`. */
 const TIMEOUT_MS = 20_000;
@@ -48,7 +49,7 @@ export function answer<Q, T>(
   nats.subscribe(subject, {
     ...(queue === undefined ? {} : { queue }),
     callback: async (failure, message) => {
-      if (failure) return;
+      if (failure || !wantsInboxReply(message)) return;
       try {
         const result = await run(message.data.length === 0 ? (undefined as Q) : message.json<Q>());
         message.respond(JSON.stringify({ result } satisfies Answer<T>));

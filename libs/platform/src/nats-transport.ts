@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
 import { headers, type Msg, type NatsConnection, type Subscription } from 'nats';
-import { rootArn } from '#domain/arn';
+import { isRegionName, rootArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { HEADER_AFTER, HEADER_ERROR, HEADER_POSITION, HEADER_REQUEST_ID, requestSubscription } from '#domain/subjects';
 import type { Caller, Operation } from '#operations/operation';
@@ -10,6 +10,7 @@ import { OPERATION_TABLE } from '#operations/table';
 import type { LiveView } from '#views/live-view';
 import type { Dispatcher } from './dispatch';
 import type { Metrics } from './metrics';
+import { wantsInboxReply } from './nats-reply';
 
 export interface NatsTransportPorts {
   nats: NatsConnection;
@@ -22,11 +23,18 @@ export interface NatsTransportPorts {
   observe: ErrorObserver;
 }
 
+/** Requests that may wait for the view at once; each holds its body. */
+const MAX_WAITING = 1_000;
+const POSITION = /^\d{1,15}$/;
+/** What a caller may have its requests called: it is kept in the log and written to logs. */
+const REQUEST_ID = /^[\w.:-]{1,128}$/;
+
 const QUEUE = { control: 'key-manager', data: 'crypto-worker' } as const;
 
 /** Serves the table of operations over NATS request-reply, straight from subscription to operation. */
 export class NatsTransport extends Server implements CustomTransportStrategy {
   private subscriptions: Subscription[] = [];
+  private waiting = 0;
 
   constructor(private readonly ports: NatsTransportPorts) {
     super();
@@ -38,7 +46,7 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
       const subscription = this.ports.nats.subscribe(requestSubscription(operation.name), {
         queue: QUEUE[operation.plane],
         callback: (error, message) => {
-          if (!error) this.serve(operation, message);
+          if (!error && wantsInboxReply(message)) this.serve(operation, message);
         },
       });
       this.subscriptions.push(subscription);
@@ -61,10 +69,11 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
 
   private serve(operation: Operation, message: Msg): void {
     const started = performance.now();
-    const requestId = message.headers?.get(HEADER_REQUEST_ID) || randomUUID();
+    const given = message.headers?.get(HEADER_REQUEST_ID) ?? '';
+    const requestId = REQUEST_ID.test(given) ? given : randomUUID();
     const answer = (reply: OperationReply): void => {
       this.ports.metrics.answered(operation.name, reply.error ?? 'OK', (performance.now() - started) / 1000);
-      this.respond(operation, message, reply);
+      this.respond(operation, message, reply, requestId);
     };
     const fail = (error: unknown): void =>
       answer(errorReply(error, { operation: operation.name, requestId }, this.ports.observe));
@@ -72,8 +81,8 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
       const caller = this.callerOf(message.subject, operation);
       const run = (): OperationReply | Promise<OperationReply> =>
         this.ports.dispatcher.dispatch(operation, message.data, caller, requestId);
-      const after = Number(message.headers?.get(HEADER_AFTER) || 0);
-      const running = after > this.ports.view.position ? this.ports.view.waitFor(after).then(run) : run();
+      const after = positionOf(message.headers?.get(HEADER_AFTER));
+      const running = after > this.ports.view.position ? this.reached(after).then(run) : run();
       if (running instanceof Promise) running.then(answer, fail);
       else answer(running);
     } catch (error) {
@@ -81,10 +90,22 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
     }
   }
 
+  private async reached(position: number): Promise<void> {
+    if (this.waiting >= MAX_WAITING) {
+      throw new KmsError('ThrottlingException', 'Too many requests wait for the event log; try again.');
+    }
+    this.waiting++;
+    try {
+      await this.ports.view.waitFor(position);
+    } finally {
+      this.waiting--;
+    }
+  }
+
   /** The principal is in the subject, which the NATS server lets only that principal, or the gateway, publish to. */
   private callerOf(subject: string, operation: Operation): Caller {
     const [, , region, account, principalId] = subject.split('.');
-    if (account !== this.ports.accountId || principalId !== 'root' || !region) {
+    if (account !== this.ports.accountId || principalId !== 'root' || !region || !isRegionName(region)) {
       throw new KmsError(
         'AccessDeniedException',
         `Principal ${principalId} of account ${account} is not authorized to perform: kms:${operation.name}`,
@@ -93,7 +114,17 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
     return { region, account, principalId, principalArn: rootArn(account) };
   }
 
-  private respond(operation: Operation, message: Msg, { body, error }: OperationReply): void {
+  private respond(operation: Operation, message: Msg, reply: OperationReply, requestId: string): void {
+    try {
+      this.sendReply(operation, message, reply);
+    } catch (error) {
+      // More than the server takes in one message, or the connection is closed; nobody above could do better.
+      const failure = errorReply(error, { operation: operation.name, requestId }, this.ports.observe);
+      if (!this.ports.nats.isClosed()) this.sendReply(operation, message, failure);
+    }
+  }
+
+  private sendReply(operation: Operation, message: Msg, { body, error }: OperationReply): void {
     const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
     if (error === undefined && operation.plane === 'data') {
       message.respond(bytes);
@@ -104,4 +135,10 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
     if (error !== undefined) sent.set(HEADER_ERROR, error);
     message.respond(bytes, { headers: sent });
   }
+}
+
+function positionOf(header: string | undefined): number {
+  if (!header) return 0;
+  if (POSITION.test(header)) return Number(header);
+  throw new KmsError('ValidationException', `${HEADER_AFTER} must be a position of the event log.`);
 }

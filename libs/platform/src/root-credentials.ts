@@ -3,6 +3,11 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path';
 import type { Settings } from './settings';
 
+/** The credentials file cannot be taken as it is; the message names it and says what to do. */
+export class CredentialsFileError extends Error {
+  override readonly name = 'CredentialsFileError';
+}
+
 export interface RootCredentials {
   accessKeyId: string;
   secretAccessKey: string;
@@ -34,13 +39,17 @@ export function fromSettings({ rootAccessKeyId, rootSecretAccessKey }: Settings)
   return { accessKeyId: rootAccessKeyId, secretAccessKey: rootSecretAccessKey };
 }
 
+/** With the line break behind the secret: a file that was cut short would pass for one with a shorter, weaker secret. */
+const PROFILE =
+  /^\s*\[default\]\s*\n\s*aws_access_key_id\s*=\s*(\w{4,128})\s*\n\s*aws_secret_access_key\s*=\s*([!-~]{4,256})\s*\n/;
+
 function fromFile(path: string): RootCredentials | undefined {
   if (!existsSync(path)) return undefined;
-  const text = readFileSync(path, 'utf8');
-  const accessKeyId = /^aws_access_key_id\s*=\s*(\S+)$/m.exec(text)?.[1];
-  const secretAccessKey = /^aws_secret_access_key\s*=\s*(\S+)$/m.exec(text)?.[1];
+  const [, accessKeyId, secretAccessKey] = PROFILE.exec(readFileSync(path, 'utf8')) ?? [];
   if (accessKeyId && secretAccessKey) return { accessKeyId, secretAccessKey };
-  throw new Error(`${path} holds no access key; restore it, or remove it to have a new one made`);
+  throw new CredentialsFileError(
+    `${path}: no whole access key in it; restore it from its backup, or remove it to have a new one made`,
+  );
 }
 
 const generated = (): RootCredentials => ({

@@ -16,6 +16,9 @@ export interface RunningService {
   stop(): Promise<void>;
 }
 
+/** For a whole request to arrive. Fastify's own default is none: a body that trickles would hold its connection for ever. */
+const REQUEST_TIMEOUT_MS = 60_000;
+
 export const createLogger = (settings: Settings): Logger =>
   pino({ level: settings.logLevel, base: { pid: process.pid } }, pino.destination({ dest: 2, sync: true }));
 
@@ -33,6 +36,7 @@ export async function startService(
       forceCloseConnections: true,
       exposeHeadRoutes: false,
       keepAliveTimeout: 72_000,
+      requestTimeout: REQUEST_TIMEOUT_MS,
       ...UNREAD_REQUESTS,
     }),
     { logger: false, bodyParser: false, abortOnError: false },

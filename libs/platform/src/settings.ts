@@ -93,8 +93,8 @@ export function parseSettings(environment: Environment): Settings {
     ),
     rootSecretAccessKey: text(
       'KEYTRAIL_ROOT_SECRET_ACCESS_KEY',
-      (value) => value.length >= 4 && value.length <= 256,
-      '4 to 256 characters',
+      (value) => /^[!-~]{4,256}$/.test(value),
+      '4 to 256 characters of ASCII without spaces',
     ),
     clock: clock as Settings['clock'],
     natsUrl: text(

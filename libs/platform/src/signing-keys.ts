@@ -4,6 +4,7 @@ import { rootArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { INTERNAL } from '#domain/subjects';
 import { deriveSigningKey } from '#sigv4/signing-key';
+import { wantsInboxReply } from './nats-reply';
 import type { RootCredentials } from './root-credentials';
 
 /** What a gateway learns of an access key: who it is, and a signing key good for one day, region and service. */
@@ -69,7 +70,7 @@ export function serveSigningKeys(nats: NatsConnection, keys: SigningKeys): void 
   nats.subscribe(INTERNAL.signingKey, {
     queue: 'crypto-worker',
     callback: async (error, message) => {
-      if (error) return;
+      if (error || !wantsInboxReply(message)) return;
       const identity = await keys.identify(message.json<SigningScope>());
       message.respond(
         JSON.stringify(

@@ -3,6 +3,7 @@ import type { NatsConnection } from 'nats';
 import { eventSubject, INTERNAL } from '#domain/subjects';
 import type { LiveView } from '#views/live-view';
 import type { Folded, Projection } from '#views/projection';
+import { wantsInboxReply } from './nats-reply';
 
 /** What a service holds of one aggregate, in short: verify compares it with its own fold of the log. */
 export interface AggregateDigest {
@@ -36,7 +37,7 @@ export const digestsOf = (projection: Projection): AggregateDigest[] =>
 export function serveViewDigests(nats: NatsConnection, service: string, instance: string, view: LiveView): void {
   nats.subscribe(INTERNAL.viewDigests, {
     callback: (error, message) => {
-      if (error) return;
+      if (error || !wantsInboxReply(message)) return;
       const digests = digestsOf(view.projection);
       const { position } = view;
       for (let at = 0; at === 0 || at < digests.length; at += PAGE) {

@@ -50,7 +50,8 @@ const deciders: Deciders = {
 
   UntagResource: ({ tagKeys }, key, context) => {
     const living = usable('UntagResource', key, context);
-    const present = tagKeys.filter((tagKey) => living.tags.some((tag) => tag.key === tagKey));
+    const asked = new Set(tagKeys);
+    const present = living.tags.flatMap((tag) => (asked.has(tag.key) ? [tag.key] : []));
     return present.length === 0 ? [] : [{ type: 'KeyUntagged', v: 1, tagKeys: present }];
   },
 

@@ -70,6 +70,13 @@ describe('a key', () => {
       .thenEvents([]);
   });
 
+  test('is untagged by one event that names each tag once, however often the command does', () => {
+    const tagged: KeyEvent = { type: 'KeyTagged', v: 1, tags: [{ key: 'a', value: '1' }] };
+    given(created, tagged)
+      .when({ type: 'UntagResource', tagKeys: ['a', 'none', 'a', 'a'] })
+      .thenEvents([{ type: 'KeyUntagged', v: 1, tagKeys: ['a'] }]);
+  });
+
   test('is deleted at its deadline, not before, and only by the timer that is its own', () => {
     const deadline = plusDays(T0, 7);
     const fire: KeyCommand = { type: 'FireDeletion', deadline };
