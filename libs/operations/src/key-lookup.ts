@@ -36,7 +36,7 @@ export function findKey(keyId: string, accepts: Accepts, call: Call, projection:
 }
 
 /** The key that an alias points at. `aliasName` includes `alias/`. */
-export function keyByAlias(
+function keyByAlias(
   region: string,
   account: string,
   aliasName: string,

@@ -5,7 +5,7 @@ import type { ServiceStatus } from '#platform/service';
 import { CommandError, type Operator } from './operator';
 
 /** Every service that answers now. */
-export async function servicesOf(operator: Operator): Promise<ServiceStatus[]> {
+async function servicesOf(operator: Operator): Promise<ServiceStatus[]> {
   const replies = await operator.nats.requestMany(INTERNAL.status, undefined, {
     strategy: RequestStrategy.JitterTimer,
     jitter: 300,
