@@ -1,4 +1,5 @@
 import { headers, type NatsConnection, NatsError } from 'nats';
+import { isoDate } from '#domain/dates';
 import { ERRORS, type ErrorCode, isErrorCode, KmsError } from '#domain/errors';
 import { HEADER_AFTER, HEADER_ERROR, HEADER_POSITION, HEADER_REQUEST_ID, requestSubject } from '#domain/subjects';
 import type { Caller, ControlPorts, DataPorts, Operation } from '#operations/operation';
@@ -24,7 +25,7 @@ export class LocalDispatcher implements Dispatcher {
   ) {}
 
   dispatch(operation: Operation, body: Uint8Array, caller: Caller, requestId: string) {
-    const now = new Date(this.clock.now()).toISOString();
+    const now = isoDate(this.clock.now());
     return runOperation(
       operation,
       body,

@@ -3,6 +3,7 @@ import { decideAlias, initialAlias } from '#domain/alias/alias';
 import type { AliasEvent } from '#domain/alias/events';
 import { keyArn } from '#domain/arn';
 import { NO_HASH } from '#domain/commit';
+import { isoDate } from '#domain/dates';
 import type { KeyCommand } from '#domain/key/commands';
 import { decideKey } from '#domain/key/decide';
 import type { KeyEvent } from '#domain/key/events';
@@ -73,7 +74,7 @@ export class KeyManager implements Pick<ControlPorts, 'newKeyId' | 'runKeyComman
    */
   async fire(timer: Timer): Promise<void> {
     const { kind, ref, deadline } = timer;
-    const now = new Date(this.ports.clock.now()).toISOString();
+    const now = isoDate(this.ports.clock.now());
     const operation = kind === 'Rotation' ? 'AutomaticKeyRotation' : 'KeyDeletion';
     const origin: CommandOrigin = {
       principal: kind === 'Rotation' ? 'keytrail:rotation-scheduler' : 'keytrail:deletion-scheduler',

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { isoDate } from '#domain/dates';
 import { INTERNAL } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { ensureClockStream, ensureEventStream, ensureMaterialStream } from '#event-store/streams';
@@ -164,7 +165,7 @@ export class Service {
       parts: this.parts,
       position: this.view.position,
       clock: this.settings.clock,
-      now: new Date(this.clock.now()).toISOString(),
+      now: isoDate(this.clock.now()),
       health: this.health.report(),
     };
   }

@@ -1,4 +1,5 @@
 import type { Commit } from '#domain/commit';
+import { isoDate } from '#domain/dates';
 import { eventSubject } from '#domain/subjects';
 import { DueTimes, type Timer, type TimerKind, timerOf } from '#views/due-times';
 import type { LiveView } from '#views/live-view';
@@ -81,7 +82,7 @@ export class TimerLoop {
   }
 
   private now(): string {
-    return new Date(this.ports.clock.now()).toISOString();
+    return isoDate(this.ports.clock.now());
   }
 
   private note(commit: Commit): void {

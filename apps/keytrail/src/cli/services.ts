@@ -1,4 +1,5 @@
 import { RequestStrategy } from 'nats';
+import { isoDate } from '#domain/dates';
 import { INTERNAL } from '#domain/subjects';
 import { VirtualClock } from '#platform/clock';
 import type { ServiceStatus } from '#platform/service';
@@ -65,7 +66,7 @@ export async function advanceClock(operator: Operator, ms: number, print: (line:
   }
   if (settled < count)
     throw new CommandError(`only ${settled} of ${count} schedulers have fired what came due; see: ./keytrail status`);
-  print(new Date(time).toISOString());
+  print(isoDate(time));
 }
 
 export async function printClock(operator: Operator, print: (line: string) => void): Promise<void> {
