@@ -11,7 +11,7 @@ function counting() {
   return { state, fill };
 }
 
-describe('the nonce pool', () => {
+describe('the random pool', () => {
   it('gives out each byte once, across refills', () => {
     const { state, fill } = counting();
     const pool = new RandomPool(fill, 100);

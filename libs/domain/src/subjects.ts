@@ -39,6 +39,9 @@ export const requestSubject = (region: string, account: string, principalId: str
 /** What a service subscribes to in order to serve one operation for everybody. */
 export const requestSubscription = (operation: string): string => `kms.req.*.*.*.${operation}`;
 
+/** Queue groups: of all instances that serve a subject, one answers. Requests of each plane go to one of them. */
+export const QUEUE = { control: 'key-manager', data: 'crypto-worker' } as const;
+
 /** Requests between Keytrail's own services; no client's permissions reach them. */
 export const INTERNAL = {
   materialCreate: 'kms.int.material.create',

@@ -1,13 +1,12 @@
-import { type NatsConnection, NatsError } from 'nats';
-import { type ErrorCode, isErrorCode, KmsError } from '#domain/errors';
-import { type AggregateRef, INTERNAL } from '#domain/subjects';
+import type { NatsConnection } from 'nats';
+import { isErrorCode, KmsError } from '#domain/errors';
+import { type AggregateRef, INTERNAL, QUEUE } from '#domain/subjects';
 import type { Timer } from '#views/due-times';
 import type { MaterialCustodian } from './key-manager';
+import { requestReply } from './nats-request';
 
 /** Requests between Keytrail's services: JSON both ways, an error as `{"error": {code, message}}`. */
 const TIMEOUT_MS = 20_000;
-const RETRY_PAUSE_MS = 250;
-const RETRIES = 40;
 
 interface Answer<T> {
   result?: T;
@@ -16,25 +15,10 @@ interface Answer<T> {
 
 /** Asks whichever instance answers. With nobody there it waits a while: nothing has been done yet. */
 export async function ask<T>(nats: NatsConnection, subject: string, question: unknown): Promise<T> {
-  for (let tries = 0; ; tries++) {
-    try {
-      const reply = await nats.request(subject, JSON.stringify(question), { timeout: TIMEOUT_MS });
-      const { result, error } = reply.json<Answer<T>>();
-      if (!error) return result as T;
-      const code: ErrorCode = isErrorCode(error.code) ? error.code : 'KMSInternalException';
-      throw new KmsError(code, error.message);
-    } catch (error) {
-      if (error instanceof KmsError) throw error;
-      if (!(error instanceof NatsError) || error.code !== '503' || tries >= RETRIES) {
-        throw new KmsError(
-          'DependencyTimeoutException',
-          'A service of Keytrail did not answer in time; try again.',
-          error,
-        );
-      }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
-    }
-  }
+  const reply = await requestReply(nats, subject, JSON.stringify(question), { timeoutMs: TIMEOUT_MS });
+  const { result, error } = reply.json<Answer<T>>();
+  if (!error) return result as T;
+  throw new KmsError(isErrorCode(error.code) ? error.code : 'KMSInternalException', error.message);
 }
 
 /** Answers such requests; with a queue name, one instance of the service does. */
@@ -84,14 +68,14 @@ export function serveMaterials(
   answer<{ keyArn: string; materialId: string }, void>(
     nats,
     INTERNAL.materialCreate,
-    'crypto-worker',
+    QUEUE.data,
     ({ keyArn, materialId }) => custodian.create(keyArn, materialId),
     onError,
   );
   answer<{ ref: AggregateRef; materialId: string }, void>(
     nats,
     INTERNAL.materialDestroy,
-    'crypto-worker',
+    QUEUE.data,
     async ({ ref, materialId }) => {
       await caughtUp();
       await custodian.destroy(ref, materialId);

@@ -1,6 +1,7 @@
 import { connect, type NatsConnection } from 'nats';
 import type { Logger } from 'pino';
 import { type EmbeddedNats, startEmbeddedNats } from './embedded-nats';
+import { inboxPrefix } from './nats-users';
 import { type Settings, SettingsError } from './settings';
 
 /** A NATS connection that outlives the server's restarts, and the embedded server where there is one. */
@@ -48,7 +49,7 @@ export const connectAs = (
   connect({
     servers,
     name,
-    ...(user === undefined ? {} : { user, inboxPrefix: `_INBOX_${user}` }),
+    ...(user === undefined ? {} : { user, inboxPrefix: inboxPrefix(user) }),
     ...(pass === undefined ? {} : { pass }),
     maxReconnectAttempts: -1,
     reconnectTimeWait: 200,

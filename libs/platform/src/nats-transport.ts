@@ -3,7 +3,14 @@ import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
 import { headers, type Msg, type NatsConnection, type Subscription } from 'nats';
 import { rootArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
-import { HEADER_AFTER, HEADER_ERROR, HEADER_POSITION, HEADER_REQUEST_ID, requestSubscription } from '#domain/subjects';
+import {
+  HEADER_AFTER,
+  HEADER_ERROR,
+  HEADER_POSITION,
+  HEADER_REQUEST_ID,
+  QUEUE,
+  requestSubscription,
+} from '#domain/subjects';
 import type { Caller, Operation } from '#operations/operation';
 import { type ErrorObserver, errorReply, type OperationReply } from '#operations/run-operation';
 import { OPERATION_TABLE } from '#operations/table';
@@ -21,8 +28,6 @@ export interface NatsTransportPorts {
   metrics: Metrics;
   observe: ErrorObserver;
 }
-
-const QUEUE = { control: 'key-manager', data: 'crypto-worker' } as const;
 
 /** Serves the table of operations over NATS request-reply, straight from subscription to operation. */
 export class NatsTransport extends Server implements CustomTransportStrategy {

@@ -49,7 +49,7 @@ export function natsUserScope(account: string): NatsUserScope {
 }
 
 /** To be given as `inboxPrefix` when connecting: the server lets a user listen to replies nowhere else. */
-export const inboxPrefix = (user: NatsUserName): string => `_INBOX_${user}`;
+export const inboxPrefix = (user: string): string => `_INBOX_${user}`;
 
 const inbox = (user: NatsUserName): string => `${inboxPrefix(user)}.>`;
 

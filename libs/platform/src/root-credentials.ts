@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writePrivately } from './private-file';
 import type { Settings } from './settings';
 
 export interface RootCredentials {
@@ -50,10 +51,3 @@ const generated = (): RootCredentials => ({
 
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 const base32 = (bytes: Buffer): string => [...bytes].map((byte) => BASE32[byte & 31]).join('');
-
-/** A crash leaves either the former file or the new one, whole. */
-function writePrivately(path: string, text: string): void {
-  const temporary = `${path}.tmp`;
-  writeFileSync(temporary, text, { mode: 0o600 });
-  renameSync(temporary, path);
-}

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { isoDate } from '#domain/dates';
-import { INTERNAL } from '#domain/subjects';
+import { INTERNAL, QUEUE } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { ensureClockStream, ensureEventStream, ensureMaterialStream } from '#event-store/streams';
 import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
@@ -271,7 +271,7 @@ export class Service {
     answer<Timer, void>(
       nats,
       INTERNAL.timerFire,
-      'key-manager',
+      QUEUE.control,
       async (timer) => {
         await this.view.waitFor(await store.lastPosition());
         await manager.fire(timer);

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { NatsConnection } from 'nats';
 import { rootArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
-import { INTERNAL } from '#domain/subjects';
+import { INTERNAL, QUEUE } from '#domain/subjects';
 import { deriveSigningKey } from '#sigv4/signing-key';
 import type { RootCredentials } from './root-credentials';
 
@@ -67,7 +67,7 @@ export class RemoteSigningKeys implements SigningKeys {
 /** Serves RemoteSigningKeys. */
 export function serveSigningKeys(nats: NatsConnection, keys: SigningKeys): void {
   nats.subscribe(INTERNAL.signingKey, {
-    queue: 'crypto-worker',
+    queue: QUEUE.data,
     callback: async (error, message) => {
       if (error) return;
       const identity = await keys.identify(message.json<SigningScope>());
