@@ -54,7 +54,7 @@ export const INTERNAL = {
   status: 'kms.int.status',
   /** Every service that holds views answers with a digest for each aggregate. */
   viewDigests: 'kms.int.view-digests',
-  /** Schedulers answer once every timer due at the given time has fired. */
+  /** Every service answers once its clock has made the moves given, and what came due by them has fired. */
   settle: 'kms.int.settle',
 } as const;
 

@@ -1,5 +1,5 @@
 import { type ErrorCode, KmsError } from '#domain/errors';
-import type { Call, ControlPorts, DataPorts, Operation } from './operation';
+import type { Call, Operation, PlanePorts } from './operation';
 import { decodeRequest } from './wire/decode';
 
 export interface OperationReply {
@@ -23,17 +23,25 @@ export function runOperation(
   operation: Operation,
   body: Uint8Array,
   call: Call,
-  ports: ControlPorts & DataPorts,
+  ports: PlanePorts,
   observe: ErrorObserver,
 ): OperationReply | Promise<OperationReply> {
   const failed = (error: unknown): OperationReply => errorReply(error, call, observe);
   try {
     const request = decodeRequest(operation.request, body);
-    const result = operation.run(request, call, ports);
-    return result instanceof Promise ? result.then(succeeded, failed) : succeeded(result);
+    const result =
+      operation.plane === 'control'
+        ? operation.run(request, call, served(ports.control, operation))
+        : operation.run(request, call, served(ports.data, operation));
+    return result instanceof Promise ? result.then(succeeded).catch(failed) : succeeded(result);
   } catch (error) {
     return failed(error);
   }
+}
+
+function served<P>(ports: P | undefined, { name, plane }: Operation): P {
+  if (ports === undefined) throw new Error(`${name} is of the ${plane} plane, which this process does not serve`);
+  return ports;
 }
 
 const succeeded = (result: unknown): OperationReply => ({

@@ -2,12 +2,12 @@ import { headers, type NatsConnection } from 'nats';
 import { isoDate } from '#domain/dates';
 import { ERRORS, type ErrorCode, isErrorCode } from '#domain/errors';
 import { HEADER_AFTER, HEADER_ERROR, HEADER_POSITION, HEADER_REQUEST_ID, requestSubject } from '#domain/subjects';
-import type { Caller, ControlPorts, DataPorts, Operation } from '#operations/operation';
+import type { Caller, Operation, PlanePorts } from '#operations/operation';
 import { type ErrorObserver, errorReply, type OperationReply, runOperation } from '#operations/run-operation';
 import type { Clock } from './clock';
 import { requestReply } from './nats-request';
 
-/** Where an authenticated request goes. Two adapters: in this process, and over NATS. Never rejects. */
+/** Where an authenticated request goes. Two adapters: in this process, and over NATS. Never throws or rejects. */
 export interface Dispatcher {
   dispatch(
     operation: Operation,
@@ -17,23 +17,17 @@ export interface Dispatcher {
   ): OperationReply | Promise<OperationReply>;
 }
 
-/** Runs the operation in this process: no hop on the hot path. */
+/** Runs the operation in this process: no hop on the hot path. One of a plane that is not served here is an internal error. */
 export class LocalDispatcher implements Dispatcher {
   constructor(
-    private readonly ports: ControlPorts & DataPorts,
+    private readonly ports: PlanePorts,
     private readonly clock: Clock,
     private readonly observe: ErrorObserver,
   ) {}
 
   dispatch(operation: Operation, body: Uint8Array, caller: Caller, requestId: string) {
-    const now = isoDate(this.clock.now());
-    return runOperation(
-      operation,
-      body,
-      { caller, requestId, operation: operation.name, now },
-      this.ports,
-      this.observe,
-    );
+    const call = { caller, requestId, operation: operation.name, now: isoDate(this.clock.now()) };
+    return runOperation(operation, body, call, this.ports, this.observe);
   }
 }
 

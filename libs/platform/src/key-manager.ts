@@ -70,9 +70,9 @@ export class KeyManager implements Pick<ControlPorts, 'newKeyId' | 'runKeyComman
 
   /**
    * Does what a timer asks for. Each step is decided anew and harmless to repeat; a crash between steps leaves a
-   * deleted key that is still due for clean-up.
+   * deleted key that is still due for clean-up. Whether anything changed.
    */
-  async fire(timer: Timer): Promise<void> {
+  async fire(timer: Timer): Promise<boolean> {
     const { kind, ref, deadline } = timer;
     const now = isoDate(this.ports.clock.now());
     const operation = kind === 'Rotation' ? 'AutomaticKeyRotation' : 'KeyDeletion';
@@ -83,20 +83,20 @@ export class KeyManager implements Pick<ControlPorts, 'newKeyId' | 'runKeyComman
       now,
       dated: deadline,
     };
-    if (kind === 'Rotation') await this.keyCommand(ref, { type: 'FireRotation', deadline }, origin);
+    if (kind === 'Rotation') return (await this.keyCommand(ref, { type: 'FireRotation', deadline }, origin)).changed;
     if (kind === 'Deletion') await this.keyCommand(ref, { type: 'FireDeletion', deadline }, origin);
-    if (kind !== 'Rotation') await this.cleanUp(ref, origin);
+    return this.cleanUp(ref, origin);
   }
 
-  private async cleanUp(ref: AggregateRef, origin: CommandOrigin): Promise<void> {
+  private async cleanUp(ref: AggregateRef, origin: CommandOrigin): Promise<boolean> {
     const key = this.projection.key(ref.region, ref.account, ref.id)?.state;
-    if (key?.keyState !== 'Deleted') return;
+    if (key?.keyState !== 'Deleted') return false;
     for (const name of [...this.projection.aliasNamesOf(ref)]) {
       const alias = { ...ref, aggregate: 'alias' as const, id: name };
       await this.aliasCommand(alias, { type: 'RemoveAliasOfDeletedKey', keyId: ref.id }, origin);
     }
     for (const materialId of key.materialIds) await this.ports.materials.destroy(ref, materialId);
-    await this.keyCommand(ref, { type: 'RecordMaterialDestroyed' }, origin);
+    return (await this.keyCommand(ref, { type: 'RecordMaterialDestroyed' }, origin)).changed;
   }
 
   private async keyCommand(ref: AggregateRef, command: KeyCommand, origin: CommandOrigin): Promise<CommandResult> {
