@@ -22,7 +22,9 @@ import {
   passwordVariable,
   renderClusterUsers,
 } from '#platform/cluster-users';
+import { httpPort } from '#platform/http-address';
 import { inboxPrefix, NATS_USERS } from '#platform/nats-users';
+import { parseSettings } from '#platform/settings';
 import { findNatsServer, freePorts, until } from './support/nats-server';
 
 interface Service {
@@ -49,6 +51,11 @@ const compose = yaml.load(readFileSync(join(root, 'docker-compose.yml'), 'utf8')
 const nodes = Object.entries(compose.services).filter(([name]) => name.startsWith('nats-'));
 const services = Object.entries(compose.services).filter(([name]) => !name.startsWith('nats-'));
 const appOf = (name: string): string => name.replace(/-\d$/, '');
+/** As Compose fills it in where nothing is set. */
+const withDefaults = (environment: Record<string, string>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(environment).map(([name, value]) => [name, value.replace(/^\$\{\w+:-(.*)\}$/, '$1')]),
+  );
 const clusterUsers = NATS_USERS.filter((user) => user !== 'embedded');
 
 let work: string;
@@ -87,10 +94,13 @@ describe('docker-compose.yml', () => {
     expect(envOf(`${appOf(name)}.env`)['KEYTRAIL_NATS_USER']).toBe(appOf(name));
   });
 
-  it.each(Object.entries(compose.services))('asks %s for its health', (_, service) => {
-    expect(service.healthcheck.test.join(' ')).toContain('/healthz');
-    const port = service.environment['KEYTRAIL_HEALTH_PORT'] ?? '8222';
-    expect(service.healthcheck.test.join(' ')).toContain(`http://127.0.0.1:${port}/`);
+  it.each(services)('asks %s for its health where it serves HTTP', (name, service) => {
+    const port = httpPort([appOf(name)], parseSettings(withDefaults(service.environment)));
+    expect(service.healthcheck.test.join(' ')).toContain(`http://127.0.0.1:${port}/healthz`);
+  });
+
+  it.each(nodes)('asks %s for its health', (_, node) => {
+    expect(node.healthcheck.test.join(' ')).toContain('http://127.0.0.1:8222/healthz');
   });
 
   it.each(nodes)('gives %s a name, a volume and the configuration of deploy/nats', (name, node) => {

@@ -50,19 +50,24 @@ export class MemoryOperations {
       Buffer.from(JSON.stringify(input)),
       { caller, requestId: 'test', operation, now: new Date(this.now).toISOString() },
       {
-        projection: this.view.projection,
-        newKeyId: () => this.manager.newKeyId(),
-        runKeyCommand: (...command) => this.manager.runKeyCommand(...command),
-        runAliasCommand: (...command) => this.manager.runAliasCommand(...command),
-        assertMayServe: () => {},
-        wasBehind: () => this.manager.wasBehind(),
-        backingKey: (keyArn, materialId) => {
-          const backingKey = this.backingKeys.get(materialId);
-          if (!backingKey) throw new MaterialNotLoaded(keyArn, materialId);
-          return backingKey;
+        control: {
+          projection: this.view.projection,
+          newKeyId: () => this.manager.newKeyId(),
+          wasBehind: () => this.manager.wasBehind(),
+          runKeyCommand: (...command) => this.manager.runKeyCommand(...command),
+          runAliasCommand: (...command) => this.manager.runAliasCommand(...command),
         },
-        loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
-        random: (length) => randomBytes(length),
+        data: {
+          projection: this.view.projection,
+          assertMayServe: () => {},
+          backingKey: (keyArn, materialId) => {
+            const backingKey = this.backingKeys.get(materialId);
+            if (!backingKey) throw new MaterialNotLoaded(keyArn, materialId);
+            return backingKey;
+          },
+          loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
+          random: (length) => randomBytes(length),
+        },
       },
       (error) => {
         throw error;

@@ -1,5 +1,6 @@
 import { type JetStreamClient, type JetStreamManager, type NatsConnection, NatsError, type StoredMsg } from 'nats';
 import { ALL_MATERIAL, MATERIAL_STREAM, materialSubject } from '#domain/subjects';
+import { API_ERROR } from '#event-store/jetstream-api';
 import {
   type MaterialEntry,
   type MaterialStore,
@@ -7,9 +8,8 @@ import {
   type StoredMaterial,
 } from './material-store';
 
-/** JetStream's error codes (server/errors.json); newer servers have two for a wrong last sequence. */
-const WRONG_LAST_SEQUENCE = [10071, 10164];
-const NO_MESSAGE_FOUND = 10037;
+/** Newer servers have two codes for it. */
+const WRONG_LAST_SEQUENCE: number[] = [API_ERROR.wrongLastSequence, API_ERROR.wrongLastSequenceInProcess];
 
 /**
  * What was sent just as the connection broke is never answered, so attempts are short; together they outlast the
@@ -105,7 +105,7 @@ export class JetStreamMaterialStore implements MaterialStore {
       try {
         return await manager.streams.getMessage(MATERIAL_STREAM, { last_by_subj: materialSubject(materialId) });
       } catch (error) {
-        if (errorCode(error) === NO_MESSAGE_FOUND) return undefined;
+        if (errorCode(error) === API_ERROR.messageNotFound) return undefined;
         throw error;
       }
     });

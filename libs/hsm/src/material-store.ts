@@ -11,7 +11,7 @@ export interface MaterialEntry {
 
 /**
  * Where wrapped material lies. Only a crypto-worker holds one. All calls reject with MaterialStoreUnavailableError when,
- * after retries, the outcome is not known. A material id may be a subject token: no `.`, `*`, `>` or white space.
+ * after retries, the outcome is not known. A material id must be a subject token: no `.`, `*`, `>` or white space.
  */
 export interface MaterialStore {
   /**

@@ -36,13 +36,7 @@ export function findKey(keyId: string, accepts: Accepts, call: Call, projection:
 }
 
 /** The key that an alias points at. `aliasName` includes `alias/`. */
-export function keyByAlias(
-  region: string,
-  account: string,
-  aliasName: string,
-  call: Call,
-  projection: Projection,
-): FoundKey {
+function keyByAlias(region: string, account: string, aliasName: string, call: Call, projection: Projection): FoundKey {
   const alias = projection.alias(region, account, aliasName.slice('alias/'.length))?.state;
   if (alias?.aliasState !== 'Active') throw aliasNotFound(aliasArn(region, account, aliasName));
   const found = existingKey(region, account, alias.targetKeyId, call, projection);

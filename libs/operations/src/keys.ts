@@ -24,7 +24,7 @@ import type { Wire } from './wire/wire';
 
 const ORIGINS = ['AWS_KMS', 'EXTERNAL', 'AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE'] as const;
 const KEYS_PER_ACCOUNT_AND_REGION = 100_000;
-export const DESCRIPTION = { kind: 'string', min: 0, max: 8192 } as const;
+const DESCRIPTION = { kind: 'string', min: 0, max: 8192 } as const;
 
 class CreateKey implements CreateKeyRequest {
   @Optional(POLICY) Policy?: string;

@@ -58,6 +58,12 @@ export class MaterialNotLoaded extends Error {
   }
 }
 
+/** The planes that a process serves. */
+export interface PlanePorts {
+  control?: ControlPorts | undefined;
+  data?: DataPorts | undefined;
+}
+
 interface Common<I extends object> {
   /** AWS's name of it; routing, subjects, metrics and the IAM action derive from it. */
   name: string;

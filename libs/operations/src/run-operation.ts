@@ -7,6 +7,7 @@ import {
   type DataPorts,
   MaterialNotLoaded,
   type Operation,
+  type PlanePorts,
 } from './operation';
 import { decodeRequest } from './wire/decode';
 
@@ -31,7 +32,7 @@ export function runOperation(
   operation: Operation,
   body: Uint8Array,
   call: Call,
-  ports: ControlPorts & DataPorts,
+  ports: PlanePorts,
   observe: ErrorObserver,
 ): OperationReply | Promise<OperationReply> {
   const failed = (error: unknown): OperationReply => errorReply(error, call, observe);
@@ -39,12 +40,17 @@ export function runOperation(
     const request = decodeRequest(operation.request, body);
     const result =
       operation.plane === 'data'
-        ? runData(operation, request, call, ports)
-        : runControl(operation, request, call, ports);
-    return result instanceof Promise ? result.then(succeeded, failed) : succeeded(result);
+        ? runData(operation, request, call, served(ports.data, operation))
+        : runControl(operation, request, call, served(ports.control, operation));
+    return result instanceof Promise ? result.then(succeeded).catch(failed) : succeeded(result);
   } catch (error) {
     return failed(error);
   }
+}
+
+function served<P>(ports: P | undefined, { name, plane }: Operation): P {
+  if (ports === undefined) throw new Error(`${name} is of the ${plane} plane, which this process does not serve`);
+  return ports;
 }
 
 /** A refusal counts only once the log's leader has said that it was not made on an outdated view. */

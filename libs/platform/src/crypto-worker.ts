@@ -1,4 +1,4 @@
-import { NoncePool } from '#crypto/nonce-pool';
+import { RandomPool } from '#crypto/random-pool';
 import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { materialIdOf } from '#domain/key/material-id';
@@ -20,7 +20,7 @@ export interface SweepReport {
 
 /** Serves data operations and looks after material. The only part that ever holds a backing key. */
 export class CryptoWorker implements DataPorts, MaterialCustodian {
-  private readonly pool = new NoncePool();
+  private readonly pool = new RandomPool();
 
   constructor(
     private readonly view: LiveView,

@@ -3,6 +3,7 @@ import { type AliasCommand, decideAlias, initialAlias } from '#domain/alias/alia
 import type { AliasEvent } from '#domain/alias/events';
 import { aliasArn, keyArn } from '#domain/arn';
 import { NO_HASH } from '#domain/commit';
+import { isoDate } from '#domain/dates';
 import type { KeyCommand } from '#domain/key/commands';
 import { decideKey } from '#domain/key/decide';
 import type { KeyEvent } from '#domain/key/events';
@@ -74,9 +75,9 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
 
   /**
    * Does what a timer asks for. Each step is decided anew and harmless to repeat; a crash between steps leaves a
-   * deleted key that is still due for clean-up.
+   * deleted key that is still due for clean-up. Whether anything changed.
    */
-  async fire(timer: Timer): Promise<void> {
+  async fire(timer: Timer): Promise<boolean> {
     const { kind, ref, deadline } = timer;
     const requestId = randomUUID();
     const isRotation = kind === 'Rotation';
@@ -85,23 +86,26 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
       principal: isRotation ? 'keytrail:rotation-scheduler' : 'keytrail:deletion-scheduler',
       requestId,
       operation: isRotation ? 'AutomaticKeyRotation' : 'KeyDeletion',
-      now: new Date(this.ports.clock.now()).toISOString(),
+      now: isoDate(this.ports.clock.now()),
       ...(dated === undefined ? {} : { dated }),
     });
-    if (isRotation) await this.keyCommand(ref, { type: 'FireRotation', deadline }, origin(deadline));
+    if (isRotation) {
+      const { events } = await this.keyCommand(ref, { type: 'FireRotation', deadline }, origin(deadline));
+      return events.length > 0;
+    }
     if (kind === 'Deletion') await this.keyCommand(ref, { type: 'FireDeletion', deadline }, origin(deadline));
-    if (!isRotation) await this.cleanUp(ref, origin);
+    return this.cleanUp(ref, origin);
   }
 
-  private async cleanUp(ref: AggregateRef, origin: () => CommandOrigin): Promise<void> {
+  private async cleanUp(ref: AggregateRef, origin: () => CommandOrigin): Promise<boolean> {
     const key = this.projection.key(ref.region, ref.account, ref.id)?.state;
-    if (key?.keyState !== 'Deleted') return;
+    if (key?.keyState !== 'Deleted') return false;
     for (const name of [...this.projection.aliasNamesOf(ref)]) {
       const alias = { ...ref, aggregate: 'alias' as const, id: name };
       await this.aliasCommand(alias, { type: 'RemoveAliasOfDeletedKey', keyId: ref.id }, origin());
     }
     for (const materialId of key.materialIds) await this.ports.materials.destroy(ref, materialId);
-    await this.keyCommand(ref, { type: 'RecordMaterialDestroyed' }, origin());
+    return (await this.keyCommand(ref, { type: 'RecordMaterialDestroyed' }, origin())).events.length > 0;
   }
 
   private async keyCommand(

@@ -1,7 +1,11 @@
 import { connect, type NatsConnection } from 'nats';
 import type { Logger } from 'pino';
+import { settledWithin } from './bounded-wait';
 import { type EmbeddedNats, startEmbeddedNats } from './embedded-nats';
+import { inboxPrefix } from './nats-users';
 import { type Settings, SettingsError } from './settings';
+
+const DRAIN_MS = 2_000;
 
 /** A NATS connection that outlives the server's restarts, and the embedded server where there is one. */
 export interface NatsLink {
@@ -48,7 +52,7 @@ export const connectAs = (
   connect({
     servers,
     name,
-    ...(user === undefined ? {} : { user, inboxPrefix: `_INBOX_${user}` }),
+    ...(user === undefined ? {} : { user, inboxPrefix: inboxPrefix(user) }),
     ...(pass === undefined ? {} : { pass }),
     maxReconnectAttempts: -1,
     reconnectTimeWait: 200,
@@ -76,7 +80,9 @@ function linkOf(nats: NatsConnection, url: string, log: Logger, server?: Embedde
     url,
     connected: () => connected && !nats.isClosed(),
     async close() {
-      await nats.drain().catch(() => nats.close());
+      // Without a server to flush to, a drain never ends.
+      await settledWithin(DRAIN_MS, nats.drain());
+      await nats.close();
       await server?.stop();
     },
   };

@@ -1,16 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
-import { headers, type Msg, type NatsConnection, type Subscription } from 'nats';
+import { headers, type Msg, type NatsConnection } from 'nats';
 import { isRegionName, rootArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
-import { HEADER_AFTER, HEADER_ERROR, HEADER_POSITION, HEADER_REQUEST_ID, requestSubscription } from '#domain/subjects';
+import {
+  HEADER_AFTER,
+  HEADER_ERROR,
+  HEADER_POSITION,
+  HEADER_REQUEST_ID,
+  QUEUE,
+  requestSubscription,
+} from '#domain/subjects';
 import type { Caller, Operation } from '#operations/operation';
 import { type ErrorObserver, errorReply, type OperationReply } from '#operations/run-operation';
 import { OPERATION_TABLE } from '#operations/table';
 import type { LiveView } from '#views/live-view';
+import { settledWithin } from './bounded-wait';
 import type { Dispatcher } from './dispatch';
 import type { Metrics } from './metrics';
-import { wantsInboxReply } from './nats-reply';
+import { ServedRequests } from './served-requests';
 
 export interface NatsTransportPorts {
   nats: NatsConnection;
@@ -28,35 +36,31 @@ const MAX_WAITING = 1_000;
 const POSITION = /^\d{1,15}$/;
 /** What a caller may have its requests called: it is kept in the log and written to logs. */
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
-
-const QUEUE = { control: 'key-manager', data: 'crypto-worker' } as const;
+const STOP_WAIT_MS = 10_000;
 
 /** Serves the table of operations over NATS request-reply, straight from subscription to operation. */
 export class NatsTransport extends Server implements CustomTransportStrategy {
-  private subscriptions: Subscription[] = [];
+  private readonly served: ServedRequests;
   private waiting = 0;
 
   constructor(private readonly ports: NatsTransportPorts) {
     super();
+    this.served = new ServedRequests(ports.nats, (error) => ports.observe(error, 'NATS', ''));
   }
 
   listen(callback: (error?: unknown) => void): void {
     for (const operation of OPERATION_TABLE.values()) {
       if (!this.ports.planes.has(operation.plane)) continue;
-      const subscription = this.ports.nats.subscribe(requestSubscription(operation.name), {
-        queue: QUEUE[operation.plane],
-        callback: (error, message) => {
-          if (!error && wantsInboxReply(message)) this.serve(operation, message);
-        },
-      });
-      this.subscriptions.push(subscription);
+      this.served.serve(requestSubscription(operation.name), QUEUE[operation.plane], (message) =>
+        this.serve(operation, message),
+      );
     }
     this.ports.nats.flush().then(() => callback(), callback);
   }
 
+  /** Takes no more requests and answers those begun; what takes longer is left to its caller's time-out. */
   async close(): Promise<void> {
-    await Promise.all(this.subscriptions.map((subscription) => subscription.drain().catch(() => {})));
-    this.subscriptions = [];
+    await settledWithin(STOP_WAIT_MS, this.served.drain());
   }
 
   on(): void {
@@ -67,7 +71,7 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
     return this.ports.nats as T;
   }
 
-  private serve(operation: Operation, message: Msg): void {
+  private serve(operation: Operation, message: Msg): void | Promise<void> {
     const started = performance.now();
     const given = message.headers?.get(HEADER_REQUEST_ID) ?? '';
     const requestId = REQUEST_ID.test(given) ? given : randomUUID();
@@ -79,12 +83,12 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
       answer(errorReply(error, { operation: operation.name, requestId }, this.ports.observe));
     try {
       const caller = this.callerOf(message.subject, operation);
+      const after = positionAskedFor(message);
       const run = (): OperationReply | Promise<OperationReply> =>
         this.ports.dispatcher.dispatch(operation, message.data, caller, requestId);
-      const after = positionOf(message.headers?.get(HEADER_AFTER));
       const running = after > this.ports.view.position ? this.reached(after).then(run) : run();
-      if (running instanceof Promise) running.then(answer, fail);
-      else answer(running);
+      if (running instanceof Promise) return running.then(answer, fail);
+      answer(running);
     } catch (error) {
       fail(error);
     }
@@ -104,12 +108,15 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
 
   /** The principal is in the subject, which the NATS server lets only that principal, or the gateway, publish to. */
   private callerOf(subject: string, operation: Operation): Caller {
-    const [, , region, account, principalId] = subject.split('.');
-    if (account !== this.ports.accountId || principalId !== 'root' || !region || !isRegionName(region)) {
+    const [, , region = '', account, principalId] = subject.split('.');
+    if (account !== this.ports.accountId || principalId !== 'root') {
       throw new KmsError(
         'AccessDeniedException',
         `Principal ${principalId} of account ${account} is not authorized to perform: kms:${operation.name}`,
       );
+    }
+    if (!isRegionName(region)) {
+      throw new KmsError('ValidationException', 'The third token of the subject: expected a region name.');
     }
     return { region, account, principalId, principalArn: rootArn(account) };
   }
@@ -127,18 +134,22 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
   private sendReply(operation: Operation, message: Msg, { body, error }: OperationReply): void {
     const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
     if (error === undefined && operation.plane === 'data') {
-      message.respond(bytes);
+      this.served.respond(message, bytes);
       return;
     }
     const sent = headers();
     sent.set(HEADER_POSITION, String(this.ports.view.position));
     if (error !== undefined) sent.set(HEADER_ERROR, error);
-    message.respond(bytes, { headers: sent });
+    this.served.respond(message, bytes, sent);
   }
 }
 
-function positionOf(header: string | undefined): number {
-  if (!header) return 0;
-  if (POSITION.test(header)) return Number(header);
-  throw new KmsError('ValidationException', `${HEADER_AFTER} must be a position of the event log.`);
+/** 0 for none. One that the log never reaches is waited for like any other, until LiveView's own time-out. */
+function positionAskedFor(message: Msg): number {
+  const given = message.headers?.get(HEADER_AFTER);
+  if (!given) return 0;
+  if (!POSITION.test(given)) {
+    throw new KmsError('ValidationException', `${HEADER_AFTER}: expected a position of the event log.`);
+  }
+  return Number(given);
 }

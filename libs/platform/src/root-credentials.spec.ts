@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { awsConfigPaths, CredentialsFileError, rootCredentials } from './root-credentials';
 import { parseSettings } from './settings';
 
-const ENDPOINT = 'http://127.0.0.1:4599';
 let dataDir: string;
 
 beforeEach(() => {
@@ -13,7 +12,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
 
 const credentials = (extra: Record<string, string> = {}) =>
-  rootCredentials(parseSettings({ KEYTRAIL_DATA_DIR: dataDir, ...extra }), ENDPOINT);
+  rootCredentials(parseSettings({ KEYTRAIL_DATA_DIR: dataDir, ...extra }));
 
 describe('the root credentials', () => {
   test('are made once and kept', () => {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { writePrivately } from './private-file';
 import type { Settings } from './settings';
 
 /** The credentials file cannot be taken as it is; the message names it and says what to do. */
@@ -20,19 +21,22 @@ export const awsConfigPaths = (dataDir: string): { config: string; credentials: 
 
 /**
  * The account root's access key: from the settings, else from the data folder, else made now. Kept there as an AWS
- * credentials and config file (0600), so that the AWS CLI needs no flag but the two file names.
+ * credentials file (0600), so that the AWS CLI needs no flag but the file names.
  */
-export function rootCredentials(settings: Settings, endpoint: string): RootCredentials {
-  const paths = awsConfigPaths(settings.dataDir);
-  mkdirSync(join(settings.dataDir, 'aws'), { recursive: true, mode: 0o700 });
-  const credentials = fromSettings(settings) ?? fromFile(paths.credentials) ?? generated();
+export function rootCredentials(settings: Settings): RootCredentials {
+  const { credentials: path } = awsConfigPaths(settings.dataDir);
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const credentials = fromSettings(settings) ?? fromFile(path) ?? generated();
   writePrivately(
-    paths.credentials,
+    path,
     `[default]\naws_access_key_id = ${credentials.accessKeyId}\naws_secret_access_key = ${credentials.secretAccessKey}\n`,
   );
-  writePrivately(paths.config, `[default]\nregion = ${settings.region}\nendpoint_url = ${endpoint}\n`);
   return credentials;
 }
+
+/** The AWS config file beside it, once it is known where HTTP is served. */
+export const writeAwsConfig = ({ dataDir, region }: Settings, endpoint: string): void =>
+  writePrivately(awsConfigPaths(dataDir).config, `[default]\nregion = ${region}\nendpoint_url = ${endpoint}\n`);
 
 export function fromSettings({ rootAccessKeyId, rootSecretAccessKey }: Settings): RootCredentials | undefined {
   if (rootAccessKeyId === undefined || rootSecretAccessKey === undefined) return undefined;
@@ -59,10 +63,3 @@ const generated = (): RootCredentials => ({
 
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 const base32 = (bytes: Buffer): string => [...bytes].map((byte) => BASE32[byte & 31]).join('');
-
-/** A crash leaves either the former file or the new one, whole. */
-function writePrivately(path: string, text: string): void {
-  const temporary = `${path}.tmp`;
-  writeFileSync(temporary, text, { mode: 0o600 });
-  renameSync(temporary, path);
-}

@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { FastifyReply } from 'fastify';
 import { errorBody } from '#operations/run-operation';
+import { CONTENT_TYPE } from '#operations/wire/wire';
 
 const BODY = Buffer.from(errorBody('SerializationException', 'The request could not be read.'));
 
 const headers = () => ({
-  'Content-Type': 'application/x-amz-json-1.1',
+  'Content-Type': CONTENT_TYPE,
   'Content-Length': BODY.length,
   'x-amzn-RequestId': randomUUID(),
 });
