@@ -1,5 +1,7 @@
 import type { NatsConnection, Subscription } from 'nats';
 import { CLOCK_STREAM, CLOCK_SUBJECT } from '#domain/subjects';
+import { API_ERROR, JetStreamApiError, storedMessage } from '#event-store/jetstream-api';
+import { retryWhileUnavailable } from '#event-store/retry';
 
 /** The time of keys, rotations and deletions. Authentication never uses it: that always goes by the system's time. */
 export interface Clock {
@@ -10,6 +12,7 @@ export interface Clock {
 export const systemClock: Clock = { now: () => Date.now() };
 
 const POLL_MS = 2_000;
+const START_MS = 60_000;
 
 /** One move of the virtual clock, as it lies in its stream: the sum of all moves so far. */
 interface ClockMove {
@@ -43,10 +46,11 @@ export class VirtualClock implements Clock {
       },
     });
     await this.nats.flush();
-    this.take(await lastMove(this.nats));
+    // A cluster that is starting, or that has just lost a node, first elects a leader for the stream.
+    this.take(await retryWhileUnavailable(this.nats, START_MS, (timeoutMs) => lastMove(this.nats, timeoutMs)));
     // A move made while the connection was down is not delivered again; so the newest one is asked for now and then.
     this.polling = setInterval(() => {
-      lastMove(this.nats).then(
+      lastMove(this.nats, POLL_MS).then(
         (move) => this.take(move),
         () => {},
       );
@@ -82,12 +86,13 @@ export class VirtualClock implements Clock {
   }
 }
 
-async function lastMove(nats: NatsConnection): Promise<Uint8Array | undefined> {
-  const manager = await nats.jetstreamManager({ checkAPI: false });
+/** The newest move, from the stream's leader; undefined while there is none, or no key-manager has made the stream yet. */
+async function lastMove(nats: NatsConnection, timeoutMs: number): Promise<Uint8Array | undefined> {
   try {
-    return (await manager.streams.getMessage(CLOCK_STREAM, { last_by_subj: CLOCK_SUBJECT })).data;
+    const message = await storedMessage(nats, CLOCK_STREAM, { last_by_subj: CLOCK_SUBJECT }, timeoutMs);
+    return message && Buffer.from(message.data ?? '', 'base64');
   } catch (error) {
-    if ((error as { api_error?: { code: number } }).api_error?.code === 404) return undefined;
+    if (error instanceof JetStreamApiError && error.errCode === API_ERROR.streamNotFound) return undefined;
     throw error;
   }
 }
