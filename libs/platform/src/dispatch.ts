@@ -1,4 +1,4 @@
-import { headers, type NatsConnection, NatsError } from 'nats';
+import { headers, type NatsConnection, NatsError, ErrorCode as NatsErrorCode } from 'nats';
 import { ERRORS, type ErrorCode, isErrorCode, KmsError } from '#domain/errors';
 import { HEADER_AFTER, HEADER_ERROR, HEADER_POSITION, HEADER_REQUEST_ID, requestSubject } from '#domain/subjects';
 import type { Caller, ControlPorts, DataPorts, Operation } from '#operations/operation';
@@ -36,6 +36,8 @@ export class LocalDispatcher implements Dispatcher {
 }
 
 const REPLY_TIMEOUT_MS = 30_000;
+/** A data operation changes nothing: one that its worker died over, or whose reply was lost, is asked of another. */
+const DATA_TIMEOUT_MS = 5_000;
 /** With nobody to answer nothing was done, so asking again is safe. */
 const NO_RESPONDERS_RETRIES = 40;
 const NO_RESPONDERS_PAUSE_MS = 250;
@@ -54,9 +56,11 @@ export class NatsDispatcher implements Dispatcher {
     const sent = headers();
     sent.set(HEADER_AFTER, String(this.newestPosition));
     sent.set(HEADER_REQUEST_ID, requestId);
-    for (let tries = 0; ; tries++) {
+    const attemptMs = operation.plane === 'data' ? DATA_TIMEOUT_MS : REPLY_TIMEOUT_MS;
+    const deadline = performance.now() + REPLY_TIMEOUT_MS;
+    for (let unserved = 0; ; ) {
       try {
-        const reply = await this.nats.request(subject, body, { headers: sent, timeout: REPLY_TIMEOUT_MS });
+        const reply = await this.nats.request(subject, body, { headers: sent, timeout: attemptMs });
         const position = Number(reply.headers?.get(HEADER_POSITION));
         if (position > this.newestPosition) this.newestPosition = position;
         const error = reply.headers?.get(HEADER_ERROR);
@@ -64,10 +68,12 @@ export class NatsDispatcher implements Dispatcher {
         const code: ErrorCode = isErrorCode(error) ? error : 'KMSInternalException';
         return { body: reply.data, error: code, status: ERRORS[code].status };
       } catch (error) {
-        if (error instanceof NatsError && error.code === '503' && tries < NO_RESPONDERS_RETRIES) {
+        const code = error instanceof NatsError ? error.code : undefined;
+        if (code === NatsErrorCode.NoResponders && unserved++ < NO_RESPONDERS_RETRIES) {
           await new Promise((resolve) => setTimeout(resolve, NO_RESPONDERS_PAUSE_MS));
           continue;
         }
+        if (code === NatsErrorCode.Timeout && performance.now() + attemptMs <= deadline) continue;
         const timeout = new KmsError(
           'DependencyTimeoutException',
           'The request was not answered in time; try again.',

@@ -1,4 +1,4 @@
-import { type NatsConnection, NatsError } from 'nats';
+import { type NatsConnection, NatsError, ErrorCode as NatsErrorCode } from 'nats';
 import { type ErrorCode, isErrorCode, KmsError } from '#domain/errors';
 import { type AggregateRef, INTERNAL } from '#domain/subjects';
 import type { Timer } from '#views/due-times';
@@ -6,6 +6,8 @@ import type { MaterialCustodian } from './key-manager';
 
 /** Requests between Keytrail's services: JSON both ways, an error as `{"error": {code, message}}`. */
 const TIMEOUT_MS = 20_000;
+/** Material is created or destroyed in far less: whoever was asked has died, or its answer was lost. */
+const MATERIAL_TIMEOUT_MS = 4_000;
 const RETRY_PAUSE_MS = 250;
 const RETRIES = 40;
 
@@ -14,25 +16,31 @@ interface Answer<T> {
   error?: { code: string; message: string };
 }
 
-/** Asks whichever instance answers. With nobody there it waits a while: nothing has been done yet. */
-export async function ask<T>(nats: NatsConnection, subject: string, question: unknown): Promise<T> {
-  for (let tries = 0; ; tries++) {
+/**
+ * Asks whichever instance answers; what is asked must be harmless to repeat. With nobody there it waits a while, and
+ * one that does not answer in `attemptMs` is not waited for longer.
+ */
+async function ask<T>(nats: NatsConnection, subject: string, question: unknown, attemptMs = TIMEOUT_MS): Promise<T> {
+  const deadline = performance.now() + TIMEOUT_MS;
+  for (let unserved = 0; ; ) {
     try {
-      const reply = await nats.request(subject, JSON.stringify(question), { timeout: TIMEOUT_MS });
+      const reply = await nats.request(subject, JSON.stringify(question), { timeout: attemptMs });
       const { result, error } = reply.json<Answer<T>>();
       if (!error) return result as T;
       const code: ErrorCode = isErrorCode(error.code) ? error.code : 'KMSInternalException';
       throw new KmsError(code, error.message);
     } catch (error) {
       if (error instanceof KmsError) throw error;
-      if (!(error instanceof NatsError) || error.code !== '503' || tries >= RETRIES) {
+      const code = error instanceof NatsError ? error.code : undefined;
+      if (code === NatsErrorCode.NoResponders && unserved++ < RETRIES) {
+        await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
+      } else if (code !== NatsErrorCode.Timeout || performance.now() + attemptMs > deadline) {
         throw new KmsError(
           'DependencyTimeoutException',
           'A service of Keytrail did not answer in time; try again.',
           error,
         );
       }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
     }
   }
 }
@@ -67,11 +75,11 @@ export class RemoteMaterialCustodian implements MaterialCustodian {
   constructor(private readonly nats: NatsConnection) {}
 
   create(keyArn: string, materialId: string): Promise<void> {
-    return ask(this.nats, INTERNAL.materialCreate, { keyArn, materialId });
+    return ask(this.nats, INTERNAL.materialCreate, { keyArn, materialId }, MATERIAL_TIMEOUT_MS);
   }
 
   destroy(ref: AggregateRef, materialId: string): Promise<void> {
-    return ask(this.nats, INTERNAL.materialDestroy, { ref, materialId });
+    return ask(this.nats, INTERNAL.materialDestroy, { ref, materialId }, MATERIAL_TIMEOUT_MS);
   }
 }
 
