@@ -66,6 +66,12 @@ const TIMERS: Partial<Record<Part, readonly TimerKind[]>> = {
   'deletion-scheduler': ['Deletion', 'Cleanup'],
 };
 
+/**
+ * A follower whose NATS node has died must notice and find another well before a lease runs out, or every worker would
+ * stop serving although the log can be read. Not below what nats-server takes.
+ */
+const followerHeartbeatMs = ({ leaseMs }: Settings): number => Math.max(100, leaseMs / 10);
+
 /** One process of Keytrail: the parts it was asked for, put together. All of them make the embedded default. */
 export class Service {
   readonly instance = randomUUID();
@@ -110,7 +116,7 @@ export class Service {
     const { nats } = this.link;
     this.health.add('nats', () => (this.link.connected() ? undefined : 'not connected'));
     const follows = this.parts.some((part) => part !== 'gateway');
-    const store = new JetStreamEventStore(nats);
+    const store = new JetStreamEventStore(nats, { heartbeatMs: followerHeartbeatMs(this.settings) });
     if (this.has('key-manager')) {
       await ensureEventStream(nats, this.settings);
       await ensureClockStream(nats, this.settings);
