@@ -1,5 +1,6 @@
 import type { NatsConnection } from 'nats';
 import { INTERNAL } from '#domain/subjects';
+import { watchConnection } from '#event-store/connection-watch';
 
 interface Beat {
   workerId: string;
@@ -26,12 +27,20 @@ export const beat = (nats: NatsConnection, workerId: string, position: number): 
 export class WorkerBarrier {
   private readonly workers = new Map<string, Seen>();
   private waiters: (() => void)[] = [];
-  private readonly startedAt = performance.now();
+  /** Since when no beat can have been missed. */
+  private listeningSince = performance.now();
 
   constructor(
     nats: NatsConnection,
     private readonly leaseMs: number,
   ) {
+    // Beats of a lost connection are lost too: there may be workers that are not known, or were forgotten meanwhile.
+    watchConnection(nats, {
+      reconnected: () => {
+        this.listeningSince = performance.now();
+      },
+      closed: () => {},
+    });
     nats.subscribe(INTERNAL.workerBeat, {
       callback: (error, message) => {
         if (error) return;
@@ -66,8 +75,8 @@ export class WorkerBarrier {
 
   private allApplied(position: number): boolean {
     const now = performance.now();
-    // Just started: there may be workers that this key-manager has not heard of yet.
-    if (now - this.startedAt < this.leaseMs) return false;
+    // Each live worker beats several times a lease, so those that have not been heard of yet will be.
+    if (now - this.listeningSince < this.leaseMs) return false;
     for (const [workerId, seen] of this.workers) {
       if (now - seen.at > FORGET_LEASES * this.leaseMs) this.workers.delete(workerId);
       else if (seen.position < position) return false;
