@@ -44,10 +44,10 @@ const NO_RESPONDERS_PAUSE_MS = 250;
 
 /** Sends the request to whichever service serves it, with the newest log position that this gateway has seen. */
 export class NatsDispatcher implements Dispatcher {
-  private newestPosition = 0;
-
+  /** `newestPosition`: of the log at the start, so that what a gateway before this one acknowledged is seen through it. */
   constructor(
     private readonly nats: NatsConnection,
+    private newestPosition: number,
     private readonly observe: ErrorObserver,
   ) {}
 

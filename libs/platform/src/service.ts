@@ -121,7 +121,7 @@ export class Service {
       await ensureEventStream(nats, this.settings);
       await ensureClockStream(nats, this.settings);
     }
-    if (follows) await this.untilLogStands(store);
+    const position = await this.untilLogStands(store);
     if (this.settings.clock === 'virtual') await this.startVirtualClock();
     if (follows) {
       await this.view.start(store);
@@ -136,7 +136,7 @@ export class Service {
     }
     const worker = this.has('crypto-worker') ? await this.startCryptoWorker(store) : undefined;
     const manager = this.has('key-manager') ? this.startKeyManager(store, worker) : undefined;
-    this.dispatcher = this.dispatcherFor(manager, worker);
+    this.dispatcher = this.dispatcherFor(manager, worker, position);
     if (this.has('gateway')) this.signingKeys ??= new CachedSigningKeys(new RemoteSigningKeys(nats));
     this.startTransport(manager, worker);
     for (const part of this.parts) this.addTimers(part, manager);
@@ -175,13 +175,15 @@ export class Service {
     };
   }
 
-  /** Services start in any order: only a key-manager makes the streams, and the others wait for one. */
-  private async untilLogStands(store: JetStreamEventStore): Promise<void> {
+  /**
+   * Services start in any order: only a key-manager makes the streams, and the others wait for one. The newest position
+   * then.
+   */
+  private async untilLogStands(store: JetStreamEventStore): Promise<number> {
     const deadline = performance.now() + LOG_WAIT_MS;
     for (;;) {
       try {
-        await store.lastPosition();
-        return;
+        return await store.lastPosition();
       } catch (error) {
         if (performance.now() > deadline) throw error;
         this.log.info('waiting for the event log: a key-manager makes it at its first start');
@@ -286,8 +288,12 @@ export class Service {
     return manager;
   }
 
-  private dispatcherFor(manager: KeyManager | undefined, worker: CryptoWorker | undefined): Dispatcher {
-    if (!manager && !worker) return new NatsDispatcher(this.link.nats, this.observe);
+  private dispatcherFor(
+    manager: KeyManager | undefined,
+    worker: CryptoWorker | undefined,
+    position: number,
+  ): Dispatcher {
+    if (!manager && !worker) return new NatsDispatcher(this.link.nats, position, this.observe);
     const ports = {
       projection: this.view.projection,
       ...(manager && {
