@@ -9,15 +9,19 @@ import {
   EncryptCommand,
   type KMSClient,
   ListAliasesCommand,
+  paginateListKeys,
   RotateKeyOnDemandCommand,
   ScheduleKeyDeletionCommand,
   UpdateKeyDescriptionCommand,
 } from '@aws-sdk/client-kms';
-import { connect, type NatsConnection } from 'nats';
+import { connect, type Msg, type NatsConnection } from 'nats';
 import { decodeCommit } from '#domain/commit-codec';
-import { EVENTS_STREAM, requestSubject } from '#domain/subjects';
+import { ERRORS, isErrorCode } from '#domain/errors';
+import { EVENTS_STREAM, HEADER_AFTER, requestSubject } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { inboxPrefix, type NatsUserName } from '#platform/nats-users';
+import type { Container } from './support/container';
+import { Load, type LoadFailure } from './support/load';
 import { Topology } from './support/topology';
 
 jest.setTimeout(120_000);
@@ -82,8 +86,8 @@ async function countEvents(keyIds: readonly string[]): Promise<Record<string, nu
 }
 
 test('every container of docker-compose.yml passes its own health check', async () => {
-  for (const service of topology.services)
-    expect([service.name, await service.healthCheck()]).toEqual([service.name, 0]);
+  const outcomes = topology.services.map(async (service) => [service.name, await service.healthCheck()]);
+  expect(await Promise.all(outcomes)).toEqual(topology.services.map(({ name }) => [name, 0]));
 });
 
 test('the three nodes keep three replicas of the log, and let no stranger in', async () => {
@@ -221,4 +225,91 @@ test('two schedulers of each kind fire each timer once', async () => {
   for (const scheduler of topology.services.filter(({ name }) => name.includes('scheduler'))) {
     expect(await counted(scheduler.name, 'keytrail_timers_fired_total')).toBeGreaterThan(0);
   }
+});
+
+test('a gateway that has just started has its first request answered by a view that holds all that was acknowledged', async () => {
+  const KeyId = await newKey();
+  await topology.get('gateway').kill9();
+  topology.get('gateway').start();
+  await topology.ready();
+  // A key-manager's user may see the requests, and listens without taking part in the queue.
+  const observer = await connectAs('key-manager');
+  const seen = new Promise<Msg>((take) => {
+    observer.subscribe(requestSubject('*', '*', '*', 'DescribeKey'), {
+      max: 1,
+      callback: (_, message) => take(message),
+    });
+  });
+  await observer.flush();
+  const position = await new JetStreamEventStore(observer).lastPosition();
+  expect(await describeKey(KeyId)).toMatchObject({ KeyId });
+  expect(Number((await seen).headers?.get(HEADER_AFTER))).toBe(position);
+  await observer.close();
+});
+
+describe('under load, killed with -9', () => {
+  const retryable = ({ name, status }: LoadFailure): boolean =>
+    status !== undefined && isErrorCode(name) && ERRORS[name].retryable;
+  /** The client's patience ended while the request was with what had been killed. */
+  const waiting = ({ name }: LoadFailure): boolean => name === 'AbortError';
+  const unconnected = ({ message }: LoadFailure): boolean => /ECONNREFUSED|ECONNRESET|socket hang up/.test(message);
+  let load: Load;
+
+  beforeAll(async () => {
+    load = new Load(kms, await newKey());
+  });
+  afterAll(() => load?.stop());
+
+  const stopped = (): string[] => topology.all.filter(({ running }) => !running).map(({ name }) => name);
+
+  /** Kills one and starts it again, and returns what failed meanwhile. The load goes on without it if others can. */
+  async function killed(victim: Container, replaceable = true): Promise<LoadFailure[]> {
+    await load.progress(5, 'the load stood still');
+    const before = load.failures.length;
+    await victim.kill9();
+    if (replaceable) await load.progress(5, `nobody did the work of ${victim.name}`);
+    expect(stopped()).toEqual([victim.name]);
+    victim.start();
+    await topology.ready();
+    await load.progress(5, `the load stood still after ${victim.name} was started again`);
+    expect(stopped()).toEqual([]);
+    return load.failures.slice(before);
+  }
+
+  async function leadingNode(): Promise<string> {
+    const nats = await connectAs('operator');
+    const { cluster } = await (await nats.jetstreamManager({ checkAPI: false })).streams.info(EVENTS_STREAM);
+    await nats.close();
+    return cluster!.leader!;
+  }
+
+  test.each(['key-manager-1', 'crypto-worker-1'])('%s costs nothing but retries', async (name) => {
+    const failures = await killed(topology.get(name));
+    expect(failures.filter((failure) => !retryable(failure) && !waiting(failure))).toEqual([]);
+  });
+
+  test('a NATS node that follows costs nothing but retries', async () => {
+    const leader = await leadingNode();
+    const failures = await killed(topology.nodes.find(({ name }) => name !== leader)!);
+    expect(failures.filter((failure) => !retryable(failure) && !waiting(failure))).toEqual([]);
+  });
+
+  test('the NATS node that leads the log costs nothing but retries', async () => {
+    const failures = await killed(topology.get(await leadingNode()));
+    expect(failures.filter((failure) => !retryable(failure) && !waiting(failure))).toEqual([]);
+  });
+
+  test('the gateway costs what was on its way, and what is asked until it is back', async () => {
+    const failures = await killed(topology.get('gateway'), false);
+    expect(failures.filter((failure) => !unconnected(failure) && !retryable(failure))).toEqual([]);
+  });
+
+  test('none of them cost anything that was acknowledged', async () => {
+    await load.stop();
+    const listed = new Set<string>();
+    for await (const { Keys } of paginateListKeys({ client: kms }, {})) for (const key of Keys!) listed.add(key.KeyId!);
+    expect(load.created.filter((KeyId) => !listed.has(KeyId))).toEqual([]);
+    for (const ciphertext of load.ciphertexts.filter((_, at) => at % 20 === 0)) await decrypt(ciphertext);
+    await keytrail('verify');
+  });
 });

@@ -38,7 +38,7 @@ export class Topology {
   /** Starts all of it at once, with the variables that compose would take from its environment. */
   static async start(variables: Record<string, string>): Promise<Topology> {
     const topology = new Topology(variables, await freePorts(40));
-    for (const container of topology.containers.values()) container.start();
+    for (const container of topology.all) container.start();
     return topology;
   }
 
@@ -52,12 +52,16 @@ export class Topology {
     }
   }
 
+  get all(): Container[] {
+    return [...this.containers.values()];
+  }
+
   get nodes(): Container[] {
-    return [...this.containers.values()].filter(({ name }) => isNode(name));
+    return this.all.filter(({ name }) => isNode(name));
   }
 
   get services(): Container[] {
-    return [...this.containers.values()].filter(({ name }) => !isNode(name));
+    return this.all.filter(({ name }) => !isNode(name));
   }
 
   get(name: string): Container {
