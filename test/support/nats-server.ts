@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -30,10 +30,14 @@ export interface TestNatsCluster {
   readonly nodes: readonly TestNats[];
   /** Every node's URL, for `connect({ servers })`. */
   readonly urls: string[];
+  /** Resolves once every node is up, follows the one JetStream leader, and has caught up with all that it keeps. */
+  current(): Promise<void>;
   stop(): Promise<void>;
 }
 
 const READY_MS = 20_000;
+/** Elections of a cluster that shares a busy machine take their time. */
+const CURRENT_MS = 60_000;
 const running = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -46,7 +50,7 @@ export async function startNats(options: NatsOptions = {}): Promise<TestNats> {
   return server;
 }
 
-/** Servers that route to each other; resolves once each of them follows the same JetStream leader. */
+/** Servers that route to each other; resolves once all of them are current. */
 export async function startNatsCluster(size = 3, options: { config?: string } = {}): Promise<TestNatsCluster> {
   const ports = await freePorts(size * 3);
   const [clientPorts, routePorts, monitorPorts] = [0, 1, 2].map((i) => ports.slice(i * size, (i + 1) * size)) as [
@@ -65,10 +69,12 @@ export async function startNatsCluster(size = 3, options: { config?: string } = 
     return new NatsServer(port, { config });
   });
   await Promise.all(nodes.map((node) => node.start()));
-  await Promise.all(monitorPorts.map((port) => untilMetaLeader(port)));
+  const current = () => untilCurrent(monitorPorts);
+  await current();
   return {
     nodes,
     urls: nodes.map((node) => node.url),
+    current,
     stop: async () => {
       await Promise.all(nodes.map((node) => node.stop()));
     },
@@ -151,10 +157,10 @@ export function findNatsServer(): string {
 }
 
 /** Spawns a child that the kernel kills when this process dies, however it dies (where setpriv exists). */
-function spawnTied(command: string, args: string[]): ChildProcess {
+export function spawnTied(command: string, args: string[], options: SpawnOptions = {}): ChildProcess {
   const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
   const [program, argv] = setpriv ? [setpriv, ['--pdeathsig', 'KILL', '--', command, ...args]] : [command, args];
-  const child = spawn(program, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(program, argv, { stdio: ['ignore', 'ignore', 'pipe'], ...options });
   running.add(child);
   child.once('exit', () => running.delete(child));
   return child;
@@ -175,20 +181,52 @@ async function untilListening(port: number): Promise<void> {
   await until(greeted, `nats-server on port ${port} did not listen`);
 }
 
-async function untilMetaLeader(monitorPort: number): Promise<void> {
-  const led = async () => {
-    const reply = await fetch(`http://127.0.0.1:${monitorPort}/jsz`).catch(() => undefined);
-    const body = (await reply?.json().catch(() => undefined)) as { meta_cluster?: { leader?: string } } | undefined;
-    return Boolean(body?.meta_cluster?.leader);
+interface MetaCluster {
+  leader?: string;
+  cluster_size?: number;
+  pending?: number;
+  /** Only the leader knows them. */
+  replicas?: { name: string; current: boolean; offline?: boolean; lag?: number }[];
+}
+
+/**
+ * Resolves once each node (by its monitoring port) finds itself healthy, which takes in every stream that it keeps, all
+ * name the same JetStream leader, and that one sees all others current with nothing on its way to them.
+ */
+export async function untilCurrent(monitorPorts: readonly number[]): Promise<void> {
+  const current = async () => {
+    const healthy = await Promise.all(monitorPorts.map(async (port) => (await monitor(port, 'healthz'))?.ok));
+    if (!healthy.every(Boolean)) return false;
+    const metas = await Promise.all(monitorPorts.map(metaCluster));
+    const leaders = new Set(metas.map((meta) => meta?.leader));
+    const replicas = metas.find((meta) => meta?.replicas)?.replicas ?? [];
+    return (
+      leaders.size === 1 &&
+      metas.every((meta) => meta?.leader && meta.cluster_size === monitorPorts.length && !meta.pending) &&
+      replicas.length === monitorPorts.length - 1 &&
+      replicas.every((replica) => replica.current && !replica.offline && !replica.lag)
+    );
   };
-  await until(led, 'the cluster elected no JetStream leader');
+  await until(current, 'the nodes of the cluster were not all current', CURRENT_MS);
+}
+
+const monitor = (port: number, path: string): Promise<Response | undefined> =>
+  fetch(`http://127.0.0.1:${port}/${path}`).catch(() => undefined);
+
+async function metaCluster(port: number): Promise<MetaCluster | undefined> {
+  const body = (await (await monitor(port, 'jsz'))?.json().catch(() => undefined)) as { meta_cluster?: MetaCluster };
+  return body?.meta_cluster;
 }
 
 /** Waits for a condition, looking again every 20 ms. */
-export async function until(condition: () => boolean | Promise<boolean>, otherwise: string): Promise<void> {
-  const deadline = Date.now() + READY_MS;
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  otherwise: string,
+  withinMs = READY_MS,
+): Promise<void> {
+  const deadline = Date.now() + withinMs;
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`${otherwise} within ${READY_MS} ms`);
+    if (Date.now() > deadline) throw new Error(`${otherwise} within ${withinMs} ms`);
     await new Promise((done) => setTimeout(done, 20));
   }
 }

@@ -49,11 +49,15 @@ export class MaterialVault {
     let canary = await this.store.get(canaryId);
     if (!canary) {
       const others = await this.store.list();
-      if (others.length > 0) {
+      // Another process may have begun the store since: its canary is there before all that it lists.
+      canary = await this.store.get(canaryId);
+      if (!canary && others.length > 0) {
         throw new WrongRootKeyError(
           `the store holds ${others.length} materials, but none was wrapped under epoch ${epoch} of this root key; ${RESTORE}`,
         );
       }
+    }
+    if (!canary) {
       await this.seal(canaryId, 'ROOT_CANARY', '', CANARY);
       // Another process may have been first, with another root key: the one that was stored counts.
       canary = await this.store.get(canaryId);

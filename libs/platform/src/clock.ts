@@ -1,8 +1,9 @@
-import { type NatsConnection, NatsError, type StoredMsg, type Subscription } from 'nats';
+import { type NatsConnection, NatsError, type Subscription } from 'nats';
 import { isoDate } from '#domain/dates';
 import { KmsError } from '#domain/errors';
 import { CLOCK_STREAM, CLOCK_SUBJECT } from '#domain/subjects';
-import { API_ERROR } from '#event-store/jetstream-api';
+import { API_ERROR, JetStreamApiError, storedMessage } from '#event-store/jetstream-api';
+import { retryWhileUnavailable } from '#event-store/retry';
 
 /** The time of keys, rotations and deletions. Authentication never uses it: that always goes by the system's time. */
 export interface Clock {
@@ -13,6 +14,7 @@ export interface Clock {
 export const systemClock: Clock = { now: () => Date.now() };
 
 const POLL_MS = 2_000;
+const START_MS = 60_000;
 const LOOKS = 20;
 const LOOK_PAUSE_MS = 25;
 /**
@@ -65,7 +67,8 @@ export class VirtualClock implements Clock {
       },
     });
     await this.nats.flush();
-    this.take((await lastMove(this.nats))?.data);
+    // A cluster that is starting, or that has just lost a node, first elects a leader for the stream.
+    this.take((await retryWhileUnavailable(this.nats, START_MS, (timeoutMs) => lastMove(this.nats, timeoutMs)))?.data);
     // A move made while the connection was down is not delivered again; so the newest one is asked for now and then.
     this.polling = setInterval(() => void this.look(), POLL_MS);
     this.polling.unref();
@@ -78,7 +81,7 @@ export class VirtualClock implements Clock {
   async advance(ms: number): Promise<number> {
     if (!Number.isSafeInteger(ms) || ms < 0) throw new ClockMoveError('the clock can only be moved forward');
     for (let tries = 1; ; tries++) {
-      const newest = await lastMove(this.nats);
+      const newest = await lastMove(this.nats, POLL_MS);
       this.take(newest?.data);
       const offsetMs = this.moved + ms;
       if (Date.now() + offsetMs > LATEST_MS) {
@@ -129,7 +132,7 @@ export class VirtualClock implements Clock {
 
   private async look(): Promise<void> {
     try {
-      this.take((await lastMove(this.nats))?.data);
+      this.take((await lastMove(this.nats, POLL_MS))?.data);
     } catch {
       // Out of reach: the next look finds it.
     }
@@ -168,12 +171,13 @@ function offsetIn(bytes: Uint8Array): number | undefined {
   }
 }
 
-async function lastMove(nats: NatsConnection): Promise<StoredMsg | undefined> {
-  const manager = await nats.jetstreamManager({ checkAPI: false });
+/** The newest move, from the stream's leader; undefined while there is none, or no key-manager has made the stream yet. */
+async function lastMove(nats: NatsConnection, timeoutMs: number): Promise<{ data: Buffer; seq: number } | undefined> {
   try {
-    return await manager.streams.getMessage(CLOCK_STREAM, { last_by_subj: CLOCK_SUBJECT });
+    const message = await storedMessage(nats, CLOCK_STREAM, { last_by_subj: CLOCK_SUBJECT }, timeoutMs);
+    return message && { data: Buffer.from(message.data ?? '', 'base64'), seq: message.seq };
   } catch (error) {
-    if (error instanceof NatsError && error.api_error?.code === 404) return undefined;
+    if (error instanceof JetStreamApiError && error.errCode === API_ERROR.streamNotFound) return undefined;
     throw error;
   }
 }

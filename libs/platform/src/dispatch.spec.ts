@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 const dispatch = (bytes: number) =>
-  new NatsDispatcher(nats, () => {}).dispatch(
+  new NatsDispatcher(nats, 0, () => {}).dispatch(
     ENCRYPT,
     Buffer.alloc(bytes),
     CALLER,

@@ -32,13 +32,15 @@ export class LocalDispatcher implements Dispatcher {
 }
 
 const REPLY_TIMEOUT_MS = 30_000;
+/** A data operation changes nothing: one that its worker died over, or whose reply was lost, is asked of another. */
+const DATA_ATTEMPT_MS = 5_000;
 
 /** Sends the request to whichever service serves it, with the newest log position that this gateway has seen. */
 export class NatsDispatcher implements Dispatcher {
-  private newestPosition = 0;
-
+  /** `newestPosition`: of the log at the start, so that what a gateway before this one acknowledged is seen through it. */
   constructor(
     private readonly nats: NatsConnection,
+    private newestPosition: number,
     private readonly observe: ErrorObserver,
   ) {}
 
@@ -48,7 +50,11 @@ export class NatsDispatcher implements Dispatcher {
       const sent = headers();
       sent.set(HEADER_AFTER, String(this.newestPosition));
       sent.set(HEADER_REQUEST_ID, requestId);
-      const reply = await requestReply(this.nats, subject, body, { headers: sent, timeoutMs: REPLY_TIMEOUT_MS });
+      const reply = await requestReply(this.nats, subject, body, {
+        headers: sent,
+        timeoutMs: REPLY_TIMEOUT_MS,
+        ...(operation.plane === 'data' && { attemptMs: DATA_ATTEMPT_MS }),
+      });
       const position = Number(reply.headers?.get(HEADER_POSITION));
       if (position > this.newestPosition) this.newestPosition = position;
       const error = reply.headers?.get(HEADER_ERROR);

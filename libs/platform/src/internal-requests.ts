@@ -8,20 +8,22 @@ import type { ServedRequests } from './served-requests';
 
 /** Requests between Keytrail's services: JSON both ways, an error as `{"error": {code, message}}`. */
 const TIMEOUT_MS = 20_000;
+/** Material is created or destroyed in far less: whoever was asked has died, or its answer was lost. */
+const MATERIAL_ATTEMPT_MS = 4_000;
 
 interface Answer<T> {
   result?: T;
   error?: { code: string; message: string };
 }
 
-/** Asks whichever instance answers. With nobody there it waits a while: nothing has been done yet. */
+/** Asks whichever instance answers, and waits a while with nobody there. With `attemptMs`, as RequestOptions has it. */
 export async function ask<T>(
   nats: NatsConnection,
   subject: string,
   question: unknown,
-  timeoutMs = TIMEOUT_MS,
+  options: { timeoutMs?: number; attemptMs?: number } = {},
 ): Promise<T> {
-  const reply = await requestReply(nats, subject, JSON.stringify(question), { timeoutMs });
+  const reply = await requestReply(nats, subject, JSON.stringify(question), { timeoutMs: TIMEOUT_MS, ...options });
   const { result, error } = reply.json<Answer<T>>();
   if (!error) return result as T;
   throw new KmsError(isErrorCode(error.code) ? error.code : 'KMSInternalException', error.message);
@@ -54,11 +56,11 @@ export class RemoteMaterialCustodian implements MaterialCustodian {
   constructor(private readonly nats: NatsConnection) {}
 
   create(keyArn: string, materialId: string): Promise<void> {
-    return ask(this.nats, INTERNAL.materialCreate, { keyArn, materialId });
+    return ask(this.nats, INTERNAL.materialCreate, { keyArn, materialId }, { attemptMs: MATERIAL_ATTEMPT_MS });
   }
 
   destroy(ref: AggregateRef, materialId: string): Promise<void> {
-    return ask(this.nats, INTERNAL.materialDestroy, { ref, materialId });
+    return ask(this.nats, INTERNAL.materialDestroy, { ref, materialId }, { attemptMs: MATERIAL_ATTEMPT_MS });
   }
 }
 

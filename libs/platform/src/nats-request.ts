@@ -7,6 +7,11 @@ const NOBODY_THERE_PAUSE_MS = 250;
 export interface RequestOptions {
   timeoutMs: number;
   headers?: MsgHdrs;
+  /**
+   * Only for what is harmless to repeat: one that has not answered by then has died over it, or its answer was lost, so
+   * another is asked, for as long as `timeoutMs` allows.
+   */
+  attemptMs?: number;
 }
 
 /**
@@ -18,15 +23,19 @@ export async function requestReply(
   nats: NatsConnection,
   subject: string,
   payload: Uint8Array | string,
-  { timeoutMs, headers }: RequestOptions,
+  { timeoutMs, attemptMs = timeoutMs, headers }: RequestOptions,
 ): Promise<Msg> {
-  for (let tries = 0; ; tries++) {
+  const deadline = performance.now() + timeoutMs;
+  for (let unserved = 0; ; ) {
     try {
-      return await nats.request(subject, payload, { timeout: timeoutMs, ...(headers && { headers }) });
+      return await nats.request(subject, payload, { timeout: attemptMs, ...(headers && { headers }) });
     } catch (error) {
-      const nobodyThere = error instanceof NatsError && error.code === ErrorCode.NoResponders;
-      if (!nobodyThere || tries >= NOBODY_THERE_RETRIES) throw inWords(error);
-      await new Promise((resolve) => setTimeout(resolve, NOBODY_THERE_PAUSE_MS));
+      const code = error instanceof NatsError ? error.code : '';
+      if (code === ErrorCode.NoResponders && unserved++ < NOBODY_THERE_RETRIES) {
+        await new Promise((resolve) => setTimeout(resolve, NOBODY_THERE_PAUSE_MS));
+      } else if (code !== ErrorCode.Timeout || performance.now() + attemptMs > deadline) {
+        throw inWords(error);
+      }
     }
   }
 }

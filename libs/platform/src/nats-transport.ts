@@ -33,9 +33,7 @@ export interface NatsTransportPorts {
 
 /** Requests that may wait for the view at once; each holds its body. */
 const MAX_WAITING = 1_000;
-const POSITION = /^\d{1,15}$/;
-/** What a caller may have its requests called: it is kept in the log and written to logs. */
-const REQUEST_ID = /^[\w.:-]{1,128}$/;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const STOP_WAIT_MS = 10_000;
 
 /** Serves the table of operations over NATS request-reply, straight from subscription to operation. */
@@ -73,8 +71,7 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
 
   private serve(operation: Operation, message: Msg): void | Promise<void> {
     const started = performance.now();
-    const given = message.headers?.get(HEADER_REQUEST_ID) ?? '';
-    const requestId = REQUEST_ID.test(given) ? given : randomUUID();
+    let requestId: string = randomUUID();
     const answer = (reply: OperationReply): void => {
       this.ports.metrics.answered(operation.name, reply.error ?? 'OK', (performance.now() - started) / 1000);
       this.respond(operation, message, reply, requestId);
@@ -82,6 +79,7 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
     const fail = (error: unknown): void =>
       answer(errorReply(error, { operation: operation.name, requestId }, this.ports.observe));
     try {
+      requestId = requestIdOf(message) ?? requestId;
       const caller = this.callerOf(message.subject, operation);
       const after = positionAskedFor(message);
       const run = (): OperationReply | Promise<OperationReply> =>
@@ -144,12 +142,20 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
   }
 }
 
+/** It goes into the log, so it is nothing but an id. */
+function requestIdOf(message: Msg): string | undefined {
+  const given = message.headers?.get(HEADER_REQUEST_ID);
+  if (!given) return undefined;
+  if (!UUID.test(given)) throw new KmsError('ValidationException', `${HEADER_REQUEST_ID}: expected a UUID.`);
+  return given;
+}
+
 /** 0 for none. One that the log never reaches is waited for like any other, until LiveView's own time-out. */
 function positionAskedFor(message: Msg): number {
   const given = message.headers?.get(HEADER_AFTER);
   if (!given) return 0;
-  if (!POSITION.test(given)) {
-    throw new KmsError('ValidationException', `${HEADER_AFTER}: expected a position of the event log.`);
+  if (!/^\d{1,16}$/.test(given) || !Number.isSafeInteger(Number(given))) {
+    throw new KmsError('ValidationException', `${HEADER_AFTER}: expected a whole number from 0 to 2^53 - 1.`);
   }
   return Number(given);
 }

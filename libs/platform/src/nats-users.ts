@@ -87,7 +87,13 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
   });
   return {
     gateway: {
-      publish: [requestSubject('*', '*', '*', '*'), INTERNAL.signingKey, ...READ_CLOCK, inbox('operator')],
+      publish: [
+        requestSubject('*', '*', '*', '*'),
+        INTERNAL.signingKey,
+        `$JS.API.STREAM.INFO.${EVENTS_STREAM}`,
+        ...READ_CLOCK,
+        inbox('operator'),
+      ],
       subscribe: [inbox('gateway'), ...OF_EVERY_SERVICE],
     },
     'key-manager': {

@@ -56,6 +56,12 @@ const LOG_PAUSE_MS = 500;
 /** How long a stop waits for what this process had begun. */
 const STOP_WAIT_MS = 5_000;
 
+/**
+ * A follower whose NATS node has died must notice and find another well before a lease runs out, or every worker would
+ * stop serving although the log can be read. Not below what nats-server takes.
+ */
+const followerHeartbeatMs = ({ leaseMs }: Settings): number => Math.max(100, leaseMs / 10);
+
 /** One process of Keytrail: the parts it was asked for, put together. All of them make the embedded default. */
 export class Service {
   readonly instance = randomUUID();
@@ -86,7 +92,7 @@ export class Service {
     this.failed = new Promise((resolve) => {
       fail = resolve;
     });
-    this.store = new JetStreamEventStore(link.nats);
+    this.store = new JetStreamEventStore(link.nats, { heartbeatMs: followerHeartbeatMs(settings) });
     this.view = new LiveView((error) => {
       log.fatal({ err: error }, 'the event log cannot be followed');
       fail(error);
@@ -108,7 +114,7 @@ export class Service {
       await ensureEventStream(nats, this.settings);
       await ensureClockStream(nats, this.settings);
     }
-    if (follows) await this.untilLogStands();
+    const position = await this.untilLogStands();
     if (this.settings.clock === 'virtual') await this.startVirtualClock();
     if (follows) await this.followLog();
     const worker = this.has('crypto-worker') ? await this.startCryptoWorker() : undefined;
@@ -117,7 +123,7 @@ export class Service {
     this.dispatcher =
       manager || worker
         ? new LocalDispatcher(planes, this.clock, this.observe)
-        : new NatsDispatcher(nats, this.observe);
+        : new NatsDispatcher(nats, position, this.observe);
     if (this.has('gateway')) this.signingKeys ??= new CachedSigningKeys(new RemoteSigningKeys(nats));
     this.transport = this.transportFor(planes, this.dispatcher);
     this.addSchedulers(manager);
@@ -182,13 +188,15 @@ export class Service {
   private readonly unanswered = (what: string) => (error: unknown) =>
     this.log.error({ err: error }, `${what}: request failed`);
 
-  /** Services start in any order: only a key-manager makes the streams, and the others wait for one. */
-  private async untilLogStands(): Promise<void> {
+  /**
+   * Services start in any order: only a key-manager makes the streams, and the others wait for one. The newest position
+   * then.
+   */
+  private async untilLogStands(): Promise<number> {
     const deadline = performance.now() + LOG_WAIT_MS;
     for (;;) {
       try {
-        await this.store.lastPosition();
-        return;
+        return await this.store.lastPosition();
       } catch (error) {
         if (this.stopping || performance.now() > deadline) throw error;
         this.log.info('waiting for the event log: a key-manager makes it at its first start');

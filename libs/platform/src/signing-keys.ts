@@ -59,7 +59,9 @@ export class RemoteSigningKeys implements SigningKeys {
   async identify({ accessKeyId, date, region, service }: SigningScope): Promise<SigningIdentity | undefined> {
     try {
       const scope: SigningScope = { accessKeyId, date, region, service };
-      const found = await ask<SentIdentity | undefined>(this.nats, INTERNAL.signingKey, scope, REQUEST_TIMEOUT_MS);
+      const found = await ask<SentIdentity | undefined>(this.nats, INTERNAL.signingKey, scope, {
+        timeoutMs: REQUEST_TIMEOUT_MS,
+      });
       return found && { ...found, signingKey: Buffer.from(found.signingKey, 'base64') };
     } catch (error) {
       throw new KmsError('ServiceUnavailableException', 'Signatures cannot be verified now; try again.', error);
