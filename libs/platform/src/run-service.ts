@@ -26,6 +26,7 @@ export const createLogger = (settings: Settings): Logger =>
 
 /** How long a stop waits for HTTP requests in flight before it cuts them off. */
 const HTTP_STOP_WAIT_MS = 10_000;
+const IDLE_LOOK_MS = 50;
 
 /** Starts a process of Keytrail with these parts, and resolves once it is ready. Rejects when `signal` is aborted before. */
 export async function startService(
@@ -52,10 +53,13 @@ export async function startService(
   const { server } = app.getHttpAdapter().getInstance();
   const stop = async (): Promise<void> => {
     const cut = setTimeout(() => server.closeAllConnections(), HTTP_STOP_WAIT_MS);
+    // A connection whose request had begun before is kept alive after its answer.
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_LOOK_MS);
     try {
       await app.close();
     } finally {
       clearTimeout(cut);
+      clearInterval(idle);
     }
   };
   // Ends the timers and whatever else is waited for below.
