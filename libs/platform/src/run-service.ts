@@ -28,7 +28,7 @@ export const createLogger = (settings: Settings): Logger =>
 const HTTP_STOP_WAIT_MS = 10_000;
 const IDLE_LOOK_MS = 50;
 
-/** Starts a process of Keytrail with these parts, and resolves once it is ready. Rejects when `signal` is aborted before. */
+/** Starts a process of Keytrail with these parts; resolves once it is ready, rejects when `signal` is aborted before. */
 export async function startService(
   name: string,
   parts: readonly Part[],
@@ -93,8 +93,8 @@ export async function startService(
 }
 
 /**
- * Serves until a signal, which ends the process cleanly, during the start too; or until the service can no longer serve,
- * which ends it with an error. Rejects when the start fails.
+ * Serves until a signal, which ends the process cleanly, during the start too; or until the service can no longer
+ * serve, which ends it with an error. Rejects when the start fails.
  */
 export async function serveUntilSignal(
   name: string,
