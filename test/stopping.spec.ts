@@ -7,7 +7,7 @@ import { CreateKeyCommand, EncryptCommand, KMSServiceException, ListKeysCommand 
 import { connect, NatsError } from 'nats';
 import { requestSubject } from '#domain/subjects';
 import { signRequest } from '#sigv4/sign';
-import { freePort, startNats, until } from './support/nats-server';
+import { findNatsServer, freePort, startNats, until } from './support/nats-server';
 import { type KeytrailProcess, startApp, startProcess } from './support/processes';
 
 const ROOT_KEY = randomBytes(32).toString('base64');
@@ -169,6 +169,18 @@ describe('a signal to separate services', () => {
 });
 
 describe('a signal during the start', () => {
+  test('of the embedded server ends it cleanly, and its nats-server with it', async () => {
+    const extra = { KEYTRAIL_DATA_DIR: dataDir, KEYTRAIL_PORT: '0', NATS_SERVER: findNatsServer() };
+    const server = await startApp('keytrail', '', extra, 'starting a nats-server');
+    await server.stop();
+    expect(await server.exitCode).toBe(0);
+    expect(existsSync(join(dataDir, 'nats/pid')) && isAlive(natsPid())).toBe(false);
+    // The data folder is free again.
+    const again = await startProcess(dataDir);
+    await again.stop();
+    expect(await again.exitCode).toBe(0);
+  });
+
   test('ends it cleanly where it waits for a NATS that does not come', async () => {
     const app = await startApp('key-manager', `nats://127.0.0.1:${await freePort()}`, {}, 'connecting to NATS');
     await app.stop();

@@ -25,6 +25,7 @@ export async function openNatsLink(settings: Settings, service: string, log: Log
     return linkOf(nats, settings.natsUrl, log);
   }
   if (service !== 'keytrail') throw new SettingsError('KEYTRAIL_NATS_URL: expected the nats:// URLs of the cluster');
+  log.info('starting a nats-server');
   const server = await startEmbeddedNats({
     dataDir: settings.dataDir,
     serverPath: settings.natsServer ?? 'nats-server',
