@@ -18,8 +18,8 @@ const START_MS = 60_000;
 const LOOKS = 20;
 const LOOK_PAUSE_MS = 25;
 /**
- * Dates are compared as text, which goes well up to the year 9999; a deadline lies up to 2,560 days (the longest rotation
- * period) after the clock.
+ * Dates are compared as text, which goes well up to the year 9999; a deadline lies up to 2,560 days (the longest
+ * rotation period) after the clock.
  */
 const LATEST_MS = Date.parse('9990-01-01T00:00:00.000Z');
 const MOVE_TRIES = 100;

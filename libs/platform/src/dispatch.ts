@@ -17,7 +17,7 @@ export interface Dispatcher {
   ): OperationReply | Promise<OperationReply>;
 }
 
-/** Runs the operation in this process: no hop on the hot path. One of a plane that is not served here is an internal error. */
+/** Runs the operation in this process: no hop on the hot path. A plane that is not served here is an internal error. */
 export class LocalDispatcher implements Dispatcher {
   constructor(
     private readonly ports: PlanePorts,

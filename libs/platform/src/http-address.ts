@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 import type { Settings } from './settings';
 
-/** The port to serve HTTP on, 0 for any free one: a gateway's own, another service's for its health; undefined for none. */
+/** The port to serve HTTP on, 0 for any free one: a gateway's API, another's health; undefined for none. */
 export function httpPort(parts: readonly string[], { port, healthPort }: Settings): number | undefined {
   if (parts.includes('gateway')) return port;
   return healthPort === 0 ? undefined : healthPort;

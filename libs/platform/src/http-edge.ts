@@ -15,9 +15,9 @@ import type { SigningIdentity, SigningKeys } from './signing-keys';
 const TARGET_PREFIX = 'TrentService.';
 const SERVICES = ['kms'];
 /**
- * What a nats-server takes in one message by default (max_payload, 1 MiB with headers), less room for our headers: a body
- * that is let in here reaches its service over NATS too. The largest request of the API model is smaller, a policy of
- * 131,072 characters, each escaped in 6 bytes.
+ * What a nats-server takes in one message by default (max_payload, 1 MiB with headers), less room for our headers: a
+ * body that is let in here reaches its service over NATS too. The largest request of the API model is smaller, a policy
+ * of 131,072 characters, each escaped in 6 bytes.
  */
 export const MAX_BODY_BYTES = 1_048_576 - 4_096;
 const EMPTY = Buffer.alloc(0);

@@ -19,11 +19,13 @@ export interface NatsLink {
 /** Connects as `user`: to the outer cluster if one is set, else to an embedded server that is started here. */
 export async function openNatsLink(settings: Settings, service: string, log: Logger): Promise<NatsLink> {
   if (settings.natsUrl !== undefined) {
+    log.info('connecting to NATS');
     const urls = settings.natsUrl.split(',').map((url) => url.trim());
     const nats = await connectAs(urls, service, settings.natsUser, settings.natsPassword, true);
     return linkOf(nats, settings.natsUrl, log);
   }
   if (service !== 'keytrail') throw new SettingsError('KEYTRAIL_NATS_URL: expected the nats:// URLs of the cluster');
+  log.info('starting a nats-server');
   const server = await startEmbeddedNats({
     dataDir: settings.dataDir,
     serverPath: settings.natsServer ?? 'nats-server',

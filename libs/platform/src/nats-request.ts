@@ -15,8 +15,8 @@ export interface RequestOptions {
 }
 
 /**
- * One request to whichever instance serves the subject. With nobody there to answer it asks again for a while: nothing has
- * been done yet. Rejects with KmsError alone: RequestEntityTooLargeException for more than the NATS server takes,
+ * One request to whichever instance serves the subject. With nobody there to answer it asks again for a while: nothing
+ * has been done yet. Rejects with KmsError alone: RequestEntityTooLargeException for more than the NATS server takes,
  * DependencyTimeoutException where no answer came and it is not known what was done.
  */
 export async function requestReply(

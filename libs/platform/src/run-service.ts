@@ -29,8 +29,9 @@ export const createLogger = (settings: Settings): Logger =>
 
 /** How long a stop waits for HTTP requests in flight before it cuts them off. */
 const HTTP_STOP_WAIT_MS = 10_000;
+const IDLE_LOOK_MS = 50;
 
-/** Starts a process of Keytrail with these parts, and resolves once it is ready. Rejects when `signal` is aborted before. */
+/** Starts a process of Keytrail with these parts; resolves once it is ready, rejects when `signal` is aborted before. */
 export async function startService(
   name: string,
   parts: readonly Part[],
@@ -56,10 +57,13 @@ export async function startService(
   const { server } = app.getHttpAdapter().getInstance();
   const stop = async (): Promise<void> => {
     const cut = setTimeout(() => server.closeAllConnections(), HTTP_STOP_WAIT_MS);
+    // A connection whose request had begun before is kept alive after its answer.
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_LOOK_MS);
     try {
       await app.close();
     } finally {
       clearTimeout(cut);
+      clearInterval(idle);
     }
   };
   // Ends the timers and whatever else is waited for below.
@@ -93,8 +97,8 @@ export async function startService(
 }
 
 /**
- * Serves until a signal, which ends the process cleanly, during the start too; or until the service can no longer serve,
- * which ends it with an error. Rejects when the start fails.
+ * Serves until a signal, which ends the process cleanly, during the start too; or until the service can no longer
+ * serve, which ends it with an error. Rejects when the start fails.
  */
 export async function serveUntilSignal(
   name: string,

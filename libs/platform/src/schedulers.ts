@@ -70,7 +70,7 @@ export class Schedulers {
     if (this.running) for (const loop of this.loops) loop.wake();
   }
 
-  /** Resolves once nothing is due at the clock's present time, not before the start. Rejects as TimerLoop.settle does. */
+  /** Resolves once nothing is due at the clock's present time, not before the start. Rejects as TimerLoop does. */
   async settle(): Promise<void> {
     await this.started;
     await Promise.all(this.loops.map((loop) => loop.settle()));

@@ -61,11 +61,13 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   serveSigningKeys(served, signingKeys, (error) => log.error({ err: error }, 'signing key request failed'));
   const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
   serveMaterials(served, worker, caughtUp, (error) => log.error({ err: error }, 'material request failed'));
-  void sweep(worker, settings, caughtUp, log);
+  const stopping = new AbortController();
+  void sweep(worker, settings, caughtUp, log, stopping.signal);
   return {
     worker,
     signingKeys,
     stop() {
+      stopping.abort();
       lease.stop();
       vault.close();
     },
@@ -89,11 +91,13 @@ async function sweep(
   { orphanGraceSeconds }: Settings,
   caughtUp: () => Promise<void>,
   log: Logger,
+  stopping: AbortSignal,
 ): Promise<void> {
   try {
     const { erased, kept } = await worker.sweep(Date.now(), orphanGraceSeconds * 1000, caughtUp);
     if (erased + kept > 0) log.warn({ erased, kept }, 'found stored material that no living key needs');
   } catch (error) {
-    log.error({ err: error }, 'could not look for left-over material');
+    // One that a stop interrupts is done at the next start.
+    if (!stopping.aborted) log.error({ err: error }, 'could not look for left-over material');
   }
 }

@@ -26,8 +26,8 @@ export interface TimerLoopPorts {
 }
 
 /**
- * Fires timers in the order of their deadlines, the missed ones at recovery. Any number of them may run at once. A timer
- * that fails is tried again every second, behind all others, and keeps none of them waiting.
+ * Fires timers in the order of their deadlines, the missed ones at recovery. Any number of loops may run at once. A
+ * timer that fails is tried again every second, behind all others, and keeps none of them waiting.
  */
 export class TimerLoop {
   private readonly due: DueTimes;
@@ -49,7 +49,7 @@ export class TimerLoop {
     this.due = new DueTimes(new Set(kinds));
   }
 
-  /** Builds the timers from the view, which must be live, and resolves once each that was missed has been tried once. */
+  /** Builds the timers from the view, which must be live; resolves once each that was missed has been tried once. */
   async start(): Promise<void> {
     this.due.build(this.ports.view.projection);
     this.ports.view.onCommit((commit) => this.note(commit));
@@ -68,7 +68,7 @@ export class TimerLoop {
     if (!this.stopped) this.running ??= this.round().finally(() => this.rest());
   }
 
-  /** Resolves once nothing is due at the clock's present time. Rejects with KmsError if some of it fails again and again. */
+  /** Resolves once nothing is due at the clock's present time; rejects with KmsError if something fails on and on. */
   async settle(): Promise<void> {
     let failures = 0;
     while (this.running || this.due.due(this.now(), 1).length > 0) {

@@ -37,7 +37,7 @@ export async function status(operator: Operator, json: boolean, print: (line: st
 
 const SETTLE_MS = 600_000;
 
-/** Moves the virtual clock, and returns once every service goes by the new time and all timers that came due have fired. */
+/** Moves the virtual clock, and returns once every service goes by the new time and all that came due has fired. */
 export async function advanceClock(operator: Operator, ms: number, print: (line: string) => void): Promise<void> {
   const services = await servicesOf(operator);
   if (services.length === 0)
