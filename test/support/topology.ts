@@ -9,6 +9,7 @@ import { Addresses, Container } from './container';
 import { freePorts, until, untilCurrent } from './nats-server';
 import { kmsClient, MAIN, run } from './processes';
 
+const CLIENTS = 4222;
 const MONITOR = 8222;
 const READY_MS = 60_000;
 
@@ -77,6 +78,11 @@ export class Topology {
 
   get natsUrl(): string {
     return `nats://${this.published('nats-1')}`;
+  }
+
+  /** Every node, as the services reach them; compose publishes the first one only. */
+  get natsUrls(): string[] {
+    return this.nodes.map(({ name }) => `nats://127.0.0.1:${this.addresses.portOf(name, CLIENTS)}`);
   }
 
   /** What deploy/make-credentials wrote for a user of NATS. */
