@@ -156,10 +156,12 @@ async function counted(service: string, counter: string, label = ''): Promise<nu
   return series.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
 
+const WORKERS = ['crypto-worker-1', 'crypto-worker-2'];
+/** How many encryptions each worker has answered, done or refused. */
+const encryptions = (): Promise<number[]> =>
+  Promise.all(WORKERS.map((worker) => counted(worker, 'keytrail_requests_total', 'operation="Encrypt"')));
+
 describe('once DisableKey has returned', () => {
-  const WORKERS = ['crypto-worker-1', 'crypto-worker-2'];
-  const encryptions = (): Promise<number[]> =>
-    Promise.all(WORKERS.map((worker) => counted(worker, 'keytrail_requests_total', 'operation="Encrypt"')));
   let clients: NatsConnection[];
   let KeyId: string;
 
@@ -230,6 +232,25 @@ test('two schedulers of each kind fire each timer once', async () => {
   for (const scheduler of topology.services.filter(({ name }) => name.includes('scheduler'))) {
     expect(await counted(scheduler.name, 'keytrail_timers_fired_total')).toBeGreaterThan(0);
   }
+});
+
+test('what a crypto-worker takes with it when it dies is asked of the other one', async () => {
+  const KeyId = await newKey();
+  const before = await encryptions();
+  for (const _time of upTo(10)) await encrypt(KeyId);
+  const [first, second] = (await encryptions()).map((count, at) => count - before[at]!);
+  // The one that the gateway's node prefers, if it prefers any.
+  const victim = topology.get(WORKERS[first! > second! ? 0 : 1]!);
+  victim.signal('SIGSTOP');
+  const requests = upTo(10).map(() => encrypt(KeyId));
+  // By the same connection, so it comes after them.
+  await describeKey(KeyId);
+  await victim.kill9();
+  const lengths = await Promise.all(requests.map(async (request) => (await request).length)).finally(() =>
+    victim.start(),
+  );
+  for (const length of lengths) expect(length).toBeGreaterThan(Plaintext.length);
+  await topology.ready();
 });
 
 test('a gateway that has just started has its first request answered by a view that holds all that was acknowledged', async () => {
