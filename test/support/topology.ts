@@ -45,12 +45,21 @@ export class Topology {
 
   /** Resolves once the NATS nodes are current and every service says that it is ready. */
   async ready(): Promise<void> {
-    await untilCurrent(this.nodes.map(({ name }) => this.addresses.portOf(name, MONITOR)));
+    const nodes = this.nodes.map(({ name }) => ({ name, monitor: this.addresses.portOf(name, MONITOR) }));
+    await untilCurrent(nodes, () => this.assertAlive(this.nodes));
     for (const service of this.services) {
-      await until(() => service.healthy(), `${service.name} was not ready`, READY_MS).catch((error: Error) => {
+      const healthy = () => {
+        this.assertAlive([service]);
+        return service.healthy();
+      };
+      await until(healthy, `${service.name} was not ready`, READY_MS).catch((error: Error) => {
         throw new Error(`${error.message}:\n${service.log}`);
       });
     }
+  }
+
+  private assertAlive(containers: Container[]): void {
+    for (const one of containers) if (!one.running) throw new Error(`${one.name} has ended:\n${one.log}`);
   }
 
   get all(): Container[] {
