@@ -64,9 +64,9 @@ async function keytrail(...args: string[]): Promise<string> {
 }
 
 /** A connection of a program outside of the cluster, as one of its users. */
-function connectAs(user: NatsUserName): Promise<NatsConnection> {
+function connectAs(user: NatsUserName, servers = topology.natsUrl): Promise<NatsConnection> {
   const { KEYTRAIL_NATS_PASSWORD: pass } = topology.credentials(user);
-  return connect({ servers: topology.natsUrl, user, pass, inboxPrefix: inboxPrefix(user) });
+  return connect({ servers, user, pass, inboxPrefix: inboxPrefix(user) });
 }
 
 /** How many commits of each event type there are on each of these keys, read from the log itself. */
@@ -156,50 +156,57 @@ async function counted(service: string, counter: string, label = ''): Promise<nu
   return series.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
 
+const WORKERS = ['crypto-worker-1', 'crypto-worker-2'];
+/** How many encryptions each worker has answered, done or refused. */
+const encryptions = (): Promise<number[]> =>
+  Promise.all(WORKERS.map((worker) => counted(worker, 'keytrail_requests_total', 'operation="Encrypt"')));
+
 describe('once DisableKey has returned', () => {
-  const WORKERS = ['crypto-worker-1', 'crypto-worker-2'];
-  const encryptions = (): Promise<number[]> =>
-    Promise.all(WORKERS.map((worker) => counted(worker, 'keytrail_requests_total', 'operation="Encrypt"')));
-  let client: NatsConnection;
+  let clients: NatsConnection[];
   let KeyId: string;
 
   beforeAll(async () => {
-    client = await connectAs('client');
+    // A node may prefer a worker that is connected to itself: through all of them each worker is asked.
+    clients = await Promise.all(topology.natsUrls.map((url) => connectAs('client', url)));
     KeyId = await newKey();
   });
-  afterAll(() => client?.close());
+  afterAll(async () => {
+    for (const client of clients ?? []) await client.close();
+  });
 
-  /** Straight to whichever workers the queue group chooses; none is told how far the log has grown. */
-  const outcomes = (count: number): Promise<string[]> =>
-    Promise.all(
-      upTo(count).map(async () => {
-        const subject = requestSubject('us-east-1', '000000000000', 'root', 'Encrypt');
-        const body = JSON.stringify({ KeyId, Plaintext: Plaintext.toString('base64') });
-        const reply = (await client.request(subject, body, { timeout: 20_000 })).json<{ __type?: string }>();
-        return reply.__type ?? 'encrypted';
-      }),
-    );
+  /** Asks whichever workers the queue group chooses; none is told how far the log has grown. */
+  const ask = (times: number): Promise<string>[] =>
+    upTo(times).map(async (time) => {
+      const subject = requestSubject('us-east-1', '000000000000', 'root', 'Encrypt');
+      const body = JSON.stringify({ KeyId, Plaintext: Plaintext.toString('base64') });
+      const reply = await clients[time % clients.length]!.request(subject, body, { timeout: 20_000 });
+      return reply.json<{ __type?: string }>().__type ?? 'encrypted';
+    });
 
   test('no worker encrypts any more', async () => {
     const before = await encryptions();
     for (const _round of upTo(30)) {
       await kms.send(new DisableKeyCommand({ KeyId }));
-      expect(new Set(await outcomes(20))).toEqual(new Set(['DisabledException']));
+      expect(new Set(await Promise.all(ask(21)))).toEqual(new Set(['DisabledException']));
       await kms.send(new EnableKeyCommand({ KeyId }));
     }
     const after = await encryptions();
     for (const [at, count] of after.entries()) expect(count).toBeGreaterThan(before[at]!);
   });
 
-  test('a worker that was frozen meanwhile does not encrypt either when it wakes', async () => {
+  test('a worker that was frozen meanwhile does not do, when it wakes, what it was asked before', async () => {
     const frozen = topology.get('crypto-worker-2');
     frozen.signal('SIGSTOP');
     try {
+      let disabled = false;
+      const asked = ask(30).map((answer) => answer.then((outcome) => ({ outcome, late: disabled })));
+      for (const client of clients) await client.flush();
       await kms.send(new DisableKeyCommand({ KeyId }));
-      const answers = outcomes(20);
-      await client.flush();
+      disabled = true;
       frozen.signal('SIGCONT');
-      for (const answer of await answers) expect(['DisabledException', 'KMSInternalException']).toContain(answer);
+      const late = (await Promise.all(asked)).filter((one) => one.late).map(({ outcome }) => outcome);
+      expect(late.length).toBeGreaterThan(0);
+      for (const outcome of late) expect(['DisabledException', 'KMSInternalException']).toContain(outcome);
     } finally {
       frozen.signal('SIGCONT');
     }
@@ -225,6 +232,25 @@ test('two schedulers of each kind fire each timer once', async () => {
   for (const scheduler of topology.services.filter(({ name }) => name.includes('scheduler'))) {
     expect(await counted(scheduler.name, 'keytrail_timers_fired_total')).toBeGreaterThan(0);
   }
+});
+
+test('what a crypto-worker takes with it when it dies is asked of the other one', async () => {
+  const KeyId = await newKey();
+  const before = await encryptions();
+  for (const _time of upTo(10)) await encrypt(KeyId);
+  const [first, second] = (await encryptions()).map((count, at) => count - before[at]!);
+  // The one that the gateway's node prefers, if it prefers any.
+  const victim = topology.get(WORKERS[first! > second! ? 0 : 1]!);
+  victim.signal('SIGSTOP');
+  const requests = upTo(10).map(() => encrypt(KeyId));
+  // By the same connection, so it comes after them.
+  await describeKey(KeyId);
+  await victim.kill9();
+  const lengths = await Promise.all(requests.map(async (request) => (await request).length)).finally(() =>
+    victim.start(),
+  );
+  for (const length of lengths) expect(length).toBeGreaterThan(Plaintext.length);
+  await topology.ready();
 });
 
 test('a gateway that has just started has its first request answered by a view that holds all that was acknowledged', async () => {

@@ -30,7 +30,7 @@ export interface TestNatsCluster {
   readonly nodes: readonly TestNats[];
   /** Every node's URL, for `connect({ servers })`. */
   readonly urls: string[];
-  /** Resolves once every node is up, follows the one JetStream leader, and has caught up with all that it keeps. */
+  /** Resolves once every node is up, follows the one JetStream leader, and has caught up with every stream. */
   current(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -69,7 +69,13 @@ export async function startNatsCluster(size = 3, options: { config?: string } = 
     return new NatsServer(port, { config });
   });
   await Promise.all(nodes.map((node) => node.start()));
-  const current = () => untilCurrent(monitorPorts);
+  const current = () =>
+    untilCurrent(
+      monitorPorts.map((monitor, i) => ({ name: `n${i + 1}`, monitor })),
+      () => {
+        for (const node of nodes) node.assertAlive();
+      },
+    );
   await current();
   return {
     nodes,
@@ -85,6 +91,7 @@ class NatsServer implements TestNats {
   readonly url: string;
   readonly storeDir: string;
   private child: ChildProcess | undefined;
+  private log = '';
 
   constructor(
     readonly port: number,
@@ -106,16 +113,25 @@ class NatsServer implements TestNats {
     );
     const child = spawnTied(findNatsServer(), ['-c', configFile]);
     this.child = child;
-    let log = '';
     child.stderr?.on('data', (chunk: Buffer) => {
-      log = (log + chunk.toString()).slice(-4000);
+      this.log = (this.log + chunk.toString()).slice(-4000);
     });
     const failed = new Promise<never>((_, reject) => {
       child.once('error', reject);
-      child.once('exit', (code) => reject(new Error(`nats-server exited with ${code} before it was ready:\n${log}`)));
+      child.once('exit', (code) =>
+        reject(new Error(`nats-server exited with ${code} before it was ready:\n${this.log}`)),
+      );
     });
     failed.catch(() => {});
     await Promise.race([untilListening(this.port), failed]);
+  }
+
+  /** Throws if it ended by itself. */
+  assertAlive(): void {
+    const { child } = this;
+    if (child && (child.exitCode !== null || child.signalCode !== null)) {
+      throw new Error(`nats-server on port ${this.port} ended by itself:\n${this.log}`);
+    }
   }
 
   kill9(): Promise<void> {
@@ -181,42 +197,65 @@ async function untilListening(port: number): Promise<void> {
   await until(greeted, `nats-server on port ${port} did not listen`);
 }
 
-interface MetaCluster {
+/** A Raft group, as one of its nodes sees it; what a node says of the replicas only counts while it leads. */
+interface RaftGroup {
   leader?: string;
-  cluster_size?: number;
-  pending?: number;
-  /** Only the leader knows them. */
-  replicas?: { name: string; current: boolean; offline?: boolean; lag?: number }[];
+  replicas?: { name: string; current: boolean; offline?: boolean }[];
+}
+
+interface JetStreamState {
+  meta_cluster?: RaftGroup;
+  account_details?: { stream_detail?: { name: string; cluster?: RaftGroup }[] }[];
+}
+
+export interface Monitored {
+  /** The server's name. */
+  name: string;
+  /** Where it serves /jsz. */
+  monitor: number;
 }
 
 /**
- * Resolves once each node (by its monitoring port) finds itself healthy, which takes in every stream that it keeps, all
- * name the same JetStream leader, and that one sees all others current with nothing on its way to them.
+ * Resolves once all nodes follow one JetStream leader, and that one, as the leader of each stream, sees all others
+ * current. What a node finds of itself at /healthz is not asked: one that comes back to an idle cluster may call itself
+ * not current until something is proposed (seen with nats-server 2.10.27).
  */
-export async function untilCurrent(monitorPorts: readonly number[]): Promise<void> {
+export async function untilCurrent(nodes: readonly Monitored[], assertAlive: () => void): Promise<void> {
+  let seen: unknown;
   const current = async () => {
-    const healthy = await Promise.all(monitorPorts.map(async (port) => (await monitor(port, 'healthz'))?.ok));
-    if (!healthy.every(Boolean)) return false;
-    const metas = await Promise.all(monitorPorts.map(metaCluster));
-    const leaders = new Set(metas.map((meta) => meta?.leader));
-    const replicas = metas.find((meta) => meta?.replicas)?.replicas ?? [];
-    return (
-      leaders.size === 1 &&
-      metas.every((meta) => meta?.leader && meta.cluster_size === monitorPorts.length && !meta.pending) &&
-      replicas.length === monitorPorts.length - 1 &&
-      replicas.every((replica) => replica.current && !replica.offline && !replica.lag)
+    assertAlive();
+    const states = await Promise.all(nodes.map(({ monitor }) => jetStreamState(monitor)));
+    const metas = states.map((state) => state?.meta_cluster);
+    const streams = states.map(
+      (state) => state?.account_details?.flatMap((account) => account.stream_detail ?? []) ?? [],
     );
+    seen = { metas, streams };
+    const names = new Set(streams.flat().map(({ name }) => name));
+    const groups = [
+      metas,
+      ...[...names].map((name) => streams.map((all) => all.find((one) => one.name === name)?.cluster)),
+    ];
+    return groups.every((group) => isCurrent(nodes, group));
   };
-  await until(current, 'the nodes of the cluster were not all current', CURRENT_MS);
+  try {
+    await until(current, 'the nodes of the cluster were not all current', CURRENT_MS);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}: ${JSON.stringify(seen)}`);
+  }
 }
 
-const monitor = (port: number, path: string): Promise<Response | undefined> =>
-  fetch(`http://127.0.0.1:${port}/${path}`).catch(() => undefined);
-
-async function metaCluster(port: number): Promise<MetaCluster | undefined> {
-  const body = (await (await monitor(port, 'jsz'))?.json().catch(() => undefined)) as { meta_cluster?: MetaCluster };
-  return body?.meta_cluster;
+/** `views` is the same group as each of the nodes sees it. */
+function isCurrent(nodes: readonly Monitored[], views: readonly (RaftGroup | undefined)[]): boolean {
+  const leader = views[0]?.leader;
+  if (!leader || views.some((view) => view?.leader !== leader)) return false;
+  const replicas = views[nodes.findIndex(({ name }) => name === leader)]?.replicas ?? [];
+  return replicas.length === nodes.length - 1 && replicas.every((replica) => replica.current && !replica.offline);
 }
+
+const jetStreamState = (port: number): Promise<JetStreamState | undefined> =>
+  fetch(`http://127.0.0.1:${port}/jsz?accounts=true&streams=true`)
+    .then((reply) => reply.json() as Promise<JetStreamState>)
+    .catch(() => undefined);
 
 /** Waits for a condition, looking again every 20 ms. */
 export async function until(

@@ -9,6 +9,7 @@ import { Addresses, Container } from './container';
 import { freePorts, until, untilCurrent } from './nats-server';
 import { kmsClient, MAIN, run } from './processes';
 
+const CLIENTS = 4222;
 const MONITOR = 8222;
 const READY_MS = 60_000;
 
@@ -44,12 +45,21 @@ export class Topology {
 
   /** Resolves once the NATS nodes are current and every service says that it is ready. */
   async ready(): Promise<void> {
-    await untilCurrent(this.nodes.map(({ name }) => this.addresses.portOf(name, MONITOR)));
+    const nodes = this.nodes.map(({ name }) => ({ name, monitor: this.addresses.portOf(name, MONITOR) }));
+    await untilCurrent(nodes, () => this.assertAlive(this.nodes));
     for (const service of this.services) {
-      await until(() => service.healthy(), `${service.name} was not ready`, READY_MS).catch((error: Error) => {
+      const healthy = () => {
+        this.assertAlive([service]);
+        return service.healthy();
+      };
+      await until(healthy, `${service.name} was not ready`, READY_MS).catch((error: Error) => {
         throw new Error(`${error.message}:\n${service.log}`);
       });
     }
+  }
+
+  private assertAlive(containers: Container[]): void {
+    for (const one of containers) if (!one.running) throw new Error(`${one.name} has ended:\n${one.log}`);
   }
 
   get all(): Container[] {
@@ -77,6 +87,11 @@ export class Topology {
 
   get natsUrl(): string {
     return `nats://${this.published('nats-1')}`;
+  }
+
+  /** Every node, as the services reach them; compose publishes the first one only. */
+  get natsUrls(): string[] {
+    return this.nodes.map(({ name }) => `nats://127.0.0.1:${this.addresses.portOf(name, CLIENTS)}`);
   }
 
   /** What deploy/make-credentials wrote for a user of NATS. */
