@@ -3,6 +3,7 @@ import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { materialIdOf } from '#domain/key/material-id';
 import type { AggregateRef } from '#domain/subjects';
+import { shorterThanMaterial } from '#event-store/log-damage';
 import type { BackingKey } from '#hsm/backing-key';
 import type { MaterialVault } from '#hsm/material-vault';
 import type { DataPorts } from '#operations/operation';
@@ -69,6 +70,15 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
   }
 
   /**
+   * Throws LogDamagedError if the log, which ends at `last`, has lost commits that it had when material was stored. Served
+   * on such a log, keys would be gone without a word, and their material be taken for left-over.
+   */
+  async checkLog(last: number): Promise<void> {
+    const reached = (await this.vault.list()).reduce((most, { logPosition }) => Math.max(most, logPosition), 0);
+    if (reached > last) throw shorterThanMaterial(last, reached);
+  }
+
+  /**
    * Erases material that no living key needs: of deleted keys at once (a backup brought it back), of no known key once
    * it is older than the grace (a crash came between storing it and the event that names it). The next version of a
    * living key is not touched, however old: a rotation that crashed has stored it, and the retry, which may come at any
@@ -87,7 +97,11 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
       for (const id of [...known, next]) (state.keyState === 'Deleted' ? deleted : living).add(id);
     }
     const stored = listed.filter(({ materialId }) => !living.has(materialId));
-    const orphans = stored.filter(({ materialId, storedAt }) => !deleted.has(materialId) && storedAt + graceMs <= now);
+    // Where the log has not grown since, it may have lost the very commit that names the material.
+    const orphans = stored.filter(
+      ({ materialId, storedAt, logPosition }) =>
+        !deleted.has(materialId) && storedAt + graceMs <= now && logPosition < this.view.position,
+    );
     const leftOver = stored.filter(({ materialId }) => deleted.has(materialId));
     const doomed = orphans.length > MAX_ORPHANS ? leftOver : [...leftOver, ...orphans];
     for (const { materialId } of doomed) await this.vault.destroy(materialId);

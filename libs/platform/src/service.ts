@@ -208,10 +208,12 @@ export class Service {
     });
     const vault = new MaterialVault(provider, materialStore, {
       failPoint: failPoints(settings.failPoint),
+      logPosition: () => this.view.position,
     });
     await vault.verifyRoot();
     const lease = new Lease(store, this.view, settings.leaseMs, (position) => beat(nats, this.instance, position));
     const worker = new CryptoWorker(this.view, vault, lease);
+    await worker.checkLog(await store.lastPosition());
     this.view.onCommit((_commit, seq) => {
       // In one process with the key-manager the view is shared, and nobody waits for this.
       if (!this.has('key-manager')) beat(nats, this.instance, seq);
