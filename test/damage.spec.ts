@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateKeyCommand, ListKeysCommand } from '@aws-sdk/client-kms';
@@ -48,6 +48,17 @@ describe('a start is refused, saying what to restore, where the event log', () =
     await expect(startProcess(dataDir)).rejects.toThrow(/keytrail: .*(restore the event log|restore the stream)/);
   });
 });
+
+test.each([[true], [false]])(
+  'a start is refused where all material is gone; root key kept: %j',
+  async (rootKeyKept) => {
+    truncateSync(join(dataDir, EVENTS.replace('KMS_EVENTS', 'KMS_MATERIAL')), 0);
+    const rootKey = join(dataDir, 'root/root-key.json');
+    if (!rootKeyKept) rmSync(rootKey);
+    await expect(startProcess(dataDir)).rejects.toThrow('the event log has keys, but their material is gone: restore');
+    expect(existsSync(rootKey)).toBe(rootKeyKept);
+  },
+);
 
 test('an undamaged copy starts with every key', async () => {
   const server = await startProcess(dataDir);

@@ -33,7 +33,8 @@ async function started() {
     rootKeyBase64: Buffer.alloc(32, 1).toString('base64'),
     mayCreate: false,
   });
-  const vault = new MaterialVault(provider, new MemoryMaterialStore(() => now), { logPosition: () => view.position });
+  const store = new MemoryMaterialStore(() => now);
+  const vault = new MaterialVault(provider, store, { logPosition: () => view.position });
   const worker = new CryptoWorker(view, vault, new Lease(log, view, 5_000));
   const manager = new KeyManager({
     store: log,
@@ -56,6 +57,7 @@ async function started() {
   });
   return {
     worker,
+    store,
     run,
     sweep: () => worker.sweep(now, GRACE_MS, async () => view.waitFor(await log.lastPosition())),
     later: (ms: number) => {
@@ -128,6 +130,13 @@ describe('the sweep', () => {
     later(GRACE_MS);
     expect(await sweep()).toMatchObject({ erased: 1, kept: 0 });
   });
+});
+
+test('the sweep counts material of living keys that is not there', async () => {
+  const { sweep, store } = await started();
+  expect(await sweep()).toMatchObject({ missing: 0 });
+  await store.erase(materialIdOf(ARN, 1));
+  expect(await sweep()).toMatchObject({ missing: 1 });
 });
 
 test('a log that is shorter than it was when material was stored is refused', async () => {

@@ -2,6 +2,7 @@ import { NoncePool } from '#crypto/nonce-pool';
 import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { materialIdOf } from '#domain/key/material-id';
+import { isLiving } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import { shorterThanMaterial } from '#event-store/log-damage';
 import type { BackingKey } from '#hsm/backing-key';
@@ -17,6 +18,8 @@ const MAX_ORPHANS = 100;
 export interface SweepReport {
   erased: number;
   kept: number;
+  /** Versions of living keys whose material is not there: what they encrypted is lost unless a backup has it. */
+  missing: number;
 }
 
 /** Serves data operations and looks after material. The only part that ever holds a backing key. */
@@ -86,6 +89,7 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
    */
   async sweep(now: number, graceMs: number, caughtUp: () => Promise<void>): Promise<SweepReport> {
     // First the list, then the log up to now: material that is listed and in use is then known to be.
+    const expected = this.livingMaterial();
     const listed = await this.vault.list();
     await caughtUp();
     const living = new Set<string>();
@@ -105,6 +109,16 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     const leftOver = stored.filter(({ materialId }) => deleted.has(materialId));
     const doomed = orphans.length > MAX_ORPHANS ? leftOver : [...leftOver, ...orphans];
     for (const { materialId } of doomed) await this.vault.destroy(materialId);
-    return { erased: doomed.length, kept: stored.length - doomed.length };
+    const there = new Set(listed.map(({ materialId }) => materialId));
+    const missing = expected.filter((materialId) => living.has(materialId) && !there.has(materialId)).length;
+    return { erased: doomed.length, kept: stored.length - doomed.length, missing };
+  }
+
+  private livingMaterial(): string[] {
+    const ids: string[] = [];
+    for (const { state } of this.projection.allKeys()) {
+      if (isLiving(state)) for (const { materialId } of state.versions) ids.push(materialId);
+    }
+    return ids;
   }
 }

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { INTERNAL } from '#domain/subjects';
+import { isLiving } from '#domain/key/state';
+import { INTERNAL, MATERIAL_STREAM } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { ensureClockStream, ensureEventStream, ensureMaterialStream } from '#event-store/streams';
 import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
@@ -45,6 +46,11 @@ export const PARTS = [
   'audit-projector',
 ] as const;
 export type Part = (typeof PARTS)[number];
+
+/** All material is gone while the log still has keys: nothing could be decrypted, and a new root key would hide it. */
+export class MaterialLostError extends Error {
+  override readonly name = 'MaterialLostError';
+}
 
 /** What a service says of itself to the command line. */
 export interface ServiceStatus {
@@ -200,11 +206,17 @@ export class Service {
     mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
     await ensureMaterialStream(nats, settings);
     const materialStore = new JetStreamMaterialStore(nats);
+    const nothingStored = (await materialStore.list()).length === 0;
+    if (nothingStored && [...this.view.projection.allKeys()].some(({ state }) => isLiving(state))) {
+      throw new MaterialLostError(
+        `the event log has keys, but their material is gone: restore the stream ${MATERIAL_STREAM} and the root key from the backup that belongs to this log`,
+      );
+    }
     const rootKeyFile = join(settings.dataDir, 'root', 'root-key.json');
     const provider = SoftwareHsmProvider.open({
       ...(settings.rootKey === undefined ? { rootKeyFile } : { rootKeyBase64: settings.rootKey }),
       // A new root key beside material that another one wrapped would only hide the loss.
-      mayCreate: existsSync(rootKeyFile) || (await materialStore.list()).length === 0,
+      mayCreate: existsSync(rootKeyFile) || nothingStored,
     });
     const vault = new MaterialVault(provider, materialStore, {
       failPoint: failPoints(settings.failPoint),
@@ -240,7 +252,12 @@ export class Service {
 
   private async sweep(worker: CryptoWorker, caughtUp: () => Promise<void>): Promise<void> {
     try {
-      const { erased, kept } = await worker.sweep(Date.now(), this.settings.orphanGraceSeconds * 1000, caughtUp);
+      const { erased, kept, missing } = await worker.sweep(
+        Date.now(),
+        this.settings.orphanGraceSeconds * 1000,
+        caughtUp,
+      );
+      if (missing > 0) this.log.error({ missing }, 'material of living keys is missing: restore it from a backup');
       if (erased + kept > 0) this.log.warn({ erased, kept }, 'found stored material that no living key needs');
     } catch (error) {
       this.log.error({ err: error }, 'could not look for left-over material');
