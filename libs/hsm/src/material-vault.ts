@@ -21,6 +21,8 @@ export interface VaultOptions {
   cachedKeys?: number;
   /** Called with the name of each place where a test may have the process killed. */
   failPoint?: (name: string) => void | Promise<void>;
+  /** How far the event log has come, to be kept beside what is stored. */
+  logPosition?: () => number;
 }
 
 /** Creates, loads and destroys backing keys: the provider wraps, the store keeps, memory serves. */
@@ -28,6 +30,7 @@ export class MaterialVault {
   private readonly cache: LRUCache<string, BackingKey>;
   private readonly loading = new Map<string, Promise<BackingKey>>();
   private readonly failPoint: (name: string) => void | Promise<void>;
+  private readonly logPosition: () => number;
 
   constructor(
     private readonly provider: HsmProvider,
@@ -36,6 +39,7 @@ export class MaterialVault {
   ) {
     this.cache = new LRUCache({ max: options.cachedKeys ?? DEFAULT_CACHED_KEYS });
     this.failPoint = options.failPoint ?? (() => {});
+    this.logPosition = options.logPosition ?? (() => 0);
   }
 
   /**
@@ -159,7 +163,7 @@ export class MaterialVault {
 
   private async seal(materialId: string, type: MaterialType, keyArn: string, material: Uint8Array): Promise<void> {
     const wrapped = await this.provider.wrap(material, recordAad(type, keyArn, materialId));
-    await this.store.put(materialId, encodeRecord({ type, keyArn, wrapped }));
+    await this.store.put(materialId, encodeRecord({ type, keyArn, wrapped }), this.logPosition());
   }
 
   private async unseal(materialId: string, type: MaterialType, keyArn: string, bytes: Uint8Array): Promise<Buffer> {

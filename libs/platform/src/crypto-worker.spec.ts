@@ -33,7 +33,8 @@ async function started() {
     rootKeyBase64: Buffer.alloc(32, 1).toString('base64'),
     mayCreate: false,
   });
-  const vault = new MaterialVault(provider, new MemoryMaterialStore(() => now));
+  const store = new MemoryMaterialStore(() => now);
+  const vault = new MaterialVault(provider, store, { logPosition: () => view.position });
   const worker = new CryptoWorker(view, vault, new Lease(log, view, 5_000));
   const manager = new KeyManager({
     store: log,
@@ -56,6 +57,7 @@ async function started() {
   });
   return {
     worker,
+    store,
     run,
     sweep: () => worker.sweep(now, GRACE_MS, async () => view.waitFor(await log.lastPosition())),
     later: (ms: number) => {
@@ -111,11 +113,38 @@ describe('the sweep', () => {
     });
   });
 
-  test('erases material of no known key once it is older than the grace', async () => {
-    const { worker, sweep, later } = await started();
+  test('keeps material of no known key while the log has not grown: it may have lost the commit that names it', async () => {
+    const { worker, run, sweep, later } = await started();
     await worker.create('arn:aws:kms:us-east-1:000000000000:key/never-was', 'f'.repeat(64));
+    later(2 * GRACE_MS);
+    expect(await sweep()).toMatchObject({ erased: 0, kept: 1 });
+    await run({ type: 'DisableKey' });
+    expect(await sweep()).toMatchObject({ erased: 1, kept: 0 });
+  });
+
+  test('erases material of no known key once it is older than the grace', async () => {
+    const { worker, run, sweep, later } = await started();
+    await worker.create('arn:aws:kms:us-east-1:000000000000:key/never-was', 'f'.repeat(64));
+    await run({ type: 'DisableKey' });
     expect(await sweep()).toMatchObject({ erased: 0, kept: 1 });
     later(GRACE_MS);
     expect(await sweep()).toMatchObject({ erased: 1, kept: 0 });
   });
+});
+
+test('the sweep counts material of living keys that is not there', async () => {
+  const { sweep, store } = await started();
+  expect(await sweep()).toMatchObject({ missing: 0 });
+  await store.erase(materialIdOf(ARN, 1));
+  expect(await sweep()).toMatchObject({ missing: 1 });
+});
+
+test('a log that is shorter than it was when material was stored is refused', async () => {
+  const { worker, run } = await started();
+  await run({ type: 'RotateKeyOnDemand' });
+  await expect(worker.checkLog(2)).resolves.toBeUndefined();
+  await expect(worker.checkLog(1)).resolves.toBeUndefined();
+  await expect(worker.checkLog(0)).rejects.toThrow(
+    'the event log ends at position 0, but key material was stored when it had reached 1',
+  );
 });

@@ -2,7 +2,9 @@ import { RandomPool } from '#crypto/random-pool';
 import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { materialIdOf } from '#domain/key/material-id';
+import { isLiving } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
+import { shorterThanMaterial } from '#event-store/log-damage';
 import type { BackingKey } from '#hsm/backing-key';
 import type { MaterialVault } from '#hsm/material-vault';
 import { type DataPorts, MaterialNotLoaded } from '#operations/operation';
@@ -16,6 +18,8 @@ const MAX_ORPHANS = 100;
 export interface SweepReport {
   erased: number;
   kept: number;
+  /** Versions of living keys whose material is not there: what they encrypted is lost unless a backup has it. */
+  missing: number;
 }
 
 /** Serves data operations and looks after material. The only part that ever holds a backing key. */
@@ -74,6 +78,15 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
   }
 
   /**
+   * Throws LogDamagedError if the log, which ends at `last`, has lost commits that it had when material was stored. Served
+   * on such a log, keys would be gone without a word, and their material be taken for left-over.
+   */
+  async checkLog(last: number): Promise<void> {
+    const reached = (await this.vault.list()).reduce((most, { logPosition }) => Math.max(most, logPosition), 0);
+    if (reached > last) throw shorterThanMaterial(last, reached);
+  }
+
+  /**
    * Erases material that no living key needs: of deleted keys at once (a backup brought it back), of no known key once
    * it is older than the grace (a crash came between storing it and the event that names it). The next version of a
    * living key is not touched, however old: a rotation that crashed has stored it, and the retry, which may come at any
@@ -81,6 +94,7 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
    */
   async sweep(now: number, graceMs: number, caughtUp: () => Promise<void>): Promise<SweepReport> {
     // First the list, then the log up to now: material that is listed and in use is then known to be.
+    const expected = this.livingMaterial();
     const listed = await this.vault.list();
     await caughtUp();
     const living = new Set<string>();
@@ -92,10 +106,24 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
       for (const id of [...known, next]) (state.keyState === 'Deleted' ? deleted : living).add(id);
     }
     const stored = listed.filter(({ materialId }) => !living.has(materialId));
-    const orphans = stored.filter(({ materialId, storedAt }) => !deleted.has(materialId) && storedAt + graceMs <= now);
+    // Where the log has not grown since, it may have lost the very commit that names the material.
+    const orphans = stored.filter(
+      ({ materialId, storedAt, logPosition }) =>
+        !deleted.has(materialId) && storedAt + graceMs <= now && logPosition < this.view.position,
+    );
     const leftOver = stored.filter(({ materialId }) => deleted.has(materialId));
     const doomed = orphans.length > MAX_ORPHANS ? leftOver : [...leftOver, ...orphans];
     for (const { materialId } of doomed) await this.vault.destroy(materialId);
-    return { erased: doomed.length, kept: stored.length - doomed.length };
+    const there = new Set(listed.map(({ materialId }) => materialId));
+    const missing = expected.filter((materialId) => living.has(materialId) && !there.has(materialId)).length;
+    return { erased: doomed.length, kept: stored.length - doomed.length, missing };
+  }
+
+  private livingMaterial(): string[] {
+    const ids: string[] = [];
+    for (const { state } of this.projection.allKeys()) {
+      if (isLiving(state)) for (const { materialId } of state.versions) ids.push(materialId);
+    }
+    return ids;
   }
 }

@@ -3,6 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type Logger, pino } from 'pino';
+import { KmsError } from '#domain/errors';
 import { httpPort, httpUrl } from './http-address';
 import { serveHealth, serveHttpEdge } from './http-edge';
 import { writeAwsConfig } from './root-credentials';
@@ -148,12 +149,16 @@ export async function runService(name: string, parts: readonly Part[]): Promise<
   }
 }
 
+/** What a caller of the API is told names no cause; whoever starts the service needs it. */
+const saidOf = (error: Error): string =>
+  error instanceof KmsError && error.cause instanceof Error ? `${error.message} ${error.cause.message}` : error.message;
+
 /** A start that failed, in words; the stack only where it is our own fault. */
 export function reportFailure(name: string, error: unknown): void {
   const known =
     error instanceof SettingsError || (error instanceof Error && error.name !== 'Error' && error.name !== 'TypeError');
   const code = (error as NodeJS.ErrnoException).code;
-  const text = error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : String(error);
+  const text = error instanceof Error ? (known ? saidOf(error) : (error.stack ?? error.message)) : String(error);
   const hint =
     code === 'EADDRINUSE' ? '\nAnother program listens there: stop it, or set KEYTRAIL_PORT to another port.' : '';
   process.stderr.write(`${name}: ${text}${hint}\n`);

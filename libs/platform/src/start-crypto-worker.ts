@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { isLiving } from '#domain/key/state';
+import { MATERIAL_STREAM } from '#domain/subjects';
 import type { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { ensureMaterialStream } from '#event-store/streams';
 import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
@@ -17,6 +19,11 @@ import type { ServedRequests } from './served-requests';
 import { type Settings, SettingsError } from './settings';
 import { CachedSigningKeys, RootSigningKeys, type SigningKeys, serveSigningKeys } from './signing-keys';
 import { beat } from './worker-barrier';
+
+/** All material is gone while the log still has keys: nothing could be decrypted, and a new root key would hide it. */
+export class MaterialLostError extends Error {
+  override readonly name = 'MaterialLostError';
+}
 
 export interface CryptoWorkerSurroundings {
   instance: string;
@@ -42,11 +49,12 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const { nats } = served;
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
   await ensureMaterialStream(nats, settings);
-  const vault = await openVault(settings, new JetStreamMaterialStore(nats));
+  const vault = await openVault(settings, new JetStreamMaterialStore(nats), view);
   const { leaseMs } = settings;
   const say = (position: number): void => beat(nats, { workerId: instance, position, leaseMs });
   const lease = new Lease(store, view, leaseMs, () => say(view.position));
   const worker = new CryptoWorker(view, vault, lease);
+  await worker.checkLog(await store.lastPosition());
   // With a nats-server of its own this is the only process, and nobody waits for it.
   if (settings.natsUrl !== undefined) view.onCommit((_commit, seq) => say(seq));
   await lease.start();
@@ -74,14 +82,23 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   };
 }
 
-async function openVault(settings: Settings, store: JetStreamMaterialStore): Promise<MaterialVault> {
+async function openVault(settings: Settings, store: JetStreamMaterialStore, view: LiveView): Promise<MaterialVault> {
+  const nothingStored = (await store.list()).length === 0;
+  if (nothingStored && [...view.projection.allKeys()].some(({ state }) => isLiving(state))) {
+    throw new MaterialLostError(
+      `the event log has keys, but their material is gone: restore the stream ${MATERIAL_STREAM} and the root key from the backup that belongs to this log`,
+    );
+  }
   const rootKeyFile = join(settings.dataDir, 'root', 'root-key.json');
   const provider = SoftwareHsmProvider.open({
     ...(settings.rootKey === undefined ? { rootKeyFile } : { rootKeyBase64: settings.rootKey }),
     // A new root key beside material that another one wrapped would only hide the loss.
-    mayCreate: existsSync(rootKeyFile) || (await store.list()).length === 0,
+    mayCreate: existsSync(rootKeyFile) || nothingStored,
   });
-  const vault = new MaterialVault(provider, store, { failPoint: failPoints(settings.failPoint) });
+  const vault = new MaterialVault(provider, store, {
+    failPoint: failPoints(settings.failPoint),
+    logPosition: () => view.position,
+  });
   await vault.verifyRoot();
   return vault;
 }
@@ -94,7 +111,8 @@ async function sweep(
   stopping: AbortSignal,
 ): Promise<void> {
   try {
-    const { erased, kept } = await worker.sweep(Date.now(), orphanGraceSeconds * 1000, caughtUp);
+    const { erased, kept, missing } = await worker.sweep(Date.now(), orphanGraceSeconds * 1000, caughtUp);
+    if (missing > 0) log.error({ missing }, 'material of living keys is missing: restore it from a backup');
     if (erased + kept > 0) log.warn({ erased, kept }, 'found stored material that no living key needs');
   } catch (error) {
     // One that a stop interrupts is done at the next start.

@@ -39,6 +39,16 @@ describe('a request', () => {
     expect(decode('ListKeys', { Limit: 5.9 })).toEqual({ Limit: 5 });
   });
 
+  test.each([[[0xff]], [[0xc0, 0x80]], [[0xed, 0xa0, 0x80]], [[0xe2, 0x82]]])(
+    'is refused where it is not UTF-8: %j',
+    (broken) => {
+      const bytes = Buffer.concat([Buffer.from('{"Marker":"'), Buffer.from(broken), Buffer.from('"}')]);
+      expect(() => decodeRequest(OPERATION_TABLE.get('ListKeys')!.request, bytes)).toThrow(
+        expect.objectContaining({ code: 'SerializationException' }),
+      );
+    },
+  );
+
   test('never takes a member from a prototype', () => {
     expect(decode('ListKeys', '{"__proto__":{"Limit":5}}')).toEqual({});
     expect(Object.prototype).not.toHaveProperty('Limit');
