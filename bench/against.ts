@@ -1,0 +1,107 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { type Case, chosenCases, onOneAndMany } from './case';
+import { startEmbedded } from './embedded';
+import { type KmsRequest, kmsRequests } from './kms-requests';
+import { httpLoad, type Target, warmUp } from './load';
+import type { Measured } from './measured';
+import { Processes, ROOT } from './processes';
+import { commitOf, machine, writeResults } from './report';
+
+const CASES: readonly Case[] = onOneAndMany([{ name: 'HTTP Encrypt' }, { name: 'HTTP Decrypt' }]);
+const operationOf = ({ name }: Case): string => name.slice('HTTP '.length);
+
+interface Side {
+  folder: string;
+  target: Target;
+  requests: Record<string, KmsRequest>;
+}
+
+interface Comparison extends Case {
+  here: Measured[];
+  there: Measured[];
+}
+
+/**
+ * Measures this build and the one in `folder` in turn, ABAB..., on the same machine within the same minute, so that
+ * what else the machine does falls on both. Prints the ratios of the medians: this build's over the other's.
+ */
+export async function compareAgainst(
+  folder: string,
+  options: { only: string; rounds: number; seconds: number },
+  progress: (text: string) => void,
+): Promise<void> {
+  const there = resolve(folder);
+  if (!existsSync(join(there, 'dist/apps/keytrail/src/main.js'))) {
+    throw new Error(`${there} is not a built checkout of Keytrail: run scripts/setup there`);
+  }
+  const chosen = chosenCases(CASES, options.only);
+  if (chosen.length === 0) throw new Error(noCase(options.only, CASES));
+  const processes = new Processes();
+  try {
+    const sides = [await startSide(processes, ROOT), await startSide(processes, there)] as const;
+    const comparisons: Comparison[] = [];
+    for (const one of chosen) {
+      const comparison: Comparison = { ...one, here: [], there: [] };
+      for (let round = 1; round <= options.rounds; round++) {
+        progress(`${one.name}, ${one.connections} connections, round ${round} of ${options.rounds}`);
+        for (const side of sides) {
+          const measured = await httpLoad(
+            side.target,
+            side.requests[operationOf(one)]!,
+            one.connections,
+            options.seconds,
+          );
+          (side === sides[0] ? comparison.here : comparison.there).push(measured);
+        }
+      }
+      comparisons.push(comparison);
+    }
+    const commits = { here: commitOf(ROOT), there: commitOf(there) };
+    process.stdout.write(`${machine()}\n\n${render(comparisons, commits)}`);
+    writeResults('against', { commits, folder: there, ...options, comparisons });
+  } finally {
+    await processes.stop();
+  }
+}
+
+export const noCase = (text: string, cases: readonly Case[]): string =>
+  `no case has ${JSON.stringify(text)} in its name; there are: ${[...new Set(cases.map(({ name }) => name))].join('; ')}`;
+
+async function startSide(processes: Processes, folder: string): Promise<Side> {
+  const target = await startEmbedded(processes, folder);
+  const requests = await kmsRequests(target.port);
+  for (const operation of new Set(CASES.map(operationOf))) await warmUp(target.port, requests[operation]!);
+  return { folder, target, requests };
+}
+
+function render(comparisons: readonly Comparison[], commits: { here: string; there: string }): string {
+  const rows = comparisons.map(({ name, connections, here, there }) => {
+    const rate = compare(here, there, ({ perSecond }) => perSecond);
+    const cpu = compare(here, there, ({ cpuUs }) => cpuUs ?? Number.NaN);
+    const cells = [
+      ...[name, String(connections)],
+      ...[rate.here.toFixed(0), rate.there.toFixed(0), rate.ratio.toFixed(3), rate.range],
+      ...[cpu.here.toFixed(1), cpu.there.toFixed(1), cpu.ratio.toFixed(3), cpu.range],
+    ];
+    return `| ${cells.join(' | ')} |\n`;
+  });
+  return (
+    `here ${commits.here}, there ${commits.there}; medians of the rounds, and in brackets the range of the rounds' own ratios\n\n` +
+    '| case | connections | per second here | there | ratio | (range) | CPU us here | there | ratio | (range) |\n' +
+    `| ${Array(10).fill('---').join(' | ')} |\n${rows.join('')}`
+  );
+}
+
+function compare(here: readonly Measured[], there: readonly Measured[], figure: (measured: Measured) => number) {
+  const pairs = here.map((measured, round) => figure(measured) / figure(there[round]!));
+  const [ours, theirs] = [median(here.map(figure)), median(there.map(figure))];
+  const range = `(${Math.min(...pairs).toFixed(2)} to ${Math.max(...pairs).toFixed(2)})`;
+  return { here: ours, there: theirs, ratio: ours / theirs, range };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
