@@ -81,14 +81,14 @@ function render(comparisons: readonly Comparison[], commits: { here: string; the
     const cpu = compare(here, there, ({ cpuUs }) => cpuUs ?? Number.NaN);
     const cells = [
       ...[name, String(connections)],
-      ...[rate.here.toFixed(0), rate.there.toFixed(0), rate.ratio.toFixed(3), rate.range],
-      ...[cpu.here.toFixed(1), cpu.there.toFixed(1), cpu.ratio.toFixed(3), cpu.range],
+      ...[rate.here.toFixed(0), rate.there.toFixed(0), rate.ratio.toFixed(3), rate.middleHalf],
+      ...[cpu.here.toFixed(1), cpu.there.toFixed(1), cpu.ratio.toFixed(3), cpu.middleHalf],
     ];
     return `| ${cells.join(' | ')} |\n`;
   });
   return (
-    `here ${commits.here}, there ${commits.there}; medians of the rounds, and in brackets the range of the rounds' own ratios\n\n` +
-    '| case | connections | per second here | there | ratio | (range) | CPU us here | there | ratio | (range) |\n' +
+    `here ${commits.here}, there ${commits.there}; medians of the rounds, their ratio, and the middle half of the rounds' own ratios\n\n` +
+    '| case | connections | per second here | there | ratio | middle half | CPU us here | there | ratio | middle half |\n' +
     `| ${Array(10).fill('---').join(' | ')} |\n${rows.join('')}`
   );
 }
@@ -96,12 +96,16 @@ function render(comparisons: readonly Comparison[], commits: { here: string; the
 function compare(here: readonly Measured[], there: readonly Measured[], figure: (measured: Measured) => number) {
   const pairs = here.map((measured, round) => figure(measured) / figure(there[round]!));
   const [ours, theirs] = [median(here.map(figure)), median(there.map(figure))];
-  const range = `(${Math.min(...pairs).toFixed(2)} to ${Math.max(...pairs).toFixed(2)})`;
-  return { here: ours, there: theirs, ratio: ours / theirs, range };
+  const middleHalf = `${quantile(pairs, 0.25).toFixed(2)} to ${quantile(pairs, 0.75).toFixed(2)}`;
+  return { here: ours, there: theirs, ratio: ours / theirs, middleHalf };
 }
 
-function median(values: readonly number[]): number {
+const median = (values: readonly number[]): number => quantile(values, 0.5);
+
+/** Between two values the line from one to the other. */
+function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  const at = (sorted.length - 1) * share;
+  const [below, above] = [sorted[Math.floor(at)]!, sorted[Math.ceil(at)]!];
+  return below + (above - below) * (at % 1);
 }

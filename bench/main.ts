@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { compareAgainst, noCase } from './against';
 import { chosenCases, type Scenario } from './case';
 import { embeddedHttp } from './cases/embedded-http';
@@ -15,6 +15,7 @@ interface Options {
   quick: boolean;
   only: string;
   against?: string;
+  rounds?: number;
 }
 
 const progress = (text: string): void => {
@@ -52,9 +53,17 @@ async function measureAll(only: string, seconds: number): Promise<void> {
   progress(`written to ${writeResults('results', { commit: commitOf(ROOT), seconds, rows })}`);
 }
 
-async function run({ quick, only, against }: Options): Promise<void> {
+function parseRounds(text: string): number {
+  const rounds = Number(text);
+  if (!Number.isInteger(rounds) || rounds < 1 || rounds > 1000) {
+    throw new InvalidArgumentError('It must be a whole number from 1 to 1000.');
+  }
+  return rounds;
+}
+
+async function run({ quick, only, against, rounds = quick ? 5 : 15 }: Options): Promise<void> {
   if (against === undefined) await measureAll(only, quick ? 1 : 4);
-  else await compareAgainst(against, { only, rounds: quick ? 3 : 9, seconds: quick ? 1 : 2 }, progress);
+  else await compareAgainst(against, { only, rounds, seconds: 1 }, progress);
 }
 
 new Command('npm run bench --')
@@ -62,6 +71,11 @@ new Command('npm run bench --')
   .option('--quick', 'a second for each case instead of four', false)
   .option('--only <text>', 'only the cases that have this in their name, and their floors', '')
   .option('--against <folder>', 'compare HTTP Encrypt and Decrypt with the built checkout in this folder, in turn')
+  .option(
+    '--rounds <number>',
+    'how often each of the two is measured with --against (default: 15, or 5 with --quick)',
+    parseRounds,
+  )
   .action((options: Options) =>
     run(options).then(
       () => process.exit(0),
