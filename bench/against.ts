@@ -11,6 +11,8 @@ import { commitOf, machine, writeResults } from './report';
 const CASES: readonly Case[] = onOneAndMany([{ name: 'HTTP Encrypt' }, { name: 'HTTP Decrypt' }]);
 const operationOf = ({ name }: Case): string => name.slice('HTTP '.length);
 
+const ROUND_SECONDS = 0.25;
+
 interface Side {
   folder: string;
   target: Target;
@@ -23,12 +25,12 @@ interface Comparison extends Case {
 }
 
 /**
- * Measures this build and the one in `folder` in turn, ABAB..., on the same machine within the same minute, so that
- * what else the machine does falls on both. Prints the ratios of the medians: this build's over the other's.
+ * Measures this build and the one in `folder` in turn, ABAB..., on the same machine within the same minute, in short
+ * rounds, so that what else the machine does falls on both. Prints the ratios of the medians: this build's over the other's.
  */
 export async function compareAgainst(
   folder: string,
-  options: { only: string; rounds: number; seconds: number },
+  options: { only: string; rounds: number },
   progress: (text: string) => void,
 ): Promise<void> {
   const there = resolve(folder);
@@ -42,15 +44,15 @@ export async function compareAgainst(
     const sides = [await startSide(processes, ROOT), await startSide(processes, there)] as const;
     const comparisons: Comparison[] = [];
     for (const one of chosen) {
+      progress(`${one.name}, ${one.connections} at a time, ${options.rounds} rounds of each`);
       const comparison: Comparison = { ...one, here: [], there: [] };
       for (let round = 1; round <= options.rounds; round++) {
-        progress(`${one.name}, ${one.connections} connections, round ${round} of ${options.rounds}`);
         for (const side of sides) {
           const measured = await httpLoad(
             side.target,
             side.requests[operationOf(one)]!,
             one.connections,
-            options.seconds,
+            ROUND_SECONDS,
           );
           (side === sides[0] ? comparison.here : comparison.there).push(measured);
         }
@@ -77,27 +79,40 @@ async function startSide(processes: Processes, folder: string): Promise<Side> {
 
 function render(comparisons: readonly Comparison[], commits: { here: string; there: string }): string {
   const rows = comparisons.map(({ name, connections, here, there }) => {
-    const rate = compare(here, there, ({ perSecond }) => perSecond);
-    const cpu = compare(here, there, ({ cpuUs }) => cpuUs ?? Number.NaN);
+    const rate = compare(here, there);
+    const [cpuHere, cpuThere] = [meanCpuUs(here), meanCpuUs(there)];
     const cells = [
-      ...[name, String(connections)],
-      ...[rate.here.toFixed(0), rate.there.toFixed(0), rate.ratio.toFixed(3), rate.middleHalf],
-      ...[cpu.here.toFixed(1), cpu.there.toFixed(1), cpu.ratio.toFixed(3), cpu.middleHalf],
+      ...[
+        name,
+        String(connections),
+        rate.here.toFixed(0),
+        rate.there.toFixed(0),
+        rate.ratio.toFixed(3),
+        rate.middleHalf,
+      ],
+      ...[cpuHere.toFixed(1), cpuThere.toFixed(1), (cpuHere / cpuThere).toFixed(3)],
     ];
     return `| ${cells.join(' | ')} |\n`;
   });
   return (
-    `here ${commits.here}, there ${commits.there}; medians of the rounds, their ratio, and the middle half of the rounds' own ratios\n\n` +
-    '| case | connections | per second here | there | ratio | middle half | CPU us here | there | ratio | middle half |\n' +
-    `| ${Array(10).fill('---').join(' | ')} |\n${rows.join('')}`
+    `here ${commits.here}, there ${commits.there}; medians of the rounds, their ratio, and the middle half of the rounds' own ratios; CPU over all rounds\n\n` +
+    '| case | connections | per second here | there | ratio | middle half | CPU us here | there | ratio |\n' +
+    `| ${Array(9).fill('---').join(' | ')} |\n${rows.join('')}`
   );
 }
 
-function compare(here: readonly Measured[], there: readonly Measured[], figure: (measured: Measured) => number) {
-  const pairs = here.map((measured, round) => figure(measured) / figure(there[round]!));
-  const [ours, theirs] = [median(here.map(figure)), median(there.map(figure))];
+function compare(here: readonly Measured[], there: readonly Measured[]) {
+  const rate = ({ perSecond }: Measured): number => perSecond;
+  const pairs = here.map((measured, round) => rate(measured) / rate(there[round]!));
+  const [ours, theirs] = [median(here.map(rate)), median(there.map(rate))];
   const middleHalf = `${quantile(pairs, 0.25).toFixed(2)} to ${quantile(pairs, 0.75).toFixed(2)}`;
   return { here: ours, there: theirs, ratio: ours / theirs, middleHalf };
+}
+
+/** CPU time comes in steps that are long beside a round, so it is only good over all of them; rounds are equally long. */
+function meanCpuUs(rounds: readonly Measured[]): number {
+  const requests = rounds.reduce((sum, { perSecond }) => sum + perSecond, 0);
+  return rounds.reduce((sum, { cpuUs = Number.NaN, perSecond }) => sum + cpuUs * perSecond, 0) / requests;
 }
 
 const median = (values: readonly number[]): number => quantile(values, 0.5);
