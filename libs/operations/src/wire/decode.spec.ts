@@ -92,6 +92,12 @@ describe('a validation message', () => {
         'Member must satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$',
     ],
     [
+      'CreateAlias',
+      { AliasName: 'alias/a\u001fb', TargetKeyId: 'k' },
+      "1 validation error detected: Value 'alias/a\u001fb' at 'aliasName' failed to satisfy constraint: " +
+        'Member must satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$',
+    ],
+    [
       'TagResource',
       { KeyId: 'k', Tags: [{ TagKey: 'team', TagValue: 'a' }, { TagKey: '' }] },
       "2 validation errors detected: Value '' at 'tags.2.member.tagKey' failed to satisfy constraint: " +

@@ -1,7 +1,6 @@
-import { validateSync } from 'class-validator';
 import { KmsError } from '#domain/errors';
-import { type Constraint, validationMessage } from './constraints';
-import { membersOf, SENTENCE_SEPARATOR } from './fields';
+import { type Constraint, validationMessage, violationsOf } from './constraints';
+import { membersOf } from './fields';
 
 export type RequestClass<I extends object> = new () => I;
 
@@ -12,18 +11,15 @@ export type RequestClass<I extends object> = new () => I;
  */
 export function decodeRequest<I extends object>(requestClass: RequestClass<I>, body: Uint8Array): I {
   const json = parseObject(body);
+  const members = membersOf(requestClass);
   const request = new requestClass();
-  for (const [name, { constraint }] of membersOf(requestClass)) {
+  const values = request as Record<string, unknown>;
+  for (const { name, constraint } of members) {
     const value = Object.hasOwn(json, name) ? json[name] : undefined;
-    if (value !== undefined && value !== null) (request as Record<string, unknown>)[name] = decode(constraint, value);
+    if (value !== undefined && value !== null) values[name] = decode(constraint, value);
   }
-  const errors = validateSync(request, { validationError: { target: false, value: false } });
-  if (errors.length > 0) {
-    const sentences = errors.flatMap((error) =>
-      Object.values(error.constraints ?? {}).flatMap((message) => message.split(SENTENCE_SEPARATOR)),
-    );
-    throw new KmsError('ValidationException', validationMessage(sentences));
-  }
+  const violations = members.flatMap((member) => violationsOf(member, values[member.name], member.path));
+  if (violations.length > 0) throw new KmsError('ValidationException', validationMessage(violations));
   return request;
 }
 

@@ -1,29 +1,24 @@
-import { ValidateBy } from 'class-validator';
-import { type Constraint, type MemberRule, memberPath, violationsOf } from './constraints';
+import { type Constraint, type MemberRule, memberPath } from './constraints';
 
-/** A request class's members, for the decoder: what each must be in JSON. */
-const MEMBERS = new WeakMap<object, Map<string, MemberRule>>();
+/** A member of a request class: what it must be in JSON, and its bounds. */
+export interface RequestMember extends MemberRule {
+  name: string;
+  /** As AWS names it in messages. */
+  path: string;
+}
 
-export const membersOf = (requestClass: { prototype: object }): ReadonlyMap<string, MemberRule> =>
-  MEMBERS.get(requestClass.prototype) ?? new Map();
+/** A request class's members, in the order in which they are declared. */
+const MEMBERS = new WeakMap<object, RequestMember[]>();
 
-/** Separates the sentences of one member in class-validator's single message. */
-export const SENTENCE_SEPARATOR = '\u001f';
+export const membersOf = (requestClass: { prototype: object }): readonly RequestMember[] =>
+  MEMBERS.get(requestClass.prototype) ?? [];
 
 function member(constraint: Constraint, required: boolean): PropertyDecorator {
-  const rule: MemberRule = { constraint, required };
   return (prototype, property) => {
     const name = property as string;
-    const path = memberPath(name);
-    const members = MEMBERS.get(prototype) ?? new Map<string, MemberRule>();
-    MEMBERS.set(prototype, members.set(name, rule));
-    ValidateBy({
-      name: 'awsConstraint',
-      validator: {
-        validate: (value) => violationsOf(rule, value, path).length === 0,
-        defaultMessage: (args) => violationsOf(rule, args?.value, path).join(SENTENCE_SEPARATOR),
-      },
-    })(prototype, name);
+    const members = MEMBERS.get(prototype) ?? [];
+    MEMBERS.set(prototype, members);
+    members.push({ name, path: memberPath(name), constraint, required });
   };
 }
 
