@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT_CREDENTIALS } from './kms-requests';
 import type { Target } from './load';
@@ -21,6 +21,7 @@ export async function startEmbedded(processes: Processes, root = ROOT): Promise<
   };
   const child = processes.node('dist/apps/keytrail/src/main.js', environment, ['start'], root);
   await untilServed(`http://127.0.0.1:${port}/healthz`, child);
-  const natsPid = Number(readFileSync(join(dataDir, 'nats', 'pid'), 'utf8'));
-  return { port, pids: [child.pid!, natsPid], dataDir };
+  const natsPidFile = join(dataDir, 'nats', 'pid');
+  const natsPids = existsSync(natsPidFile) ? [Number(readFileSync(natsPidFile, 'utf8'))] : [];
+  return { port, pids: [child.pid!, ...natsPids], dataDir };
 }
