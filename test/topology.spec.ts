@@ -33,7 +33,6 @@ let kms: KMSClient;
 
 beforeAll(async () => {
   topology = await Topology.start({ KEYTRAIL_CLOCK: 'virtual' });
-  await topology.ready();
   kms = topology.kms();
 });
 
