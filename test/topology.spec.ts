@@ -33,7 +33,6 @@ let kms: KMSClient;
 
 beforeAll(async () => {
   topology = await Topology.start({ KEYTRAIL_CLOCK: 'virtual' });
-  await topology.ready();
   kms = topology.kms();
 });
 
@@ -232,6 +231,24 @@ test('two schedulers of each kind fire each timer once', async () => {
   for (const scheduler of topology.services.filter(({ name }) => name.includes('scheduler'))) {
     expect(await counted(scheduler.name, 'keytrail_timers_fired_total')).toBeGreaterThan(0);
   }
+});
+
+test('one scheduler of each kind fires all timers when the other has died', async () => {
+  const [rotating, doomed] = [await newKey(), await newKey()];
+  await kms.send(new EnableKeyRotationCommand({ KeyId: rotating, RotationPeriodInDays: 90 }));
+  await kms.send(new ScheduleKeyDeletionCommand({ KeyId: doomed, PendingWindowInDays: 7 }));
+  const victims = ['rotation-scheduler-1', 'deletion-scheduler-2'].map((name) => topology.get(name));
+  await Promise.all(victims.map((victim) => victim.kill9()));
+  try {
+    await keytrail('clock', 'advance', '91d');
+  } finally {
+    for (const victim of victims) victim.start();
+  }
+  expect(await countEvents([rotating, doomed])).toEqual([
+    { KeyCreated: 1, KeyRotationEnabled: 1, KeyRotated: 1 },
+    { KeyCreated: 1, KeyDeletionScheduled: 1, KeyDeleted: 1, KeyMaterialDestroyed: 1 },
+  ]);
+  await topology.ready();
 });
 
 test('what a crypto-worker takes with it when it dies is asked of the other one', async () => {

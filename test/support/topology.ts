@@ -6,7 +6,7 @@ import { parseEnv } from 'node:util';
 import type { KMSClient } from '@aws-sdk/client-kms';
 import { type Compose, type ComposeService, interpolate, isNode, ROOT, readCompose } from './compose';
 import { Addresses, Container } from './container';
-import { freePorts, until, untilCurrent } from './nats-server';
+import { formed, freePorts, until, untilCurrent } from './nats-server';
 import { kmsClient, MAIN, run } from './processes';
 
 const CLIENTS = 4222;
@@ -36,11 +36,19 @@ export class Topology {
     }
   }
 
-  /** Starts all of it at once, with the variables that compose would take from its environment. */
-  static async start(variables: Record<string, string>): Promise<Topology> {
-    const topology = new Topology(variables, await freePorts(40));
-    for (const container of topology.all) container.start();
-    return topology;
+  /** Starts all of it at once, with the variables that compose would take from its environment; resolves when ready. */
+  static start(variables: Record<string, string>): Promise<Topology> {
+    return formed(async () => {
+      const topology = new Topology(variables, await freePorts(40));
+      try {
+        for (const container of topology.all) container.start();
+        await topology.ready();
+        return topology;
+      } catch (error) {
+        await topology.stop();
+        throw error;
+      }
+    });
   }
 
   /** Resolves once the NATS nodes are current and every service says that it is ready. */
