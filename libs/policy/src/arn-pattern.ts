@@ -1,0 +1,32 @@
+import { compilePattern, type TextTest } from './wildcard';
+
+/** `arn:partition:service:region:account:resource`; the last part keeps its own colons. */
+const PARTS = 6;
+
+/**
+ * Tests ARNs against a pattern (of matchesPattern) part by part, so that a wildcard never reaches over a colon but in
+ * the resource. The pattern `*` fits everything; any other that is no ARN fits nothing.
+ * Source: IAM User Guide, "ARN condition operators" and "JSON policy elements: Resource".
+ */
+export function compileArnPattern(pattern: string): TextTest {
+  if (pattern === '*') return () => true;
+  const parts = splitArn(pattern);
+  if (parts === undefined) return () => false;
+  if (!/[*?\\]/.test(pattern)) return (text) => text === pattern;
+  const tests = parts.map(compilePattern);
+  return (text) => {
+    let from = 0;
+    for (let part = 0; part < PARTS - 1; part++) {
+      const colon = text.indexOf(':', from);
+      if (colon < 0 || !tests[part]!(text.slice(from, colon))) return false;
+      from = colon + 1;
+    }
+    return tests[PARTS - 1]!(text.slice(from));
+  };
+}
+
+function splitArn(arn: string): string[] | undefined {
+  const parts = arn.split(':');
+  if (parts.length < PARTS || parts[0] !== 'arn') return undefined;
+  return [...parts.slice(0, PARTS - 1), parts.slice(PARTS - 1).join(':')];
+}
