@@ -25,8 +25,11 @@ export function compileArnPattern(pattern: string): TextTest {
   };
 }
 
-function splitArn(arn: string): string[] | undefined {
-  const parts = arn.split(':');
-  if (parts.length < PARTS || parts[0] !== 'arn') return undefined;
-  return [...parts.slice(0, PARTS - 1), parts.slice(PARTS - 1).join(':')];
-}
+/** At its colons, which those in the value of a variable (escaped) are not. */
+const PART = String.raw`((?:[^:\\]|\\.)*)`;
+const SPLIT = new RegExp(`^${`${PART}:`.repeat(PARTS - 1)}(.*)$`, 's');
+
+const splitArn = (pattern: string): string[] | undefined => {
+  const [, ...parts] = SPLIT.exec(pattern) ?? [];
+  return parts[0] === 'arn' ? parts : undefined;
+};

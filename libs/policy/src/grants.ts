@@ -35,10 +35,13 @@ export function evaluateGrant(
 ): { covers: Covers } | { miss: GrantMiss } {
   const covers = namesCaller(grant.granteePrincipal, request.principal);
   if (covers === undefined) return { miss: 'principal' };
-  if (!grant.operations.some((operation) => action === `kms:${operation.toLowerCase()}`)) return { miss: 'operation' };
+  if (!grant.operations.some((operation) => names(operation, action))) return { miss: 'operation' };
   const broken = grant.constraints && brokenConstraint(grant.constraints, request, action);
   return broken === undefined ? { covers } : { miss: broken };
 }
+
+const names = (operation: string, action: string): boolean =>
+  operation.length + 4 === action.length && `kms:${operation.toLowerCase()}` === action;
 
 function brokenConstraint(
   { EncryptionContextEquals: equals, EncryptionContextSubset: subset, SourceArn: source }: GrantConstraints,

@@ -54,7 +54,10 @@ export interface CompiledPrincipals {
 }
 
 const ROOT = /^arn:[^:]+:iam::(\d{12}):root$/;
-const accountNamed = (name: string): string | undefined => (/^\d{12}$/.test(name) ? name : ROOT.exec(name)?.[1]);
+const accountNamed = (name: string): string | undefined => {
+  if (name.length === 12) return /^\d{12}$/.test(name) ? name : undefined;
+  return name.endsWith(':root') ? ROOT.exec(name)?.[1] : undefined;
+};
 
 export function compilePrincipals({ not, of }: Listed<Principals>): CompiledPrincipals {
   const names = of === '*' ? [] : (of.AWS ?? []);

@@ -37,8 +37,8 @@ export const matchesWildcard = (pattern: string, text: string): boolean =>
 /** A pattern as policies write it, for matchesPattern. */
 export const escapeBackslashes = (pattern: string): string => pattern.replaceAll('\\', '\\\\');
 
-/** A pattern that fits this text alone: what a request says must never act as a wildcard. */
-export const escapeLiteral = (text: string): string => (/[*?\\]/.test(text) ? text.replace(/[*?\\]/g, '\\$&') : text);
+/** A pattern that fits this text alone: what a request says must act neither as a wildcard nor as the colon of an ARN. */
+export const escapeLiteral = (text: string): string => (/[*?:\\]/.test(text) ? text.replace(/[*?:\\]/g, '\\$&') : text);
 
 export type TextTest = (text: string) => boolean;
 
