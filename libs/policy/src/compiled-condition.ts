@@ -43,7 +43,7 @@ export function compileCondition(
 
 type Actual = string | readonly string[];
 
-const isAbsent = (actual: Actual | undefined): boolean => actual === undefined || actual.length === 0;
+const isAbsent = (actual: Actual | undefined): boolean => actual === undefined || isEmpty(actual, false);
 
 /** The set operators count an empty text as no value at all, the others as a value. */
 const isEmpty = (actual: Actual, inSet: boolean): boolean =>
