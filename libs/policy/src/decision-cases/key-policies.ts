@@ -21,6 +21,7 @@ import {
 const LETTERS: Record<string, string> = {
   K: 'allow: key policy 0',
   I: 'allow: identity policy own 0',
+  L: 'allow: key policy 1',
   R: 'deny: no resource-based policy',
   i: 'deny: no identity-based policy',
   D: 'deny: key policy 1',
@@ -74,6 +75,8 @@ const TABLE: [string, object[], string][] = [
   ['names every AWS principal', [allow({ who: { AWS: '*' } })], 'K KKd KKd K iKd iK R'],
   ['names the other account', [allow({ who: AWAY_ROOT })], 'R RRd RRd K iKd iK R'],
   ['names both accounts', [allow({ who: [HOME, AWAY] })], 'K iId iId K iKd iK R'],
+  ['names the account, then alice', [allow({ who: HOME }), allow({ who: alice.arn })], 'K LLd iId R RRd RR R'],
+  ['names alice, then the account', [allow({ who: alice.arn }), allow({ who: HOME })], 'L KKd iId R RRd RR R'],
   ['names bob', [allow({ who: bob.arn })], 'R RRd RRd R iKd RR R'],
   ['names bob’s unique id', [allow({ who: bob.uniqueId })], 'R RRd RRd R iKd RR R'],
   ['names the guest’s role', [allow({ who: GUEST_ROLE })], 'R RRd RRd R RRd iK R'],

@@ -2,6 +2,7 @@ import { ADMIN_ROLE, AWAY, allow, ann, type DecisionCase, deny, GUEST_ROLE, gues
 
 const LETTERS: Record<string, string> = {
   K: 'allow: key policy 0',
+  L: 'allow: key policy 1',
   I: 'allow: identity policy own 0',
   G: 'allow: grant g',
   R: 'deny: no resource-based policy',
@@ -39,6 +40,11 @@ const TABLE: [string, Omit<DecisionCase, 'name' | 'expect'>, string][] = [
   ['a key policy naming everyone', { by: ann, key: [allow({ who: '*' })] }, 'KKSs'],
   ['a key policy naming the session', { by: ann, key: [allow({ who: ann.arn })] }, 'KKKs'],
   ['a key policy naming role and session', { by: ann, key: [allow({ who: [ADMIN_ROLE, ann.arn] })] }, 'KKKs'],
+  [
+    'a key policy naming the role, then the session',
+    { by: ann, key: [allow({ who: ADMIN_ROLE }), allow({ who: ann.arn })] },
+    'LLLs',
+  ],
   ['a key policy naming another session', { by: ann, key: [allow({ who: `${ann.arn}2` })] }, 'RRRs'],
   [
     'a key policy that denies the session as well',
