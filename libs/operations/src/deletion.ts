@@ -22,7 +22,7 @@ export const scheduleKeyDeletion = control<ScheduleKeyDeletion, Wire<ScheduleKey
   async run(request, call, ports) {
     const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
     const pendingWindowInDays = request.PendingWindowInDays ?? LIMITS.defaultPendingWindowInDays;
-    await ports.runKeyCommand(ref, { type: 'ScheduleKeyDeletion', pendingWindowInDays }, call);
+    await ports.runCommand(ref, { type: 'ScheduleKeyDeletion', pendingWindowInDays }, call);
     const { key, arn } = findKey(request.KeyId, 'key', call, ports.projection);
     if (key.keyState !== 'PendingDeletion') {
       throw new KmsError('KMSInternalException', `${arn} was scheduled for deletion and changed again at once`);
@@ -45,7 +45,7 @@ export const cancelKeyDeletion = control<CancelKeyDeletion, Wire<CancelKeyDeleti
   request: CancelKeyDeletion,
   async run(request, call, ports) {
     const { ref, arn } = findKey(request.KeyId, 'key', call, ports.projection);
-    await ports.runKeyCommand(ref, { type: 'CancelKeyDeletion' }, call);
+    await ports.runCommand(ref, { type: 'CancelKeyDeletion' }, call);
     return { KeyId: arn };
   },
 });

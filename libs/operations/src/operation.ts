@@ -1,5 +1,4 @@
-import type { AliasCommand } from '#domain/alias/alias';
-import type { KeyCommand } from '#domain/key/commands';
+import type { AggregateType, CommandOf } from '#domain/aggregates';
 import type { AggregateRef } from '#domain/subjects';
 import type { CommandResult } from '#event-store/run-command';
 import type { BackingKey } from '#hsm/backing-key';
@@ -26,8 +25,8 @@ export interface Call {
 export interface ControlPorts {
   projection: Projection;
   newKeyId(): string;
-  runKeyCommand(ref: AggregateRef, command: KeyCommand, call: Call): Promise<CommandResult>;
-  runAliasCommand(ref: AggregateRef, command: AliasCommand, call: Call): Promise<CommandResult>;
+  /** Decides the command and appends its events. Returns once they are in `projection` and, if they revoke, in every worker. */
+  runCommand<T extends AggregateType>(ref: AggregateRef<T>, command: CommandOf<T>, call: Call): Promise<CommandResult>;
 }
 
 /** What data operations may use. They read no history. */

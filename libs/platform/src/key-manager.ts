@@ -1,19 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { decideAlias, initialAlias } from '#domain/alias/alias';
-import type { AliasEvent } from '#domain/alias/events';
+import { type AggregateType, aggregateOf, type CommandOf, type EventOf, isRevoking } from '#domain/aggregates';
 import { keyArn } from '#domain/arn';
-import { NO_HASH } from '#domain/commit';
-import type { KeyCommand } from '#domain/key/commands';
-import { decideKey } from '#domain/key/decide';
-import type { KeyEvent } from '#domain/key/events';
-import { initialKey } from '#domain/key/state';
+import { type DomainEvent, NO_HASH } from '#domain/commit';
 import type { AggregateRef } from '#domain/subjects';
 import type { EventStore } from '#event-store/event-store';
-import { type CommandOrigin, type CommandResult, CommandRunner, type Loaded } from '#event-store/run-command';
+import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
 import type { Call, ControlPorts } from '#operations/operation';
 import type { Timer } from '#views/due-times';
 import type { LiveView } from '#views/live-view';
-import type { Folded } from '#views/projection';
 import type { Clock } from './clock';
 import type { FailPoint } from './fail-points';
 
@@ -35,11 +29,8 @@ export interface KeyManagerPorts {
   failPoint: FailPoint;
 }
 
-/** Events after which some operation that was allowed no longer is. */
-const REVOKING: ReadonlySet<string> = new Set(['KeyDisabled', 'KeyDeletionScheduled', 'KeyPolicyPut', 'KeyDeleted']);
-
-/** Decides commands on keys and aliases, and fires their timers. */
-export class KeyManager implements Pick<ControlPorts, 'newKeyId' | 'runKeyCommand' | 'runAliasCommand'> {
+/** Decides commands on every aggregate, and fires the timers of keys. */
+export class KeyManager implements Pick<ControlPorts, 'newKeyId' | 'runCommand'> {
   private readonly runner: CommandRunner;
 
   constructor(private readonly ports: KeyManagerPorts) {
@@ -59,12 +50,8 @@ export class KeyManager implements Pick<ControlPorts, 'newKeyId' | 'runKeyComman
     return randomUUID();
   }
 
-  runKeyCommand(ref: AggregateRef, command: KeyCommand, call: Call): Promise<CommandResult> {
-    return this.keyCommand(ref, command, originOf(call));
-  }
-
-  runAliasCommand(ref: AggregateRef, command: Parameters<ControlPorts['runAliasCommand']>[1], call: Call) {
-    return this.aliasCommand(ref, command, originOf(call));
+  runCommand<T extends AggregateType>(ref: AggregateRef<T>, command: CommandOf<T>, call: Call): Promise<CommandResult> {
+    return this.run(ref, command, originOf(call));
   }
 
   /**
@@ -82,33 +69,38 @@ export class KeyManager implements Pick<ControlPorts, 'newKeyId' | 'runKeyComman
       now,
       dated: deadline,
     };
-    if (kind === 'Rotation') await this.keyCommand(ref, { type: 'FireRotation', deadline }, origin);
-    if (kind === 'Deletion') await this.keyCommand(ref, { type: 'FireDeletion', deadline }, origin);
+    if (kind === 'Rotation') await this.run(ref, { type: 'FireRotation', deadline }, origin);
+    if (kind === 'Deletion') await this.run(ref, { type: 'FireDeletion', deadline }, origin);
     if (kind !== 'Rotation') await this.cleanUp(ref, origin);
   }
 
-  private async cleanUp(ref: AggregateRef, origin: CommandOrigin): Promise<void> {
+  private async cleanUp(ref: AggregateRef<'key'>, origin: CommandOrigin): Promise<void> {
     const key = this.projection.key(ref.region, ref.account, ref.id)?.state;
     if (key?.keyState !== 'Deleted') return;
     for (const name of [...this.projection.aliasNamesOf(ref)]) {
       const alias = { ...ref, aggregate: 'alias' as const, id: name };
-      await this.aliasCommand(alias, { type: 'RemoveAliasOfDeletedKey', keyId: ref.id }, origin);
+      await this.run(alias, { type: 'RemoveAliasOfDeletedKey', keyId: ref.id }, origin);
     }
     for (const materialId of key.materialIds) await this.ports.materials.destroy(ref, materialId);
-    await this.keyCommand(ref, { type: 'RecordMaterialDestroyed' }, origin);
+    await this.run(ref, { type: 'RecordMaterialDestroyed' }, origin);
   }
 
-  private async keyCommand(ref: AggregateRef, command: KeyCommand, origin: CommandOrigin): Promise<CommandResult> {
-    const arn = keyArn(ref.region, ref.account, ref.id);
+  private async run<T extends AggregateType>(
+    ref: AggregateRef<T>,
+    command: CommandOf<T>,
+    origin: CommandOrigin,
+  ): Promise<CommandResult> {
+    const { region, account, aggregate, id } = ref;
+    const { initial, decide } = aggregateOf(aggregate);
     let revoking = false;
-    const result = await this.runner.run(
+    const result = await this.runner.run<typeof initial, EventOf<T>>(
       {
         ref,
-        load: () => loaded(this.projection.key(ref.region, ref.account, ref.id), initialKey),
-        decide: (key, now) => decideKey(command, key, { keyArn: arn, now }),
+        load: () => this.projection.folded(ref) ?? { state: initial, version: 0, seq: 0, hash: NO_HASH, time: '' },
+        decide: (state, now) => decide(command, state, { region, account, id, now }),
         prepare: async (events) => {
-          revoking = events.some((event) => REVOKING.has(event.type));
-          await this.storeMaterial(arn, events);
+          revoking = events.some((event) => isRevoking(aggregate, event));
+          await this.storeMaterial(ref, events);
         },
       },
       origin,
@@ -117,26 +109,10 @@ export class KeyManager implements Pick<ControlPorts, 'newKeyId' | 'runKeyComman
     return result;
   }
 
-  private async aliasCommand(
-    ref: AggregateRef,
-    command: Parameters<typeof decideAlias>[0],
-    origin: CommandOrigin,
-  ): Promise<CommandResult> {
-    const arn = `arn:aws:kms:${ref.region}:${ref.account}:alias/${ref.id}`;
-    return this.runner.run<ReturnType<typeof loadedAlias>['state'], AliasEvent>(
-      {
-        ref,
-        load: () => loadedAlias(this.projection.alias(ref.region, ref.account, ref.id)),
-        decide: (alias) => decideAlias(command, alias, arn),
-      },
-      origin,
-    );
-  }
-
-  private async storeMaterial(arn: string, events: readonly KeyEvent[]): Promise<void> {
+  private async storeMaterial(ref: AggregateRef, events: readonly DomainEvent[]): Promise<void> {
     for (const event of events) {
       if (event.type === 'KeyCreated' || event.type === 'KeyRotated')
-        await this.ports.materials.create(arn, event.materialId);
+        await this.ports.materials.create(keyArn(ref.region, ref.account, ref.id), event.materialId);
     }
   }
 }
@@ -147,9 +123,3 @@ const originOf = (call: Call): CommandOrigin => ({
   operation: call.operation,
   now: call.now,
 });
-
-function loaded<S>(folded: Folded<S> | undefined, initial: S): Loaded<S> {
-  return folded ?? { state: initial, version: 0, seq: 0, hash: NO_HASH, time: '' };
-}
-
-const loadedAlias = (folded: Parameters<typeof loaded<typeof initialAlias>>[0]) => loaded(folded, initialAlias);

@@ -286,8 +286,7 @@ export class Service {
       projection: this.view.projection,
       ...(manager && {
         newKeyId: () => manager.newKeyId(),
-        runKeyCommand: manager.runKeyCommand.bind(manager),
-        runAliasCommand: manager.runAliasCommand.bind(manager),
+        runCommand: manager.runCommand.bind(manager),
       }),
       ...(worker && {
         peekBackingKey: worker.peekBackingKey.bind(worker),

@@ -88,7 +88,7 @@ export class TimerLoop {
     const { projection } = this.ports.view;
     if (commit.aggregate === 'key') {
       this.due.refresh(projection, eventSubject(commit));
-    } else {
+    } else if (commit.aggregate === 'alias') {
       const alias = projection.alias(commit.region, commit.account, commit.id)?.state;
       if (alias?.aliasState === 'Active') {
         this.due.refresh(projection, eventSubject({ ...commit, aggregate: 'key', id: alias.targetKeyId }));

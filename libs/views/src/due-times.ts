@@ -11,7 +11,7 @@ export type TimerKind = 'Rotation' | 'Deletion' | 'Cleanup';
 
 export interface Timer {
   kind: TimerKind;
-  ref: AggregateRef;
+  ref: AggregateRef<'key'>;
   /** ISO 8601. */
   deadline: string;
 }

@@ -4,7 +4,8 @@ import { decodeCommit } from '#domain/commit-codec';
 import { isLiving, type Key } from '#domain/key/state';
 import { type AggregateRef, eventSubject } from '#domain/subjects';
 import { timerOf } from '#views/due-times';
-import { type Folded, Projection } from '#views/projection';
+import type { Folded } from '#views/folded';
+import { Projection } from '#views/projection';
 import { readLog } from './log-reader';
 import { CommandError, type Operator } from './operator';
 
