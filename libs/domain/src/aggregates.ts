@@ -1,11 +1,13 @@
 import type { Aggregate } from './aggregate';
 import { aliasAggregate } from './alias/aggregate';
 import { keyAggregate } from './key/aggregate';
+import { principalAggregate } from './principal/aggregate';
 
 /** THE table of aggregates. Subjects, the commit codec, folding, digests and commands all derive from it. */
 export const AGGREGATES = {
   key: keyAggregate,
   alias: aliasAggregate,
+  principal: principalAggregate,
 };
 
 export type AggregateType = keyof typeof AGGREGATES;

@@ -1,6 +1,7 @@
 import { NoncePool } from '#crypto/nonce-pool';
 import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
+import { hasAccessKeys } from '#domain/principal/state';
 import type { AggregateRef } from '#domain/subjects';
 import type { BackingKey } from '#hsm/backing-key';
 import type { MaterialVault } from '#hsm/material-vault';
@@ -68,7 +69,7 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
   }
 
   /**
-   * Erases material that no living key needs: of deleted keys at once (a backup brought it back), of no known key once
+   * Erases material that no living key or access key needs: of deleted keys at once (a backup brought it back), of no known key once
    * it is older than the grace (a crash came between storing it and the event that names it).
    */
   async sweep(now: number, graceMs: number, caughtUp: () => Promise<void>): Promise<SweepReport> {
@@ -80,6 +81,9 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     for (const { state } of this.projection.allKeys()) {
       if (state.keyState === 'Deleted') for (const id of state.allMaterialIds) deleted.add(id);
       else if (state.keyState !== 'None') for (const version of state.versions) living.add(version.materialId);
+    }
+    for (const { state } of this.projection.all('principal')) {
+      if (hasAccessKeys(state)) for (const accessKey of state.accessKeys) living.add(accessKey.materialId);
     }
     const stored = listed.filter(({ materialId }) => !living.has(materialId));
     const orphans = stored.filter(({ materialId, storedAt }) => !deleted.has(materialId) && storedAt + graceMs <= now);

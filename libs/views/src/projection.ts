@@ -1,11 +1,14 @@
 import { AGGREGATE_TYPES, type AggregateType, aggregateOf, type EventOf, type StateOf } from '#domain/aggregates';
 import { type Commit, commitHash, NO_HASH } from '#domain/commit';
 import { decodeCommit } from '#domain/commit-codec';
+import { accountRef, roleRef, userRef } from '#domain/principal/principal-id';
+import type { NamedPrincipal, RolePrincipal, UserPrincipal } from '#domain/principal/state';
 import { type AggregateRef, eventSubject } from '#domain/subjects';
 import type { Change, FoldedOf, ViewIndex } from './folded';
 import { AliasIndex } from './indexes/aliases';
 import { KeyIndex } from './indexes/keys';
 import { regionScope } from './indexes/ordered-ids';
+import { type FoldedNamed, type FoundAccessKey, PrincipalIndex } from './indexes/principals';
 
 /** One commit as it lies in the log. */
 export interface LogEntry {
@@ -41,7 +44,8 @@ export class Projection {
   private readonly histories = byType(() => new Map()) as Histories;
   private readonly keyIndex = new KeyIndex();
   private readonly aliasIndex = new AliasIndex();
-  private readonly listeners = listenersOf([this.keyIndex, this.aliasIndex]);
+  private readonly principalIndex = new PrincipalIndex();
+  private readonly listeners = listenersOf([this.keyIndex, this.aliasIndex, this.principalIndex]);
 
   /** Folds the next commit in and returns it. Throws LogCorruptError, and changes nothing, if it does not fit. */
   apply(entry: LogEntry): Commit {
@@ -103,16 +107,54 @@ export class Projection {
 
   /** Ids of keys that are not yet deleted, ascending, after `after`. */
   keyIdsAfter(region: string, account: string, after: string | undefined): Iterable<string> {
-    return this.keyIndex.ids.after(regionScope({ region, account }), after);
+    return this.keyIndex.ids.idsAfter(regionScope({ region, account }), after);
   }
 
   /** Names of existing aliases, ascending, after `after`. */
   aliasNamesAfter(region: string, account: string, after: string | undefined): Iterable<string> {
-    return this.aliasIndex.names.after(regionScope({ region, account }), after);
+    return this.aliasIndex.names.idsAfter(regionScope({ region, account }), after);
   }
 
   keyCount(region: string, account: string): number {
     return this.keyIndex.ids.count(regionScope({ region, account }));
+  }
+
+  /** The account's own history: whether it exists, and its root access keys. */
+  account(account: string): FoldedOf<'principal'> | undefined {
+    return this.folded(accountRef(account));
+  }
+
+  /** The user of a name, whatever its case; its history too where it has been deleted. */
+  user(account: string, name: string): FoldedOf<'principal'> | undefined {
+    return this.folded(userRef(account, name));
+  }
+
+  /** The role of a name, whatever its case; its history too where it has been deleted. */
+  role(account: string, name: string): FoldedOf<'principal'> | undefined {
+    return this.folded(roleRef(account, name));
+  }
+
+  /** The existing user or role with the unique id (`AIDA...`, `AROA...`). */
+  principalByUniqueId(account: string, uniqueId: string): FoldedNamed | undefined {
+    return this.principalIndex.withUniqueId(account, uniqueId);
+  }
+
+  /** The existing access key, active or not, with its owner: a user, or an account for a root access key. */
+  accessKey(accessKeyId: string): FoundAccessKey | undefined {
+    return this.principalIndex.accessKey(accessKeyId);
+  }
+
+  /** Users whose path begins with `pathPrefix`, in the order of their names without case, after the name `after`. */
+  usersAfter(account: string, after: string | undefined, pathPrefix = '/'): Iterable<FoldedNamed<UserPrincipal>> {
+    return this.principalIndex.listed<UserPrincipal>('User', account, pathPrefix, after);
+  }
+
+  rolesAfter(account: string, after: string | undefined, pathPrefix = '/'): Iterable<FoldedNamed<RolePrincipal>> {
+    return this.principalIndex.listed<RolePrincipal>('Role', account, pathPrefix, after);
+  }
+
+  principalCount(kind: NamedPrincipal['kind'], account: string): number {
+    return this.principalIndex.count(kind, account);
   }
 
   private fold<T extends AggregateType>(type: T, entry: LogEntry, commit: Commit): void {

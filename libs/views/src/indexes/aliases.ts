@@ -24,7 +24,7 @@ export class AliasIndex implements ViewIndex {
       if (is !== undefined) this.put(is, ref.id);
     }
     if (is === undefined) this.names.remove(regionScope(ref), ref.id);
-    else this.names.add(regionScope(ref), ref.id);
+    else this.names.set(regionScope(ref), ref.id, undefined);
   }
 
   private put(keySubject: string, name: string): void {

@@ -9,6 +9,6 @@ export class KeyIndex implements ViewIndex {
 
   private noteKey({ before, after }: Change<'key'>): void {
     if (after.state.keyState === 'Deleted') this.ids.remove(regionScope(after.ref), after.ref.id);
-    else if (!before) this.ids.add(regionScope(after.ref), after.ref.id);
+    else if (!before) this.ids.set(regionScope(after.ref), after.ref.id, undefined);
   }
 }

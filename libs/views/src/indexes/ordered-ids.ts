@@ -1,16 +1,16 @@
 import BTree from 'sorted-btree';
 
-/** Ids in ascending order for each scope (an account, or a region of it), for lists that are read in pages. */
-export class OrderedIds {
-  private readonly scopes = new Map<string, BTree<string, undefined>>();
+/** Ids in ascending order for each scope (an account, a region of it, a key), for lists that are read in pages. */
+export class OrderedIds<V = undefined> {
+  private readonly scopes = new Map<string, BTree<string, V>>();
 
-  add(scope: string, id: string): void {
+  set(scope: string, id: string, value: V): void {
     let ids = this.scopes.get(scope);
     if (!ids) {
-      ids = new BTree<string, undefined>();
+      ids = new BTree<string, V>();
       this.scopes.set(scope, ids);
     }
-    ids.set(id, undefined);
+    ids.set(id, value);
   }
 
   remove(scope: string, id: string): void {
@@ -27,15 +27,18 @@ export class OrderedIds {
     return this.scopes.get(scope)?.size ?? 0;
   }
 
-  /** Ids that come after `after`, ascending; all of them without it. */
-  *after(scope: string, after: string | undefined): Iterable<string> {
+  /** Ids with their values that come after `after`, ascending; all of them without it. */
+  *after(scope: string, after: string | undefined): Iterable<[string, V]> {
     const ids = this.scopes.get(scope);
-    if (!ids) return;
-    let next = after === undefined ? ids.minKey() : ids.nextHigherKey(after);
+    let next = ids?.nextHigherPair(after);
     while (next !== undefined) {
       yield next;
-      next = ids.nextHigherKey(next);
+      next = ids?.nextHigherPair(next[0]);
     }
+  }
+
+  *idsAfter(scope: string, after: string | undefined): Iterable<string> {
+    for (const [id] of this.after(scope, after)) yield id;
   }
 }
 
