@@ -1,5 +1,6 @@
 import type { Aggregate } from './aggregate';
 import { aliasAggregate } from './alias/aggregate';
+import { grantAggregate } from './grant/grant';
 import { keyAggregate } from './key/aggregate';
 import { principalAggregate } from './principal/aggregate';
 
@@ -8,6 +9,7 @@ export const AGGREGATES = {
   key: keyAggregate,
   alias: aliasAggregate,
   principal: principalAggregate,
+  grant: grantAggregate,
 };
 
 export type AggregateType = keyof typeof AGGREGATES;

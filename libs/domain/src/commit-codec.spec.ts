@@ -35,6 +35,9 @@ const EVENT_TYPES: Record<DomainEvent['type'], true> = {
   AccessKeyCreated: true,
   AccessKeyStatusChanged: true,
   AccessKeyDeleted: true,
+  GrantCreated: true,
+  GrantRevoked: true,
+  GrantRetired: true,
 };
 
 const REF = { region: 'us-east-1', account: '000000000000', aggregate: 'key', id: 'a-key' } as const;

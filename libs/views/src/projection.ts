@@ -6,6 +6,7 @@ import type { NamedPrincipal, RolePrincipal, UserPrincipal } from '#domain/princ
 import { type AggregateRef, eventSubject } from '#domain/subjects';
 import type { Change, FoldedOf, ViewIndex } from './folded';
 import { AliasIndex } from './indexes/aliases';
+import { type FoldedGrant, GrantIndex } from './indexes/grants';
 import { KeyIndex } from './indexes/keys';
 import { regionScope } from './indexes/ordered-ids';
 import { type FoldedNamed, type FoundAccessKey, PrincipalIndex } from './indexes/principals';
@@ -45,7 +46,10 @@ export class Projection {
   private readonly keyIndex = new KeyIndex();
   private readonly aliasIndex = new AliasIndex();
   private readonly principalIndex = new PrincipalIndex();
-  private readonly listeners = listenersOf([this.keyIndex, this.aliasIndex, this.principalIndex]);
+  private readonly grantIndex = new GrantIndex(
+    (keySubject) => this.histories.key.get(keySubject)?.state.keyState === 'Deleted',
+  );
+  private readonly listeners = listenersOf([this.keyIndex, this.aliasIndex, this.principalIndex, this.grantIndex]);
 
   /** Folds the next commit in and returns it. Throws LogCorruptError, and changes nothing, if it does not fit. */
   apply(entry: LogEntry): Commit {
@@ -155,6 +159,29 @@ export class Projection {
 
   principalCount(kind: NamedPrincipal['kind'], account: string): number {
     return this.principalIndex.count(kind, account);
+  }
+
+  grant(region: string, account: string, grantId: string): FoldedOf<'grant'> | undefined {
+    return this.folded({ region, account, aggregate: 'grant', id: grantId });
+  }
+
+  /** The active grants of a key that is not deleted to a principal; one empty list where there are none. */
+  grantsTo(keyRef: AggregateRef<'key'>, granteePrincipal: string): readonly FoldedGrant[] {
+    return this.grantIndex.to(eventSubject(keyRef), granteePrincipal);
+  }
+
+  /** The active grants of a key that is not deleted, in the order of their ids, after the id `after`. */
+  grantsOf(keyRef: AggregateRef<'key'>, after: string | undefined): Iterable<FoldedGrant> {
+    return this.grantIndex.ofKey(eventSubject(keyRef), after);
+  }
+
+  grantCount(keyRef: AggregateRef<'key'>): number {
+    return this.grantIndex.count(eventSubject(keyRef));
+  }
+
+  /** The active grants in a region, of keys of any account, that a principal is to retire; in the order of their ids. */
+  retirableGrants(region: string, retiringPrincipal: string, after: string | undefined): Iterable<FoldedGrant> {
+    return this.grantIndex.retirableBy(region, retiringPrincipal, after);
   }
 
   private fold<T extends AggregateType>(type: T, entry: LogEntry, commit: Commit): void {
