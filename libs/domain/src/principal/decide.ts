@@ -4,7 +4,7 @@ import type { Tag } from '../key/events';
 import { accessKeyMaterialId } from './access-key-material-id';
 import type { PrincipalCommand } from './commands';
 import type { PrincipalEvent } from './events';
-import { parsePrincipalId } from './principal-id';
+import { ACCOUNT_ID, parsePrincipalId, roleId, userId } from './principal-id';
 import {
   alreadyExists,
   deleteConflict,
@@ -44,14 +44,17 @@ type Deciders = { [T in PrincipalCommand['type']]: Decider<Extract<PrincipalComm
 
 /** THE table of principal commands. No events means that there is nothing to change, which is a success. */
 const deciders: Deciders = {
-  CreateAccount: (_command, principal, { account }) => {
+  CreateAccount: (_command, principal, place) => {
+    assertPlace(ACCOUNT_ID, place);
+    const { account } = place;
     if (principal.kind !== 'None') {
       throw new KmsError('EntityAlreadyExists', `Account ${account} already exists.`);
     }
     return [{ type: 'AccountCreated', v: 1, accountId: account }];
   },
 
-  CreateUser: (command, principal) => {
+  CreateUser: (command, principal, place) => {
+    assertPlace(userId(command.name), place);
     if (principal.kind === 'User') throw alreadyExists('User', command.name);
     assertNewUniqueId(command.uniqueId, principal);
     assertTagCount(command.tags);
@@ -66,7 +69,8 @@ const deciders: Deciders = {
     return [{ type: 'UserDeleted', v: 1 }];
   },
 
-  CreateRole: (command, principal) => {
+  CreateRole: (command, principal, place) => {
+    assertPlace(roleId(command.name), place);
     if (principal.kind === 'Role') throw alreadyExists('Role', command.name);
     assertNewUniqueId(command.uniqueId, principal);
     assertTagCount(command.tags);
@@ -176,6 +180,11 @@ const policyOf = (policies: Readonly<Record<string, string>>, policyName: string
 
 /** AWS does not count white space. */
 const lengthOf = (policy: string): number => policy.replace(/\s/g, '').length;
+
+/** A principal under another's id could never be found, and what follows could not be folded. */
+function assertPlace(id: string, place: DecidePlace): void {
+  if (id !== place.id) throw new KmsError('ServiceFailure', `${id} cannot be created as ${place.id}.`);
+}
 
 /** Policies and sessions that meant a deleted principal must not fit a new one of that name. */
 function assertNewUniqueId(uniqueId: string, principal: Principal): void {
