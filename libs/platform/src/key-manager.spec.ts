@@ -102,6 +102,9 @@ describe('a command', () => {
     const off = { type: 'UpdateAccessKey', accessKeyId: 'AKIA1', status: 'Inactive' } as const;
     expect(await manager.runCommand(USER, off, CALL)).toEqual({ position: 3, changed: true });
     expect(asked).toEqual(['apply 3']);
+    // Asked once more, perhaps since the first answer was lost: it waits for the same.
+    expect(await manager.runCommand(USER, off, CALL)).toEqual({ position: 3, changed: false });
+    expect(asked).toEqual(['apply 3', 'apply 3']);
   });
 
   test('that is refused appends nothing', async () => {

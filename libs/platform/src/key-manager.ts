@@ -105,7 +105,8 @@ export class KeyManager implements Pick<ControlPorts, 'newKeyId' | 'runCommand'>
       },
       origin,
     );
-    if (revoking && result.changed) await this.ports.workersApplied(result.position);
+    // Nothing to change may mean that an earlier try changed it and did not wait to the end: this one does.
+    if (revoking || !result.changed) await this.ports.workersApplied(result.position);
     return result;
   }
 

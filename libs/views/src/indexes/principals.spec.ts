@@ -67,16 +67,16 @@ describe('principals', () => {
   });
 
   test('are found as their folded states say, at every step and again from the log alone', () => {
-    const name = fc.constantFrom('a', 'B.c', 'd');
-    const account = fc.constantFrom(ACCOUNT, OTHER);
+    const name = fc.constantFrom('a', 'B.c');
+    const account = fc.constantFrom(ACCOUNT, ACCOUNT, ACCOUNT, OTHER);
     const step = fc.record({
       what: fc.constantFrom(...STEPS),
       name,
       account,
-      key: fc.integer({ min: 0, max: 1 }),
+      key: fc.constantFrom(0, 0, 0, 1),
     });
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      fc.property(fc.array(step, { minLength: 20, maxLength: 30 }), (steps) => {
         const log = new FoldedLog(NOW);
         steps.forEach((one, at) => {
           try {
@@ -127,7 +127,7 @@ function take(log: FoldedLog, { what, name, account, key }: Step, at: number): v
 
 const ACCESS_KEYS = [ACCOUNT, OTHER].flatMap((account) => [
   `AKIA${account}`,
-  ...['a', 'B.c', 'd'].flatMap((name) => [`AKIA${account}${name}0`, `AKIA${account}${name}1`]),
+  ...['a', 'B.c'].flatMap((name) => [`AKIA${account}${name}0`, `AKIA${account}${name}1`]),
 ]);
 const UNIQUE_IDS = Array.from({ length: 30 }, (_, at) => [`AIDA${at}`, `AROA${at}`]).flat();
 
