@@ -2,6 +2,7 @@ import { headers, type NatsConnection, NatsError } from 'nats';
 import { ERRORS, type ErrorCode, isErrorCode, KmsError } from '#domain/errors';
 import { HEADER_AFTER, HEADER_ERROR, HEADER_POSITION, HEADER_REQUEST_ID, requestSubject } from '#domain/subjects';
 import type { Caller, ControlPorts, DataPorts, Operation } from '#operations/operation';
+import type { Quotas } from '#operations/quotas/quotas';
 import { type ErrorObserver, errorReply, type OperationReply, runOperation } from '#operations/run-operation';
 import type { Clock } from './clock';
 
@@ -15,15 +16,21 @@ export interface Dispatcher {
   ): OperationReply | Promise<OperationReply>;
 }
 
-/** Runs the operation in this process: no hop on the hot path. */
+/** Runs the operation in this process: no hop on the hot path. The one place where request quotas are enforced. */
 export class LocalDispatcher implements Dispatcher {
   constructor(
     private readonly ports: ControlPorts & DataPorts,
     private readonly clock: Clock,
     private readonly observe: ErrorObserver,
+    private readonly quotas?: Quotas,
   ) {}
 
   dispatch(operation: Operation, body: Uint8Array, caller: Caller, requestId: string) {
+    try {
+      this.quotas?.charge(operation, caller, performance.now());
+    } catch (error) {
+      return errorReply(error, { operation: operation.name, requestId }, this.observe);
+    }
     const now = new Date(this.clock.now()).toISOString();
     return runOperation(
       operation,

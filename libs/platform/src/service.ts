@@ -9,6 +9,7 @@ import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
 import { MaterialVault } from '#hsm/material-vault';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { ControlPorts, DataPorts, Operation } from '#operations/operation';
+import { Quotas } from '#operations/quotas/quotas';
 import type { ErrorObserver } from '#operations/run-operation';
 import type { Timer, TimerKind } from '#views/due-times';
 import { LiveView } from '#views/live-view';
@@ -296,7 +297,8 @@ export class Service {
       }),
     };
     // The transport serves only the planes whose ports are here.
-    return new LocalDispatcher(ports as ControlPorts & DataPorts, this.clock, this.observe);
+    const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
+    return new LocalDispatcher(ports as ControlPorts & DataPorts, this.clock, this.observe, quotas);
   }
 
   private startTransport(manager: KeyManager | undefined, worker: CryptoWorker | undefined): void {
