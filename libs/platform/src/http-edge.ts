@@ -6,6 +6,7 @@ import { type ErrorObserver, errorReply, type OperationReply } from '#operations
 import { OPERATION_TABLE } from '#operations/table';
 import { type Claim, parseClaim, type SignedRequest } from '#sigv4/claim';
 import { checkFreshness, checkScope, UNRECOGNIZED_CLIENT, verifySignature } from '#sigv4/verify';
+import type { Admission } from './admission';
 import type { Dispatcher } from './dispatch';
 import type { Health } from './health';
 import type { Metrics } from './metrics';
@@ -27,13 +28,13 @@ export interface HttpEdgePorts {
 }
 
 /** The AWS JSON 1.1 endpoint: one route for all operations, and every other path answered in AWS's own form. */
-export function serveHttpEdge(http: FastifyInstance, ports: HttpEdgePorts): void {
+export function serveHttpEdge(http: FastifyInstance, ports: HttpEdgePorts, admission: Admission): void {
   http.removeAllContentTypeParsers();
   http.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, (_request, body, done) =>
     done(null, body),
   );
   serveHealth(http, ports);
-  const edge = new HttpEdge(ports);
+  const edge = new HttpEdge(ports, admission);
   // Without a route for every method, Fastify and Nest would answer the others in their own form.
   const methods = METHODS.filter((method) => method !== 'CONNECT');
   for (const method of methods)
@@ -72,14 +73,26 @@ function refusalOf(error: Error & { code?: string; statusCode?: number }): KmsEr
 }
 
 class HttpEdge {
-  constructor(private readonly ports: HttpEdgePorts) {}
+  constructor(
+    private readonly ports: HttpEdgePorts,
+    private readonly admission: Admission,
+  ) {}
 
   handle(request: FastifyRequest, reply: FastifyReply): void {
+    const { socket } = request.raw;
+    const refused = this.admission.enter(socket);
+    if (refused) {
+      this.refuse(reply, refused);
+      return;
+    }
     const started = performance.now();
     const requestId = randomUUID();
+    let inFlight = true;
     // Authentication comes first, so an unknown operation shows only to a caller with a good signature.
     let name = 'Unknown';
     const answer = (answered: OperationReply): void => {
+      if (inFlight) this.admission.leave(socket);
+      inFlight = false;
       this.ports.metrics.answered(name, answered.error ?? 'OK', (performance.now() - started) / 1000);
       send(reply, answered, requestId);
     };

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { endsInItsOwnAuthority, pem } from './served-certificate';
 import type { Settings } from './settings';
 
 export interface RootCredentials {
@@ -25,8 +26,18 @@ export function rootCredentials(settings: Settings, endpoint: string): RootCrede
     paths.credentials,
     `[default]\naws_access_key_id = ${credentials.accessKeyId}\naws_secret_access_key = ${credentials.secretAccessKey}\n`,
   );
-  writePrivately(paths.config, `[default]\nregion = ${settings.region}\nendpoint_url = ${endpoint}\n`);
+  writePrivately(
+    paths.config,
+    `[default]\nregion = ${settings.region}\nendpoint_url = ${endpoint}\n${caBundle(settings)}`,
+  );
   return credentials;
+}
+
+/** The line that has the AWS CLI trust an authority that it cannot know; none where it must know it already. */
+function caBundle({ tlsCert }: Settings): string {
+  if (tlsCert === undefined) return '';
+  const chain = pem('KEYTRAIL_TLS_CERT', tlsCert).toString('latin1');
+  return endsInItsOwnAuthority(chain) ? `ca_bundle = ${resolve(tlsCert)}\n` : '';
 }
 
 export function fromSettings({ rootAccessKeyId, rootSecretAccessKey }: Settings): RootCredentials | undefined {

@@ -1,13 +1,14 @@
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type Logger, pino } from 'pino';
 import { serveHealth, serveHttpEdge } from './http-edge';
+import { httpServer } from './http-server';
+import { ServedCertificate } from './served-certificate';
 import { type Part, Service } from './service';
 import { ServiceModule } from './service.module';
 import { parseSettings, type Settings, SettingsError } from './settings';
-import { UNREAD_REQUESTS } from './unread-requests';
 
 export interface RunningService {
   service: Service;
@@ -26,39 +27,57 @@ export async function startService(
   settings: Settings,
   log = createLogger(settings),
 ): Promise<RunningService> {
-  const app = await NestFactory.create<NestFastifyApplication>(
-    ServiceModule.of(name, parts, settings, log),
-    new FastifyAdapter({
-      logger: false,
-      forceCloseConnections: true,
-      exposeHeadRoutes: false,
-      keepAliveTimeout: 72_000,
-      ...UNREAD_REQUESTS,
-    }),
-    { logger: false, bodyParser: false, abortOnError: false },
-  );
+  const certificate = ServedCertificate.of(settings, log);
+  const { adapter, admission } = httpServer(certificate);
+  const { adapter: health } = httpServer();
+  const app = await NestFactory.create<NestFastifyApplication>(ServiceModule.of(name, parts, settings, log), adapter, {
+    logger: false,
+    bodyParser: false,
+    abortOnError: false,
+  });
   const service = app.get(Service);
+  const stop = async (): Promise<void> => {
+    certificate?.stop();
+    await health.getInstance().close();
+    await app.close();
+  };
   try {
     const http = app.getHttpAdapter().getInstance();
     const isGateway = parts.includes('gateway');
-    if (isGateway) serveHttpEdge(http, service);
+    if (isGateway) serveHttpEdge(http, service, admission);
     else serveHealth(http, service);
+    if (certificate) {
+      service.metrics.gauge(
+        'keytrail_certificate_not_after_seconds',
+        'When the certificate that HTTPS is served with ends, in seconds since the epoch.',
+        () => certificate.notAfter,
+      );
+    }
     if (service.transport) app.connectMicroservice<MicroserviceOptions>({ strategy: service.transport });
     await app.startAllMicroservices();
     // Alone, the missed timers fire before anybody is answered; among others they need them, so health comes first.
     const alone = settings.natsUrl === undefined;
     if (alone) await service.startTimers();
     const port = isGateway ? settings.port : settings.healthPort;
-    if (isGateway || port !== 0) await app.listen(port, settings.host);
+    if (isGateway || port !== 0) await app.listen(port, listenAddress(settings.host));
     else await app.init();
+    if (isGateway && settings.healthPort !== 0) {
+      // For probes on this machine, which have no client certificate to show.
+      serveHealth(health.getInstance(), service);
+      await health.getInstance().listen({ port: settings.healthPort, host: '127.0.0.1' });
+    }
+    certificate?.watch();
     if (!alone) await service.startTimers();
     const address = http.server.address();
-    return { service, port: typeof address === 'object' && address ? address.port : 0, stop: () => app.close() };
+    return { service, port: typeof address === 'object' && address ? address.port : 0, stop };
   } catch (error) {
-    await app.close();
+    await stop();
     throw error;
   }
 }
+
+/** The name may stand for ::1 as well, and one server listens on one address. */
+const listenAddress = (host: string): string => (host === 'localhost' ? '127.0.0.1' : host);
 
 /** Ends the process cleanly on a signal, or with an error once the service can no longer serve. */
 export function stopOnSignals(running: RunningService): void {

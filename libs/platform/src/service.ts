@@ -253,8 +253,9 @@ export class Service {
 
   /** Where HTTP is served, as a client on this machine reaches it. */
   get endpoint(): string {
-    const { host, port } = this.settings;
-    return `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${port}`;
+    const { host, port, tlsCert } = this.settings;
+    const reached = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+    return `${tlsCert === undefined ? 'http' : 'https'}://${reached.includes(':') ? `[${reached}]` : reached}:${port}`;
   }
 
   private startKeyManager(store: JetStreamEventStore, worker: CryptoWorker | undefined): KeyManager {
