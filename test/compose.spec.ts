@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import {
   copyFileSync,
   existsSync,
@@ -10,6 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { connect as dial } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
@@ -23,6 +25,8 @@ import {
   renderClusterUsers,
 } from '#platform/cluster-users';
 import { inboxPrefix, NATS_USERS } from '#platform/nats-users';
+import { parseSettings } from '#platform/settings';
+import { findOpenssl } from './support/certificates';
 import { findNatsServer, freePorts, until } from './support/nats-server';
 
 interface Service {
@@ -30,6 +34,7 @@ interface Service {
   command: string[];
   env_file: string;
   environment: Record<string, string>;
+  user?: string;
   depends_on?: string[];
   healthcheck: { test: string[] };
   ports?: string[];
@@ -51,15 +56,21 @@ const services = Object.entries(compose.services).filter(([name]) => !name.start
 const appOf = (name: string): string => name.replace(/-\d$/, '');
 const clusterUsers = NATS_USERS.filter((user) => user !== 'embedded');
 
+const openssl = findOpenssl();
+const withOpenssl = openssl === undefined ? it.skip : it;
+
 let work: string;
 let secrets: string;
+let certificates: string;
 const envOf = (file: string): Record<string, string> =>
   parseEnv(readFileSync(join(secrets, file), 'utf8')) as Record<string, string>;
 
 beforeAll(() => {
   work = mkdtempSync(join(tmpdir(), 'keytrail-compose-'));
   secrets = join(work, 'secrets');
+  certificates = join(work, 'certificates');
   execFileSync(join(root, 'deploy/make-credentials'), [secrets], { stdio: 'pipe' });
+  if (openssl !== undefined) execFileSync(join(root, 'deploy/make-certificates'), [certificates], { stdio: 'pipe' });
 });
 
 afterAll(() => rmSync(work, { recursive: true, force: true }));
@@ -96,8 +107,39 @@ describe('docker-compose.yml', () => {
   it.each(nodes)('gives %s a name, a volume and the configuration of deploy/nats', (name, node) => {
     expect(node.environment['NATS_SERVER_NAME']).toBe(name);
     expect(node.environment[CLIENT_REQUESTS_VARIABLE]).toBe(clientRequests(`\${KEYTRAIL_ACCOUNT_ID:-000000000000}`));
-    expect(node.volumes).toEqual([`${name}:/data`, './deploy/nats:/etc/nats:ro']);
+    expect(node.volumes).toEqual([
+      `${name}:/data`,
+      './deploy/nats:/etc/nats:ro',
+      `./deploy/certificates/${name}:/etc/nats-tls:ro`,
+    ]);
     expect(compose.volumes).toHaveProperty(name);
+  });
+
+  it.each(services)('has %s settings that the parser takes, and TLS to NATS', (name, service) => {
+    const settings = parseSettings({
+      ...service.environment,
+      ...envOf(`${appOf(name)}.env`),
+      KEYTRAIL_ACCOUNT_ID: '',
+      KEYTRAIL_CLOCK: '',
+      KEYTRAIL_LOG_LEVEL: '',
+    });
+    const mounts = service.volumes!.map((volume) => volume.split(':'));
+    expect(settings.natsCa).toBe('/etc/keytrail-tls/ca.pem');
+    expect(mounts).toEqual(
+      name === 'gateway'
+        ? [['./deploy/certificates/gateway', '/etc/keytrail-tls', 'ro']]
+        : [['./deploy/certificates/ca.pem', '/etc/keytrail-tls/ca.pem', 'ro']],
+    );
+  });
+
+  it('serves HTTPS outside of the containers, and health inside of them on loopback', () => {
+    const open = services.filter(([, { environment }]) => environment['KEYTRAIL_HOST'] !== undefined);
+    expect(open.map(([name]) => name)).toEqual(['gateway']);
+    expect(compose.services['gateway']!.environment).toMatchObject({
+      KEYTRAIL_HOST: '0.0.0.0',
+      KEYTRAIL_TLS_CERT: '/etc/keytrail-tls/certificate.pem',
+      KEYTRAIL_TLS_KEY: '/etc/keytrail-tls/key.pem',
+    });
   });
 
   it('publishes ports on loopback only', () => {
@@ -143,50 +185,113 @@ describe('deploy/make-credentials', () => {
   });
 });
 
+describe('deploy/make-certificates', () => {
+  const programs = ['nats-1', 'nats-2', 'nats-3', 'gateway'];
+  const read = (...path: string[]): Buffer => readFileSync(join(certificates, ...path));
+
+  withOpenssl.each(programs)('vouches for %s by the name that others call it by', (program) => {
+    const authority = new X509Certificate(read('ca.pem'));
+    const certificate = new X509Certificate(read(program, 'certificate.pem'));
+    expect(certificate.verify(authority.publicKey)).toBe(true);
+    expect(certificate.checkPrivateKey(createPrivateKey(read(program, 'key.pem')))).toBe(true);
+    for (const name of [program, 'localhost']) expect(certificate.checkHost(name)).toBe(name);
+    expect(certificate.checkIP('127.0.0.1')).toBe('127.0.0.1');
+    expect(certificate.checkHost('nats-9')).toBeUndefined();
+    expect(certificate.ca).toBe(false);
+  });
+
+  withOpenssl(
+    'keeps keys to their owner, all of it out of git, and the key of the authority out of every mount',
+    () => {
+      expect(read('.gitignore').toString()).toBe('*\n');
+      for (const program of programs) {
+        expect(statSync(join(certificates, program, 'key.pem')).mode & 0o777).toBe(0o600);
+        expect(readdirSync(join(certificates, program)).sort()).toEqual(['ca.pem', 'certificate.pem', 'key.pem']);
+      }
+      expect(statSync(join(certificates, 'authority')).mode & 0o077).toBe(0);
+      expect(JSON.stringify(compose)).not.toContain('authority');
+    },
+  );
+
+  withOpenssl('does nothing twice, and makes again only what was removed', () => {
+    const names = readdirSync(certificates).sort();
+    const again = () => execFileSync(join(root, 'deploy/make-certificates'), [certificates], { stdio: 'pipe' });
+    const before = programs.map((program) => read(program, 'certificate.pem').toString());
+    again();
+    expect(programs.map((program) => read(program, 'certificate.pem').toString())).toEqual(before);
+    rmSync(join(certificates, 'gateway'), { recursive: true });
+    again();
+    const after = programs.map((program) => read(program, 'certificate.pem').toString());
+    expect(after.slice(0, 3)).toEqual(before.slice(0, 3));
+    expect(after[3]).not.toBe(before[3]);
+    expect(readdirSync(certificates).sort()).toEqual(names);
+  });
+});
+
 describe('deploy/nats', () => {
   it('holds the users that the table of NATS users renders to (deploy/render-users writes them)', () => {
     expect(readFileSync(join(root, 'deploy/nats/users.conf'), 'utf8')).toBe(renderClusterUsers());
     expect(renderClusterUsers()).not.toContain('embedded');
   });
 
-  it('forms a cluster in which the key-manager can keep three replicas, and a stranger cannot connect', async () => {
-    const ports = await freePorts(9);
-    const children: ChildProcess[] = [];
-    const connections: NatsConnection[] = [];
-    try {
-      for (const i of [0, 1, 2]) children.push(startNode(i, ports));
-      const password = envOf('key-manager.env')['KEYTRAIL_NATS_PASSWORD']!;
-      const servers = ports.slice(0, 3).map((port) => `127.0.0.1:${port}`);
-      const user = 'key-manager';
-      await until(async () => {
-        const nats = await connect({ servers, user, pass: password, inboxPrefix: inboxPrefix(user) }).catch(
-          () => undefined,
+  withOpenssl(
+    'forms a cluster over TLS in which the key-manager can keep three replicas, and a stranger cannot connect',
+    async () => {
+      const ports = await freePorts(9);
+      const children: ChildProcess[] = [];
+      const connections: NatsConnection[] = [];
+      try {
+        for (const i of [0, 1, 2]) children.push(startNode(i, ports));
+        const password = envOf('key-manager.env')['KEYTRAIL_NATS_PASSWORD']!;
+        const tls = { caFile: join(certificates, 'ca.pem') };
+        const servers = ports.slice(0, 3).map((port) => `127.0.0.1:${port}`);
+        const user = 'key-manager';
+        await until(async () => {
+          const nats = await connect({ servers, user, pass: password, inboxPrefix: inboxPrefix(user), tls }).catch(
+            () => undefined,
+          );
+          if (nats) connections.push(nats);
+          return nats !== undefined;
+        }, 'no node let the key-manager in');
+        const nats = connections[0]!;
+        await ensureEventStream(nats, { replicas: 3 });
+        const { config, cluster } = await (await nats.jetstreamManager({ checkAPI: false })).streams.info(
+          EVENTS_STREAM,
         );
-        if (nats) connections.push(nats);
-        return nats !== undefined;
-      }, 'no node let the key-manager in');
-      const nats = connections[0]!;
-      await ensureEventStream(nats, { replicas: 3 });
-      const { config, cluster } = await (await nats.jetstreamManager({ checkAPI: false })).streams.info(EVENTS_STREAM);
-      expect(config.num_replicas).toBe(3);
-      expect([cluster!.leader, ...cluster!.replicas!.map((replica) => replica.name)].sort()).toEqual([
-        'nats-1',
-        'nats-2',
-        'nats-3',
-      ]);
-      await expect(connect({ servers, user, pass: 'wrong' })).rejects.toMatchObject({
-        code: 'AUTHORIZATION_VIOLATION',
-      });
-    } finally {
-      for (const nats of connections) await nats.close();
-      for (const child of children) {
-        if (child.exitCode !== null || child.signalCode !== null) continue;
-        const gone = new Promise((done) => child.once('exit', done));
-        child.kill('SIGKILL');
-        await gone;
+        expect(config.num_replicas).toBe(3);
+        expect([cluster!.leader, ...cluster!.replicas!.map((replica) => replica.name)].sort()).toEqual([
+          'nats-1',
+          'nats-2',
+          'nats-3',
+        ]);
+        await expect(connect({ servers, user, pass: 'wrong', tls })).rejects.toMatchObject({
+          code: 'AUTHORIZATION_VIOLATION',
+        });
+        for (const port of [...ports.slice(0, 3), ...ports.slice(6)]) expect(await speaksPlain(port)).toBe(false);
+      } finally {
+        for (const nats of connections) await nats.close();
+        for (const child of children) {
+          if (child.exitCode !== null || child.signalCode !== null) continue;
+          const gone = new Promise((done) => child.once('exit', done));
+          child.kill('SIGKILL');
+          await gone;
+        }
       }
-    }
-  });
+    },
+  );
+
+  /** Whether a node answers a PING that is not encrypted, after whatever it greets with. */
+  const speaksPlain = (port: number): Promise<boolean> =>
+    new Promise((done) => {
+      const socket = dial(port, '127.0.0.1', () => socket.write('CONNECT {"verbose":false}\r\nPING\r\n'));
+      let heard = '';
+      socket.on('data', (chunk: Buffer) => {
+        heard += chunk.toString('latin1');
+        if (heard.includes('PONG')) done(true);
+      });
+      socket.on('error', () => {});
+      socket.on('close', () => done(false));
+    });
 
   /** The very files of deploy/nats, with loopback ports in place of the containers' addresses. */
   function startNode(i: number, ports: number[]): ChildProcess {
@@ -198,6 +303,7 @@ describe('deploy/nats', () => {
       .replace('"0.0.0.0:4222"', `"127.0.0.1:${ports[i]}"`)
       .replace('"0.0.0.0:8222"', `"127.0.0.1:${ports[3 + i]}"`)
       .replace('"0.0.0.0:6222"', `"127.0.0.1:${routes[i]}"`)
+      .replaceAll('"/etc/nats-tls/', `"${join(certificates, name)}/`)
       .replace('"/data"', JSON.stringify(join(folder, 'store')));
     expect(config).not.toContain('0.0.0.0');
     writeFileSync(join(folder, 'server.conf'), config);
