@@ -1,4 +1,5 @@
-import type { Server, Socket } from 'node:net';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { KmsError } from '#domain/errors';
 
 export interface AdmissionLimits {
@@ -18,6 +19,7 @@ export interface AdmissionLimits {
 export class Admission {
   /** Requests being answered by connection; the connection longest without an answer comes first. */
   private readonly connections = new Map<Socket, number>();
+  private readonly newest = new WeakMap<Socket, ServerResponse>();
   private total = 0;
 
   constructor(private readonly limits: AdmissionLimits) {}
@@ -28,6 +30,7 @@ export class Admission {
       socket.once('close', () => this.connections.delete(socket));
       if (this.connections.size > this.limits.connections) this.closeOneBut(socket);
     });
+    server.on('request', (request: IncomingMessage, response) => this.newest.set(request.socket, response));
   }
 
   /** Why the request cannot be served now, or undefined: then `leave` must be called once it is answered. */
@@ -53,9 +56,10 @@ export class Admission {
     if (!socket.destroyed) this.connections.set(socket, own - 1);
   }
 
-  /** Whether a request of the connection is being answered. */
+  /** Whether a whole request of the connection has no answer yet, even one that has only just been read. */
   isServing(socket: Socket): boolean {
-    return (this.connections.get(socket) ?? 0) > 0;
+    const newest = this.newest.get(socket);
+    return (this.connections.get(socket) ?? 0) > 0 || (newest?.req.complete === true && !newest.writableEnded);
   }
 
   get inFlight(): number {

@@ -130,7 +130,9 @@ class HttpEdge {
 
   refuse(reply: FastifyReply, error: KmsError): void {
     const requestId = randomUUID();
-    const answered = errorReply(error, { operation: 'Unknown', requestId }, this.ports.observe);
+    // Under load there would be as many log lines as refusals.
+    const observe = error.code === 'ServiceUnavailableException' ? () => {} : this.ports.observe;
+    const answered = errorReply(error, { operation: 'Unknown', requestId }, observe);
     this.ports.metrics.answered('Unknown', error.code, 0);
     send(reply, answered, requestId);
   }
