@@ -6,7 +6,7 @@ const BELOW = {
   crypto: ['domain'],
   'event-store': ['domain'],
   views: ['event-store', 'domain'],
-  hsm: ['crypto', 'domain'],
+  hsm: ['event-store', 'crypto', 'domain'],
   operations: ['views', 'hsm', 'policy', 'event-store', 'crypto', 'domain'],
   platform: ['operations', 'views', 'hsm', 'policy', 'event-store', 'sigv4', 'crypto', 'domain'],
 };

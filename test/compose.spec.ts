@@ -1,59 +1,23 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { connect as dial } from 'node:net';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { parseEnv } from 'node:util';
-import { connect, type NatsConnection } from 'nats';
-import { EVENTS_STREAM } from '#domain/subjects';
-import { ensureEventStream } from '#event-store/streams';
 import {
   CLIENT_REQUESTS_VARIABLE,
   clientRequests,
   passwordVariable,
   renderClusterUsers,
 } from '#platform/cluster-users';
-import { inboxPrefix, NATS_USERS } from '#platform/nats-users';
+import { NATS_USERS } from '#platform/nats-users';
 import { parseSettings } from '#platform/settings';
 import { findOpenssl } from './support/certificates';
-import { findNatsServer, freePorts, until } from './support/nats-server';
+import { appOf, isNode, ROOT, readCompose } from './support/compose';
 
-interface Service {
-  image: string;
-  command: string[];
-  env_file: string;
-  environment: Record<string, string>;
-  user?: string;
-  depends_on?: string[];
-  healthcheck: { test: string[] };
-  ports?: string[];
-  volumes?: string[];
-}
-
-interface Compose {
-  version: string;
-  services: Record<string, Service>;
-  volumes: Record<string, unknown>;
-}
-
-// jest's own YAML parser: Keytrail itself needs none.
-const yaml: { load(text: string): unknown } = require('js-yaml');
-const root = resolve(__dirname, '..');
-const compose = yaml.load(readFileSync(join(root, 'docker-compose.yml'), 'utf8')) as Compose;
-const nodes = Object.entries(compose.services).filter(([name]) => name.startsWith('nats-'));
-const services = Object.entries(compose.services).filter(([name]) => !name.startsWith('nats-'));
-const appOf = (name: string): string => name.replace(/-\d$/, '');
+const compose = readCompose();
+const nodes = Object.entries(compose.services).filter(([name]) => isNode(name));
+const services = Object.entries(compose.services).filter(([name]) => !isNode(name));
 const clusterUsers = NATS_USERS.filter((user) => user !== 'embedded');
 
 const openssl = findOpenssl();
@@ -69,8 +33,8 @@ beforeAll(() => {
   work = mkdtempSync(join(tmpdir(), 'keytrail-compose-'));
   secrets = join(work, 'secrets');
   certificates = join(work, 'certificates');
-  execFileSync(join(root, 'deploy/make-credentials'), [secrets], { stdio: 'pipe' });
-  if (openssl !== undefined) execFileSync(join(root, 'deploy/make-certificates'), [certificates], { stdio: 'pipe' });
+  execFileSync(join(ROOT, 'deploy/make-credentials'), [secrets], { stdio: 'pipe' });
+  if (openssl !== undefined) execFileSync(join(ROOT, 'deploy/make-certificates'), [certificates], { stdio: 'pipe' });
 });
 
 afterAll(() => rmSync(work, { recursive: true, force: true }));
@@ -98,10 +62,9 @@ describe('docker-compose.yml', () => {
     expect(envOf(`${appOf(name)}.env`)['KEYTRAIL_NATS_USER']).toBe(appOf(name));
   });
 
-  it.each(Object.entries(compose.services))('asks %s for its health', (_, service) => {
-    expect(service.healthcheck.test.join(' ')).toContain('/healthz');
-    const port = service.environment['KEYTRAIL_HEALTH_PORT'] ?? '8222';
-    expect(service.healthcheck.test.join(' ')).toContain(`http://127.0.0.1:${port}/`);
+  // Those of the services are run by topology.spec.ts.
+  it.each(nodes)('asks %s for its health', (_, { healthcheck }) => {
+    expect(healthcheck.test).toEqual(expect.arrayContaining(['CMD', 'wget', 'http://127.0.0.1:8222/healthz']));
   });
 
   it.each(nodes)('gives %s a name, a volume and the configuration of deploy/nats', (name, node) => {
@@ -180,7 +143,7 @@ describe('deploy/make-credentials', () => {
     expect(readFileSync(join(secrets, '.gitignore'), 'utf8')).toBe('*\n');
     for (const file of readdirSync(secrets)) expect(statSync(join(secrets, file)).mode & 0o077).toBe(0);
     const before = envOf('nats.env');
-    expect(() => execFileSync(join(root, 'deploy/make-credentials'), [secrets], { stdio: 'pipe' })).toThrow('root key');
+    expect(() => execFileSync(join(ROOT, 'deploy/make-credentials'), [secrets], { stdio: 'pipe' })).toThrow('root key');
     expect(envOf('nats.env')).toEqual(before);
   });
 });
@@ -215,7 +178,7 @@ describe('deploy/make-certificates', () => {
 
   withOpenssl('does nothing twice, and makes again only what was removed', () => {
     const names = readdirSync(certificates).sort();
-    const again = () => execFileSync(join(root, 'deploy/make-certificates'), [certificates], { stdio: 'pipe' });
+    const again = () => execFileSync(join(ROOT, 'deploy/make-certificates'), [certificates], { stdio: 'pipe' });
     const before = programs.map((program) => read(program, 'certificate.pem').toString());
     again();
     expect(programs.map((program) => read(program, 'certificate.pem').toString())).toEqual(before);
@@ -230,93 +193,7 @@ describe('deploy/make-certificates', () => {
 
 describe('deploy/nats', () => {
   it('holds the users that the table of NATS users renders to (deploy/render-users writes them)', () => {
-    expect(readFileSync(join(root, 'deploy/nats/users.conf'), 'utf8')).toBe(renderClusterUsers());
+    expect(readFileSync(join(ROOT, 'deploy/nats/users.conf'), 'utf8')).toBe(renderClusterUsers());
     expect(renderClusterUsers()).not.toContain('embedded');
   });
-
-  withOpenssl(
-    'forms a cluster over TLS in which the key-manager can keep three replicas, and a stranger cannot connect',
-    async () => {
-      const ports = await freePorts(9);
-      const children: ChildProcess[] = [];
-      const connections: NatsConnection[] = [];
-      try {
-        for (const i of [0, 1, 2]) children.push(startNode(i, ports));
-        const password = envOf('key-manager.env')['KEYTRAIL_NATS_PASSWORD']!;
-        const tls = { caFile: join(certificates, 'ca.pem') };
-        const servers = ports.slice(0, 3).map((port) => `127.0.0.1:${port}`);
-        const user = 'key-manager';
-        await until(async () => {
-          const nats = await connect({ servers, user, pass: password, inboxPrefix: inboxPrefix(user), tls }).catch(
-            () => undefined,
-          );
-          if (nats) connections.push(nats);
-          return nats !== undefined;
-        }, 'no node let the key-manager in');
-        const nats = connections[0]!;
-        await ensureEventStream(nats, { replicas: 3 });
-        const { config, cluster } = await (await nats.jetstreamManager({ checkAPI: false })).streams.info(
-          EVENTS_STREAM,
-        );
-        expect(config.num_replicas).toBe(3);
-        expect([cluster!.leader, ...cluster!.replicas!.map((replica) => replica.name)].sort()).toEqual([
-          'nats-1',
-          'nats-2',
-          'nats-3',
-        ]);
-        await expect(connect({ servers, user, pass: 'wrong', tls })).rejects.toMatchObject({
-          code: 'AUTHORIZATION_VIOLATION',
-        });
-        for (const port of [...ports.slice(0, 3), ...ports.slice(6)]) expect(await speaksPlain(port)).toBe(false);
-      } finally {
-        for (const nats of connections) await nats.close();
-        for (const child of children) {
-          if (child.exitCode !== null || child.signalCode !== null) continue;
-          const gone = new Promise((done) => child.once('exit', done));
-          child.kill('SIGKILL');
-          await gone;
-        }
-      }
-    },
-  );
-
-  /** Whether a node answers a PING that is not encrypted, after whatever it greets with. */
-  const speaksPlain = (port: number): Promise<boolean> =>
-    new Promise((done) => {
-      const socket = dial(port, '127.0.0.1', () => socket.write('CONNECT {"verbose":false}\r\nPING\r\n'));
-      let heard = '';
-      socket.on('data', (chunk: Buffer) => {
-        heard += chunk.toString('latin1');
-        if (heard.includes('PONG')) done(true);
-      });
-      socket.on('error', () => {});
-      socket.on('close', () => done(false));
-    });
-
-  /** The very files of deploy/nats, with loopback ports in place of the containers' addresses. */
-  function startNode(i: number, ports: number[]): ChildProcess {
-    const name = `nats-${i + 1}`;
-    const folder = join(work, name);
-    mkdirSync(folder);
-    const routes = ports.slice(6);
-    const config = readFileSync(join(root, 'deploy/nats/server.conf'), 'utf8')
-      .replace('"0.0.0.0:4222"', `"127.0.0.1:${ports[i]}"`)
-      .replace('"0.0.0.0:8222"', `"127.0.0.1:${ports[3 + i]}"`)
-      .replace('"0.0.0.0:6222"', `"127.0.0.1:${routes[i]}"`)
-      .replaceAll('"/etc/nats-tls/', `"${join(certificates, name)}/`)
-      .replace('"/data"', JSON.stringify(join(folder, 'store')));
-    expect(config).not.toContain('0.0.0.0');
-    writeFileSync(join(folder, 'server.conf'), config);
-    copyFileSync(join(root, 'deploy/nats/users.conf'), join(folder, 'users.conf'));
-    const env: Record<string, string> = { ...envOf('nats.env'), NATS_SERVER_NAME: name };
-    env[CLIENT_REQUESTS_VARIABLE] = clientRequests('000000000000');
-    for (const n of [1, 2, 3])
-      env[`NATS_ROUTE_${n}`] = env[`NATS_ROUTE_${n}`]!.replace(`nats-${n}:6222`, `127.0.0.1:${routes[n - 1]}`);
-    const args = ['-c', join(folder, 'server.conf')];
-    const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
-    const [program, argv] = setpriv
-      ? [setpriv, ['--pdeathsig', 'KILL', '--', findNatsServer(), ...args]]
-      : [findNatsServer(), args];
-    return spawn(program, argv, { env: { PATH: process.env['PATH'], ...env }, stdio: 'ignore' });
-  }
 });

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { OPERATION_TABLE } from '#operations/table';
+import { MAX_BODY_BYTES } from '#platform/http-edge';
 import { presignQuery, type SigningInput, signRequest } from '#sigv4/sign';
 import { type KeytrailProcess, startProcess } from './support/processes';
 
@@ -107,6 +108,13 @@ test('a good request is answered in JSON with a request id of its own', async ()
   expect(first.headers['x-amzn-requestid']).not.toBe(second.headers['x-amzn-requestid']);
 });
 
+test('an operation that returns nothing is answered with an empty body', async () => {
+  const { KeyMetadata } = JSON.parse((await call('CreateKey', '{}')).text);
+  const reply = await call('DisableKey', JSON.stringify({ KeyId: KeyMetadata.KeyId }));
+  expect({ status: reply.status, text: reply.text }).toEqual({ status: 200, text: '' });
+  expect(reply.headers).toMatchObject({ 'content-type': JSON_TYPE, 'content-length': '0' });
+});
+
 describe('a request that no operation answers', () => {
   test.each(['NoSuchOperation', '', 'constructor', '__proto__', 'createkey', 'CreateKey.'])(
     'names the operation %j',
@@ -190,8 +198,8 @@ describe('a body', () => {
     );
   });
 
-  test('of more than a megabyte is refused, signed or not', async () => {
-    const body = Buffer.alloc(1_048_577, ' ');
+  test('of more than a nats-server would pass on is refused, signed or not', async () => {
+    const body = Buffer.alloc(MAX_BODY_BYTES + 1, ' ');
     expectRefusal(await call('ListKeys', body), 413, 'RequestEntityTooLargeException');
     expectRefusal(await send('POST', '/', {}, body), 413, 'RequestEntityTooLargeException');
     expect((await call('ListKeys', body.subarray(1))).text).toMatch(/SerializationException/);

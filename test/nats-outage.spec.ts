@@ -46,9 +46,8 @@ test('a nats-server killed under load costs no acknowledged key, and service goe
   await until(() => created.length > 10 && ciphertexts.length > 10, 'the load did not start');
   const killed = natsPid();
   process.kill(killed, 'SIGKILL');
-  await until(async () => !(await healthy()), 'healthz stayed ready');
+  await until(() => natsPid() !== killed, 'nats-server was not started again');
   await until(healthy, 'healthz did not become ready again');
-  expect(natsPid()).not.toBe(killed);
   const [keysThen, ciphertextsThen] = [created.length, ciphertexts.length];
   await until(
     () => created.length > keysThen + 10 && ciphertexts.length > ciphertextsThen + 10,

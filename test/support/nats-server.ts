@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -30,10 +30,15 @@ export interface TestNatsCluster {
   readonly nodes: readonly TestNats[];
   /** Every node's URL, for `connect({ servers })`. */
   readonly urls: string[];
+  /** Resolves once every node is up, follows the one JetStream leader, and has caught up with every stream. */
+  current(): Promise<void>;
   stop(): Promise<void>;
 }
 
 const READY_MS = 20_000;
+/** Elections of a cluster that shares a busy machine take their time. */
+const CURRENT_MS = 60_000;
+const FORMED_MS = 20_000;
 const running = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -46,8 +51,32 @@ export async function startNats(options: NatsOptions = {}): Promise<TestNats> {
   return server;
 }
 
-/** Servers that route to each other; resolves once each of them follows the same JetStream leader. */
-export async function startNatsCluster(size = 3, options: { config?: string } = {}): Promise<TestNatsCluster> {
+/**
+ * nats-servers that start at the same moment on a busy machine now and then elect a JetStream leader that never takes one
+ * of them in (seen with 2.10.27: `cluster_size` 2 of 3 for a minute). Such a cluster is of no use, and is made anew.
+ */
+export class ClusterNotFormedError extends Error {
+  override readonly name = 'ClusterNotFormedError';
+}
+
+const FORMATIONS = 4;
+
+/** Forms a cluster again as long as it does not take all its nodes in; `form` leaves nothing behind when it rejects. */
+export async function formed<T>(form: () => Promise<T>): Promise<T> {
+  for (let left = FORMATIONS; ; left--) {
+    try {
+      return await form();
+    } catch (error) {
+      if (!(error instanceof ClusterNotFormedError) || left === 1) throw error;
+    }
+  }
+}
+
+/** Servers that route to each other; resolves once all of them are current. */
+export const startNatsCluster = (size = 3, options: { config?: string } = {}): Promise<TestNatsCluster> =>
+  formed(() => formNatsCluster(size, options));
+
+async function formNatsCluster(size: number, options: { config?: string }): Promise<TestNatsCluster> {
   const ports = await freePorts(size * 3);
   const [clientPorts, routePorts, monitorPorts] = [0, 1, 2].map((i) => ports.slice(i * size, (i + 1) * size)) as [
     number[],
@@ -64,21 +93,31 @@ export async function startNatsCluster(size = 3, options: { config?: string } = 
     ].join('\n');
     return new NatsServer(port, { config });
   });
-  await Promise.all(nodes.map((node) => node.start()));
-  await Promise.all(monitorPorts.map((port) => untilMetaLeader(port)));
-  return {
-    nodes,
-    urls: nodes.map((node) => node.url),
-    stop: async () => {
-      await Promise.all(nodes.map((node) => node.stop()));
-    },
+  const stop = async () => {
+    await Promise.all(nodes.map((node) => node.stop()));
   };
+  const current = () =>
+    untilCurrent(
+      monitorPorts.map((monitor, i) => ({ name: `n${i + 1}`, monitor })),
+      () => {
+        for (const node of nodes) node.assertAlive();
+      },
+    );
+  try {
+    await Promise.all(nodes.map((node) => node.start()));
+    await current();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { nodes, urls: nodes.map((node) => node.url), current, stop };
 }
 
 class NatsServer implements TestNats {
   readonly url: string;
   readonly storeDir: string;
   private child: ChildProcess | undefined;
+  private log = '';
 
   constructor(
     readonly port: number,
@@ -100,16 +139,25 @@ class NatsServer implements TestNats {
     );
     const child = spawnTied(findNatsServer(), ['-c', configFile]);
     this.child = child;
-    let log = '';
     child.stderr?.on('data', (chunk: Buffer) => {
-      log = (log + chunk.toString()).slice(-4000);
+      this.log = (this.log + chunk.toString()).slice(-4000);
     });
     const failed = new Promise<never>((_, reject) => {
       child.once('error', reject);
-      child.once('exit', (code) => reject(new Error(`nats-server exited with ${code} before it was ready:\n${log}`)));
+      child.once('exit', (code) =>
+        reject(new Error(`nats-server exited with ${code} before it was ready:\n${this.log}`)),
+      );
     });
     failed.catch(() => {});
     await Promise.race([untilListening(this.port), failed]);
+  }
+
+  /** Throws if it ended by itself. */
+  assertAlive(): void {
+    const { child } = this;
+    if (child && (child.exitCode !== null || child.signalCode !== null)) {
+      throw new Error(`nats-server on port ${this.port} ended by itself:\n${this.log}`);
+    }
   }
 
   kill9(): Promise<void> {
@@ -151,10 +199,10 @@ export function findNatsServer(): string {
 }
 
 /** Spawns a child that the kernel kills when this process dies, however it dies (where setpriv exists). */
-function spawnTied(command: string, args: string[]): ChildProcess {
+export function spawnTied(command: string, args: string[], options: SpawnOptions = {}): ChildProcess {
   const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
   const [program, argv] = setpriv ? [setpriv, ['--pdeathsig', 'KILL', '--', command, ...args]] : [command, args];
-  const child = spawn(program, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(program, argv, { stdio: ['ignore', 'ignore', 'pipe'], ...options });
   running.add(child);
   child.once('exit', () => running.delete(child));
   return child;
@@ -175,20 +223,82 @@ async function untilListening(port: number): Promise<void> {
   await until(greeted, `nats-server on port ${port} did not listen`);
 }
 
-async function untilMetaLeader(monitorPort: number): Promise<void> {
-  const led = async () => {
-    const reply = await fetch(`http://127.0.0.1:${monitorPort}/jsz`).catch(() => undefined);
-    const body = (await reply?.json().catch(() => undefined)) as { meta_cluster?: { leader?: string } } | undefined;
-    return Boolean(body?.meta_cluster?.leader);
-  };
-  await until(led, 'the cluster elected no JetStream leader');
+/** A Raft group, as one of its nodes sees it; what a node says of the replicas only counts while it leads. */
+interface RaftGroup {
+  leader?: string;
+  /** Of the group of all nodes only. */
+  cluster_size?: number;
+  replicas?: { name: string; current: boolean; offline?: boolean }[];
 }
 
+interface JetStreamState {
+  meta_cluster?: RaftGroup;
+  account_details?: { stream_detail?: { name: string; cluster?: RaftGroup }[] }[];
+}
+
+export interface Monitored {
+  /** The server's name. */
+  name: string;
+  /** Where it serves /jsz. */
+  monitor: number;
+}
+
+/**
+ * Resolves once all nodes follow one JetStream leader, and that one, as the leader of each stream, sees all others
+ * current. What a node finds of itself at /healthz is not asked: one that comes back to an idle cluster may call itself
+ * not current until something is proposed (seen with nats-server 2.10.27).
+ */
+export async function untilCurrent(nodes: readonly Monitored[], assertAlive: () => void): Promise<void> {
+  let seen: unknown;
+  const formedBy = performance.now() + FORMED_MS;
+  const current = async () => {
+    assertAlive();
+    const states = await Promise.all(nodes.map(({ monitor }) => jetStreamState(monitor)));
+    const metas = states.map((state) => state?.meta_cluster);
+    if (performance.now() > formedBy && metas.some((meta) => meta?.cluster_size !== nodes.length)) {
+      throw new ClusterNotFormedError(`the nodes did not find each other: ${JSON.stringify(metas)}`);
+    }
+    const streams = states.map(
+      (state) => state?.account_details?.flatMap((account) => account.stream_detail ?? []) ?? [],
+    );
+    seen = { metas, streams };
+    const names = new Set(streams.flat().map(({ name }) => name));
+    const groups = [
+      metas,
+      ...[...names].map((name) => streams.map((all) => all.find((one) => one.name === name)?.cluster)),
+    ];
+    return groups.every((group) => isCurrent(nodes, group));
+  };
+  try {
+    await until(current, 'the nodes of the cluster were not all current', CURRENT_MS);
+  } catch (error) {
+    if (error instanceof ClusterNotFormedError) throw error;
+    throw new Error(`${(error as Error).message}: ${JSON.stringify(seen)}`);
+  }
+}
+
+/** `views` is the same group as each of the nodes sees it. */
+function isCurrent(nodes: readonly Monitored[], views: readonly (RaftGroup | undefined)[]): boolean {
+  const leader = views[0]?.leader;
+  if (!leader || views.some((view) => view?.leader !== leader)) return false;
+  const replicas = views[nodes.findIndex(({ name }) => name === leader)]?.replicas ?? [];
+  return replicas.length === nodes.length - 1 && replicas.every((replica) => replica.current && !replica.offline);
+}
+
+const jetStreamState = (port: number): Promise<JetStreamState | undefined> =>
+  fetch(`http://127.0.0.1:${port}/jsz?accounts=true&streams=true`)
+    .then((reply) => reply.json() as Promise<JetStreamState>)
+    .catch(() => undefined);
+
 /** Waits for a condition, looking again every 20 ms. */
-export async function until(condition: () => boolean | Promise<boolean>, otherwise: string): Promise<void> {
-  const deadline = Date.now() + READY_MS;
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  otherwise: string,
+  withinMs = READY_MS,
+): Promise<void> {
+  const deadline = Date.now() + withinMs;
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`${otherwise} within ${READY_MS} ms`);
+    if (Date.now() > deadline) throw new Error(`${otherwise} within ${withinMs} ms`);
     await new Promise((done) => setTimeout(done, 20));
   }
 }

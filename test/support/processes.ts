@@ -12,6 +12,8 @@ export interface KeytrailProcess {
   readonly kms: KMSClient;
   /** Resolves once the process is gone, with the signal that ended it. */
   readonly gone: Promise<NodeJS.Signals | null>;
+  /** Resolves once the process is gone; null where a signal ended it. */
+  readonly exitCode: Promise<number | null>;
   /** The last of what it logged. */
   log(): string;
   signal(name: NodeJS.Signals): void;
@@ -41,12 +43,8 @@ export async function startProcess(dataDir: string, extra: Record<string, string
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   running.add(child);
-  const gone = new Promise<NodeJS.Signals | null>((done) => {
-    child.once('exit', (_, signal) => {
-      running.delete(child);
-      done(signal);
-    });
-  });
+  const exitCode = exitCodeOf(child);
+  const gone = exitCode.then(() => child.signalCode);
   let log = '';
   const port = await new Promise<number>((ready, failed) => {
     child.stderr.on('data', (chunk: Buffer) => {
@@ -62,6 +60,7 @@ export async function startProcess(dataDir: string, extra: Record<string, string
     endpoint,
     kms: kmsClient(endpoint, dataDir, chain === undefined ? {} : { ca: readFileSync(chain) }),
     gone,
+    exitCode,
     log: () => log,
     signal: (name) => void child.kill(name),
     stop: async () => {
@@ -70,6 +69,14 @@ export async function startProcess(dataDir: string, extra: Record<string, string
     },
   };
 }
+
+const exitCodeOf = (child: ChildProcess): Promise<number | null> =>
+  new Promise((done) => {
+    child.once('exit', (code) => {
+      running.delete(child);
+      done(code);
+    });
+  });
 
 /** One attempt a request: a suite that counts what was acknowledged must not have the client repeat it. */
 export function kmsClient(endpoint: string, dataDir: string, tls: AgentOptions = {}): KMSClient {
@@ -114,35 +121,37 @@ export function run(
 
 export interface AppProcess {
   readonly pid: number;
+  /** Resolves once the process is gone; null where a signal ended it. */
+  readonly exitCode: Promise<number | null>;
   /** SIGKILL, as a crash would. */
   kill9(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** One of the separate services as its own process; resolves when it is ready. */
-export async function startApp(app: string, natsUrl: string, extra: Record<string, string> = {}): Promise<AppProcess> {
+/** One of the separate services as its own process; resolves when it is ready, or has logged what is waited for. */
+export async function startApp(
+  app: string,
+  natsUrl: string,
+  extra: Record<string, string> = {},
+  awaited = `"msg":"${app} is ready"`,
+): Promise<AppProcess> {
   const child = spawn(process.execPath, [resolve(__dirname, `../../dist/apps/${app}/src/main.js`)], {
     env: { ...process.env, KEYTRAIL_NATS_URL: natsUrl, KEYTRAIL_LOG_LEVEL: 'info', ...extra },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   running.add(child);
-  const gone = new Promise<void>((done) => {
-    child.once('exit', () => {
-      running.delete(child);
-      done();
-    });
-  });
+  const exitCode = exitCodeOf(child);
   let log = '';
   await new Promise<void>((ready, failed) => {
     child.stderr.on('data', (chunk: Buffer) => {
       log = (log + chunk.toString()).slice(-8000);
-      if (log.includes(`"msg":"${app} is ready"`)) ready();
+      if (log.includes(awaited)) ready();
     });
-    void gone.then(() => failed(new Error(`${app} ended before it was ready:\n${log}`)));
+    void exitCode.then(() => failed(new Error(`${app} ended before it was ready:\n${log}`)));
   });
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     child.kill(signal);
-    await gone;
+    await exitCode;
   };
-  return { pid: child.pid!, kill9: () => end('SIGKILL'), stop: () => end('SIGTERM') };
+  return { pid: child.pid!, exitCode, kill9: () => end('SIGKILL'), stop: () => end('SIGTERM') };
 }

@@ -1,5 +1,6 @@
 /**
- * THE errors table: every error code Keytrail can answer with, its HTTP status and whose fault it is.
+ * THE errors table: every error code Keytrail can answer with, its HTTP status and whether the same request may succeed
+ * later.
  * Codes are those of the AWS KMS API model, plus the ones every AWS JSON 1.1 service shares.
  */
 export const ERRORS = {

@@ -39,6 +39,9 @@ export const requestSubject = (region: string, account: string, principalId: str
 /** What a service subscribes to in order to serve one operation for everybody. */
 export const requestSubscription = (operation: string): string => `kms.req.*.*.*.${operation}`;
 
+/** Queue groups: of all instances that serve a subject, one answers. Requests of each plane go to one of them. */
+export const QUEUE = { control: 'key-manager', data: 'crypto-worker' } as const;
+
 /** Requests between Keytrail's own services; no client's permissions reach them. */
 export const INTERNAL = {
   materialCreate: 'kms.int.material.create',
@@ -51,7 +54,7 @@ export const INTERNAL = {
   status: 'kms.int.status',
   /** Every service that holds views answers with a digest for each aggregate. */
   viewDigests: 'kms.int.view-digests',
-  /** Schedulers answer once every timer due at the given time has fired. */
+  /** Every service answers once its clock has made the moves given, and what came due by them has fired. */
   settle: 'kms.int.settle',
 } as const;
 

@@ -21,7 +21,8 @@ export interface AppendRequest {
 
 export interface EventStore {
   /**
-   * Appends durably (fsynced by a majority) and returns the position.
+   * Appends durably and returns the position: a majority of the servers has it, each one on disk where it runs with
+   * `sync_interval: always`, as the embedded server and deploy/nats do. NATS's default answers before the fsync.
    * Rejects with ConflictError if the subject's newest position is not `expectedLastSeq`, in which case nothing was
    * appended. Rejects with StoreUnavailableError when, after retries with the same id, the outcome is not known.
    * A repeat of an append that had succeeded returns the first one's position.
@@ -30,8 +31,8 @@ export interface EventStore {
   /** Commits from position `from` (inclusive) up to the newest at the time of the call, in order. */
   read(from: number, filter?: string): AsyncIterable<StoredCommit>;
   /**
-   * Calls `onCommit` for every commit from `from` on, in order, for ever, each once; survives reconnects.
-   * `onGapless` is not needed: a gap is an error given to `onError`.
+   * Calls `onCommit` for every commit from `from` on, in order, for ever, each once; survives reconnects. A gap is an
+   * error given to `onError`.
    */
   follow(from: number, handler: FollowHandler): Promise<Following>;
   /** Position of the newest commit in the log as the log's leader answers it now; 0 when empty. */

@@ -83,11 +83,25 @@ const textOf = (error: unknown): string => {
 /** A stream, as its leader knows it. */
 export interface StreamInfo {
   config: Record<string, unknown>;
-  state: { messages: number; first_seq: number; last_seq: number };
+  state: {
+    messages: number;
+    first_seq: number;
+    last_seq: number;
+    /** Positions between the first and the last that hold nothing. */
+    num_deleted?: number;
+  };
 }
 
 export const streamInfo = (nc: NatsConnection, stream: string, timeoutMs: number): Promise<StreamInfo> =>
   jetStreamRequest<StreamInfo>(nc, `$JS.API.STREAM.INFO.${stream}`, '', { timeoutMs });
+
+/** Positions of a stream that hold nothing, in no order. */
+export async function emptyPositions(nc: NatsConnection, stream: string, timeoutMs: number): Promise<number[]> {
+  const subject = `$JS.API.STREAM.INFO.${stream}`;
+  const question = JSON.stringify({ deleted_details: true });
+  const { state } = await jetStreamRequest<{ state: { deleted?: number[] } }>(nc, subject, question, { timeoutMs });
+  return state.deleted ?? [];
+}
 
 export interface StoredMessage {
   subject: string;

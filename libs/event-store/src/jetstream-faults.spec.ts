@@ -259,6 +259,12 @@ describe('a damaged log', () => {
     expect(collector.errors[0]!.message).toContain('position 3 is missing from KMS_EVENTS');
   });
 
+  it('is not followed when its end is missing, behind which nothing could show the gap', async () => {
+    const store = await logWithout(4, 5);
+    await expect(store.follow(1, new Collector())).rejects.toThrow(LogDamagedError);
+    await expect(store.follow(1, new Collector())).rejects.toThrow('position 4 is missing from KMS_EVENTS');
+  });
+
   it.each([
     ['gone', 'KMS_EVENTS does not exist'],
     ['made anew and empty', 'KMS_EVENTS ends at position 0, but position 5 was read before'],

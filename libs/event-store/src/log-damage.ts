@@ -11,6 +11,12 @@ export const lostTail = (stream: string, last: number, expected: number): LogDam
     `${stream} ends at position ${last}, but position ${expected} was read before: commits were lost`,
   );
 
+/** Material is stored before the event that names it, at a position that the log had reached: it cannot be shorter now. */
+export const shorterThanMaterial = (last: number, reached: number): LogDamagedError =>
+  new LogDamagedError(
+    `the event log ends at position ${last}, but key material was stored when it had reached ${reached}: commits were lost; restore log and material from one backup`,
+  );
+
 export const replacedCommit = (stream: string, seq: number): LogDamagedError =>
   new LogDamagedError(
     `position ${seq} of ${stream} is not the commit that was read there before: the log was replaced`,

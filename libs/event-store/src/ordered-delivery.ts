@@ -3,6 +3,7 @@ import { watchConnection } from './connection-watch';
 import { type StoredCommit, StoreUnavailableError } from './event-store';
 import {
   API_ERROR,
+  emptyPositions,
   JetStreamApiError,
   jetStreamRequest,
   type StreamInfo,
@@ -184,7 +185,22 @@ export class OrderedDelivery {
       throw lagging ? new StoreUnavailableError(lost.message) : lost;
     }
     if (state.last_seq >= this.next && state.first_seq > this.next) throw missingPosition(stream, this.next);
+    if (state.num_deleted && this.options.until === undefined) await this.checkEnd(state.last_seq, timeoutMs, lagging);
     await this.checkNewest(timeoutMs);
+  }
+
+  /**
+   * A server that finds its file cut short keeps the last position and gives out what is left. With nothing behind it
+   * such a gap never shows in what is delivered: a follower would wait there for ever.
+   */
+  private async checkEnd(last: number, timeoutMs: number, lagging: boolean): Promise<void> {
+    const { stream } = this.options;
+    const empty = new Set(await emptyPositions(this.nc, stream, timeoutMs));
+    let first = last + 1;
+    while (first > this.next && empty.has(first - 1)) first--;
+    if (first > last) return;
+    const missing = missingPosition(stream, first);
+    throw lagging ? new StoreUnavailableError(missing.message) : missing;
   }
 
   /** The commit before the next one wanted must still be the one that was delivered, or another log took this one's place. */

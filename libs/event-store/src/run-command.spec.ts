@@ -32,6 +32,7 @@ class Process {
       store,
       applied: () => {},
       reached: () => this.catchUp(),
+      position: () => this.loaded.seq,
       failPoint: (name) => this.steps.push(name),
     });
   }
@@ -87,7 +88,7 @@ class FailingStore extends MemoryEventStore {
 describe('a command', () => {
   test('is loaded, decided, prepared and appended, in this order', async () => {
     const process = new Process(new MemoryEventStore());
-    expect(await process.pointAt('key-1')).toEqual({ position: 1, changed: true });
+    expect(await process.pointAt('key-1')).toEqual({ position: 1, events: [expect.anything()] });
     expect(process.steps).toEqual(['prepare:AliasCreated', 'before-append:AliasCreated', 'after-append:AliasCreated']);
   });
 
@@ -113,7 +114,7 @@ describe('a command', () => {
     const process = new Process(new MemoryEventStore());
     await process.pointAt('key-1');
     process.steps.length = 0;
-    expect(await process.pointAt('key-1')).toEqual({ position: 1, changed: false });
+    expect(await process.pointAt('key-1')).toEqual({ position: 1, events: [] });
     expect([process.steps, await process.store.lastPosition()]).toEqual([[], 1]);
   });
 
@@ -125,7 +126,7 @@ describe('a command', () => {
     );
     const next = process.pointAt('key-1');
     await expect(refused).rejects.toMatchObject({ code: 'NotFoundException' });
-    expect(await next).toEqual({ position: 1, changed: true });
+    expect(await next).toEqual({ position: 1, events: [expect.anything()] });
   });
 
   test('is never dated before the commit that it follows', async () => {
@@ -147,7 +148,7 @@ describe('a command', () => {
     const [one, other] = [new Process(store), new Process(store)];
     await one.pointAt('key-1');
     // The other process has not seen that commit: it decides to create, conflicts, and then decides to update.
-    expect(await other.pointAt('key-2')).toEqual({ position: 2, changed: true });
+    expect(await other.pointAt('key-2')).toEqual({ position: 2, events: [expect.anything()] });
     expect(other.steps.filter((step) => step.startsWith('prepare'))).toEqual([
       'prepare:AliasCreated',
       'prepare:AliasUpdated',
@@ -162,6 +163,23 @@ describe('a command', () => {
     const create = other.target((alias) => decideAlias({ type: 'CreateAlias', targetKeyId: 'key-2' }, alias, ARN));
     await expect(other.runner.run(create, origin())).rejects.toMatchObject({ code: 'AlreadyExistsException' });
     expect(await store.lastPosition()).toBe(1);
+  });
+
+  test('that finds nothing to change on an outdated view is decided again on the newest one', async () => {
+    const store = new MemoryEventStore();
+    const [one, other] = [new Process(store), new Process(store)];
+    await one.pointAt('key-1');
+    await other.pointAt('key-2');
+    // To this process the alias still points at key-1.
+    expect(await one.pointAt('key-1')).toEqual({ position: 3, events: [expect.anything()] });
+  });
+
+  test('that is refused on an outdated view is decided again on the newest one', async () => {
+    const store = new MemoryEventStore();
+    const [one, other] = [new Process(store), new Process(store)];
+    await one.pointAt('key-1');
+    const remove = other.target((alias) => decideAlias({ type: 'DeleteAlias' }, alias, ARN));
+    expect(await other.runner.run(remove, origin())).toEqual({ position: 2, events: [expect.anything()] });
   });
 
   test('waits for those before it on the same alias, so that one process never conflicts with itself', async () => {
@@ -193,7 +211,7 @@ describe('a command', () => {
     const failed = process.pointAt('key-1');
     await expect(failed).rejects.toBeInstanceOf(KmsError);
     await expect(failed).rejects.toMatchObject({ code: 'DependencyTimeoutException', retryable: true });
-    expect(await process.pointAt('key-1')).toMatchObject({ changed: true });
+    expect(await process.pointAt('key-1')).toMatchObject({ events: [expect.anything()] });
     // The same decision on the same history is the same append, so a retry can never be a second one.
     expect(new Set(store.ids).size).toBe(1);
   });

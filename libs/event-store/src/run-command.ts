@@ -39,13 +39,16 @@ export interface CommandPorts {
   applied(commit: StoredCommit): void;
   /** Resolves once the view has folded in everything up to `position`. */
   reached(position: number): Promise<void>;
+  /** Position of the view. */
+  position(): number;
   failPoint(name: string): void;
 }
 
-export interface CommandResult {
-  /** Position of the commit, or of the view when there was nothing to change. */
+export interface CommandResult<E extends DomainEvent = DomainEvent> {
+  /** Position of the commit, or of the aggregate's newest one when there was nothing to change. */
   position: number;
-  changed: boolean;
+  /** What was appended; empty when there was nothing to change. */
+  events: E[];
 }
 
 /** More rounds than this means that somebody else appends to this aggregate without pause. */
@@ -57,7 +60,7 @@ export class CommandRunner {
 
   constructor(private readonly ports: CommandPorts) {}
 
-  async run<S, E extends DomainEvent>(target: CommandTarget<S, E>, origin: CommandOrigin): Promise<CommandResult> {
+  async run<S, E extends DomainEvent>(target: CommandTarget<S, E>, origin: CommandOrigin): Promise<CommandResult<E>> {
     const subject = eventSubject(target.ref);
     const before = this.tails.get(subject);
     const turn = (async () => {
@@ -72,17 +75,36 @@ export class CommandRunner {
     }
   }
 
+  /** Whether the log held more than the view did; resolves once the view has it. */
+  async wasBehind(): Promise<boolean> {
+    const held = this.ports.position();
+    const newest = await this.newestPosition();
+    if (newest <= held) return false;
+    await this.ports.reached(newest);
+    return true;
+  }
+
   private async rounds<S, E extends DomainEvent>(
     subject: string,
     target: CommandTarget<S, E>,
     origin: CommandOrigin,
-  ): Promise<CommandResult> {
+  ): Promise<CommandResult<E>> {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       // 1. Load: the view's fold. If it is behind, the append below conflicts and nothing is lost.
       const loaded = target.load();
-      // 2. Decide.
-      const events = target.decide(loaded.state, laterOf(origin.now, loaded.time));
-      if (events.length === 0) return { position: loaded.seq, changed: false };
+      // 2. Decide. What is appended proves that the view was not behind; a refusal, or that there is nothing to change,
+      // counts only once the log's leader has said so.
+      let events: E[];
+      try {
+        events = target.decide(loaded.state, laterOf(origin.now, loaded.time));
+      } catch (refusal) {
+        if (await this.wasBehind()) continue;
+        throw refusal;
+      }
+      if (events.length === 0) {
+        if (await this.wasBehind()) continue;
+        return { position: loaded.seq, events };
+      }
       // 3. Prepare. A crash from here on leaves stored material that no event names: it is swept, or used by the retry.
       await target.prepare?.(events);
       // 4. Append.
@@ -100,7 +122,7 @@ export class CommandRunner {
         this.ports.failPoint(`after-append:${name}`);
         this.ports.applied({ seq, subject, bytes });
         await this.ports.reached(seq);
-        return { position: seq, changed: true };
+        return { position: seq, events };
       } catch (error) {
         if (error instanceof StoreUnavailableError) {
           throw new KmsError('DependencyTimeoutException', 'The event log did not answer in time; try again.', error);

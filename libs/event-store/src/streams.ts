@@ -70,7 +70,7 @@ export const MATERIAL_CONFIG: StreamConfig = {
 };
 
 /** Every setting of the virtual clock. */
-export const CLOCK_CONFIG: StreamConfig = {
+const CLOCK_CONFIG: StreamConfig = {
   ...DURABLE,
   name: CLOCK_STREAM,
   subjects: [CLOCK_SUBJECT],

@@ -1,5 +1,13 @@
-import { type JetStreamClient, type JetStreamManager, type NatsConnection, NatsError, type StoredMsg } from 'nats';
-import { ALL_MATERIAL, MATERIAL_STREAM, materialSubject } from '#domain/subjects';
+import {
+  headers,
+  type JetStreamClient,
+  type JetStreamManager,
+  type NatsConnection,
+  NatsError,
+  type StoredMsg,
+} from 'nats';
+import { ALL_MATERIAL, HEADER_POSITION, MATERIAL_STREAM, materialSubject } from '#domain/subjects';
+import { API_ERROR } from '#event-store/jetstream-api';
 import {
   type MaterialEntry,
   type MaterialStore,
@@ -7,9 +15,8 @@ import {
   type StoredMaterial,
 } from './material-store';
 
-/** JetStream's error codes (server/errors.json); newer servers have two for a wrong last sequence. */
-const WRONG_LAST_SEQUENCE = [10071, 10164];
-const NO_MESSAGE_FOUND = 10037;
+/** Newer servers have two codes for it. */
+const WRONG_LAST_SEQUENCE: number[] = [API_ERROR.wrongLastSequence, API_ERROR.wrongLastSequenceInProcess];
 
 /**
  * What was sent just as the connection broke is never answered, so attempts are short; together they outlast the
@@ -41,10 +48,15 @@ export class JetStreamMaterialStore implements MaterialStore {
    * No message id: within the de-duplication window it would swallow a put that follows an erase.
    * Expecting an empty subject makes a repeat harmless instead.
    */
-  put(materialId: string, bytes: Uint8Array): Promise<'stored' | 'exists'> {
+  put(materialId: string, bytes: Uint8Array, logPosition = 0): Promise<'stored' | 'exists'> {
+    const position = headers();
+    position.set(HEADER_POSITION, String(logPosition));
     return this.retrying(async () => {
       try {
-        await this.js.publish(materialSubject(materialId), bytes, { expect: { lastSubjectSequence: 0 } });
+        await this.js.publish(materialSubject(materialId), bytes, {
+          expect: { lastSubjectSequence: 0 },
+          headers: position,
+        });
         return 'stored';
       } catch (error) {
         if (WRONG_LAST_SEQUENCE.includes(errorCode(error))) return 'exists';
@@ -91,7 +103,11 @@ export class JetStreamMaterialStore implements MaterialStore {
         left = 0;
         for await (const message of batch) {
           const materialId = message.subject.slice(MATERIAL_PREFIX.length);
-          entries.push({ materialId, storedAt: Math.floor(message.info.timestampNanos / 1e6) });
+          entries.push({
+            materialId,
+            storedAt: Math.floor(message.info.timestampNanos / 1e6),
+            logPosition: Number(message.headers?.get(HEADER_POSITION) || 0),
+          });
           left = message.info.pending;
         }
       }
@@ -105,7 +121,7 @@ export class JetStreamMaterialStore implements MaterialStore {
       try {
         return await manager.streams.getMessage(MATERIAL_STREAM, { last_by_subj: materialSubject(materialId) });
       } catch (error) {
-        if (errorCode(error) === NO_MESSAGE_FOUND) return undefined;
+        if (errorCode(error) === API_ERROR.messageNotFound) return undefined;
         throw error;
       }
     });

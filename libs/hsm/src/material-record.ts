@@ -1,10 +1,16 @@
 import { type Wrapped, WrappedMaterialError } from './hsm-provider';
 
-export type MaterialType = 'AES_256' | 'ROOT_CANARY';
+const TYPES = ['AES_256', 'ROOT_CANARY', 'ACCESS_KEY', 'TOKEN_SEED'] as const;
+
+/** A backing key, the canary of a root key, the secret of an access key, or what signs tokens. */
+export type MaterialType = (typeof TYPES)[number];
+
+const isMaterialType = (type: unknown): type is MaterialType => (TYPES as readonly unknown[]).includes(type);
 
 /** Wrapped material as it is stored. */
 export interface MaterialRecord {
   type: MaterialType;
+  /** Of the key it belongs to; of the principal, for an access key. */
   keyArn: string;
   wrapped: Wrapped;
 }
@@ -28,7 +34,7 @@ export function decodeRecord(bytes: Uint8Array): MaterialRecord {
   const { schema, type, keyArn, epoch, ciphertext } = stored ?? {};
   if (schema !== SCHEMA) throw new WrappedMaterialError(`unknown schema of a material record: ${schema}`);
   if (
-    (type !== 'AES_256' && type !== 'ROOT_CANARY') ||
+    !isMaterialType(type) ||
     typeof keyArn !== 'string' ||
     typeof epoch !== 'number' ||
     typeof ciphertext !== 'string'

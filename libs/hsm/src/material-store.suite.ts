@@ -78,6 +78,13 @@ export function describeMaterialStore(name: string, open: () => Promise<Material
       }
     });
 
+    it('lists how far the log had come when each was stored', async () => {
+      await store.put(other, bytes('other'));
+      await store.put(id, bytes('one'), 7);
+      expect(await store.put(id, bytes('one'), 9)).toBe('exists');
+      expect((await store.list()).map(({ logPosition }) => logPosition)).toEqual([0, 7]);
+    });
+
     it('lists nothing when empty, and when all was erased', async () => {
       expect(await store.list()).toEqual([]);
       await store.put(id, bytes('one'));

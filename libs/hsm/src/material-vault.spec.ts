@@ -250,6 +250,23 @@ describe('the check of the root key', () => {
     expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
   });
 
+  it('passes where another process with the same root key begins the store meanwhile', async () => {
+    const store = new (class extends HeldStore {
+      begun = false;
+      override async list() {
+        if (!this.begun) {
+          this.begun = true;
+          const first = vaultOn(store).vault;
+          await first.verifyRoot();
+          await first.create(ARN, ID);
+        }
+        return super.list();
+      }
+    })();
+    await expect(vaultOn(store).vault.verifyRoot()).resolves.toBeUndefined();
+    expect(await store.list()).toHaveLength(2);
+  });
+
   it('refuses an altered canary', async () => {
     const { store, vault } = vaultOn();
     await store.put('root-epoch-1', Buffer.from('{}'));

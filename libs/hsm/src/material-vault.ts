@@ -9,6 +9,7 @@ import type { MaterialEntry, MaterialStore } from './material-store';
 const BACKING_KEY_LENGTH = 32;
 const DEFAULT_CACHED_KEYS = 10_000;
 const CANARY_PREFIX = 'root-epoch-';
+const TOKEN_SEED_ID = 'token-seed-1';
 const CANARY = Buffer.from('keytrail root key canary', 'latin1');
 
 /** The root key is not the one that wrapped what the store holds: nothing could be decrypted, new keys would be split. */
@@ -21,6 +22,8 @@ export interface VaultOptions {
   cachedKeys?: number;
   /** Called with the name of each place where a test may have the process killed. */
   failPoint?: (name: string) => void | Promise<void>;
+  /** How far the event log has come, to be kept beside what is stored. */
+  logPosition?: () => number;
 }
 
 /** Creates, loads and destroys backing keys: the provider wraps, the store keeps, memory serves. */
@@ -28,6 +31,7 @@ export class MaterialVault {
   private readonly cache: LRUCache<string, BackingKey>;
   private readonly loading = new Map<string, Promise<BackingKey>>();
   private readonly failPoint: (name: string) => void | Promise<void>;
+  private readonly logPosition: () => number;
 
   constructor(
     private readonly provider: HsmProvider,
@@ -36,6 +40,7 @@ export class MaterialVault {
   ) {
     this.cache = new LRUCache({ max: options.cachedKeys ?? DEFAULT_CACHED_KEYS });
     this.failPoint = options.failPoint ?? (() => {});
+    this.logPosition = options.logPosition ?? (() => 0);
   }
 
   /**
@@ -49,11 +54,15 @@ export class MaterialVault {
     let canary = await this.store.get(canaryId);
     if (!canary) {
       const others = await this.store.list();
-      if (others.length > 0) {
+      // Another process may have begun the store since: its canary is there before all that it lists.
+      canary = await this.store.get(canaryId);
+      if (!canary && others.length > 0) {
         throw new WrongRootKeyError(
           `the store holds ${others.length} materials, but none was wrapped under epoch ${epoch} of this root key; ${RESTORE}`,
         );
       }
+    }
+    if (!canary) {
       await this.seal(canaryId, 'ROOT_CANARY', '', CANARY);
       // Another process may have been first, with another root key: the one that was stored counts.
       canary = await this.store.get(canaryId);
@@ -70,15 +79,34 @@ export class MaterialVault {
 
   /** Generates and stores material under this id; where it is stored already, that one stays. */
   async create(keyArn: string, materialId: string): Promise<void> {
-    const material = await reach(() => this.provider.random(BACKING_KEY_LENGTH));
-    try {
-      await this.failPoint('before-store:material');
-      await reach(() => this.seal(materialId, 'AES_256', keyArn, material));
-      // A crash here leaves material that no event names: the retry uses it, or the sweep erases it.
-      await this.failPoint('after-store:material');
-    } finally {
-      material.fill(0);
+    (await this.generate(materialId, 'AES_256', keyArn, BACKING_KEY_LENGTH)).fill(0);
+  }
+
+  /**
+   * Generates and stores the secret of an access key: `length` bytes, which the caller zeroises. The id must be new.
+   * A crash afterwards leaves a secret that no event names: the sweep erases it.
+   */
+  createAccessKey(principalArn: string, materialId: string, length: number): Promise<Buffer> {
+    return this.generate(materialId, 'ACCESS_KEY', principalArn, length);
+  }
+
+  /** The secret of an access key, which the caller zeroises. Throws KMSInternalException as `load` does. */
+  async loadAccessKey(principalArn: string, materialId: string): Promise<Buffer> {
+    const stored = await reach(() => this.store.get(materialId));
+    if (!stored) throw new KmsError('KMSInternalException', 'The secret of the access key is missing.');
+    return reach(() => this.unseal(materialId, 'ACCESS_KEY', principalArn, stored.bytes));
+  }
+
+  /** What tokens are signed with: `length` bytes, made at the first start, the same in every crypto-worker. */
+  async tokenSeed(length: number): Promise<Buffer> {
+    const stored = async () => (await reach(() => this.store.get(TOKEN_SEED_ID)))?.bytes;
+    let bytes = await stored();
+    if (!bytes) {
+      (await this.generate(TOKEN_SEED_ID, 'TOKEN_SEED', '', length)).fill(0);
+      // Another process may have been first: the one that was stored counts.
+      bytes = await stored();
     }
+    return reach(() => this.unseal(TOKEN_SEED_ID, 'TOKEN_SEED', '', bytes ?? Buffer.alloc(0)));
   }
 
   /** From memory only; undefined when it must be loaded. */
@@ -111,10 +139,10 @@ export class MaterialVault {
     this.cache.delete(materialId);
   }
 
-  /** All stored material, without the canaries of the root key. */
+  /** All stored material that events name: without the canaries of the root key and what tokens are signed with. */
   async list(): Promise<MaterialEntry[]> {
     const entries = await reach(() => this.store.list());
-    return entries.filter(({ materialId }) => !materialId.startsWith(CANARY_PREFIX));
+    return entries.filter(({ materialId }) => !materialId.startsWith(CANARY_PREFIX) && materialId !== TOKEN_SEED_ID);
   }
 
   async close(): Promise<void> {
@@ -153,9 +181,24 @@ export class MaterialVault {
     }
   }
 
+  /** The bytes made; what was stored under this id before, if anything was, has stayed. */
+  private async generate(materialId: string, type: MaterialType, owner: string, length: number): Promise<Buffer> {
+    const material = await reach(() => this.provider.random(length));
+    try {
+      await this.failPoint('before-store:material');
+      await reach(() => this.seal(materialId, type, owner, material));
+      // A crash here leaves material that no event names: the retry uses it, or the sweep erases it.
+      await this.failPoint('after-store:material');
+      return material;
+    } catch (error) {
+      material.fill(0);
+      throw error;
+    }
+  }
+
   private async seal(materialId: string, type: MaterialType, keyArn: string, material: Uint8Array): Promise<void> {
     const wrapped = await this.provider.wrap(material, recordAad(type, keyArn, materialId));
-    await this.store.put(materialId, encodeRecord({ type, keyArn, wrapped }));
+    await this.store.put(materialId, encodeRecord({ type, keyArn, wrapped }), this.logPosition());
   }
 
   private async unseal(materialId: string, type: MaterialType, keyArn: string, bytes: Uint8Array): Promise<Buffer> {

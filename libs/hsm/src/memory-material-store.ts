@@ -2,13 +2,13 @@ import type { MaterialEntry, MaterialStore, StoredMaterial } from './material-st
 
 /** For tests of what is built on a material store. */
 export class MemoryMaterialStore implements MaterialStore {
-  private readonly materials = new Map<string, { bytes: Uint8Array; storedAt: number }>();
+  private readonly materials = new Map<string, { bytes: Uint8Array; storedAt: number; logPosition: number }>();
 
   constructor(private readonly now: () => number = Date.now) {}
 
-  async put(materialId: string, bytes: Uint8Array): Promise<'stored' | 'exists'> {
+  async put(materialId: string, bytes: Uint8Array, logPosition = 0): Promise<'stored' | 'exists'> {
     if (this.materials.has(materialId)) return 'exists';
-    this.materials.set(materialId, { bytes: Uint8Array.from(bytes), storedAt: this.now() });
+    this.materials.set(materialId, { bytes: Uint8Array.from(bytes), storedAt: this.now(), logPosition });
     return 'stored';
   }
 
@@ -23,6 +23,10 @@ export class MemoryMaterialStore implements MaterialStore {
   }
 
   async list(): Promise<MaterialEntry[]> {
-    return [...this.materials].map(([materialId, { storedAt }]) => ({ materialId, storedAt }));
+    return [...this.materials].map(([materialId, { storedAt, logPosition }]) => ({
+      materialId,
+      storedAt,
+      logPosition,
+    }));
   }
 }

@@ -7,9 +7,10 @@ import type {
   GenerateRandomResponse,
 } from '@aws-sdk/client-kms';
 import { KmsError } from '#domain/errors';
+import { endDryRun } from './dry-run';
 import { findKey } from './key-lookup';
 import { type Call, type DataPorts, data } from './operation';
-import { assertNoRecipient, assertUsable, encryptUnder, endDryRun } from './symmetric-crypto';
+import { assertNoRecipient, assertUsable, currentBackingKey, encryptUnder } from './symmetric-crypto';
 import { BOOLEAN, CONTEXT, GRANT_TOKENS, KEY_ID, Optional, Required } from './wire/fields';
 import type { Wire } from './wire/wire';
 
@@ -38,26 +39,18 @@ function generate(
   request: DataKeyRequest,
   call: Call,
   ports: DataPorts,
-): Wire<GenerateDataKeyResponse> | Promise<Wire<GenerateDataKeyResponse>> {
+): Wire<GenerateDataKeyResponse> {
   assertNoRecipient(request.Recipient);
   const found = findKey(request.KeyId, 'any', call, ports.projection);
   const length = dataKeyLength(request);
   assertUsable(found, operation, undefined);
   endDryRun(request.DryRun);
+  currentBackingKey(found, ports);
   const dataKey = ports.random(length);
-  const reply = ({
-    ciphertext,
-    materialId,
-  }: {
-    ciphertext: Buffer;
-    materialId: string;
-  }): Wire<GenerateDataKeyResponse> => {
-    const plaintext = operation === 'GenerateDataKey' ? { Plaintext: dataKey.toString('base64') } : {};
-    dataKey.fill(0);
-    return { CiphertextBlob: ciphertext.toString('base64'), ...plaintext, KeyId: found.arn, KeyMaterialId: materialId };
-  };
-  const encrypted = encryptUnder(found, dataKey, request.EncryptionContext, ports);
-  return encrypted instanceof Promise ? encrypted.then(reply) : reply(encrypted);
+  const { ciphertext, materialId } = encryptUnder(found, dataKey, request.EncryptionContext, ports);
+  const plaintext = operation === 'GenerateDataKey' ? { Plaintext: dataKey.toString('base64') } : {};
+  dataKey.fill(0);
+  return { CiphertextBlob: ciphertext.toString('base64'), ...plaintext, KeyId: found.arn, KeyMaterialId: materialId };
 }
 
 export const generateDataKey = data<DataKeyRequest, Wire<GenerateDataKeyResponse>>({

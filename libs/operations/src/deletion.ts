@@ -20,18 +20,17 @@ export const scheduleKeyDeletion = control<ScheduleKeyDeletion, Wire<ScheduleKey
   name: 'ScheduleKeyDeletion',
   request: ScheduleKeyDeletion,
   async run(request, call, ports) {
-    const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
+    const { ref, arn } = findKey(request.KeyId, 'key', call, ports.projection);
     const pendingWindowInDays = request.PendingWindowInDays ?? LIMITS.defaultPendingWindowInDays;
-    await ports.runKeyCommand(ref, { type: 'ScheduleKeyDeletion', pendingWindowInDays }, call);
-    const { key, arn } = findKey(request.KeyId, 'key', call, ports.projection);
-    if (key.keyState !== 'PendingDeletion') {
-      throw new KmsError('KMSInternalException', `${arn} was scheduled for deletion and changed again at once`);
-    }
+    const { events } = await ports.runKeyCommand(ref, { type: 'ScheduleKeyDeletion', pendingWindowInDays }, call);
+    // From what was appended: by now somebody else may have cancelled it.
+    const scheduled = events.find((event) => event.type === 'KeyDeletionScheduled');
+    if (!scheduled) throw new KmsError('KMSInternalException', `${arn} was not scheduled for deletion`);
     return {
       KeyId: arn,
-      DeletionDate: epochSeconds(key.deletionDate),
-      KeyState: key.keyState,
-      PendingWindowInDays: key.pendingWindowInDays,
+      DeletionDate: epochSeconds(scheduled.deletionDate),
+      KeyState: 'PendingDeletion',
+      PendingWindowInDays: scheduled.pendingWindowInDays,
     };
   },
 });

@@ -6,16 +6,17 @@ import type {
   ReEncryptRequest,
   ReEncryptResponse,
 } from '@aws-sdk/client-kms';
+import { DRY_RUN_MODIFIERS, type DryRunModifier, endDryRun, ignoresCiphertext } from './dry-run';
 import { findKey } from './key-lookup';
 import { data } from './operation';
 import {
   assertNoRecipient,
   assertSameKey,
   assertUsable,
+  currentBackingKey,
   decryptFrom,
-  type Encrypted,
   encryptUnder,
-  endDryRun,
+  namedSource,
   SYMMETRIC,
   sourceOf,
 } from './symmetric-crypto';
@@ -29,11 +30,10 @@ import {
   Optional,
   Required,
 } from './wire/fields';
+import { present } from './wire/present';
 import type { Wire } from './wire/wire';
 
 type Algorithm = NonNullable<EncryptRequest['EncryptionAlgorithm']>;
-const DRY_RUN_MODIFIERS = { kind: 'enums', values: ['IGNORE_CIPHERTEXT'] } as const;
-type DryRunModifier = NonNullable<DecryptRequest['DryRunModifiers']>[number];
 
 class Encrypt implements EncryptRequest {
   @Required(KEY_ID) KeyId!: string;
@@ -51,18 +51,19 @@ export const encrypt = data<Encrypt, Wire<EncryptResponse>>({
     const found = findKey(request.KeyId, 'any', call, ports.projection);
     assertUsable(found, 'Encrypt', request.EncryptionAlgorithm);
     endDryRun(request.DryRun);
-    const reply = ({ ciphertext }: Encrypted): Wire<EncryptResponse> => ({
+    const { ciphertext } = encryptUnder(found, request.Plaintext, request.EncryptionContext, ports);
+    request.Plaintext.fill(0);
+    return {
       CiphertextBlob: ciphertext.toString('base64'),
       KeyId: found.arn,
       EncryptionAlgorithm: SYMMETRIC,
-    });
-    const encrypted = encryptUnder(found, request.Plaintext, request.EncryptionContext, ports);
-    return encrypted instanceof Promise ? encrypted.then(reply) : reply(encrypted);
+    };
   },
 });
 
 class Decrypt implements DecryptRequest {
-  @Required(CIPHERTEXT) CiphertextBlob!: Uint8Array;
+  /** Needed unless `ignoresCiphertext`. */
+  @Optional(CIPHERTEXT) CiphertextBlob?: Uint8Array;
   @Optional(CONTEXT) EncryptionContext?: Record<string, string>;
   @Optional(GRANT_TOKENS) GrantTokens?: string[];
   @Optional(KEY_ID) KeyId?: string;
@@ -77,28 +78,34 @@ export const decrypt = data<Decrypt, Wire<DecryptResponse>>({
   request: Decrypt,
   run(request, call, ports) {
     assertNoRecipient(request.Recipient);
-    const named = request.KeyId === undefined ? undefined : findKey(request.KeyId, 'any', call, ports.projection);
-    const source = sourceOf(request.CiphertextBlob, call, ports);
+    if (ignoresCiphertext(request)) {
+      const found = findKey(present(request.KeyId, KEY_ID, 'KeyId'), 'any', call, ports.projection);
+      assertUsable(found, 'Decrypt', request.EncryptionAlgorithm);
+      endDryRun(request.DryRun);
+    }
+    const ciphertext = present(request.CiphertextBlob, CIPHERTEXT, 'CiphertextBlob');
+    const named = namedSource(request.KeyId, call, ports);
+    const source = sourceOf(ciphertext, call, ports);
     assertSameKey(named, source);
     assertUsable(source.found, 'Decrypt', request.EncryptionAlgorithm);
-    const reply = (plaintext: Buffer): Wire<DecryptResponse> => {
+    const plaintext = decryptFrom(source, request.EncryptionContext, ports);
+    try {
       endDryRun(request.DryRun);
-      const text = plaintext.toString('base64');
-      plaintext.fill(0);
       return {
         KeyId: source.found.arn,
-        Plaintext: text,
+        Plaintext: plaintext.toString('base64'),
         EncryptionAlgorithm: SYMMETRIC,
         KeyMaterialId: source.blob.materialId,
       };
-    };
-    const decrypted = decryptFrom(source, request.EncryptionContext, ports);
-    return decrypted instanceof Promise ? decrypted.then(reply) : reply(decrypted);
+    } finally {
+      plaintext.fill(0);
+    }
   },
 });
 
 class ReEncrypt implements ReEncryptRequest {
-  @Required(CIPHERTEXT) CiphertextBlob!: Uint8Array;
+  /** Needed unless `ignoresCiphertext`. */
+  @Optional(CIPHERTEXT) CiphertextBlob?: Uint8Array;
   @Optional(CONTEXT) SourceEncryptionContext?: Record<string, string>;
   @Optional(KEY_ID) SourceKeyId?: string;
   @Required(KEY_ID) DestinationKeyId!: string;
@@ -113,18 +120,26 @@ class ReEncrypt implements ReEncryptRequest {
 export const reEncrypt = data<ReEncrypt, Wire<ReEncryptResponse>>({
   name: 'ReEncrypt',
   request: ReEncrypt,
-  async run(request, call, ports) {
-    const named =
-      request.SourceKeyId === undefined ? undefined : findKey(request.SourceKeyId, 'any', call, ports.projection);
+  run(request, call, ports) {
+    if (ignoresCiphertext(request)) {
+      const found = findKey(present(request.SourceKeyId, KEY_ID, 'SourceKeyId'), 'any', call, ports.projection);
+      assertUsable(found, 'ReEncrypt', request.SourceEncryptionAlgorithm);
+      const target = findKey(request.DestinationKeyId, 'any', call, ports.projection);
+      assertUsable(target, 'ReEncrypt', request.DestinationEncryptionAlgorithm);
+      endDryRun(request.DryRun);
+    }
+    const ciphertextBlob = present(request.CiphertextBlob, CIPHERTEXT, 'CiphertextBlob');
+    const named = namedSource(request.SourceKeyId, call, ports);
     const destination = findKey(request.DestinationKeyId, 'any', call, ports.projection);
-    const source = sourceOf(request.CiphertextBlob, call, ports);
+    const source = sourceOf(ciphertextBlob, call, ports);
     assertSameKey(named, source);
     assertUsable(source.found, 'ReEncrypt', request.SourceEncryptionAlgorithm);
     assertUsable(destination, 'ReEncrypt', request.DestinationEncryptionAlgorithm);
-    const plaintext = await decryptFrom(source, request.SourceEncryptionContext, ports);
+    currentBackingKey(destination, ports);
+    const plaintext = decryptFrom(source, request.SourceEncryptionContext, ports);
     try {
       endDryRun(request.DryRun);
-      const { ciphertext, materialId } = await encryptUnder(
+      const { ciphertext, materialId } = encryptUnder(
         destination,
         plaintext,
         request.DestinationEncryptionContext,

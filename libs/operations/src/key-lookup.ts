@@ -36,13 +36,7 @@ export function findKey(keyId: string, accepts: Accepts, call: Call, projection:
 }
 
 /** The key that an alias points at. `aliasName` includes `alias/`. */
-export function keyByAlias(
-  region: string,
-  account: string,
-  aliasName: string,
-  call: Call,
-  projection: Projection,
-): FoundKey {
+function keyByAlias(region: string, account: string, aliasName: string, call: Call, projection: Projection): FoundKey {
   const alias = projection.alias(region, account, aliasName.slice('alias/'.length))?.state;
   if (alias?.aliasState !== 'Active') throw aliasNotFound(aliasArn(region, account, aliasName));
   const found = existingKey(region, account, alias.targetKeyId, call, projection);
@@ -71,13 +65,18 @@ export function resourceOf(identifier: string, call: Call): { resource: string; 
   if (!arn) throw new KmsError('InvalidArnException', `${identifier} is not a valid key or alias ARN`);
   if (arn.region !== call.caller.region) throw new KmsError('NotFoundException', `Invalid arn ${arn.region}`);
   if (arn.account !== call.caller.account) {
-    throw new KmsError(
-      'AccessDeniedException',
-      `User: ${call.caller.principalArn} is not authorized to perform: kms:${call.operation} on resource: ${identifier} because no resource-based policy allows the kms:${call.operation} action`,
-    );
+    if (arn.resource.startsWith('alias/')) throw aliasNotFound(identifier);
+    throw nowhereFor(call, call.operation, 'this resource');
   }
   return { resource: arn.resource, inArn: true };
 }
+
+/** AWS's refusal of what is not in the caller's region and account: it does not say which of its reasons holds. */
+export const nowhereFor = (call: Call, action: string, what: string): KmsError =>
+  new KmsError(
+    'AccessDeniedException',
+    `User: ${call.caller.principalArn} is not authorized to perform: kms:${action} on ${what} because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access`,
+  );
 
 const quoted = (text: string): string => `'${text}'`;
 

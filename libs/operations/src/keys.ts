@@ -13,6 +13,7 @@ import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { defaultKeyPolicy, parsePolicyDocument } from '#policy/document';
 import { assertNotLockedOut } from '#policy/lockout';
+import { assertUsageFits, KEY_SPECS, KEY_USAGES, type KeySpecName, type KeyUsageName } from './key-kinds';
 import { existingKey, findKey } from './key-lookup';
 import { keyMetadata } from './key-metadata';
 import { type Call, type ControlPorts, control } from './operation';
@@ -21,47 +22,18 @@ import { domainTags } from './tags';
 import { BOOLEAN, GRANT_TOKENS, KEY_ID, LIMIT, MARKER, Optional, POLICY, Required, TAGS } from './wire/fields';
 import type { Wire } from './wire/wire';
 
-const KEY_SPECS = [
-  'RSA_2048',
-  'RSA_3072',
-  'RSA_4096',
-  'ECC_NIST_P256',
-  'ECC_NIST_P384',
-  'ECC_NIST_P521',
-  'ECC_SECG_P256K1',
-  'ECC_NIST_EDWARDS25519',
-  'SYMMETRIC_DEFAULT',
-  'HMAC_224',
-  'HMAC_256',
-  'HMAC_384',
-  'HMAC_512',
-  'SM2',
-  'ML_DSA_44',
-  'ML_DSA_65',
-  'ML_DSA_87',
-  'ML_KEM_512',
-  'ML_KEM_768',
-  'ML_KEM_1024',
-] as const;
-const KEY_USAGES = [
-  'ENCRYPT_DECRYPT',
-  'SIGN_VERIFY',
-  'GENERATE_VERIFY_MAC',
-  'KEY_AGREEMENT',
-  'ENCAPSULATE_DECAPSULATE',
-] as const;
 const ORIGINS = ['AWS_KMS', 'EXTERNAL', 'AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE'] as const;
 const KEYS_PER_ACCOUNT_AND_REGION = 100_000;
-export const DESCRIPTION = { kind: 'string', min: 0, max: 8192 } as const;
+const DESCRIPTION = { kind: 'string', min: 0, max: 8192 } as const;
 
 class CreateKey implements CreateKeyRequest {
   @Optional(POLICY) Policy?: string;
   @Optional(DESCRIPTION) Description?: string;
-  @Optional({ kind: 'enum', values: KEY_USAGES }) KeyUsage?: (typeof KEY_USAGES)[number];
+  @Optional({ kind: 'enum', values: KEY_USAGES }) KeyUsage?: KeyUsageName;
   @Optional({ kind: 'enum', values: KEY_SPECS }) CustomerMasterKeySpec?: NonNullable<
     CreateKeyRequest['CustomerMasterKeySpec']
   >;
-  @Optional({ kind: 'enum', values: KEY_SPECS }) KeySpec?: (typeof KEY_SPECS)[number];
+  @Optional({ kind: 'enum', values: KEY_SPECS }) KeySpec?: KeySpecName;
   @Optional({ kind: 'enum', values: ORIGINS }) Origin?: (typeof ORIGINS)[number];
   @Optional({ kind: 'string', min: 1, max: 64 }) CustomKeyStoreId?: string;
   @Optional({ kind: 'string', min: 1, max: 128, pattern: /^[a-zA-Z0-9-_.]+$/ }) XksKeyId?: string;
@@ -79,16 +51,7 @@ function assertSupported(request: CreateKey): void {
     );
   }
   const keySpec = request.KeySpec ?? request.CustomerMasterKeySpec ?? 'SYMMETRIC_DEFAULT';
-  const keyUsage = request.KeyUsage ?? 'ENCRYPT_DECRYPT';
-  if (keySpec !== 'SYMMETRIC_DEFAULT' && request.KeyUsage === undefined) {
-    throw new KmsError(
-      'ValidationException',
-      'You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.',
-    );
-  }
-  if (keySpec === 'SYMMETRIC_DEFAULT' && keyUsage !== 'ENCRYPT_DECRYPT') {
-    throw new KmsError('ValidationException', `KeyUsage ${keyUsage} is not compatible with KeySpec ${keySpec}`);
-  }
+  assertUsageFits(keySpec, request.KeyUsage);
   const unsupported = (what: string): KmsError =>
     new KmsError('UnsupportedOperationException', `${what} is not supported by this version of Keytrail.`);
   if (keySpec !== 'SYMMETRIC_DEFAULT') throw unsupported(`KeySpec ${keySpec}`);

@@ -1,5 +1,7 @@
 import type { AliasCommand } from '#domain/alias/alias';
+import type { AliasEvent } from '#domain/alias/events';
 import type { KeyCommand } from '#domain/key/commands';
+import type { KeyEvent } from '#domain/key/events';
 import type { AggregateRef } from '#domain/subjects';
 import type { CommandResult } from '#event-store/run-command';
 import type { BackingKey } from '#hsm/backing-key';
@@ -27,18 +29,40 @@ export interface Call {
 export interface ControlPorts {
   projection: Projection;
   newKeyId(): string;
-  runKeyCommand(ref: AggregateRef, command: KeyCommand, call: Call): Promise<CommandResult>;
-  runAliasCommand(ref: AggregateRef, command: AliasCommand, call: Call): Promise<CommandResult>;
+  /** Whether the log held more than this process had folded in; resolves once it has. */
+  wasBehind(): Promise<boolean>;
+  runKeyCommand(ref: AggregateRef, command: KeyCommand, call: Call): Promise<CommandResult<KeyEvent>>;
+  runAliasCommand(ref: AggregateRef, command: AliasCommand, call: Call): Promise<CommandResult<AliasEvent>>;
 }
 
 /** What data operations may use. They read no history. */
 export interface DataPorts {
   projection: Projection;
-  /** The backing key from memory, or undefined when it must be loaded. */
-  peekBackingKey(materialId: string): BackingKey | undefined;
-  loadBackingKey(keyArn: string, materialId: string): Promise<BackingKey>;
+  /** Throws while this process may not serve: it has lost touch with the log, and knows no more what is allowed. */
+  assertMayServe(): void;
+  /** The backing key from memory. Throws MaterialNotLoaded otherwise, on which run-operation loads it and begins again. */
+  backingKey(keyArn: string, materialId: string): BackingKey;
+  loadBackingKey(keyArn: string, materialId: string): Promise<void>;
   /** Fresh random bytes, never handed out twice. */
   random(length: number): Buffer;
+}
+
+/** Not an error: what an operation needs must come from the store first. */
+export class MaterialNotLoaded extends Error {
+  override readonly name = 'MaterialNotLoaded';
+
+  constructor(
+    readonly keyArn: string,
+    readonly materialId: string,
+  ) {
+    super('material must be loaded first');
+  }
+}
+
+/** The planes that a process serves. */
+export interface PlanePorts {
+  control?: ControlPorts | undefined;
+  data?: DataPorts | undefined;
 }
 
 interface Common<I extends object> {
@@ -56,7 +80,8 @@ export interface ControlOperation<I extends object = object, O = unknown> extend
 
 export interface DataOperation<I extends object = object, O = unknown> extends Common<I> {
   plane: 'data';
-  run(request: I, call: Call, ports: DataPorts): O | Promise<O>;
+  /** One synchronous step from the checks to the result, so that no change of the key's state can come between. */
+  run(request: I, call: Call, ports: DataPorts): O;
 }
 
 export type Operation = ControlOperation | DataOperation;

@@ -9,6 +9,9 @@ export interface Page<T> {
 /** A marker says after which item to go on; opaque to callers. */
 const MARKER_PREFIX = 'v1:';
 
+/** AWS KMS gives this error no message. */
+const invalidMarker = (): KmsError => new KmsError('InvalidMarkerException', '');
+
 const encodeMarker = (after: string): string => Buffer.from(MARKER_PREFIX + after, 'utf8').toString('base64url');
 
 /** The position that a marker names. Throws InvalidMarkerException for anything that no reply of ours has given out. */
@@ -16,7 +19,7 @@ export function decodeMarker(marker: string | undefined): string | undefined {
   if (marker === undefined) return undefined;
   const text = Buffer.from(marker, 'base64url').toString('utf8');
   if (!text.startsWith(MARKER_PREFIX) || encodeMarker(text.slice(MARKER_PREFIX.length)) !== marker) {
-    throw new KmsError('InvalidMarkerException', `Invalid marker: '${marker}'`);
+    throw invalidMarker();
   }
   return text.slice(MARKER_PREFIX.length);
 }
@@ -35,8 +38,7 @@ export function takePage<T>(items: Iterable<T>, limit: number, positionOf: (item
 export function pageOfList<T>(list: readonly T[], limit: number, marker: string | undefined): Page<T> {
   const after = decodeMarker(marker);
   const start = after === undefined ? 0 : Number(after);
-  if (!Number.isSafeInteger(start) || start < 0)
-    throw new KmsError('InvalidMarkerException', `Invalid marker: '${marker}'`);
+  if (!Number.isSafeInteger(start) || start < 0) throw invalidMarker();
   const items = list.slice(start, start + limit);
   return start + limit < list.length ? { items, nextMarker: encodeMarker(String(start + limit)) } : { items };
 }

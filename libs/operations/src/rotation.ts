@@ -101,8 +101,9 @@ export const listKeyRotations = control<ListKeyRotations, Wire<ListKeyRotationsR
   },
 });
 
-const rotationEntry = ({ keyId, key }: FoundKey, version: KeyVersion): Wire<RotationsListEntry> => ({
-  KeyId: keyId,
+/** AWS names the key by its ARN here, not by its id. */
+const rotationEntry = ({ arn, key }: FoundKey, version: KeyVersion): Wire<RotationsListEntry> => ({
+  KeyId: arn,
   KeyMaterialId: version.materialId,
   KeyMaterialState: version === currentVersion(key) ? 'CURRENT' : 'NON_CURRENT',
   ...(version.cause === 'CREATED' ? {} : { RotationDate: epochSeconds(version.since), RotationType: version.cause }),

@@ -1,5 +1,14 @@
 import { type ErrorCode, KmsError } from '#domain/errors';
-import type { Call, ControlPorts, DataPorts, Operation } from './operation';
+import {
+  type Call,
+  type ControlOperation,
+  type ControlPorts,
+  type DataOperation,
+  type DataPorts,
+  MaterialNotLoaded,
+  type Operation,
+  type PlanePorts,
+} from './operation';
 import { decodeRequest } from './wire/decode';
 
 export interface OperationReply {
@@ -23,16 +32,64 @@ export function runOperation(
   operation: Operation,
   body: Uint8Array,
   call: Call,
-  ports: ControlPorts & DataPorts,
+  ports: PlanePorts,
   observe: ErrorObserver,
 ): OperationReply | Promise<OperationReply> {
   const failed = (error: unknown): OperationReply => errorReply(error, call, observe);
   try {
     const request = decodeRequest(operation.request, body);
-    const result = operation.run(request, call, ports);
-    return result instanceof Promise ? result.then(succeeded, failed) : succeeded(result);
+    const result =
+      operation.plane === 'data'
+        ? runData(operation, request, call, served(ports.data, operation))
+        : runControl(operation, request, call, served(ports.control, operation));
+    return result instanceof Promise ? result.then(succeeded).catch(failed) : succeeded(result);
   } catch (error) {
     return failed(error);
+  }
+}
+
+function served<P>(ports: P | undefined, { name, plane }: Operation): P {
+  if (ports === undefined) throw new Error(`${name} is of the ${plane} plane, which this process does not serve`);
+  return ports;
+}
+
+/** A refusal counts only once the log's leader has said that it was not made on an outdated view. */
+async function runControl(
+  operation: ControlOperation,
+  request: object,
+  call: Call,
+  ports: ControlPorts,
+): Promise<unknown> {
+  try {
+    return await operation.run(request, call, ports);
+  } catch (refusal) {
+    if (!(refusal instanceof KmsError) || refusal.retryable || !(await ports.wasBehind())) throw refusal;
+    return operation.run(request, call, ports);
+  }
+}
+
+/** ReEncrypt needs two backing keys; more rounds than that mean that memory does not hold what is in use. */
+const MAX_LOADS = 8;
+
+/**
+ * At once, when all that the operation needs is in memory. Otherwise that is loaded, and the operation begins anew with all its
+ * checks: what was allowed before the wait may not be after it.
+ */
+function runData(
+  operation: DataOperation,
+  request: object,
+  call: Call,
+  ports: DataPorts,
+  loads = 0,
+): unknown | Promise<unknown> {
+  ports.assertMayServe();
+  try {
+    return operation.run(request, call, ports);
+  } catch (error) {
+    if (!(error instanceof MaterialNotLoaded) || loads >= MAX_LOADS) throw error;
+    return ports
+      .loadBackingKey(error.keyArn, error.materialId)
+      .then(() => runData(operation, request, call, ports, loads + 1));
   }
 }
 

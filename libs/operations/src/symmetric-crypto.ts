@@ -1,12 +1,12 @@
 import { encodeHeaderPrefix, invalidCiphertext, type ParsedBlob, parseBlob } from '#crypto/ciphertext-blob';
 import { canonicalContext } from '#crypto/encryption-context';
 import { decryptSymmetric, encryptSymmetric, RANDOM_BYTES } from '#crypto/symmetric';
-import { keyArn } from '#domain/arn';
+import { keyArn, parseKmsArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { currentVersion } from '#domain/key/state';
 import { assertStateAllows, type KeyOperation } from '#domain/key/state-table';
 import type { BackingKey } from '#hsm/backing-key';
-import { existingKey, type FoundKey } from './key-lookup';
+import { existingKey, type FoundKey, findKey, nowhereFor } from './key-lookup';
 import type { Call, DataPorts } from './operation';
 
 export const SYMMETRIC = 'SYMMETRIC_DEFAULT';
@@ -24,13 +24,6 @@ export function assertUsable(found: FoundKey, operation: KeyOperation, algorithm
       'InvalidKeyUsageException',
       `Algorithm ${algorithm} is incompatible with key spec ${found.key.keySpec}.`,
     );
-  }
-}
-
-/** Ends a dry run, after every check has passed. */
-export function endDryRun(dryRun: boolean | undefined): void {
-  if (dryRun) {
-    throw new KmsError('DryRunOperationException', 'The request would have succeeded, but the DryRun option is set.');
   }
 }
 
@@ -55,27 +48,27 @@ function headerPrefix(found: FoundKey, materialId: string): Buffer {
   return prefix;
 }
 
-/** Encrypts under the current version; answers at once when its backing key is in memory. */
+/** The backing key that encrypts under this key now. */
+export const currentBackingKey = (found: FoundKey, ports: DataPorts): BackingKey =>
+  ports.backingKey(found.arn, currentVersion(found.key).materialId);
+
+/** Encrypts under the current version. */
 export function encryptUnder(
   found: FoundKey,
   plaintext: Uint8Array,
   context: Record<string, string> | undefined,
   ports: DataPorts,
-): Encrypted | Promise<Encrypted> {
-  const { materialId } = currentVersion(found.key);
-  const canonical = canonicalContext(context);
-  const encrypt = (backingKey: BackingKey): Encrypted => ({
-    ciphertext: encryptSymmetric(
-      backingKey.keyObject,
-      headerPrefix(found, materialId),
-      canonical,
-      plaintext,
-      ports.random(RANDOM_BYTES),
-    ),
-    materialId,
-  });
-  const cached = ports.peekBackingKey(materialId);
-  return cached ? encrypt(cached) : ports.loadBackingKey(found.arn, materialId).then(encrypt);
+): Encrypted {
+  const { keyObject, materialId } = currentBackingKey(found, ports);
+  const prefix = headerPrefix(found, materialId);
+  const ciphertext = encryptSymmetric(
+    keyObject,
+    prefix,
+    canonicalContext(context),
+    plaintext,
+    ports.random(RANDOM_BYTES),
+  );
+  return { ciphertext, materialId };
 }
 
 export interface Source {
@@ -83,11 +76,18 @@ export interface Source {
   blob: ParsedBlob;
 }
 
-/** The key that a ciphertext names. Throws InvalidCiphertextException if it names none of the caller's. */
+/**
+ * The key that a ciphertext names. Throws AccessDeniedException if it is one of another region or account, and
+ * InvalidCiphertextException if there is none.
+ */
 export function sourceOf(ciphertext: Uint8Array, call: Call, ports: DataPorts): Source {
   const blob = parseBlob(ciphertext);
   const { region, account } = call.caller;
-  if (blob.region !== region || blob.account !== account) throw invalidCiphertext();
+  if (blob.region !== region || blob.account !== account) {
+    if (!ports.projection.key(blob.region, blob.account, blob.keyId)) throw invalidCiphertext();
+    const action = call.operation === 'ReEncrypt' ? 'ReEncryptFrom' : call.operation;
+    throw nowhereFor(call, action, 'the resource associated with this ciphertext');
+  }
   const found = existingKey(region, account, blob.keyId, call, ports.projection);
   if (!found) {
     // A key that was deleted is told apart from a blob that was never ours: the log still knows it.
@@ -100,8 +100,22 @@ export function sourceOf(ciphertext: Uint8Array, call: Call, ports: DataPorts): 
   return { found, blob };
 }
 
+/** A key as a request names it. */
+type NamedKey = Pick<FoundKey, 'arn'>;
+
+/**
+ * The key that a request says its ciphertext is under. Whether one of another region exists is not asked: it is not
+ * the ciphertext's, which is all that AWS says about it.
+ */
+export function namedSource(keyId: string | undefined, call: Call, ports: DataPorts): NamedKey | undefined {
+  if (keyId === undefined) return undefined;
+  const region = keyId.startsWith('arn:') ? parseKmsArn(keyId)?.region : undefined;
+  if (region !== undefined && region !== call.caller.region) return { arn: keyId };
+  return findKey(keyId, 'any', call, ports.projection);
+}
+
 /** Refuses a KeyId of the request that is not the key of the ciphertext. */
-export function assertSameKey(named: FoundKey | undefined, source: Source): void {
+export function assertSameKey(named: NamedKey | undefined, source: Source): void {
   if (named && named.arn !== source.found.arn) {
     throw new KmsError(
       'IncorrectKeyException',
@@ -114,11 +128,7 @@ export function decryptFrom(
   { found, blob }: Source,
   context: Record<string, string> | undefined,
   ports: DataPorts,
-): Buffer | Promise<Buffer> {
-  const canonical = canonicalContext(context);
-  const cached = ports.peekBackingKey(blob.materialId);
-  if (cached) return decryptSymmetric(cached.keyObject, blob, canonical);
-  return ports
-    .loadBackingKey(found.arn, blob.materialId)
-    .then((backingKey) => decryptSymmetric(backingKey.keyObject, blob, canonical));
+): Buffer {
+  const { keyObject } = ports.backingKey(found.arn, blob.materialId);
+  return decryptSymmetric(keyObject, blob, canonicalContext(context));
 }

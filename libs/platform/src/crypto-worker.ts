@@ -1,10 +1,13 @@
-import { NoncePool } from '#crypto/nonce-pool';
+import { RandomPool } from '#crypto/random-pool';
 import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
+import { materialIdOf } from '#domain/key/material-id';
+import { isLiving } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
+import { shorterThanMaterial } from '#event-store/log-damage';
 import type { BackingKey } from '#hsm/backing-key';
 import type { MaterialVault } from '#hsm/material-vault';
-import type { DataPorts } from '#operations/operation';
+import { type DataPorts, MaterialNotLoaded } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
 import type { MaterialCustodian } from './key-manager';
 import type { Lease } from './lease';
@@ -15,11 +18,13 @@ const MAX_ORPHANS = 100;
 export interface SweepReport {
   erased: number;
   kept: number;
+  /** Versions of living keys whose material is not there: what they encrypted is lost unless a backup has it. */
+  missing: number;
 }
 
 /** Serves data operations and looks after material. The only part that ever holds a backing key. */
 export class CryptoWorker implements DataPorts, MaterialCustodian {
-  private readonly pool = new NoncePool();
+  private readonly pool = new RandomPool();
 
   constructor(
     private readonly view: LiveView,
@@ -38,13 +43,18 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     return this.view.projection;
   }
 
-  peekBackingKey(materialId: string): BackingKey | undefined {
+  assertMayServe(): void {
     this.lease.assertHeld();
-    return this.vault.peek(materialId);
   }
 
-  loadBackingKey(arn: string, materialId: string): Promise<BackingKey> {
-    return this.vault.load(arn, materialId);
+  backingKey(arn: string, materialId: string): BackingKey {
+    const backingKey = this.vault.peek(materialId);
+    if (backingKey?.keyArn !== arn) throw new MaterialNotLoaded(arn, materialId);
+    return backingKey;
+  }
+
+  async loadBackingKey(arn: string, materialId: string): Promise<void> {
+    await this.vault.load(arn, materialId);
   }
 
   random(length: number): Buffer {
@@ -68,24 +78,52 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
   }
 
   /**
+   * Throws LogDamagedError if the log, which ends at `last`, has lost commits that it had when material was stored. Served
+   * on such a log, keys would be gone without a word, and their material be taken for left-over.
+   */
+  async checkLog(last: number): Promise<void> {
+    const reached = (await this.vault.list()).reduce((most, { logPosition }) => Math.max(most, logPosition), 0);
+    if (reached > last) throw shorterThanMaterial(last, reached);
+  }
+
+  /**
    * Erases material that no living key needs: of deleted keys at once (a backup brought it back), of no known key once
-   * it is older than the grace (a crash came between storing it and the event that names it).
+   * it is older than the grace (a crash came between storing it and the event that names it). The next version of a
+   * living key is not touched, however old: a rotation that crashed has stored it, and the retry, which may come at any
+   * moment and from any key-manager, takes what is stored. Erased under it, the rotated key would have no material.
    */
   async sweep(now: number, graceMs: number, caughtUp: () => Promise<void>): Promise<SweepReport> {
     // First the list, then the log up to now: material that is listed and in use is then known to be.
+    const expected = this.livingMaterial();
     const listed = await this.vault.list();
     await caughtUp();
     const living = new Set<string>();
     const deleted = new Set<string>();
-    for (const { state } of this.projection.allKeys()) {
-      if (state.keyState === 'Deleted') for (const id of state.allMaterialIds) deleted.add(id);
-      else if (state.keyState !== 'None') for (const version of state.versions) living.add(version.materialId);
+    for (const { ref, state } of this.projection.allKeys()) {
+      if (state.keyState === 'None') continue;
+      const known = state.keyState === 'Deleted' ? state.allMaterialIds : state.versions.map((one) => one.materialId);
+      const next = materialIdOf(keyArn(ref.region, ref.account, ref.id), known.length + 1);
+      for (const id of [...known, next]) (state.keyState === 'Deleted' ? deleted : living).add(id);
     }
     const stored = listed.filter(({ materialId }) => !living.has(materialId));
-    const orphans = stored.filter(({ materialId, storedAt }) => !deleted.has(materialId) && storedAt + graceMs <= now);
+    // Where the log has not grown since, it may have lost the very commit that names the material.
+    const orphans = stored.filter(
+      ({ materialId, storedAt, logPosition }) =>
+        !deleted.has(materialId) && storedAt + graceMs <= now && logPosition < this.view.position,
+    );
     const leftOver = stored.filter(({ materialId }) => deleted.has(materialId));
     const doomed = orphans.length > MAX_ORPHANS ? leftOver : [...leftOver, ...orphans];
     for (const { materialId } of doomed) await this.vault.destroy(materialId);
-    return { erased: doomed.length, kept: stored.length - doomed.length };
+    const there = new Set(listed.map(({ materialId }) => materialId));
+    const missing = expected.filter((materialId) => living.has(materialId) && !there.has(materialId)).length;
+    return { erased: doomed.length, kept: stored.length - doomed.length, missing };
+  }
+
+  private livingMaterial(): string[] {
+    const ids: string[] = [];
+    for (const { state } of this.projection.allKeys()) {
+      if (isLiving(state)) for (const { materialId } of state.versions) ids.push(materialId);
+    }
+    return ids;
   }
 }

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { connect } from 'nats';
 import { lockDataFolder } from './data-folder-lock';
@@ -21,6 +21,7 @@ import {
   natsUserScope,
   renderAuthorization,
 } from './nats-users';
+import { writePrivately } from './private-file';
 
 export interface NatsCredentials {
   user: string;
@@ -286,11 +287,4 @@ function serverConfig(
     `jetstream { store_dir: ${quoted(paths.store)}, sync_interval: always }`,
     renderAuthorization(natsPermissions(natsUserScope(account)), (user) => quoted(users[user].password)),
   ].join('\n');
-}
-
-/** A crash leaves either the former file or the new one, whole. */
-function writePrivately(path: string, text: string): void {
-  const temporary = `${path}.tmp`;
-  writeFileSync(temporary, text, { mode: 0o600 });
-  renameSync(temporary, path);
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Agent, request as httpRequest } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import type { Caller, ControlPorts, DataPorts } from '#operations/operation';
+import type { Caller, DataPorts } from '#operations/operation';
 import { signRequest } from '#sigv4/sign';
 import { systemClock } from './clock';
 import { type Dispatcher, LocalDispatcher } from './dispatch';
@@ -21,8 +21,8 @@ async function start(limits: HttpLimits = SHORT) {
   const observe = (error: unknown): void => {
     throw error;
   };
-  const ports = { random: randomBytes } as unknown as ControlPorts & DataPorts;
-  const local = new LocalDispatcher(ports, systemClock, observe);
+  const data: Partial<DataPorts> = { random: randomBytes, assertMayServe: () => {} };
+  const local = new LocalDispatcher({ data: data as DataPorts }, systemClock, observe);
   let release = (): void => {};
   const released = new Promise<void>((resolve) => {
     release = resolve;
@@ -34,8 +34,8 @@ async function start(limits: HttpLimits = SHORT) {
         : local.dispatch(operation, body, caller, requestId),
   };
   const signingKeys = new RootSigningKeys('000000000000', CREDENTIALS);
-  const ports_ = { dispatcher, signingKeys, metrics: new Metrics(), health: new Health(), observe };
-  serveHttpEdge(http as unknown as Parameters<typeof serveHttpEdge>[0], ports_, server.admission);
+  const ports = { dispatcher, signingKeys, metrics: new Metrics(), health: new Health(), observe };
+  serveHttpEdge(http as unknown as Parameters<typeof serveHttpEdge>[0], ports, server.admission);
   await http.listen({ port: 0, host: '127.0.0.1' });
   const { port } = http.server.address() as AddressInfo;
   return { port, admission: server.admission, release, close: () => http.close() };

@@ -59,10 +59,29 @@ export function httpServer(certificate?: ServedCertificate, limits: HttpLimits =
   };
   const adapter = new FastifyAdapter({
     logger: false,
-    forceCloseConnections: true,
+    // A stop closes what is idle, and serves to its end what came in on the other connections.
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
     exposeHeadRoutes: false,
     serverFactory,
     ...unreadRequests((socket) => admission.isServing(socket)),
   });
   return { adapter, admission };
+}
+
+/** How long a stop waits for HTTP requests in flight before it cuts them off. */
+const STOP_WAIT_MS = 10_000;
+const IDLE_LOOK_MS = 50;
+
+/** Runs `close`, which stops the server, and sees to it that no connection holds that up for ever. */
+export async function stopHttp(server: Server, close: () => Promise<unknown>): Promise<void> {
+  const cut = setTimeout(() => server.closeAllConnections(), STOP_WAIT_MS);
+  // A connection whose request had begun before is kept alive after its answer.
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_LOOK_MS);
+  try {
+    await close();
+  } finally {
+    clearTimeout(cut);
+    clearInterval(idle);
+  }
 }

@@ -1,64 +1,53 @@
-import { type NatsConnection, NatsError } from 'nats';
-import { type ErrorCode, isErrorCode, KmsError } from '#domain/errors';
-import { type AggregateRef, INTERNAL } from '#domain/subjects';
+import type { NatsConnection } from 'nats';
+import { isErrorCode, KmsError } from '#domain/errors';
+import { type AggregateRef, INTERNAL, QUEUE } from '#domain/subjects';
 import type { Timer } from '#views/due-times';
 import type { MaterialCustodian } from './key-manager';
+import { requestReply } from './nats-request';
+import type { ServedRequests } from './served-requests';
 
 /** Requests between Keytrail's services: JSON both ways, an error as `{"error": {code, message}}`. */
 const TIMEOUT_MS = 20_000;
-const RETRY_PAUSE_MS = 250;
-const RETRIES = 40;
+/** Material is created or destroyed in far less: whoever was asked has died, or its answer was lost. */
+const MATERIAL_ATTEMPT_MS = 4_000;
 
 interface Answer<T> {
   result?: T;
   error?: { code: string; message: string };
 }
 
-/** Asks whichever instance answers. With nobody there it waits a while: nothing has been done yet. */
-export async function ask<T>(nats: NatsConnection, subject: string, question: unknown): Promise<T> {
-  for (let tries = 0; ; tries++) {
-    try {
-      const reply = await nats.request(subject, JSON.stringify(question), { timeout: TIMEOUT_MS });
-      const { result, error } = reply.json<Answer<T>>();
-      if (!error) return result as T;
-      const code: ErrorCode = isErrorCode(error.code) ? error.code : 'KMSInternalException';
-      throw new KmsError(code, error.message);
-    } catch (error) {
-      if (error instanceof KmsError) throw error;
-      if (!(error instanceof NatsError) || error.code !== '503' || tries >= RETRIES) {
-        throw new KmsError(
-          'DependencyTimeoutException',
-          'A service of Keytrail did not answer in time; try again.',
-          error,
-        );
-      }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS));
-    }
-  }
+/** Asks whichever instance answers, and waits a while with nobody there. With `attemptMs`, as RequestOptions has it. */
+export async function ask<T>(
+  nats: NatsConnection,
+  subject: string,
+  question: unknown,
+  options: { timeoutMs?: number; attemptMs?: number } = {},
+): Promise<T> {
+  const reply = await requestReply(nats, subject, JSON.stringify(question), { timeoutMs: TIMEOUT_MS, ...options });
+  const { result, error } = reply.json<Answer<T>>();
+  if (!error) return result as T;
+  throw new KmsError(isErrorCode(error.code) ? error.code : 'KMSInternalException', error.message);
 }
 
 /** Answers such requests; with a queue name, one instance of the service does. */
 export function answer<Q, T>(
-  nats: NatsConnection,
+  served: ServedRequests,
   subject: string,
   queue: string | undefined,
-  run: (question: Q) => Promise<T>,
+  run: (question: Q) => T | Promise<T>,
   onError: (error: unknown) => void,
 ): void {
-  nats.subscribe(subject, {
-    ...(queue === undefined ? {} : { queue }),
-    callback: async (failure, message) => {
-      if (failure) return;
-      try {
-        const result = await run(message.data.length === 0 ? (undefined as Q) : message.json<Q>());
-        message.respond(JSON.stringify({ result } satisfies Answer<T>));
-      } catch (error) {
-        onError(error);
-        const { code, message: text } =
-          error instanceof KmsError ? error : new KmsError('KMSInternalException', 'An internal error occurred.');
-        message.respond(JSON.stringify({ error: { code, message: text } } satisfies Answer<T>));
-      }
-    },
+  served.serve(subject, queue, async (message) => {
+    let reply: Answer<T>;
+    try {
+      reply = { result: await run(message.data.length === 0 ? (undefined as Q) : message.json<Q>()) };
+    } catch (error) {
+      onError(error);
+      const { code, message: text } =
+        error instanceof KmsError ? error : new KmsError('KMSInternalException', 'An internal error occurred.');
+      reply = { error: { code, message: text } };
+    }
+    served.respond(message, JSON.stringify(reply));
   });
 }
 
@@ -67,31 +56,31 @@ export class RemoteMaterialCustodian implements MaterialCustodian {
   constructor(private readonly nats: NatsConnection) {}
 
   create(keyArn: string, materialId: string): Promise<void> {
-    return ask(this.nats, INTERNAL.materialCreate, { keyArn, materialId });
+    return ask(this.nats, INTERNAL.materialCreate, { keyArn, materialId }, { attemptMs: MATERIAL_ATTEMPT_MS });
   }
 
   destroy(ref: AggregateRef, materialId: string): Promise<void> {
-    return ask(this.nats, INTERNAL.materialDestroy, { ref, materialId });
+    return ask(this.nats, INTERNAL.materialDestroy, { ref, materialId }, { attemptMs: MATERIAL_ATTEMPT_MS });
   }
 }
 
 export function serveMaterials(
-  nats: NatsConnection,
+  served: ServedRequests,
   custodian: MaterialCustodian,
   caughtUp: () => Promise<void>,
   onError: (error: unknown) => void,
 ): void {
   answer<{ keyArn: string; materialId: string }, void>(
-    nats,
+    served,
     INTERNAL.materialCreate,
-    'crypto-worker',
+    QUEUE.data,
     ({ keyArn, materialId }) => custodian.create(keyArn, materialId),
     onError,
   );
   answer<{ ref: AggregateRef; materialId: string }, void>(
-    nats,
+    served,
     INTERNAL.materialDestroy,
-    'crypto-worker',
+    QUEUE.data,
     async ({ ref, materialId }) => {
       await caughtUp();
       await custodian.destroy(ref, materialId);
@@ -100,5 +89,6 @@ export function serveMaterials(
   );
 }
 
-/** Fires a timer by way of a key-manager. */
-export const fireRemotely = (nats: NatsConnection, timer: Timer): Promise<void> => ask(nats, INTERNAL.timerFire, timer);
+/** Fires a timer by way of a key-manager: whether it changed anything. */
+export const fireRemotely = (nats: NatsConnection, timer: Timer): Promise<boolean> =>
+  ask(nats, INTERNAL.timerFire, timer);

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { decideAlias, initialAlias } from '#domain/alias/alias';
+import { type AliasCommand, decideAlias, initialAlias } from '#domain/alias/alias';
 import type { AliasEvent } from '#domain/alias/events';
-import { keyArn } from '#domain/arn';
+import { aliasArn, keyArn } from '#domain/arn';
 import { NO_HASH } from '#domain/commit';
+import { isoDate } from '#domain/dates';
 import type { KeyCommand } from '#domain/key/commands';
 import { decideKey } from '#domain/key/decide';
 import type { KeyEvent } from '#domain/key/events';
@@ -39,7 +40,7 @@ export interface KeyManagerPorts {
 const REVOKING: ReadonlySet<string> = new Set(['KeyDisabled', 'KeyDeletionScheduled', 'KeyPolicyPut', 'KeyDeleted']);
 
 /** Decides commands on keys and aliases, and fires their timers. */
-export class KeyManager implements Pick<ControlPorts, 'newKeyId' | 'runKeyCommand' | 'runAliasCommand'> {
+export class KeyManager implements Omit<ControlPorts, 'projection'> {
   private readonly runner: CommandRunner;
 
   constructor(private readonly ports: KeyManagerPorts) {
@@ -47,6 +48,7 @@ export class KeyManager implements Pick<ControlPorts, 'newKeyId' | 'runKeyComman
       store: ports.store,
       applied: (commit) => ports.view.offer(commit),
       reached: (position) => ports.view.waitFor(position),
+      position: () => ports.view.position,
       failPoint: ports.failPoint,
     });
   }
@@ -59,74 +61,85 @@ export class KeyManager implements Pick<ControlPorts, 'newKeyId' | 'runKeyComman
     return randomUUID();
   }
 
-  runKeyCommand(ref: AggregateRef, command: KeyCommand, call: Call): Promise<CommandResult> {
+  wasBehind(): Promise<boolean> {
+    return this.runner.wasBehind();
+  }
+
+  runKeyCommand(ref: AggregateRef, command: KeyCommand, call: Call): Promise<CommandResult<KeyEvent>> {
     return this.keyCommand(ref, command, originOf(call));
   }
 
-  runAliasCommand(ref: AggregateRef, command: Parameters<ControlPorts['runAliasCommand']>[1], call: Call) {
+  runAliasCommand(ref: AggregateRef, command: AliasCommand, call: Call): Promise<CommandResult<AliasEvent>> {
     return this.aliasCommand(ref, command, originOf(call));
   }
 
   /**
    * Does what a timer asks for. Each step is decided anew and harmless to repeat; a crash between steps leaves a
-   * deleted key that is still due for clean-up.
+   * deleted key that is still due for clean-up. Whether anything changed.
    */
-  async fire(timer: Timer): Promise<void> {
+  async fire(timer: Timer): Promise<boolean> {
     const { kind, ref, deadline } = timer;
-    const now = new Date(this.ports.clock.now()).toISOString();
-    const operation = kind === 'Rotation' ? 'AutomaticKeyRotation' : 'KeyDeletion';
-    const origin: CommandOrigin = {
-      principal: kind === 'Rotation' ? 'keytrail:rotation-scheduler' : 'keytrail:deletion-scheduler',
-      requestId: randomUUID(),
-      operation,
-      now,
-      dated: deadline,
-    };
-    if (kind === 'Rotation') await this.keyCommand(ref, { type: 'FireRotation', deadline }, origin);
-    if (kind === 'Deletion') await this.keyCommand(ref, { type: 'FireDeletion', deadline }, origin);
-    if (kind !== 'Rotation') await this.cleanUp(ref, origin);
+    const requestId = randomUUID();
+    const isRotation = kind === 'Rotation';
+    // Each step has its own time: erasing may take a while, or follow hours after the deletion.
+    const origin = (dated?: string): CommandOrigin => ({
+      principal: isRotation ? 'keytrail:rotation-scheduler' : 'keytrail:deletion-scheduler',
+      requestId,
+      operation: isRotation ? 'AutomaticKeyRotation' : 'KeyDeletion',
+      now: isoDate(this.ports.clock.now()),
+      ...(dated === undefined ? {} : { dated }),
+    });
+    if (isRotation) {
+      const { events } = await this.keyCommand(ref, { type: 'FireRotation', deadline }, origin(deadline));
+      return events.length > 0;
+    }
+    if (kind === 'Deletion') await this.keyCommand(ref, { type: 'FireDeletion', deadline }, origin(deadline));
+    return this.cleanUp(ref, origin);
   }
 
-  private async cleanUp(ref: AggregateRef, origin: CommandOrigin): Promise<void> {
+  private async cleanUp(ref: AggregateRef, origin: () => CommandOrigin): Promise<boolean> {
     const key = this.projection.key(ref.region, ref.account, ref.id)?.state;
-    if (key?.keyState !== 'Deleted') return;
+    if (key?.keyState !== 'Deleted') return false;
     for (const name of [...this.projection.aliasNamesOf(ref)]) {
       const alias = { ...ref, aggregate: 'alias' as const, id: name };
-      await this.aliasCommand(alias, { type: 'RemoveAliasOfDeletedKey', keyId: ref.id }, origin);
+      await this.aliasCommand(alias, { type: 'RemoveAliasOfDeletedKey', keyId: ref.id }, origin());
     }
     for (const materialId of key.materialIds) await this.ports.materials.destroy(ref, materialId);
-    await this.keyCommand(ref, { type: 'RecordMaterialDestroyed' }, origin);
+    return (await this.keyCommand(ref, { type: 'RecordMaterialDestroyed' }, origin())).events.length > 0;
   }
 
-  private async keyCommand(ref: AggregateRef, command: KeyCommand, origin: CommandOrigin): Promise<CommandResult> {
+  private async keyCommand(
+    ref: AggregateRef,
+    command: KeyCommand,
+    origin: CommandOrigin,
+  ): Promise<CommandResult<KeyEvent>> {
     const arn = keyArn(ref.region, ref.account, ref.id);
-    let revoking = false;
     const result = await this.runner.run(
       {
         ref,
         load: () => loaded(this.projection.key(ref.region, ref.account, ref.id), initialKey),
         decide: (key, now) => decideKey(command, key, { keyArn: arn, now }),
-        prepare: async (events) => {
-          revoking = events.some((event) => REVOKING.has(event.type));
-          await this.storeMaterial(arn, events);
-        },
+        prepare: (events) => this.storeMaterial(arn, events),
       },
       origin,
     );
-    if (revoking && result.changed) await this.ports.workersApplied(result.position);
+    // With nothing to change, an earlier call may have revoked, and be waiting still or have timed out.
+    if (result.events.length === 0 || result.events.some((event) => REVOKING.has(event.type))) {
+      await this.ports.workersApplied(result.position);
+    }
     return result;
   }
 
   private async aliasCommand(
     ref: AggregateRef,
-    command: Parameters<typeof decideAlias>[0],
+    command: AliasCommand,
     origin: CommandOrigin,
-  ): Promise<CommandResult> {
-    const arn = `arn:aws:kms:${ref.region}:${ref.account}:alias/${ref.id}`;
-    return this.runner.run<ReturnType<typeof loadedAlias>['state'], AliasEvent>(
+  ): Promise<CommandResult<AliasEvent>> {
+    const arn = aliasArn(ref.region, ref.account, `alias/${ref.id}`);
+    return this.runner.run(
       {
         ref,
-        load: () => loadedAlias(this.projection.alias(ref.region, ref.account, ref.id)),
+        load: () => loaded(this.projection.alias(ref.region, ref.account, ref.id), initialAlias),
         decide: (alias) => decideAlias(command, alias, arn),
       },
       origin,
@@ -151,5 +164,3 @@ const originOf = (call: Call): CommandOrigin => ({
 function loaded<S>(folded: Folded<S> | undefined, initial: S): Loaded<S> {
   return folded ?? { state: initial, version: 0, seq: 0, hash: NO_HASH, time: '' };
 }
-
-const loadedAlias = (folded: Parameters<typeof loaded<typeof initialAlias>>[0]) => loaded(folded, initialAlias);

@@ -14,7 +14,8 @@ export class Lease {
     private readonly log: { lastPosition(): Promise<number> },
     private readonly view: LiveView,
     readonly leaseMs: number,
-    private readonly renewed: (position: number) => void = () => {},
+    /** Makes the holder known to whoever must wait for it; sent before the log's leader is asked, so it arrives first. */
+    private readonly announce: () => void = () => {},
   ) {}
 
   /** Throws while the log has been out of reach for longer than the lease, or no longer fits. */
@@ -50,10 +51,11 @@ export class Lease {
   }
 
   private async renew(): Promise<void> {
+    // Known before it holds: whoever appends after the leader's answer below waits for this holder.
+    this.announce();
     const asked = performance.now();
     const position = await this.log.lastPosition();
     await this.view.waitFor(position, this.leaseMs);
     this.validUntil = asked + this.leaseMs;
-    this.renewed(this.view.position);
   }
 }

@@ -20,7 +20,7 @@ export class Metrics {
   });
   private readonly timersFired = new Counter({
     name: 'keytrail_timers_fired_total',
-    help: 'Timers fired, by kind.',
+    help: 'Timers that changed something, by kind.',
     labelNames: ['kind'] as const,
     registers: [this.registry],
   });

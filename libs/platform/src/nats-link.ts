@@ -1,8 +1,12 @@
 import { connect, type NatsConnection, type TlsOptions } from 'nats';
 import type { Logger } from 'pino';
+import { settledWithin } from './bounded-wait';
 import { type EmbeddedNats, startEmbeddedNats } from './embedded-nats';
+import { inboxPrefix } from './nats-users';
 import { pem } from './served-certificate';
 import { type Settings, SettingsError } from './settings';
+
+const DRAIN_MS = 2_000;
 
 /** A NATS connection that outlives the server's restarts, and the embedded server where there is one. */
 export interface NatsLink {
@@ -16,6 +20,7 @@ export interface NatsLink {
 /** Connects as `user`: to the outer cluster if one is set, else to an embedded server that is started here. */
 export async function openNatsLink(settings: Settings, service: string, log: Logger): Promise<NatsLink> {
   if (settings.natsUrl !== undefined) {
+    log.info('connecting to NATS');
     const urls = settings.natsUrl.split(',').map((url) => url.trim());
     const { natsUser, natsPassword } = settings;
     const tls = natsTls(settings);
@@ -23,6 +28,7 @@ export async function openNatsLink(settings: Settings, service: string, log: Log
     return linkOf(nats, settings.natsUrl, log);
   }
   if (service !== 'keytrail') throw new SettingsError('KEYTRAIL_NATS_URL: expected the nats:// URLs of the cluster');
+  log.info('starting a nats-server');
   const server = await startEmbeddedNats({
     dataDir: settings.dataDir,
     serverPath: settings.natsServer ?? 'nats-server',
@@ -84,7 +90,7 @@ export const connectAs = (
   connect({
     servers,
     name,
-    ...(user === undefined ? {} : { user, inboxPrefix: `_INBOX_${user}` }),
+    ...(user === undefined ? {} : { user, inboxPrefix: inboxPrefix(user) }),
     ...(pass === undefined ? {} : { pass }),
     ...(tls === undefined ? {} : { tls }),
     maxReconnectAttempts: -1,
@@ -113,7 +119,9 @@ function linkOf(nats: NatsConnection, url: string, log: Logger, server?: Embedde
     url,
     connected: () => connected && !nats.isClosed(),
     async close() {
-      await nats.drain().catch(() => nats.close());
+      // Without a server to flush to, a drain never ends.
+      await settledWithin(DRAIN_MS, nats.drain());
+      await nats.close();
       await server?.stop();
     },
   };

@@ -177,8 +177,9 @@ describe('what each user can do', () => {
       requestSubject('eu-west-1', ACCOUNT, 'bob', 'CreateKey'),
       requestSubscription('CreateKey'),
     ],
-    ['operator', 'rotation-scheduler', INTERNAL.settle, INTERNAL.settle],
-    ['operator', 'deletion-scheduler', INTERNAL.settle, INTERNAL.settle],
+    ...services.map(
+      (user) => ['operator', user, INTERNAL.settle, INTERNAL.settle] as [NatsUserName, NatsUserName, string, string],
+    ),
     ...services.map((service) => ['operator', service, INTERNAL.status, INTERNAL.status] as const),
     ...services
       .filter((service) => service !== 'gateway')
@@ -282,7 +283,7 @@ describe('what each user is refused', () => {
     [INTERNAL.signingKey, ['crypto-worker']],
     [INTERNAL.timerFire, ['key-manager']],
     [INTERNAL.workerBeat, ['key-manager']],
-    [INTERNAL.settle, ['rotation-scheduler', 'deletion-scheduler']],
+    [INTERNAL.settle, services],
     ...NATS_USERS.filter((user) => user !== 'embedded').map((user): [string, NatsUserName[]] => [
       `${inboxPrefix(user)}.>`,
       [user],

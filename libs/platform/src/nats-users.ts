@@ -49,7 +49,7 @@ export function natsUserScope(account: string): NatsUserScope {
 }
 
 /** To be given as `inboxPrefix` when connecting: the server lets a user listen to replies nowhere else. */
-export const inboxPrefix = (user: NatsUserName): string => `_INBOX_${user}`;
+export const inboxPrefix = (user: string): string => `_INBOX_${user}`;
 
 const inbox = (user: NatsUserName): string => `${inboxPrefix(user)}.>`;
 
@@ -73,6 +73,8 @@ const READ_EVENTS = [
   `$JS.API.DIRECT.GET.${EVENTS_STREAM}.>`,
 ];
 const READ_CLOCK = [`$JS.API.STREAM.INFO.${CLOCK_STREAM}`, `$JS.API.STREAM.MSG.GET.${CLOCK_STREAM}`];
+/** What each service follows and answers, whatever its part. */
+const OF_EVERY_SERVICE = [CLOCK_SUBJECT, INTERNAL.status, INTERNAL.settle];
 
 /**
  * Pure. The users that answer requests may publish to the inboxes of those who may ask them, and to no other: with the
@@ -81,12 +83,18 @@ const READ_CLOCK = [`$JS.API.STREAM.INFO.${CLOCK_STREAM}`, `$JS.API.STREAM.MSG.G
 export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, NatsPermissions> {
   const scheduler = (user: NatsUserName): NatsPermissions => ({
     publish: [...READ_EVENTS, ...READ_CLOCK, INTERNAL.timerFire, inbox('operator')],
-    subscribe: [inbox(user), CLOCK_SUBJECT, INTERNAL.status, INTERNAL.viewDigests, INTERNAL.settle],
+    subscribe: [inbox(user), ...OF_EVERY_SERVICE, INTERNAL.viewDigests],
   });
   return {
     gateway: {
-      publish: [requestSubject('*', '*', '*', '*'), INTERNAL.signingKey, ...READ_CLOCK, inbox('operator')],
-      subscribe: [inbox('gateway'), CLOCK_SUBJECT, INTERNAL.status],
+      publish: [
+        requestSubject('*', '*', '*', '*'),
+        INTERNAL.signingKey,
+        `$JS.API.STREAM.INFO.${EVENTS_STREAM}`,
+        ...READ_CLOCK,
+        inbox('operator'),
+      ],
+      subscribe: [inbox('gateway'), ...OF_EVERY_SERVICE],
     },
     'key-manager': {
       publish: [
@@ -104,9 +112,8 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         ...scope.controlOperations.map(requestSubscription),
         INTERNAL.timerFire,
         INTERNAL.workerBeat,
-        INTERNAL.status,
         INTERNAL.viewDigests,
-        CLOCK_SUBJECT,
+        ...OF_EVERY_SERVICE,
       ],
     },
     'crypto-worker': {
@@ -126,16 +133,15 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.materialCreate,
         INTERNAL.materialDestroy,
         INTERNAL.signingKey,
-        INTERNAL.status,
         INTERNAL.viewDigests,
-        CLOCK_SUBJECT,
+        ...OF_EVERY_SERVICE,
       ],
     },
     'rotation-scheduler': scheduler('rotation-scheduler'),
     'deletion-scheduler': scheduler('deletion-scheduler'),
     'audit-projector': {
       publish: [...READ_EVENTS, ...READ_CLOCK, inbox('operator')],
-      subscribe: [inbox('audit-projector'), CLOCK_SUBJECT, INTERNAL.status, INTERNAL.viewDigests],
+      subscribe: [inbox('audit-projector'), ...OF_EVERY_SERVICE, INTERNAL.viewDigests],
     },
     operator: {
       publish: [

@@ -1,8 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { writePrivately } from './private-file';
 import { endsInItsOwnAuthority, pem } from './served-certificate';
 import type { Settings } from './settings';
+
+/** The credentials file cannot be taken as it is; the message names it and says what to do. */
+export class CredentialsFileError extends Error {
+  override readonly name = 'CredentialsFileError';
+}
 
 export interface RootCredentials {
   accessKeyId: string;
@@ -16,22 +22,25 @@ export const awsConfigPaths = (dataDir: string): { config: string; credentials: 
 
 /**
  * The account root's access key: from the settings, else from the data folder, else made now. Kept there as an AWS
- * credentials and config file (0600), so that the AWS CLI needs no flag but the two file names.
+ * credentials file (0600), so that the AWS CLI needs no flag but the file names.
  */
-export function rootCredentials(settings: Settings, endpoint: string): RootCredentials {
-  const paths = awsConfigPaths(settings.dataDir);
-  mkdirSync(join(settings.dataDir, 'aws'), { recursive: true, mode: 0o700 });
-  const credentials = fromSettings(settings) ?? fromFile(paths.credentials) ?? generated();
+export function rootCredentials(settings: Settings): RootCredentials {
+  const { credentials: path } = awsConfigPaths(settings.dataDir);
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const credentials = fromSettings(settings) ?? fromFile(path) ?? generated();
   writePrivately(
-    paths.credentials,
+    path,
     `[default]\naws_access_key_id = ${credentials.accessKeyId}\naws_secret_access_key = ${credentials.secretAccessKey}\n`,
-  );
-  writePrivately(
-    paths.config,
-    `[default]\nregion = ${settings.region}\nendpoint_url = ${endpoint}\n${caBundle(settings)}`,
   );
   return credentials;
 }
+
+/** The AWS config file beside it, once it is known where HTTP is served. */
+export const writeAwsConfig = (settings: Settings, endpoint: string): void =>
+  writePrivately(
+    awsConfigPaths(settings.dataDir).config,
+    `[default]\nregion = ${settings.region}\nendpoint_url = ${endpoint}\n${caBundle(settings)}`,
+  );
 
 /** The line that has the AWS CLI trust an authority that it cannot know; none where it must know it already. */
 function caBundle({ tlsCert }: Settings): string {
@@ -45,13 +54,17 @@ export function fromSettings({ rootAccessKeyId, rootSecretAccessKey }: Settings)
   return { accessKeyId: rootAccessKeyId, secretAccessKey: rootSecretAccessKey };
 }
 
+/** With the line break behind the secret: a file that was cut short would pass for one with a shorter, weaker secret. */
+const PROFILE =
+  /^\s*\[default\]\s*\n\s*aws_access_key_id\s*=\s*(\w{4,128})\s*\n\s*aws_secret_access_key\s*=\s*([!-~]{4,256})\s*\n/;
+
 function fromFile(path: string): RootCredentials | undefined {
   if (!existsSync(path)) return undefined;
-  const text = readFileSync(path, 'utf8');
-  const accessKeyId = /^aws_access_key_id\s*=\s*(\S+)$/m.exec(text)?.[1];
-  const secretAccessKey = /^aws_secret_access_key\s*=\s*(\S+)$/m.exec(text)?.[1];
+  const [, accessKeyId, secretAccessKey] = PROFILE.exec(readFileSync(path, 'utf8')) ?? [];
   if (accessKeyId && secretAccessKey) return { accessKeyId, secretAccessKey };
-  throw new Error(`${path} holds no access key; restore it, or remove it to have a new one made`);
+  throw new CredentialsFileError(
+    `${path}: no whole access key in it; restore it from its backup, or remove it to have a new one made`,
+  );
 }
 
 const generated = (): RootCredentials => ({
@@ -61,10 +74,3 @@ const generated = (): RootCredentials => ({
 
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 const base32 = (bytes: Buffer): string => [...bytes].map((byte) => BASE32[byte & 31]).join('');
-
-/** A crash leaves either the former file or the new one, whole. */
-function writePrivately(path: string, text: string): void {
-  const temporary = `${path}.tmp`;
-  writeFileSync(temporary, text, { mode: 0o600 });
-  renameSync(temporary, path);
-}

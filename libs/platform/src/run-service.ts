@@ -3,8 +3,11 @@ import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type Logger, pino } from 'pino';
+import { KmsError } from '#domain/errors';
+import { httpPort, httpUrl, listenAddress } from './http-address';
 import { serveHealth, serveHttpEdge } from './http-edge';
-import { httpServer } from './http-server';
+import { httpServer, stopHttp } from './http-server';
+import { writeAwsConfig } from './root-credentials';
 import { ServedCertificate } from './served-certificate';
 import { type Part, Service } from './service';
 import { ServiceModule } from './service.module';
@@ -14,37 +17,44 @@ export interface RunningService {
   service: Service;
   /** The port that HTTP is served on; 0 for none. */
   port: number;
+  /** Where a program on this machine reaches it over HTTP. */
+  endpoint: string;
+  /** Answers what was begun, takes nothing more, and lets go of everything. */
   stop(): Promise<void>;
 }
 
 export const createLogger = (settings: Settings): Logger =>
   pino({ level: settings.logLevel, base: { pid: process.pid } }, pino.destination({ dest: 2, sync: true }));
 
-/** Starts a process of Keytrail with these parts, and resolves once it is ready. */
+/** Starts a process of Keytrail with these parts; resolves once it is ready, rejects when `signal` is aborted before. */
 export async function startService(
   name: string,
   parts: readonly Part[],
   settings: Settings,
   log = createLogger(settings),
+  signal = new AbortController().signal,
 ): Promise<RunningService> {
   const certificate = ServedCertificate.of(settings, log);
   const { adapter, admission } = httpServer(certificate);
-  const { adapter: health } = httpServer();
-  const app = await NestFactory.create<NestFastifyApplication>(ServiceModule.of(name, parts, settings, log), adapter, {
-    logger: false,
-    bodyParser: false,
-    abortOnError: false,
-  });
+  const health = httpServer().adapter.getInstance();
+  const app = await NestFactory.create<NestFastifyApplication>(
+    ServiceModule.of(name, parts, settings, log, signal),
+    adapter,
+    { logger: false, bodyParser: false, abortOnError: false },
+  );
   const service = app.get(Service);
+  const { server } = app.getHttpAdapter().getInstance();
   const stop = async (): Promise<void> => {
     certificate?.stop();
-    await health.getInstance().close();
-    await app.close();
+    await Promise.all([stopHttp(health.server, () => health.close()), stopHttp(server, () => app.close())]);
   };
+  // Ends the timers and whatever else is waited for below.
+  const abort = (): void => void service.stop();
+  signal.addEventListener('abort', abort);
   try {
     const http = app.getHttpAdapter().getInstance();
     const isGateway = parts.includes('gateway');
-    if (isGateway) serveHttpEdge(http, service, admission);
+    if (isGateway) serveHttpEdge(http, service.httpEdge(), admission);
     else serveHealth(http, service);
     if (certificate) {
       service.metrics.gauge(
@@ -55,65 +65,95 @@ export async function startService(
     }
     if (service.transport) app.connectMicroservice<MicroserviceOptions>({ strategy: service.transport });
     await app.startAllMicroservices();
-    // Alone, the missed timers fire before anybody is answered; among others they need them, so health comes first.
-    const alone = settings.natsUrl === undefined;
-    if (alone) await service.startTimers();
-    const port = isGateway ? settings.port : settings.healthPort;
-    if (isGateway || port !== 0) await app.listen(port, listenAddress(settings.host));
-    else await app.init();
+    // Embedded, missed timers are tried before anybody is answered; among others they need them, so health comes first.
+    const embedded = settings.natsUrl === undefined;
+    if (embedded) await service.startTimers();
+    const wanted = httpPort(parts, settings);
+    if (wanted === undefined) await app.init();
+    else await app.listen(wanted, listenAddress(settings));
     if (isGateway && settings.healthPort !== 0) {
       // For probes on this machine, which have no client certificate to show.
-      serveHealth(health.getInstance(), service);
-      await health.getInstance().listen({ port: settings.healthPort, host: '127.0.0.1' });
+      serveHealth(health, service);
+      await health.listen({ port: settings.healthPort, host: '127.0.0.1' });
     }
     certificate?.watch();
-    if (!alone) await service.startTimers();
-    const address = http.server.address();
-    return { service, port: typeof address === 'object' && address ? address.port : 0, stop };
+    const address = server.address();
+    const port = typeof address === 'object' && address ? address.port : 0;
+    const endpoint = httpUrl(settings, port);
+    if (isGateway && parts.includes('crypto-worker')) writeAwsConfig(settings, endpoint);
+    if (!embedded) await service.startTimers();
+    signal.throwIfAborted();
+    return { service, port, endpoint, stop };
   } catch (error) {
     await stop();
     throw error;
+  } finally {
+    signal.removeEventListener('abort', abort);
   }
 }
 
-/** The name may stand for ::1 as well, and one server listens on one address. */
-const listenAddress = (host: string): string => (host === 'localhost' ? '127.0.0.1' : host);
-
-/** Ends the process cleanly on a signal, or with an error once the service can no longer serve. */
-export function stopOnSignals(running: RunningService): void {
-  let stopping = false;
-  const stop = (exitCode: number): void => {
-    if (stopping) return;
-    stopping = true;
+/**
+ * Serves until a signal, which ends the process cleanly, during the start too; or until the service can no longer
+ * serve, which ends it with an error. Rejects when the start fails.
+ */
+export async function serveUntilSignal(
+  name: string,
+  parts: readonly Part[],
+  settings: Settings,
+  ready: (running: RunningService, log: Logger) => void,
+): Promise<void> {
+  const log = createLogger(settings);
+  const starting = new AbortController();
+  let running: RunningService | undefined;
+  let exitCode: number | undefined;
+  const stop = (code: number): void => {
+    if (exitCode !== undefined) return;
+    exitCode = code;
+    if (!running) {
+      starting.abort();
+      return;
+    }
     running.stop().then(
-      () => process.exit(exitCode),
-      () => process.exit(1),
+      () => process.exit(code),
+      (error: unknown) => {
+        log.error({ err: error }, 'could not stop cleanly');
+        process.exit(1);
+      },
     );
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop(0));
+  try {
+    running = await startService(name, parts, settings, log, starting.signal);
+  } catch (error) {
+    if (starting.signal.aborted) process.exit(exitCode);
+    throw error;
+  }
   void running.service.failed.then(() => stop(1));
+  ready(running, log);
 }
 
 /** The whole of a service's main: settings, start, signals; errors that say what to do. */
 export async function runService(name: string, parts: readonly Part[]): Promise<void> {
   try {
-    const settings = parseSettings(process.env);
-    const log = createLogger(settings);
-    const running = await startService(name, parts, settings, log);
-    stopOnSignals(running);
-    log.info({ port: running.port }, `${name} is ready`);
+    await serveUntilSignal(name, parts, parseSettings(process.env), ({ port }, log) =>
+      log.info({ port }, `${name} is ready`),
+    );
   } catch (error) {
     reportFailure(name, error);
     process.exit(1);
   }
 }
 
+/** What a caller of the API is told names no cause; whoever starts the service needs it. */
+const saidOf = (error: Error): string =>
+  error instanceof KmsError && error.cause instanceof Error ? `${error.message} ${error.cause.message}` : error.message;
+
 /** A start that failed, in words; the stack only where it is our own fault. */
 export function reportFailure(name: string, error: unknown): void {
   const known =
     error instanceof SettingsError || (error instanceof Error && error.name !== 'Error' && error.name !== 'TypeError');
   const code = (error as NodeJS.ErrnoException).code;
-  const text = error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : String(error);
+  const text = error instanceof Error ? (known ? saidOf(error) : (error.stack ?? error.message)) : String(error);
   const hint =
     code === 'EADDRINUSE' ? '\nAnother program listens there: stop it, or set KEYTRAIL_PORT to another port.' : '';
   process.stderr.write(`${name}: ${text}${hint}\n`);

@@ -1,6 +1,6 @@
 import { type DynamicModule, Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { Logger } from 'pino';
-import { openNatsLink } from './nats-link';
+import { type NatsLink, openNatsLink } from './nats-link';
 import { type Part, Service } from './service';
 import type { Settings } from './settings';
 
@@ -17,21 +17,28 @@ export class ServiceCloser implements OnApplicationShutdown {
 /** Composes one process of Keytrail from its parts. */
 @Module({})
 export class ServiceModule {
-  static of(name: string, parts: readonly Part[], settings: Settings, log: Logger): DynamicModule {
+  /** Aborting `signal` ends a start that is under way; it then rejects. */
+  static of(name: string, parts: readonly Part[], settings: Settings, log: Logger, signal: AbortSignal): DynamicModule {
     return {
       module: ServiceModule,
       providers: [
         {
           provide: Service,
           useFactory: async () => {
-            const link = await openNatsLink(settings, name, log);
+            const link = await openUnlessAborted(settings, name, log, signal);
             const service = new Service(name, parts, settings, link, log);
+            const abort = (): void => void service.stop();
+            signal.addEventListener('abort', abort);
             try {
+              signal.throwIfAborted();
               await service.start();
+              signal.throwIfAborted();
               return service;
             } catch (error) {
               await service.stop();
               throw error;
+            } finally {
+              signal.removeEventListener('abort', abort);
             }
           },
         },
@@ -40,4 +47,15 @@ export class ServiceModule {
       exports: [Service],
     };
   }
+}
+
+/** The embedded server starts within seconds and is then to be stopped; a cluster may be waited for without end. */
+function openUnlessAborted(settings: Settings, name: string, log: Logger, signal: AbortSignal): Promise<NatsLink> {
+  const opening = openNatsLink(settings, name, log);
+  if (settings.natsUrl === undefined) return opening;
+  const aborted = new Promise<never>((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+  return Promise.race([opening, aborted]);
 }

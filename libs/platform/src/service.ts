@@ -1,41 +1,34 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { INTERNAL } from '#domain/subjects';
+import { isoDate } from '#domain/dates';
+import { KmsError } from '#domain/errors';
+import { INTERNAL, QUEUE } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
-import { ensureClockStream, ensureEventStream, ensureMaterialStream } from '#event-store/streams';
-import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
-import { MaterialVault } from '#hsm/material-vault';
-import { SoftwareHsmProvider } from '#hsm/software-provider';
-import type { ControlPorts, DataPorts, Operation } from '#operations/operation';
+import { ensureClockStream, ensureEventStream } from '#event-store/streams';
+import type { Operation, PlanePorts } from '#operations/operation';
 import { Quotas } from '#operations/quotas/quotas';
 import type { ErrorObserver } from '#operations/run-operation';
-import type { Timer, TimerKind } from '#views/due-times';
+import type { Timer } from '#views/due-times';
 import { LiveView } from '#views/live-view';
+import { settledWithin } from './bounded-wait';
 import { type Clock, systemClock, VirtualClock } from './clock';
-import { CryptoWorker } from './crypto-worker';
+import type { CryptoWorker } from './crypto-worker';
 import { type Dispatcher, LocalDispatcher, NatsDispatcher } from './dispatch';
 import { failPoints } from './fail-points';
 import { Health } from './health';
-import { answer, fireRemotely, RemoteMaterialCustodian, serveMaterials } from './internal-requests';
+import type { HttpEdgePorts } from './http-edge';
+import { answer, fireRemotely, RemoteMaterialCustodian } from './internal-requests';
 import { KeyManager } from './key-manager';
-import { Lease } from './lease';
 import { Metrics } from './metrics';
 import type { NatsLink } from './nats-link';
 import { NatsTransport } from './nats-transport';
-import { fromSettings, rootCredentials } from './root-credentials';
-import { type Settings, SettingsError } from './settings';
-import {
-  CachedSigningKeys,
-  RemoteSigningKeys,
-  RootSigningKeys,
-  type SigningKeys,
-  serveSigningKeys,
-} from './signing-keys';
-import { TimerLoop } from './timer-loop';
+import { isScheduler, Schedulers } from './schedulers';
+import { ServedRequests } from './served-requests';
+import type { Settings } from './settings';
+import { CachedSigningKeys, RemoteSigningKeys, type SigningKeys } from './signing-keys';
+import { startCryptoWorker } from './start-crypto-worker';
 import { serveViewDigests } from './view-digests';
-import { beat, WorkerBarrier } from './worker-barrier';
+import { WorkerBarrier } from './worker-barrier';
 
 export const PARTS = [
   'gateway',
@@ -61,11 +54,14 @@ export interface ServiceStatus {
 
 const LOG_WAIT_MS = 60_000;
 const LOG_PAUSE_MS = 500;
+/** How long a stop waits for what this process had begun. */
+const STOP_WAIT_MS = 5_000;
 
-const TIMERS: Partial<Record<Part, readonly TimerKind[]>> = {
-  'rotation-scheduler': ['Rotation'],
-  'deletion-scheduler': ['Deletion', 'Cleanup'],
-};
+/**
+ * A follower whose NATS node has died must notice and find another well before a lease runs out, or every worker would
+ * stop serving although the log can be read. Not below what nats-server takes.
+ */
+const followerHeartbeatMs = ({ leaseMs }: Settings): number => Math.max(100, leaseMs / 10);
 
 /** One process of Keytrail: the parts it was asked for, put together. All of them make the embedded default. */
 export class Service {
@@ -73,15 +69,17 @@ export class Service {
   readonly metrics = new Metrics();
   readonly health = new Health();
   readonly failed: Promise<Error>;
-  dispatcher!: Dispatcher;
-  signingKeys!: SigningKeys;
   transport: NatsTransport | undefined;
   private readonly has: (part: Part) => boolean;
+  private readonly store: JetStreamEventStore;
   private readonly view: LiveView;
-  private readonly loops: TimerLoop[] = [];
+  private readonly served: ServedRequests;
   private readonly closers: (() => Promise<void> | void)[] = [];
+  private schedulers: Schedulers | undefined;
   private clock: Clock = systemClock;
-  private timersStarted = false;
+  private dispatcher: Dispatcher | undefined;
+  private signingKeys: SigningKeys | undefined;
+  private stopping: Promise<void> | undefined;
 
   constructor(
     readonly name: string,
@@ -95,13 +93,15 @@ export class Service {
     this.failed = new Promise((resolve) => {
       fail = resolve;
     });
+    this.store = new JetStreamEventStore(link.nats, { heartbeatMs: followerHeartbeatMs(settings) });
     this.view = new LiveView((error) => {
       log.fatal({ err: error }, 'the event log cannot be followed');
       fail(error);
     });
+    this.served = new ServedRequests(link.nats, (error) => log.error({ err: error }, 'a request was not answered'));
   }
 
-  readonly observe: ErrorObserver = (error, operation, requestId) => {
+  private readonly observe: ErrorObserver = (error, operation, requestId) => {
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
     this.log.error({ operation, requestId, err: cause }, 'request failed');
   };
@@ -111,48 +111,60 @@ export class Service {
     const { nats } = this.link;
     this.health.add('nats', () => (this.link.connected() ? undefined : 'not connected'));
     const follows = this.parts.some((part) => part !== 'gateway');
-    const store = new JetStreamEventStore(nats);
     if (this.has('key-manager')) {
       await ensureEventStream(nats, this.settings);
       await ensureClockStream(nats, this.settings);
     }
-    if (follows) await this.untilLogStands(store);
+    const position = await this.untilLogStands();
     if (this.settings.clock === 'virtual') await this.startVirtualClock();
-    if (follows) {
-      await this.view.start(store);
-      this.closers.push(() => this.view.stop());
-      this.health.add('event log', () => this.view.failed?.message);
-      this.metrics.gauge(
-        'keytrail_view_position',
-        'Position of the newest commit folded in.',
-        () => this.view.position,
-      );
-      serveViewDigests(nats, this.name, this.instance, this.view);
-    }
-    const worker = this.has('crypto-worker') ? await this.startCryptoWorker(store) : undefined;
-    const manager = this.has('key-manager') ? this.startKeyManager(store, worker) : undefined;
-    this.dispatcher = this.dispatcherFor(manager, worker);
+    if (follows) await this.followLog();
+    const worker = this.has('crypto-worker') ? await this.startCryptoWorker() : undefined;
+    const manager = this.has('key-manager') ? this.startKeyManager(worker) : undefined;
+    const planes: PlanePorts = { control: manager, data: worker };
+    const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
+    this.dispatcher =
+      manager || worker
+        ? new LocalDispatcher(planes, this.clock, this.observe, quotas)
+        : new NatsDispatcher(nats, position, this.observe);
     if (this.has('gateway')) this.signingKeys ??= new CachedSigningKeys(new RemoteSigningKeys(nats));
-    this.startTransport(manager, worker);
-    for (const part of this.parts) this.addTimers(part, manager);
+    this.transport = this.transportFor(planes, this.dispatcher);
+    this.addSchedulers(manager);
+    const { served } = this;
     answer<undefined, ServiceStatus>(
-      nats,
+      served,
       INTERNAL.status,
       undefined,
-      async () => this.status(),
-      () => {},
+      () => this.status(),
+      this.unanswered('status'),
     );
+    answer<unknown, void>(served, INTERNAL.settle, undefined, (move) => this.settle(move), this.unanswered('settle'));
     await nats.flush();
   }
 
-  /** Fires what was missed, in order, and goes on firing. */
+  /** Tries what was missed, in order, and goes on firing. */
   async startTimers(): Promise<void> {
-    await Promise.all(this.loops.map((loop) => loop.start()));
-    this.timersStarted = true;
+    await this.schedulers?.start();
   }
 
-  async stop(): Promise<void> {
-    await Promise.all(this.loops.map((loop) => loop.stop()));
+  /** What the HTTP edge of a gateway needs. */
+  httpEdge(): HttpEdgePorts {
+    const { dispatcher, signingKeys, metrics, health, observe } = this;
+    if (!dispatcher || !signingKeys) throw new Error(`${this.name} is no gateway, or has not started`);
+    return { dispatcher, signingKeys, metrics, health, observe };
+  }
+
+  /**
+   * Answers what was begun, as far as that takes no longer than it may, and lets go of everything. To be called once
+   * HTTP and the transport take no more; during a start, it ends that.
+   */
+  stop(): Promise<void> {
+    this.stopping ??= this.close();
+    return this.stopping;
+  }
+
+  private async close(): Promise<void> {
+    const begun = Promise.all([this.schedulers?.stop(), this.served.drain()]);
+    if (!(await settledWithin(STOP_WAIT_MS, begun))) this.log.warn('stopping although not everything has ended');
     for (const close of this.closers.reverse()) await close();
     await this.link.close();
   }
@@ -165,85 +177,9 @@ export class Service {
       parts: this.parts,
       position: this.view.position,
       clock: this.settings.clock,
-      now: new Date(this.clock.now()).toISOString(),
+      now: isoDate(this.clock.now()),
       health: this.health.report(),
     };
-  }
-
-  /** Services start in any order: only a key-manager makes the streams, and the others wait for one. */
-  private async untilLogStands(store: JetStreamEventStore): Promise<void> {
-    const deadline = performance.now() + LOG_WAIT_MS;
-    for (;;) {
-      try {
-        await store.lastPosition();
-        return;
-      } catch (error) {
-        if (performance.now() > deadline) throw error;
-        this.log.info('waiting for the event log: a key-manager makes it at its first start');
-        await new Promise((resolve) => setTimeout(resolve, LOG_PAUSE_MS));
-      }
-    }
-  }
-
-  private async startVirtualClock(): Promise<void> {
-    const clock = new VirtualClock(this.link.nats);
-    await clock.start();
-    clock.onMove(() => {
-      for (const loop of this.loops) loop.wake();
-    });
-    this.closers.push(() => clock.stop());
-    this.clock = clock;
-  }
-
-  private async startCryptoWorker(store: JetStreamEventStore): Promise<CryptoWorker> {
-    const { nats } = this.link;
-    const { settings } = this;
-    mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
-    await ensureMaterialStream(nats, settings);
-    const materialStore = new JetStreamMaterialStore(nats);
-    const rootKeyFile = join(settings.dataDir, 'root', 'root-key.json');
-    const provider = SoftwareHsmProvider.open({
-      ...(settings.rootKey === undefined ? { rootKeyFile } : { rootKeyBase64: settings.rootKey }),
-      // A new root key beside material that another one wrapped would only hide the loss.
-      mayCreate: existsSync(rootKeyFile) || (await materialStore.list()).length === 0,
-    });
-    const vault = new MaterialVault(provider, materialStore, {
-      failPoint: failPoints(settings.failPoint),
-    });
-    await vault.verifyRoot();
-    const lease = new Lease(store, this.view, settings.leaseMs, (position) => beat(nats, this.instance, position));
-    const worker = new CryptoWorker(this.view, vault, lease);
-    this.view.onCommit((_commit, seq) => {
-      // In one process with the key-manager the view is shared, and nobody waits for this.
-      if (!this.has('key-manager')) beat(nats, this.instance, seq);
-    });
-    await lease.start();
-    this.closers.push(
-      () => lease.stop(),
-      () => vault.close(),
-    );
-    this.health.add('crypto-worker', () => (lease.held ? undefined : 'has lost touch with the event log'));
-    const credentials = this.has('gateway') ? rootCredentials(settings, this.endpoint) : fromSettings(settings);
-    if (!credentials) {
-      throw new SettingsError(
-        'KEYTRAIL_ROOT_ACCESS_KEY_ID and KEYTRAIL_ROOT_SECRET_ACCESS_KEY: expected for a crypto-worker of its own',
-      );
-    }
-    this.signingKeys = new CachedSigningKeys(new RootSigningKeys(settings.accountId, credentials));
-    serveSigningKeys(nats, this.signingKeys);
-    const caughtUp = async (): Promise<void> => this.view.waitFor(await store.lastPosition());
-    serveMaterials(nats, worker, caughtUp, (error) => this.log.error({ err: error }, 'material request failed'));
-    void this.sweep(worker, caughtUp);
-    return worker;
-  }
-
-  private async sweep(worker: CryptoWorker, caughtUp: () => Promise<void>): Promise<void> {
-    try {
-      const { erased, kept } = await worker.sweep(Date.now(), this.settings.orphanGraceSeconds * 1000, caughtUp);
-      if (erased + kept > 0) this.log.warn({ erased, kept }, 'found stored material that no living key needs');
-    } catch (error) {
-      this.log.error({ err: error }, 'could not look for left-over material');
-    }
   }
 
   /** Where programs connect over NATS. */
@@ -251,116 +187,117 @@ export class Service {
     return this.link.url;
   }
 
-  /** Where HTTP is served, as a client on this machine reaches it. */
-  get endpoint(): string {
-    const { host, port, tlsCert } = this.settings;
-    const reached = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
-    return `${tlsCert === undefined ? 'http' : 'https'}://${reached.includes(':') ? `[${reached}]` : reached}:${port}`;
+  private readonly unanswered = (what: string) => (error: unknown) =>
+    this.log.error({ err: error }, `${what}: request failed`);
+
+  /**
+   * Services start in any order: only a key-manager makes the streams, and the others wait for one. The newest position
+   * then.
+   */
+  private async untilLogStands(): Promise<number> {
+    const deadline = performance.now() + LOG_WAIT_MS;
+    for (;;) {
+      try {
+        return await this.store.lastPosition();
+      } catch (error) {
+        if (this.stopping || performance.now() > deadline) throw error;
+        this.log.info('waiting for the event log: a key-manager makes it at its first start');
+        await new Promise((resolve) => setTimeout(resolve, LOG_PAUSE_MS));
+      }
+    }
   }
 
-  private startKeyManager(store: JetStreamEventStore, worker: CryptoWorker | undefined): KeyManager {
+  private async followLog(): Promise<void> {
+    await this.view.start(this.store);
+    this.closers.push(() => this.view.stop());
+    this.health.add('event log', () => this.view.failed?.message);
+    this.metrics.gauge('keytrail_view_position', 'Position of the newest commit folded in.', () => this.view.position);
+    serveViewDigests(this.served, this.name, this.instance, this.view);
+  }
+
+  private async startVirtualClock(): Promise<void> {
+    const clock = new VirtualClock(this.link.nats);
+    await clock.start();
+    clock.onMove(() => this.schedulers?.wake());
+    this.closers.push(() => clock.stop());
+    this.clock = clock;
+  }
+
+  private async startCryptoWorker(): Promise<CryptoWorker> {
+    const { instance, settings, store, view, served, health, log } = this;
+    const { worker, signingKeys, stop } = await startCryptoWorker({
+      ...{ instance, settings, store, view, served, health, log },
+      besideGateway: this.has('gateway'),
+    });
+    this.closers.push(stop);
+    this.signingKeys = signingKeys;
+    return worker;
+  }
+
+  private startKeyManager(worker: CryptoWorker | undefined): KeyManager {
     const { nats } = this.link;
-    const barrier = worker ? undefined : new WorkerBarrier(nats, this.settings.leaseMs);
+    const barrier = this.settings.natsUrl === undefined ? undefined : new WorkerBarrier(nats, this.settings.leaseMs);
+    if (barrier) this.closers.push(() => barrier.stop());
     const manager = new KeyManager({
-      store,
+      store: this.store,
       view: this.view,
       clock: this.clock,
       materials: worker ?? new RemoteMaterialCustodian(nats),
       workersApplied: async (position) => barrier?.applied(position),
       failPoint: failPoints(this.settings.failPoint),
     });
-    answer<Timer, void>(
-      nats,
+    answer<Timer, boolean>(
+      this.served,
       INTERNAL.timerFire,
-      'key-manager',
+      QUEUE.control,
       async (timer) => {
-        await this.view.waitFor(await store.lastPosition());
-        await manager.fire(timer);
+        await this.caughtUp();
+        return manager.fire(timer);
       },
-      (error) => this.log.error({ err: error }, 'timer failed'),
+      this.unanswered('timer'),
     );
     return manager;
   }
 
-  private dispatcherFor(manager: KeyManager | undefined, worker: CryptoWorker | undefined): Dispatcher {
-    if (!manager && !worker) return new NatsDispatcher(this.link.nats, this.observe);
-    const ports = {
-      projection: this.view.projection,
-      ...(manager && {
-        newKeyId: () => manager.newKeyId(),
-        runKeyCommand: manager.runKeyCommand.bind(manager),
-        runAliasCommand: manager.runAliasCommand.bind(manager),
-      }),
-      ...(worker && {
-        peekBackingKey: worker.peekBackingKey.bind(worker),
-        loadBackingKey: worker.loadBackingKey.bind(worker),
-        random: worker.random.bind(worker),
-      }),
-    };
-    // The transport serves only the planes whose ports are here.
-    const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
-    return new LocalDispatcher(ports as ControlPorts & DataPorts, this.clock, this.observe, quotas);
-  }
-
-  private startTransport(manager: KeyManager | undefined, worker: CryptoWorker | undefined): void {
+  private transportFor({ control, data }: PlanePorts, dispatcher: Dispatcher): NatsTransport | undefined {
     const planes = new Set<Operation['plane']>();
-    if (manager) planes.add('control');
-    if (worker) planes.add('data');
-    if (planes.size === 0) return;
-    this.transport = new NatsTransport({
-      nats: this.link.nats,
-      planes,
-      accountId: this.settings.accountId,
-      dispatcher: this.dispatcher,
-      view: this.view,
-      metrics: this.metrics,
-      observe: this.observe,
-    });
+    if (control) planes.add('control');
+    if (data) planes.add('data');
+    if (planes.size === 0) return undefined;
+    const { view, metrics, observe } = this;
+    const { accountId } = this.settings;
+    return new NatsTransport({ nats: this.link.nats, planes, accountId, dispatcher, view, metrics, observe });
   }
 
-  private addTimers(part: Part, manager: KeyManager | undefined): void {
-    const kinds = TIMERS[part];
-    if (!kinds) return;
-    const loop = new TimerLoop(
-      {
-        view: this.view,
-        clock: this.clock,
-        fire: async (timer) => {
-          if (manager) return manager.fire(timer);
-          await fireRemotely(this.link.nats, timer);
-          // The key-manager has appended; wait for it to arrive here, or the timer would fire again.
-          await this.view.waitFor(await new JetStreamEventStore(this.link.nats).lastPosition());
-        },
-        onError: (error, timer) => this.log.error({ err: error, timer }, 'a timer could not be fired; trying again'),
-        onFired: (timer) => this.metrics.timerFired(timer.kind),
-      },
-      kinds,
-    );
-    this.loops.push(loop);
-    this.health.add(part, () => (this.timersStarted ? loop.problem : 'missed timers are being fired'));
-    this.metrics.gauge(`keytrail_${part.replace('-', '_')}_timers`, 'Timers waiting.', () => loop.pending);
-    this.metrics.gauge(`keytrail_${part.replace('-', '_')}_overdue`, 'Timers overdue.', () => loop.overdue);
-    answer<{ time: number }, { service: string }>(
-      this.link.nats,
-      INTERNAL.settle,
-      undefined,
-      async ({ time }) => {
-        await this.clockReached(time);
-        await loop.settle();
-        return { service: part };
-      },
-      (error) => this.log.error({ err: error }, 'could not settle'),
-    );
+  private addSchedulers(manager: KeyManager | undefined): void {
+    const { view, clock, health, metrics, log } = this;
+    const fire = manager ? (timer: Timer) => manager.fire(timer) : (timer: Timer) => this.fireElsewhere(timer);
+    this.schedulers = new Schedulers({ view, clock, fire, health, metrics, log });
+    for (const part of this.parts) if (isScheduler(part)) this.schedulers.add(part);
   }
 
-  /** Resolves once a move of the virtual clock that was made elsewhere has arrived here. */
-  private clockReached(time: number): Promise<void> {
-    const { clock } = this;
-    if (clock.now() >= time || !(clock instanceof VirtualClock)) return Promise.resolve();
-    return new Promise((resolve) => {
-      clock.onMove(() => {
-        if (clock.now() >= time) resolve();
-      });
-    });
+  private async fireElsewhere(timer: Timer): Promise<boolean> {
+    const changed = await fireRemotely(this.link.nats, timer);
+    // The key-manager has appended; wait for it to arrive here, or the timer would fire again.
+    await this.caughtUp();
+    return changed;
+  }
+
+  /** Resolves once the view holds all that is in the log now. */
+  private async caughtUp(): Promise<void> {
+    await this.view.waitFor(await this.store.lastPosition());
+  }
+
+  /** Resolves once the clock has made the moves and what came due by them has fired. */
+  private async settle(move: unknown): Promise<void> {
+    const offsetMs = (move as { offsetMs?: unknown } | undefined)?.offsetMs;
+    if (!(this.clock instanceof VirtualClock)) {
+      throw new KmsError('ValidationException', `${this.name} goes by the system's clock, which nobody moves`);
+    }
+    if (typeof offsetMs !== 'number' || !Number.isSafeInteger(offsetMs) || offsetMs < 0) {
+      throw new KmsError('ValidationException', 'offsetMs: expected a whole number from 0');
+    }
+    await this.clock.reached(offsetMs);
+    await this.schedulers?.settle();
   }
 }

@@ -33,7 +33,7 @@ export interface Settings {
   natsServer?: string | undefined;
   replicas: 1 | 3;
   rootKey?: string | undefined;
-  /** Port of a separate service's own health and metrics endpoint; 0 for none. */
+  /** Port for health and metrics of a service of its own, of a gateway on loopback beside its API; 0 for none. */
   healthPort: number;
   logLevel: string;
   /** How long a crypto-worker may serve without having heard from the log, in ms. */
@@ -120,8 +120,8 @@ export function parseSettings(environment: Environment): Settings {
     ),
     rootSecretAccessKey: text(
       'KEYTRAIL_ROOT_SECRET_ACCESS_KEY',
-      (value) => value.length >= 4 && value.length <= 256,
-      '4 to 256 characters',
+      (value) => /^[!-~]{4,256}$/.test(value),
+      '4 to 256 characters of ASCII without spaces',
     ),
     clock: clock as Settings['clock'],
     natsUrl: text(

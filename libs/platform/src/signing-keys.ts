@@ -2,9 +2,11 @@ import { LRUCache } from 'lru-cache';
 import type { NatsConnection } from 'nats';
 import { rootArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
-import { INTERNAL } from '#domain/subjects';
+import { INTERNAL, QUEUE } from '#domain/subjects';
 import { deriveSigningKey } from '#sigv4/signing-key';
+import { answer, ask } from './internal-requests';
 import type { RootCredentials } from './root-credentials';
+import type { ServedRequests } from './served-requests';
 
 /** What a gateway learns of an access key: who it is, and a signing key good for one day, region and service. */
 export interface SigningIdentity {
@@ -47,37 +49,47 @@ export class RootSigningKeys implements SigningKeys {
 
 const REQUEST_TIMEOUT_MS = 5_000;
 
+/** An identity as it goes over NATS. */
+type SentIdentity = Omit<SigningIdentity, 'signingKey'> & { signingKey: string };
+
 /** Asks a crypto-worker. */
 export class RemoteSigningKeys implements SigningKeys {
   constructor(private readonly nats: NatsConnection) {}
 
-  async identify(scope: SigningScope): Promise<SigningIdentity | undefined> {
+  async identify({ accessKeyId, date, region, service }: SigningScope): Promise<SigningIdentity | undefined> {
     try {
-      const reply = await this.nats.request(INTERNAL.signingKey, JSON.stringify(scope), {
-        timeout: REQUEST_TIMEOUT_MS,
+      const scope: SigningScope = { accessKeyId, date, region, service };
+      const found = await ask<SentIdentity | undefined>(this.nats, INTERNAL.signingKey, scope, {
+        timeoutMs: REQUEST_TIMEOUT_MS,
       });
-      const answer = reply.json<{ identity?: Omit<SigningIdentity, 'signingKey'> & { signingKey: string } }>();
-      return answer.identity && { ...answer.identity, signingKey: Buffer.from(answer.identity.signingKey, 'base64') };
+      return found && { ...found, signingKey: Buffer.from(found.signingKey, 'base64') };
     } catch (error) {
       throw new KmsError('ServiceUnavailableException', 'Signatures cannot be verified now; try again.', error);
     }
   }
 }
 
-/** Serves RemoteSigningKeys. */
-export function serveSigningKeys(nats: NatsConnection, keys: SigningKeys): void {
-  nats.subscribe(INTERNAL.signingKey, {
-    queue: 'crypto-worker',
-    callback: async (error, message) => {
-      if (error) return;
-      const identity = await keys.identify(message.json<SigningScope>());
-      message.respond(
-        JSON.stringify(
-          identity ? { identity: { ...identity, signingKey: identity.signingKey.toString('base64') } } : {},
-        ),
-      );
+/** Serves RemoteSigningKeys. A scope that is none is refused with ValidationException. */
+export function serveSigningKeys(served: ServedRequests, keys: SigningKeys, onError: (error: unknown) => void): void {
+  answer<unknown, SentIdentity | undefined>(
+    served,
+    INTERNAL.signingKey,
+    QUEUE.data,
+    async (question) => {
+      if (!isScope(question)) {
+        throw new KmsError('ValidationException', 'accessKeyId, date, region and service: expected texts');
+      }
+      const identity = await keys.identify(question);
+      return identity && { ...identity, signingKey: identity.signingKey.toString('base64') };
     },
-  });
+    onError,
+  );
+}
+
+function isScope(question: unknown): question is SigningScope {
+  if (typeof question !== 'object' || question === null) return false;
+  const members = question as Record<string, unknown>;
+  return ['accessKeyId', 'date', 'region', 'service'].every((name) => typeof members[name] === 'string');
 }
 
 const CACHED_SCOPES = 2_000;

@@ -1,6 +1,8 @@
 import type { Commit } from '#domain/commit';
+import { isoDate } from '#domain/dates';
+import { KmsError } from '#domain/errors';
 import { eventSubject } from '#domain/subjects';
-import { DueTimes, type Timer, type TimerKind, timerOf } from '#views/due-times';
+import { DueTimes, type Timer, type TimerKind } from '#views/due-times';
 import type { LiveView } from '#views/live-view';
 import type { Clock } from './clock';
 
@@ -8,27 +10,37 @@ import type { Clock } from './clock';
 const MAX_SLEEP_MS = 60_000;
 const RETRY_MS = 1_000;
 const STILL_DUE_MS = 100;
-const BATCH = 100;
+/** Rounds in which something failed after which nobody is kept waiting for it any more. */
+const SETTLE_FAILURES = 10;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export interface TimerLoopPorts {
   view: LiveView;
   clock: Clock;
-  /** Has the key-manager do what came due. Harmless to repeat: it decides again on state and deadline. */
-  fire(timer: Timer): Promise<void>;
+  /** Has the key-manager do what came due: whether that changed anything. Harmless to repeat, as it decides again. */
+  fire(timer: Timer): Promise<boolean>;
   onError(error: unknown, timer: Timer): void;
+  /** Told of each timer that changed something. */
   onFired(timer: Timer): void;
 }
 
-/** Fires timers in the order of their deadlines, the missed ones at recovery. Any number of them may run at once. */
+/**
+ * Fires timers in the order of their deadlines, the missed ones at recovery. Any number of loops may run at once. A
+ * timer that fails is tried again every second, behind all others, and keeps none of them waiting.
+ */
 export class TimerLoop {
   private readonly due: DueTimes;
+  /** Keys whose timers were tried in vain: it failed, or whoever decides did not know yet that it is due. */
+  private readonly deferred = new Map<string, 'failed' | 'early'>();
+  /** What timers need is out of reach: the rest of the round is left out. */
+  private outOfReach = false;
+  private cut = false;
+  /** When to try again, by performance.now(). */
+  private retryAt = 0;
   private sleeping: NodeJS.Timeout | undefined;
   private running: Promise<void> | undefined;
-  private again = false;
   private stopped = false;
-  private failing = false;
 
   constructor(
     private readonly ports: TimerLoopPorts,
@@ -37,12 +49,12 @@ export class TimerLoop {
     this.due = new DueTimes(new Set(kinds));
   }
 
-  /** Builds the timers from the view, which must be live, and resolves once what was missed has fired. */
+  /** Builds the timers from the view, which must be live; resolves once each that was missed has been tried once. */
   async start(): Promise<void> {
-    const { projection } = this.ports.view;
-    for (const { ref } of projection.allKeys()) this.due.refresh(projection, eventSubject(ref));
+    this.due.build(this.ports.view.projection);
     this.ports.view.onCommit((commit) => this.note(commit));
-    await this.settle();
+    this.wake();
+    await this.running;
   }
 
   async stop(): Promise<void> {
@@ -53,23 +65,25 @@ export class TimerLoop {
 
   /** To be called when the clock has been moved. */
   wake(): void {
-    if (this.stopped) return;
-    if (this.running) this.again = true;
-    else this.running = this.work().finally(() => this.rest());
+    if (!this.stopped) this.running ??= this.round().finally(() => this.rest());
   }
 
-  /** Resolves once nothing is due at the clock's present time. */
+  /** Resolves once nothing is due at the clock's present time; rejects with KmsError if something fails on and on. */
   async settle(): Promise<void> {
-    while (!this.stopped && (this.running || this.due.due(this.now(), 1).length > 0)) {
+    let failures = 0;
+    while (this.running || this.due.due(this.now(), 1).length > 0) {
+      if (this.stopped) throw new KmsError('DependencyTimeoutException', 'The service is shutting down.');
       this.wake();
       await this.running;
-      if (this.failing) await pause(RETRY_MS);
+      if (this.problem && ++failures >= SETTLE_FAILURES) throw new KmsError('KMSInternalException', this.problem);
+      if (this.deferred.size > 0 || this.outOfReach) await pause(Math.max(0, this.retryAt - performance.now()));
     }
-    if (!this.running) this.rest();
   }
 
   get problem(): string | undefined {
-    return this.failing ? 'a timer could not be fired' : undefined;
+    if (this.outOfReach) return 'what timers need is out of reach';
+    const failed = [...this.deferred.values()].filter((why) => why === 'failed').length;
+    return failed === 0 ? undefined : `${failed} ${failed === 1 ? 'timer' : 'timers'} could not be fired`;
   }
 
   get pending(): number {
@@ -81,54 +95,68 @@ export class TimerLoop {
   }
 
   private now(): string {
-    return new Date(this.ports.clock.now()).toISOString();
+    return isoDate(this.ports.clock.now());
   }
 
   private note(commit: Commit): void {
-    const { projection } = this.ports.view;
-    if (commit.aggregate === 'key') {
-      this.due.refresh(projection, eventSubject(commit));
-    } else {
-      const alias = projection.alias(commit.region, commit.account, commit.id)?.state;
-      if (alias?.aliasState === 'Active') {
-        this.due.refresh(projection, eventSubject({ ...commit, aggregate: 'key', id: alias.targetKeyId }));
-      }
-    }
+    for (const key of this.due.note(this.ports.view.projection, commit)) this.deferred.delete(key);
     if (!this.running) this.rest();
   }
 
-  private async work(): Promise<void> {
-    do {
-      this.again = false;
-      for (let timers = this.due.due(this.now(), BATCH); timers.length > 0; timers = this.due.due(this.now(), BATCH)) {
-        for (const timer of timers) {
-          if (this.stopped) return;
-          try {
-            await this.ports.fire(timer);
-            this.ports.onFired(timer);
-            this.failing = false;
-          } catch (error) {
-            this.failing = true;
-            this.ports.onError(error, timer);
-            return;
-          }
-          const subject = eventSubject(timer.ref);
-          this.due.refresh(this.ports.view.projection, subject);
-          // Still the same timer: whoever decided does not know yet that it is due. Ask again, but not at once.
-          if (timerOf(this.ports.view.projection, subject)?.deadline === timer.deadline) await pause(STILL_DUE_MS);
-        }
-      }
-    } while (this.again);
+  private async round(): Promise<void> {
+    const again = performance.now() >= this.retryAt ? [...this.deferred.keys()] : [];
+    this.cut = false;
+    await this.fireDue();
+    for (const key of again) {
+      const timer = this.due.of(key);
+      if (timer && !this.ended) await this.fire(timer);
+    }
+    // One that went well at last may leave the same key's next one due.
+    if (again.length > 0) await this.fireDue();
+    this.outOfReach = this.cut;
+    if (this.retryAt <= performance.now()) this.retryAt = performance.now() + (this.problem ? RETRY_MS : STILL_DUE_MS);
   }
 
-  /** Sleeps until the next deadline; a commit or a move of the clock wakes it earlier. */
+  private async fireDue(): Promise<void> {
+    // One by one: firing a timer may bring the same key's next one, and that may be due before another key's.
+    while (!this.ended) {
+      const next = this.due.first(this.deferred);
+      if (!next || next.deadline > this.now()) return;
+      await this.fire(next);
+    }
+  }
+
+  private async fire(timer: Timer): Promise<void> {
+    const key = eventSubject(timer.ref);
+    try {
+      if (await this.ports.fire(timer)) this.ports.onFired(timer);
+      this.due.refresh(this.ports.view.projection, key);
+      const next = this.due.of(key);
+      if (next?.kind === timer.kind && next.deadline === timer.deadline) this.deferred.set(key, 'early');
+      else this.deferred.delete(key);
+    } catch (error) {
+      // Behind the others that failed, so that what always times out does not keep those waiting either.
+      this.deferred.delete(key);
+      this.deferred.set(key, 'failed');
+      this.cut = error instanceof KmsError && error.code === 'DependencyTimeoutException';
+      this.ports.onError(error, timer);
+    }
+  }
+
+  /** Whether the round is over before its end. */
+  private get ended(): boolean {
+    return this.stopped || this.cut;
+  }
+
+  /** Sleeps until the next deadline, or the next try; a commit or a move of the clock wakes it earlier. */
   private rest(): void {
     this.running = undefined;
     clearTimeout(this.sleeping);
     if (this.stopped) return;
-    const next = this.due.first();
-    if (!next) return;
-    const wait = this.failing ? RETRY_MS : Math.max(0, Date.parse(next.deadline) - this.ports.clock.now());
-    this.sleeping = setTimeout(() => this.wake(), Math.min(wait, MAX_SLEEP_MS));
+    const waits = [MAX_SLEEP_MS];
+    const next = this.outOfReach ? undefined : this.due.first(this.deferred);
+    if (next) waits.push(Date.parse(next.deadline) - this.ports.clock.now());
+    if (this.outOfReach || this.deferred.size > 0) waits.push(this.retryAt - performance.now());
+    this.sleeping = setTimeout(() => this.wake(), Math.max(0, Math.min(...waits)));
   }
 }

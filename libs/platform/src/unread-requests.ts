@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { FastifyReply } from 'fastify';
 import { ERRORS, type ErrorCode } from '#domain/errors';
 import { errorBody } from '#operations/run-operation';
+import { CONTENT_TYPE } from '#operations/wire/wire';
 
 const refusal = (code: ErrorCode, message: string) => ({
   status: ERRORS[code].status,
@@ -13,7 +14,7 @@ const UNREADABLE = refusal('SerializationException', 'The request could not be r
 const TOO_SLOW = refusal('RequestTimeoutException', 'The request did not arrive in time.');
 
 const headers = (body: Buffer) => ({
-  'Content-Type': 'application/x-amz-json-1.1',
+  'Content-Type': CONTENT_TYPE,
   'Content-Length': body.length,
   'x-amzn-RequestId': randomUUID(),
 });

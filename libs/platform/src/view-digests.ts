@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { NatsConnection } from 'nats';
 import { eventSubject, INTERNAL } from '#domain/subjects';
 import type { LiveView } from '#views/live-view';
 import type { Folded, Projection } from '#views/projection';
+import type { ServedRequests } from './served-requests';
 
 /** What a service holds of one aggregate, in short: verify compares it with its own fold of the log. */
 export interface AggregateDigest {
@@ -33,22 +33,19 @@ export const digestsOf = (projection: Projection): AggregateDigest[] =>
   [...projection.allKeys(), ...projection.allAliases()].map(digestOf);
 
 /** Has this process answer what it holds, at the position it holds it. */
-export function serveViewDigests(nats: NatsConnection, service: string, instance: string, view: LiveView): void {
-  nats.subscribe(INTERNAL.viewDigests, {
-    callback: (error, message) => {
-      if (error) return;
-      const digests = digestsOf(view.projection);
-      const { position } = view;
-      for (let at = 0; at === 0 || at < digests.length; at += PAGE) {
-        const page: DigestPage = {
-          service,
-          instance,
-          position,
-          digests: digests.slice(at, at + PAGE),
-          done: at + PAGE >= digests.length,
-        };
-        message.respond(JSON.stringify(page));
-      }
-    },
+export function serveViewDigests(served: ServedRequests, service: string, instance: string, view: LiveView): void {
+  served.serve(INTERNAL.viewDigests, undefined, (message) => {
+    const digests = digestsOf(view.projection);
+    const { position } = view;
+    for (let at = 0; at === 0 || at < digests.length; at += PAGE) {
+      const page: DigestPage = {
+        service,
+        instance,
+        position,
+        digests: digests.slice(at, at + PAGE),
+        done: at + PAGE >= digests.length,
+      };
+      served.respond(message, JSON.stringify(page));
+    }
   });
 }

@@ -1,75 +1,120 @@
 import type { NatsConnection } from 'nats';
+import { KmsError } from '#domain/errors';
 import { INTERNAL } from '#domain/subjects';
+import { watchConnection } from '#event-store/connection-watch';
 
+/** What a process that serves under a lease says of itself: with each commit it applies, and before each lease it takes. */
 interface Beat {
   workerId: string;
+  /** What it has applied of the log. */
   position: number;
+  /** How long it may go on serving from now at most, if this is the last that it hears, in ms. */
+  leaseMs: number;
 }
 
-interface Seen {
-  position: number;
+interface Seen extends Omit<Beat, 'workerId'> {
   at: number;
 }
 
-/** A worker not heard of for this many leases can hold no lease any more. */
-const FORGET_LEASES = 3;
-
-/** Has a crypto-worker tell the key-managers how far it has applied the log. */
-export const beat = (nats: NatsConnection, workerId: string, position: number): void => {
-  if (!nats.isClosed()) nats.publish(INTERNAL.workerBeat, JSON.stringify({ workerId, position } satisfies Beat));
+/** Tells the key-managers how far a process has applied the log. */
+export const beat = (nats: NatsConnection, own: Beat): void => {
+  if (!nats.isClosed() && !nats.isDraining()) nats.publish(INTERNAL.workerBeat, JSON.stringify(own));
 };
 
+/** A barrier that was itself not running, or not connected, for a part of a lease has missed beats. */
+const TICKS_PER_LEASE = 4;
+
 /**
- * Lets a revoking write return only once no crypto-worker can still act on the state before it: each one known has
- * said that it applied the write, or a whole lease has gone by since.
+ * Lets a revoking write return only once no process can still act on the state before it: each one known has
+ * said that it applied the write, or the longest lease has gone by since. Knows nothing right after its start, after a lost
+ * connection, and after a stall of this process, so then it waits the lease out.
  */
 export class WorkerBarrier {
   private readonly workers = new Map<string, Seen>();
-  private waiters: (() => void)[] = [];
-  private readonly startedAt = performance.now();
+  private waiters = new Set<() => void>();
+  private knownSince = performance.now();
+  private lastTick = performance.now();
+  private stopped = false;
+  private readonly ticking: NodeJS.Timeout;
+  private readonly unwatch: () => void;
 
   constructor(
     nats: NatsConnection,
+    /** The longest lease that a process not heard of yet may have, in ms. */
     private readonly leaseMs: number,
   ) {
     nats.subscribe(INTERNAL.workerBeat, {
       callback: (error, message) => {
-        if (error) return;
-        const { workerId, position } = message.json<Beat>();
-        const before = this.workers.get(workerId)?.position ?? 0;
-        this.workers.set(workerId, { position: Math.max(before, position), at: performance.now() });
-        const waiters = this.waiters;
-        this.waiters = [];
-        for (const wake of waiters) wake();
+        if (!error) this.hear(message.json<Beat>());
       },
     });
+    const forget = (): void => this.beginAnew();
+    this.unwatch = watchConnection(nats, { reconnected: forget, closed: forget });
+    this.ticking = setInterval(() => this.tick(), leaseMs / TICKS_PER_LEASE);
+    this.ticking.unref();
   }
 
+  /** Whoever still waits is told to try again. */
+  stop(): void {
+    this.stopped = true;
+    clearInterval(this.ticking);
+    this.unwatch();
+    for (const wake of [...this.waiters]) wake();
+  }
+
+  /** Resolves once every process has applied `position`, or can hold no lease from before this call. */
   async applied(position: number): Promise<void> {
-    const deadline = performance.now() + this.leaseMs;
+    this.tick();
+    const started = performance.now();
     while (!this.allApplied(position)) {
-      const left = deadline - performance.now();
+      const left = started + this.longestLease() - performance.now();
       if (left <= 0) return;
       await this.nextBeat(left);
+      if (this.stopped) throw new KmsError('DependencyTimeoutException', 'The service is shutting down.');
     }
+  }
+
+  private hear({ workerId, position, leaseMs }: Beat): void {
+    const before = this.workers.get(workerId)?.position ?? 0;
+    this.workers.set(workerId, { position: Math.max(before, position), leaseMs, at: performance.now() });
+    for (const wake of [...this.waiters]) wake();
+  }
+
+  private tick(): void {
+    const now = performance.now();
+    if (now - this.lastTick > this.leaseMs) this.beginAnew();
+    this.lastTick = now;
+  }
+
+  private beginAnew(): void {
+    this.knownSince = performance.now();
+  }
+
+  private longestLease(): number {
+    let longest = this.leaseMs;
+    for (const { leaseMs } of this.workers.values()) longest = Math.max(longest, leaseMs);
+    return longest;
   }
 
   private nextBeat(timeoutMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs);
-      this.waiters.push(() => {
+      const wake = (): void => {
         clearTimeout(timer);
+        this.waiters.delete(wake);
         resolve();
-      });
+      };
+      const timer = setTimeout(wake, timeoutMs);
+      this.waiters.add(wake);
     });
   }
 
   private allApplied(position: number): boolean {
     const now = performance.now();
-    // Just started: there may be workers that this key-manager has not heard of yet.
-    if (now - this.startedAt < this.leaseMs) return false;
+    // There may be workers that this key-manager has not heard of yet.
+    if (now - this.knownSince < this.leaseMs) return false;
     for (const [workerId, seen] of this.workers) {
-      if (now - seen.at > FORGET_LEASES * this.leaseMs) this.workers.delete(workerId);
+      // Every lease begins with a beat, so after two of them in silence it holds none.
+      if (now - seen.at > 2 * seen.leaseMs) this.workers.delete(workerId);
       else if (seen.position < position) return false;
     }
     return true;

@@ -8,6 +8,7 @@ import { parseStrictJson } from './strict-json';
  * kept but has no effect, as AWS does (CreateKey reference, Policy).
  */
 export interface Statement {
+  /** AWS KMS, unlike IAM, lets statements share one. */
   sid?: string;
   effect: 'Allow' | 'Deny';
   principal: Listed<Principals>;
@@ -61,8 +62,6 @@ export function parsePolicyDocument(text: string): PolicyDocument {
   const id = optionalText(raw['Id'], 'Id');
   const statements = listOf(raw['Statement']).map((each, at) => parseStatement(each, `Statement ${at + 1}`));
   if (statements.length === 0) throw malformed('The policy has no Statement.');
-  const sids = statements.flatMap(({ sid }) => (sid ? [sid] : []));
-  if (new Set(sids).size < sids.length) throw malformed('Sids must be unique within the policy.');
   return { version, ...(id === undefined ? {} : { id }), statements };
 }
 

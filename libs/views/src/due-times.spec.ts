@@ -4,7 +4,6 @@ import { DueTimes, type TimerKind, timerOf } from './due-times';
 import { Projection } from './projection';
 
 const ORDERS = '8c0c3863-e6c5-4f5a-99f1-27e414aafb91';
-const SECOND = '1f0d6f5e-2a67-4c1f-9d1a-0b6f6f0f9a11';
 const subjectOf = (id: string): string =>
   eventSubject({ region: 'us-east-1', account: '000000000000', aggregate: 'key', id });
 
@@ -13,8 +12,7 @@ function timersAfter(position: number, kinds: TimerKind[]): DueTimes {
   const projection = new Projection();
   const due = new DueTimes(new Set(kinds));
   for (const entry of GOLDEN_COMMITS.slice(0, position)) {
-    const commit = projection.apply(entry);
-    due.noteCommit(projection, commit, [subjectOf(ORDERS), subjectOf(SECOND)]);
+    due.note(projection, projection.apply(entry));
   }
   return due;
 }
@@ -49,7 +47,7 @@ describe('timers', () => {
       const projection = new Projection();
       for (const entry of GOLDEN_COMMITS.slice(0, position)) projection.apply(entry);
       const rebuilt = new DueTimes(new Set(ALL));
-      for (const { ref } of projection.allKeys()) rebuilt.refresh(projection, eventSubject(ref));
+      rebuilt.build(projection);
       const far = '9999-12-31T00:00:00.000Z';
       expect(rebuilt.due(far, 10)).toEqual(timersAfter(position, ALL).due(far, 10));
     }
@@ -65,6 +63,12 @@ describe('timers', () => {
     expect(due.due('2027-02-24T23:59:59.999Z', 10)).toEqual([]);
     expect(due.due('2027-02-25T00:00:00.000Z', 10)).toHaveLength(1);
     expect(due.due('2027-02-25T00:00:00.000Z', 0)).toEqual([]);
+  });
+
+  test('are without those of the keys left out', () => {
+    const due = timersAfter(9, ALL);
+    expect(due.first(new Set([subjectOf(ORDERS)]))).toBeUndefined();
+    expect(due.of(subjectOf(ORDERS))).toEqual(due.first());
   });
 
   test('of a key that nobody knows are none', () => {

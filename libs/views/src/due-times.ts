@@ -36,17 +36,28 @@ export function timerOf(projection: Projection, keySubject: string): Timer | und
   }
 }
 
+const NONE: { has(keySubject: string): boolean } = { has: () => false };
+
 /** All timers of the given kinds, ordered by deadline; kept up to date commit by commit. */
 export class DueTimes {
   private readonly byDeadline = new BTree<string, Timer>();
   private readonly orderOf = new Map<string, string>();
+  /** The key that an alias points at, by the alias's subject: a commit says only where it points from now on. */
+  private readonly targetOf = new Map<string, string>();
 
   constructor(private readonly kinds: ReadonlySet<TimerKind>) {}
 
-  /** To be called for every commit after the projection has folded it in. */
-  noteCommit(projection: Projection, commit: AggregateRef, keySubjects: Iterable<string>): void {
-    if (commit.aggregate === 'key') this.refresh(projection, eventSubject(commit));
-    else for (const subject of keySubjects) this.refresh(projection, subject);
+  /** To be called once, for all that the projection holds. */
+  build(projection: Projection): void {
+    for (const { ref } of projection.allAliases()) this.noteTarget(projection, ref);
+    for (const { ref } of projection.allKeys()) this.refresh(projection, eventSubject(ref));
+  }
+
+  /** To be called for every commit after the projection has folded it in. Returns the keys that it may concern. */
+  note(projection: Projection, ref: AggregateRef): string[] {
+    const keys = ref.aggregate === 'key' ? [eventSubject(ref)] : this.noteTarget(projection, ref);
+    for (const key of keys) this.refresh(projection, key);
+    return keys;
   }
 
   refresh(projection: Projection, keySubject: string): void {
@@ -66,10 +77,15 @@ export class DueTimes {
     return this.byDeadline.size;
   }
 
-  /** The timer with the earliest deadline. */
-  first(): Timer | undefined {
-    const key = this.byDeadline.minKey();
-    return key === undefined ? undefined : this.byDeadline.get(key);
+  of(keySubject: string): Timer | undefined {
+    const order = this.orderOf.get(keySubject);
+    return order === undefined ? undefined : this.byDeadline.get(order);
+  }
+
+  /** The timer with the earliest deadline, of the keys that are not in `except`. */
+  first(except = NONE): Timer | undefined {
+    for (const timer of this.byDeadline.values()) if (!except.has(eventSubject(timer.ref))) return timer;
+    return undefined;
   }
 
   /** Timers whose deadline is not after `now`, earliest first, at most `limit`. */
@@ -80,5 +96,19 @@ export class DueTimes {
       found.push(timer);
     }
     return found;
+  }
+
+  /** The key that the alias pointed at, and the one it points at now. */
+  private noteTarget(projection: Projection, { region, account, id }: AggregateRef): string[] {
+    const subject = eventSubject({ region, account, aggregate: 'alias', id });
+    const alias = projection.alias(region, account, id)?.state;
+    const was = this.targetOf.get(subject);
+    const is =
+      alias?.aliasState === 'Active'
+        ? eventSubject({ region, account, aggregate: 'key', id: alias.targetKeyId })
+        : undefined;
+    if (is === undefined) this.targetOf.delete(subject);
+    else this.targetOf.set(subject, is);
+    return [was, is].filter((key) => key !== undefined);
   }
 }

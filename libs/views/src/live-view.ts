@@ -24,7 +24,7 @@ export type CommitListener = (commit: Commit, seq: number) => void;
 /** A projection that follows the log as it grows, and can be waited for. */
 export class LiveView {
   readonly projection = new Projection();
-  private waiters: Waiter[] = [];
+  private readonly waiters = new Set<Waiter>();
   private readonly listeners: CommitListener[] = [];
   private following: { stop(): Promise<void> } | undefined;
   private failure: Error | undefined;
@@ -78,7 +78,7 @@ export class LiveView {
       this.fail(error as Error);
       throw error;
     }
-    if (this.waiters.length > 0) this.releaseWaiters();
+    if (this.waiters.size > 0) this.releaseWaiters();
   }
 
   /** Resolves once the view has reached `position`; rejects with DependencyTimeoutException after `timeoutMs`. */
@@ -87,21 +87,20 @@ export class LiveView {
     if (this.position >= position) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.waiters = this.waiters.filter((waiter) => waiter !== entry);
+        this.waiters.delete(entry);
         reject(
           new KmsError('DependencyTimeoutException', `The event log has not reached position ${position} in time.`),
         );
       }, timeoutMs);
       const entry: Waiter = { position, resolve, reject, timer };
-      this.waiters.push(entry);
+      this.waiters.add(entry);
     });
   }
 
   private releaseWaiters(): void {
-    const reached = this.waiters.filter((waiter) => waiter.position <= this.position);
-    if (reached.length === 0) return;
-    this.waiters = this.waiters.filter((waiter) => waiter.position > this.position);
-    for (const waiter of reached) {
+    for (const waiter of this.waiters) {
+      if (waiter.position > this.position) continue;
+      this.waiters.delete(waiter);
       clearTimeout(waiter.timer);
       waiter.resolve();
     }
@@ -115,8 +114,8 @@ export class LiveView {
   }
 
   private settleWaiters(error: Error): void {
-    const waiters = this.waiters;
-    this.waiters = [];
+    const waiters = [...this.waiters];
+    this.waiters.clear();
     for (const waiter of waiters) {
       clearTimeout(waiter.timer);
       waiter.reject(error);

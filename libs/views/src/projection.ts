@@ -36,7 +36,7 @@ export class LogCorruptError extends Error {
     reason: string,
     cause?: unknown,
   ) {
-    super(`commit ${seq} (${subject}): ${reason}`, { cause });
+    super(`commit ${seq} (${subject}): ${reason}; restore the event log from a backup`, { cause });
   }
 }
 

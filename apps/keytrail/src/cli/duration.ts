@@ -1,3 +1,4 @@
+import { isoDate } from '#domain/dates';
 import { CommandError } from './operator';
 
 const UNIT_MS: Record<string, number> = {
@@ -27,5 +28,5 @@ export function parseMoment(text: string): string {
   const ms = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text);
   if (Number.isNaN(ms))
     throw new CommandError(`${JSON.stringify(text)} is no moment: expected ISO 8601, such as 2026-11-24T12:00:00Z`);
-  return new Date(ms).toISOString();
+  return isoDate(ms);
 }

@@ -1,11 +1,12 @@
 import { RequestStrategy } from 'nats';
+import { isoDate } from '#domain/dates';
 import { INTERNAL } from '#domain/subjects';
 import { VirtualClock } from '#platform/clock';
 import type { ServiceStatus } from '#platform/service';
 import { CommandError, type Operator } from './operator';
 
 /** Every service that answers now. */
-export async function servicesOf(operator: Operator): Promise<ServiceStatus[]> {
+async function servicesOf(operator: Operator): Promise<ServiceStatus[]> {
   const replies = await operator.nats.requestMany(INTERNAL.status, undefined, {
     strategy: RequestStrategy.JitterTimer,
     jitter: 300,
@@ -35,9 +36,8 @@ export async function status(operator: Operator, json: boolean, print: (line: st
 }
 
 const SETTLE_MS = 600_000;
-const SCHEDULERS = ['rotation-scheduler', 'deletion-scheduler'] as const;
 
-/** Moves the virtual clock of every service, and returns once all timers that came due have fired. */
+/** Moves the virtual clock, and returns once every service goes by the new time and all that came due has fired. */
 export async function advanceClock(operator: Operator, ms: number, print: (line: string) => void): Promise<void> {
   const services = await servicesOf(operator);
   if (services.length === 0)
@@ -51,21 +51,25 @@ export async function advanceClock(operator: Operator, ms: number, print: (line:
   await clock.start();
   const time = await clock.advance(ms);
   clock.stop();
-  const count = services.flatMap(({ parts }) => SCHEDULERS.filter((scheduler) => parts.includes(scheduler))).length;
-  const replies = await operator.nats.requestMany(INTERNAL.settle, JSON.stringify({ time }), {
+  const replies = await operator.nats.requestMany(INTERNAL.settle, JSON.stringify({ offsetMs: clock.offsetMs }), {
     strategy: RequestStrategy.Count,
-    maxMessages: count,
+    maxMessages: services.length,
     maxWait: SETTLE_MS,
   });
   let settled = 0;
   for await (const reply of replies) {
     const answer = reply.json<{ error?: { message: string } }>();
-    if (answer.error) throw new CommandError(`a scheduler could not fire what came due: ${answer.error.message}`);
+    if (answer.error)
+      throw new CommandError(
+        `the clock is at ${isoDate(time)}, but not all that came due is done: ${answer.error.message}`,
+      );
     settled++;
   }
-  if (settled < count)
-    throw new CommandError(`only ${settled} of ${count} schedulers have fired what came due; see: ./keytrail status`);
-  print(new Date(time).toISOString());
+  if (settled < services.length)
+    throw new CommandError(
+      `the clock is at ${isoDate(time)}, but only ${settled} of ${services.length} services have followed; see: ./keytrail status`,
+    );
+  print(isoDate(time));
 }
 
 export async function printClock(operator: Operator, print: (line: string) => void): Promise<void> {

@@ -50,7 +50,8 @@ const deciders: Deciders = {
 
   UntagResource: ({ tagKeys }, key, context) => {
     const living = usable('UntagResource', key, context);
-    const present = tagKeys.filter((tagKey) => living.tags.some((tag) => tag.key === tagKey));
+    const asked = new Set(tagKeys);
+    const present = living.tags.flatMap((tag) => (asked.has(tag.key) ? [tag.key] : []));
     return present.length === 0 ? [] : [{ type: 'KeyUntagged', v: 1, tagKeys: present }];
   },
 
@@ -59,7 +60,8 @@ const deciders: Deciders = {
 
   EnableKeyRotation: ({ rotationPeriodInDays }, key, context) => {
     const living = usable('EnableKeyRotation', key, context);
-    const period = rotationPeriodInDays ?? LIMITS.defaultRotationPeriodInDays;
+    // Rotation that is on keeps its own period where the request names none, as AWS does.
+    const period = rotationPeriodInDays ?? living.rotation?.periodInDays ?? LIMITS.defaultRotationPeriodInDays;
     if (living.rotation?.periodInDays === period) return [];
     const nextRotationDate = plusDays(context.now, period);
     return [{ type: 'KeyRotationEnabled', v: 1, rotationPeriodInDays: period, nextRotationDate }];
@@ -74,7 +76,7 @@ const deciders: Deciders = {
     if (done >= LIMITS.onDemandRotations) {
       throw new KmsError(
         'LimitExceededException',
-        `The on-demand rotations limit has been reached for ${context.keyArn}: ${LIMITS.onDemandRotations}.`,
+        `The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be performed for this key: ${context.keyArn}`,
       );
     }
     return [nextVersion(living, context, 'ON_DEMAND', context.now)];

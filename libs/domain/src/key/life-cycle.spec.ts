@@ -70,6 +70,13 @@ describe('a key', () => {
       .thenEvents([]);
   });
 
+  test('is untagged by one event that names each tag once, however often the command does', () => {
+    const tagged: KeyEvent = { type: 'KeyTagged', v: 1, tags: [{ key: 'a', value: '1' }] };
+    given(created, tagged)
+      .when({ type: 'UntagResource', tagKeys: ['a', 'none', 'a', 'a'] })
+      .thenEvents([{ type: 'KeyUntagged', v: 1, tagKeys: ['a'] }]);
+  });
+
   test('is deleted at its deadline, not before, and only by the timer that is its own', () => {
     const deadline = plusDays(T0, 7);
     const fire: KeyCommand = { type: 'FireDeletion', deadline };
@@ -124,7 +131,18 @@ describe('a key', () => {
     let key = fold([created, rotating]);
     for (let times = 0; times < 25; times++) key = fold(decideKey({ type: 'RotateKeyOnDemand' }, key, at(T0)), key);
     expect(key).toMatchObject({ rotation: { nextRotationDate: plusDays(T0, 90) } });
-    expect(() => decideKey({ type: 'RotateKeyOnDemand' }, key, at(T0))).toThrow(/on-demand rotations limit/);
+    expect(() => decideKey({ type: 'RotateKeyOnDemand' }, key, at(T0))).toThrow(
+      `The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be performed for this key: ${keyArn}`,
+    );
+  });
+
+  test('keeps its rotation period and schedule when rotation is enabled again without a period', () => {
+    const enable: KeyCommand = { type: 'EnableKeyRotation', rotationPeriodInDays: undefined };
+    const yearly = { rotationPeriodInDays: 365, nextRotationDate: plusDays(T0, 366) };
+    given(created, rotating).when(enable, plusDays(T0, 1)).thenEvents([]);
+    given(created, rotating, { type: 'KeyRotationDisabled', v: 1 })
+      .when(enable, plusDays(T0, 1))
+      .thenEvents([{ type: 'KeyRotationEnabled', v: 1, ...yearly }]);
   });
 
   test('has 50 tags at most', () => {

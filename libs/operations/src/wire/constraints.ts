@@ -16,6 +16,10 @@ export interface MemberRule {
   required: boolean;
 }
 
+/** What one member can add to a message is bounded, as is what it costs to find: the longest lists have 300,000 items. */
+const MAX_VIOLATIONS = 50;
+const LONGEST_SHOWN = 1_024;
+
 const violation = (shown: string, path: string, rule: string): string =>
   `Value ${shown}at '${path}' failed to satisfy constraint: Member must ${rule}`;
 
@@ -29,7 +33,7 @@ export function violationsOf(rule: MemberRule, value: unknown, path: string): st
   switch (constraint.kind) {
     case 'string': {
       const text = value as string;
-      const shown = constraint.sensitive ? '' : `'${text}' `;
+      const shown = constraint.sensitive ? '' : quoted(text);
       const found = bounds(text.length, constraint, shown, path, 'length');
       if (constraint.pattern && !constraint.pattern.test(text)) {
         found.push(violation(shown, path, `satisfy regular expression pattern: ${constraint.pattern.source}`));
@@ -43,19 +47,20 @@ export function violationsOf(rule: MemberRule, value: unknown, path: string): st
     case 'enum':
       return constraint.values.includes(value as string) ? [] : [notInSet(value as string, constraint.values, path)];
     case 'enums':
-      return (value as string[]).flatMap((item, at) =>
-        constraint.values.includes(item) ? [] : [notInSet(item, constraint.values, `${path}.${at + 1}.member`)],
+      return ofItems(value as string[], path, (item, itemPath) =>
+        constraint.values.includes(item) ? [] : [notInSet(item, constraint.values, itemPath)],
       );
     case 'strings': {
       const items = value as string[];
-      const found = bounds(items.length, constraint, `'[${items.join(', ')}]' `, path, 'length');
+      const shown = quoted(`[${items.slice(0, LONGEST_SHOWN).join(', ')}]`);
+      const found = bounds(items.length, constraint, shown, path, 'length');
       const each = { constraint: constraint.each, required: true };
-      return found.concat(...items.map((item, at) => violationsOf(each, item, `${path}.${at + 1}.member`)));
+      return found.concat(ofItems(items, path, (item, itemPath) => violationsOf(each, item, itemPath)));
     }
     case 'structures':
-      return (value as Record<string, unknown>[]).flatMap((item, at) =>
+      return ofItems(value as Record<string, unknown>[], path, (item, itemPath) =>
         Object.entries(constraint.members).flatMap(([name, member]) =>
-          violationsOf(member, item[name], `${path}.${at + 1}.member.${memberPath(name)}`),
+          violationsOf(member, item[name], `${itemPath}.${memberPath(name)}`),
         ),
       );
     case 'boolean':
@@ -65,11 +70,23 @@ export function violationsOf(rule: MemberRule, value: unknown, path: string): st
   }
 }
 
+/** The violations of a list's items, as far as a message can hold them. */
+function ofItems<T>(items: readonly T[], path: string, of: (item: T, itemPath: string) => string[]): string[] {
+  const found: string[] = [];
+  for (let at = 0; at < items.length && found.length < MAX_VIOLATIONS; at++) {
+    found.push(...of(items[at]!, `${path}.${at + 1}.member`));
+  }
+  return found.slice(0, MAX_VIOLATIONS);
+}
+
+const quoted = (text: string): string =>
+  text.length <= LONGEST_SHOWN ? `'${text}' ` : `'${text.slice(0, LONGEST_SHOWN)}...' `;
+
 /** AWS names members in messages with a small first letter. */
 export const memberPath = (name: string): string => name.charAt(0).toLowerCase() + name.slice(1);
 
 const notInSet = (value: string, values: readonly string[], path: string): string =>
-  violation(`'${value}' `, path, `satisfy enum value set: [${values.join(', ')}]`);
+  violation(quoted(value), path, `satisfy enum value set: [${values.join(', ')}]`);
 
 function bounds(
   size: number,

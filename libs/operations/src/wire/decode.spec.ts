@@ -39,6 +39,16 @@ describe('a request', () => {
     expect(decode('ListKeys', { Limit: 5.9 })).toEqual({ Limit: 5 });
   });
 
+  test.each([[[0xff]], [[0xc0, 0x80]], [[0xed, 0xa0, 0x80]], [[0xe2, 0x82]]])(
+    'is refused where it is not UTF-8: %j',
+    (broken) => {
+      const bytes = Buffer.concat([Buffer.from('{"Marker":"'), Buffer.from(broken), Buffer.from('"}')]);
+      expect(() => decodeRequest(OPERATION_TABLE.get('ListKeys')!.request, bytes)).toThrow(
+        expect.objectContaining({ code: 'SerializationException' }),
+      );
+    },
+  );
+
   test('never takes a member from a prototype', () => {
     expect(decode('ListKeys', '{"__proto__":{"Limit":5}}')).toEqual({});
     expect(Object.prototype).not.toHaveProperty('Limit');
@@ -162,4 +172,30 @@ test('whatever the body, every operation either takes it or refuses it with a Km
     }),
     { numRuns: 500 },
   );
+});
+
+describe('a list far longer than any that is of use', () => {
+  const LENGTH = 250_000;
+
+  test('is read, where the API model sets no bound', () => {
+    const TagKeys = Array<string>(LENGTH).fill('a');
+    expect(decode('UntagResource', { KeyId: 'k', TagKeys })['TagKeys']).toHaveLength(LENGTH);
+  });
+
+  test.each<[string, string, unknown]>([
+    ['of values that are in no set', 'Decrypt', { CiphertextBlob: 'AAAA', DryRunModifiers: Array(LENGTH).fill('a') }],
+    ['of empty structures', 'TagResource', { KeyId: 'k', Tags: Array(LENGTH).fill({}) }],
+    ['of empty strings', 'UntagResource', { KeyId: 'k', TagKeys: Array(LENGTH).fill('') }],
+  ])('%s is refused in a message of bounded length', (_what, operation, body) => {
+    const message = invalid(operation, body);
+    expect(message).toMatch(/^50 validation errors detected: /);
+    expect(message.length).toBeLessThan(20_000);
+  });
+
+  test('as a text too, of which the message shows the beginning', () => {
+    const message = invalid('DescribeKey', { KeyId: 'k'.repeat(1_000_000) });
+    expect(message).toBe(
+      `1 validation error detected: Value '${'k'.repeat(1_024)}...' at 'keyId' failed to satisfy constraint: Member must have length less than or equal to 2048`,
+    );
+  });
 });

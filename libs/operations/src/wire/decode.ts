@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { validateSync } from 'class-validator';
 import { KmsError } from '#domain/errors';
 import { type Constraint, validationMessage } from './constraints';
@@ -29,6 +30,8 @@ export function decodeRequest<I extends object>(requestClass: RequestClass<I>, b
 
 function parseObject(body: Uint8Array): Record<string, unknown> {
   if (body.length === 0) return {};
+  // Decoded all the same, every broken byte would become U+FFFD: two encryption contexts would become one.
+  if (!isUtf8(body)) throw new KmsError('SerializationException', 'The request body is not UTF-8.');
   let json: unknown;
   try {
     json = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8'));

@@ -1,3 +1,6 @@
+/** AWS JSON 1.1, of requests and replies alike. */
+export const CONTENT_TYPE = 'application/x-amz-json-1.1';
+
 /** A reply of the SDK's type as it goes over the wire: blobs in base64, dates in epoch seconds. */
 export type Wire<T> = T extends Uint8Array
   ? string

@@ -1,4 +1,4 @@
-import { NoncePool } from './nonce-pool';
+import { RandomPool } from './random-pool';
 
 /** Fills with 1, 2, 3, ... going on from one refill to the next, and keeps hold of the pool. */
 function counting() {
@@ -11,10 +11,10 @@ function counting() {
   return { state, fill };
 }
 
-describe('the nonce pool', () => {
+describe('the random pool', () => {
   it('gives out each byte once, across refills', () => {
     const { state, fill } = counting();
-    const pool = new NoncePool(fill, 100);
+    const pool = new RandomPool(fill, 100);
     const taken = Array.from({ length: 6 }, () => [...pool.take(28)]).flat();
     expect(state.fills).toBe(2);
     expect(new Set(taken).size).toBe(6 * 28);
@@ -22,19 +22,19 @@ describe('the nonce pool', () => {
 
   it('wipes what it gave out and leaves the taker his own copy', () => {
     const { state, fill } = counting();
-    const taken = new NoncePool(fill, 8).take(5);
+    const taken = new RandomPool(fill, 8).take(5);
     expect([...state.pool]).toEqual([0, 0, 0, 0, 0, 6, 7, 8]);
     expect([...taken]).toEqual([1, 2, 3, 4, 5]);
   });
 
   it('serves more than the pool holds straight from the source', () => {
     const { state, fill } = counting();
-    expect(new NoncePool(fill, 8).take(20)).toHaveLength(20);
+    expect(new RandomPool(fill, 8).take(20)).toHaveLength(20);
     expect(state.pool).toHaveLength(20);
   });
 
   it('uses the system generator unless told otherwise', () => {
-    const pool = new NoncePool();
+    const pool = new RandomPool();
     const taken = Array.from({ length: 1000 }, () => pool.take(16).toString('hex'));
     expect(new Set(taken).size).toBe(1000);
   });

@@ -1,10 +1,11 @@
 import { randomFillSync } from 'node:crypto';
 
 /**
- * Random bytes by the handful, for nonces, IVs and data keys alike. One call of the system's generator costs 1.5 us whatever its length; taking 28 bytes
- * from 8 KiB fetched at once costs a tenth of it. Bytes are given out once and wiped from the pool as they leave.
+ * Random bytes by the handful, for nonces, IVs and data keys alike. One call of the system's generator costs 1.5 us
+ * whatever its length; taking 28 bytes from 8 KiB fetched at once costs a tenth of it. Bytes are given out once and
+ * wiped from the pool as they leave.
  */
-export class NoncePool {
+export class RandomPool {
   readonly #pool: Buffer;
   #next: number;
 

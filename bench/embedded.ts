@@ -1,0 +1,27 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT_CREDENTIALS } from './kms-requests';
+import type { Target } from './load';
+import { anyPort, type Processes, ROOT, untilServed } from './processes';
+
+/** A Keytrail that serves everything from one process, beside its own nats-server. */
+export interface Embedded extends Target {
+  dataDir: string;
+}
+
+/** Starts it from the build in `root`, which may be of another version. */
+export async function startEmbedded(processes: Processes, root = ROOT): Promise<Embedded> {
+  const dataDir = processes.folder();
+  const port = await anyPort();
+  const environment = {
+    ...ROOT_CREDENTIALS,
+    KEYTRAIL_DATA_DIR: dataDir,
+    KEYTRAIL_PORT: String(port),
+    KEYTRAIL_LOG_LEVEL: 'error',
+  };
+  const child = processes.node('dist/apps/keytrail/src/main.js', environment, ['start'], root);
+  await untilServed(`http://127.0.0.1:${port}/healthz`, child);
+  const natsPidFile = join(dataDir, 'nats', 'pid');
+  const natsPids = existsSync(natsPidFile) ? [Number(readFileSync(natsPidFile, 'utf8'))] : [];
+  return { port, pids: [child.pid!, ...natsPids], dataDir };
+}

@@ -1,0 +1,71 @@
+import { MemoryOperations } from '../../../test/support/memory-operations';
+
+const operations = new MemoryOperations();
+const ELSEWHERE = 'arn:aws:kms:us-east-1:999988887777';
+const CALLER = 'User: arn:aws:iam::000000000000:root';
+const NOWHERE =
+  'because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access';
+
+describe('a KeyId', () => {
+  test.each([
+    ['fake-key-id', "Invalid keyId 'fake-key-id'"],
+    ['alias/none', 'Alias arn:aws:kms:us-east-1:000000000000:alias/none is not found.'],
+    ['arn:aws:kms:eu-west-1:000000000000:alias/none', 'Invalid arn eu-west-1'],
+    [`${ELSEWHERE}:alias/none`, `Alias ${ELSEWHERE}:alias/none is not found.`],
+  ])('%s is not found', async (KeyId, message) => {
+    expect(await operations.call('DescribeKey', { KeyId })).toMatchObject({ code: 'NotFoundException', message });
+  });
+
+  test("of another account's key is refused without telling whether there is one", async () => {
+    const KeyId = `${ELSEWHERE}:key/11111111-2222-4333-8444-555555555555`;
+    expect(await operations.call('DescribeKey', { KeyId })).toMatchObject({
+      code: 'AccessDeniedException',
+      message: `${CALLER} is not authorized to perform: kms:DescribeKey on this resource ${NOWHERE}`,
+    });
+  });
+
+  test.each(['GetKeyRotationStatus', 'EnableKeyRotation', 'GetKeyPolicy', 'DisableKey'])(
+    'cannot be an alias for %s, existing or not',
+    async (operation) => {
+      const refused = {
+        code: 'InvalidArnException',
+        message: 'Key Aliases are not supported for this operation.',
+      };
+      for (const KeyId of ['alias/none', 'arn:aws:kms:us-east-1:000000000000:alias/none']) {
+        expect(await operations.call(operation, { KeyId })).toMatchObject(refused);
+      }
+    },
+  );
+});
+
+describe('a ciphertext', () => {
+  const encrypted = async (): Promise<{ Arn: string; CiphertextBlob: unknown }> => {
+    const { KeyId, Arn } = await operations.newKey();
+    const { body } = await operations.call('Encrypt', { KeyId, Plaintext: 'AAAA' });
+    return { Arn, CiphertextBlob: body['CiphertextBlob'] };
+  };
+
+  test('of another region is refused as a resource that this one has not', async () => {
+    const { CiphertextBlob } = await encrypted();
+    const { KeyId } = await operations.newKey('eu-west-1');
+    const refused = (action: string) => ({
+      code: 'AccessDeniedException',
+      message: `${CALLER} is not authorized to perform: kms:${action} on the resource associated with this ciphertext ${NOWHERE}`,
+    });
+    expect(await operations.call('Decrypt', { CiphertextBlob }, 'eu-west-1')).toMatchObject(refused('Decrypt'));
+    const reEncrypt = await operations.call('ReEncrypt', { CiphertextBlob, DestinationKeyId: KeyId }, 'eu-west-1');
+    expect(reEncrypt).toMatchObject(refused('ReEncryptFrom'));
+  });
+
+  test('is not under a key of another region', async () => {
+    const { Arn, CiphertextBlob } = await encrypted();
+    const KeyId = Arn.replace('us-east-1', 'eu-west-1');
+    const refused = {
+      code: 'IncorrectKeyException',
+      message: 'The key ID in the request does not identify a CMK that can perform this operation.',
+    };
+    expect(await operations.call('Decrypt', { CiphertextBlob, KeyId })).toMatchObject(refused);
+    const reEncrypt = { CiphertextBlob, SourceKeyId: KeyId, DestinationKeyId: Arn };
+    expect(await operations.call('ReEncrypt', reEncrypt)).toMatchObject(refused);
+  });
+});

@@ -1,0 +1,150 @@
+import { keyArn } from '#domain/arn';
+import type { KeyCommand } from '#domain/key/commands';
+import { materialIdOf } from '#domain/key/material-id';
+import type { AggregateRef } from '#domain/subjects';
+import { MemoryEventStore } from '#event-store/memory-event-store';
+import { MaterialVault } from '#hsm/material-vault';
+import { MemoryMaterialStore } from '#hsm/memory-material-store';
+import { SoftwareHsmProvider } from '#hsm/software-provider';
+import type { Call } from '#operations/operation';
+import { LiveView } from '#views/live-view';
+import { CryptoWorker } from './crypto-worker';
+import { KeyManager } from './key-manager';
+import { Lease } from './lease';
+
+const REF: AggregateRef = {
+  region: 'us-east-1',
+  account: '000000000000',
+  aggregate: 'key',
+  id: '1234abcd-12ab-34cd-56ef-1234567890ab',
+};
+const ARN = keyArn(REF.region, REF.account, REF.id);
+const NOW = Date.parse('2026-01-01T00:00:00.000Z');
+const DAY_MS = 86_400_000;
+const GRACE_MS = DAY_MS;
+
+/** A key-manager and a crypto-worker on one log and one material store, at a time that the test moves. */
+async function started() {
+  let now = NOW;
+  const log = new MemoryEventStore();
+  const view = new LiveView();
+  await view.start(log);
+  const provider = SoftwareHsmProvider.open({
+    rootKeyBase64: Buffer.alloc(32, 1).toString('base64'),
+    mayCreate: false,
+  });
+  const store = new MemoryMaterialStore(() => now);
+  const vault = new MaterialVault(provider, store, { logPosition: () => view.position });
+  const worker = new CryptoWorker(view, vault, new Lease(log, view, 5_000));
+  const manager = new KeyManager({
+    store: log,
+    view,
+    clock: { now: () => now },
+    materials: worker,
+    workersApplied: async () => {},
+    failPoint: () => {},
+  });
+  const isoNow = (): string => new Date(now).toISOString();
+  const run = (command: KeyCommand) => manager.runKeyCommand(REF, command, { ...CALL, now: isoNow() });
+  await run({
+    type: 'CreateKey',
+    description: '',
+    keyUsage: 'ENCRYPT_DECRYPT',
+    keySpec: 'SYMMETRIC_DEFAULT',
+    multiRegion: false,
+    policy: '',
+    tags: [],
+  });
+  return {
+    worker,
+    store,
+    run,
+    sweep: () => worker.sweep(now, GRACE_MS, async () => view.waitFor(await log.lastPosition())),
+    later: (ms: number) => {
+      now += ms;
+      return isoNow();
+    },
+    deleteKey: async () => {
+      await run({ type: 'ScheduleKeyDeletion', pendingWindowInDays: 7 });
+      now += 7 * DAY_MS;
+      await manager.fire({ kind: 'Deletion', ref: REF, deadline: isoNow() });
+    },
+  };
+}
+
+const CALL: Omit<Call, 'now'> = {
+  caller: {
+    region: REF.region,
+    account: REF.account,
+    principalId: 'root',
+    principalArn: 'arn:aws:iam::000000000000:root',
+  },
+  requestId: 'request',
+  operation: 'Test',
+};
+
+describe('the sweep', () => {
+  test('leaves a living key all its material, and what a crashed rotation stored for its next version', async () => {
+    const { worker, run, sweep, later } = await started();
+    await worker.create(ARN, materialIdOf(ARN, 2));
+    later(2 * GRACE_MS);
+    expect(await sweep()).toMatchObject({ erased: 0 });
+    await run({ type: 'RotateKeyOnDemand' });
+    await expect(worker.loadBackingKey(ARN, materialIdOf(ARN, 1))).resolves.toBeUndefined();
+    await expect(worker.loadBackingKey(ARN, materialIdOf(ARN, 2))).resolves.toBeUndefined();
+  });
+
+  test('does not take the material from under a rotation that comes while it is under way', async () => {
+    const { worker, run, later } = await started();
+    await worker.create(ARN, materialIdOf(ARN, 2));
+    const now = Date.parse(later(2 * GRACE_MS));
+    const sweeping = worker.sweep(now, GRACE_MS, async () => {});
+    await Promise.all([sweeping, run({ type: 'RotateKeyOnDemand' })]);
+    await expect(worker.loadBackingKey(ARN, materialIdOf(ARN, 2))).resolves.toBeUndefined();
+  });
+
+  test('erases what a crashed rotation of a key that is deleted by now has stored', async () => {
+    const { worker, sweep, deleteKey } = await started();
+    await worker.create(ARN, materialIdOf(ARN, 2));
+    await deleteKey();
+    expect(await sweep()).toMatchObject({ erased: 1, kept: 0 });
+    await expect(worker.loadBackingKey(ARN, materialIdOf(ARN, 2))).rejects.toMatchObject({
+      code: 'KMSInternalException',
+    });
+  });
+
+  test('keeps material of no known key while the log has not grown: it may have lost the commit that names it', async () => {
+    const { worker, run, sweep, later } = await started();
+    await worker.create('arn:aws:kms:us-east-1:000000000000:key/never-was', 'f'.repeat(64));
+    later(2 * GRACE_MS);
+    expect(await sweep()).toMatchObject({ erased: 0, kept: 1 });
+    await run({ type: 'DisableKey' });
+    expect(await sweep()).toMatchObject({ erased: 1, kept: 0 });
+  });
+
+  test('erases material of no known key once it is older than the grace', async () => {
+    const { worker, run, sweep, later } = await started();
+    await worker.create('arn:aws:kms:us-east-1:000000000000:key/never-was', 'f'.repeat(64));
+    await run({ type: 'DisableKey' });
+    expect(await sweep()).toMatchObject({ erased: 0, kept: 1 });
+    later(GRACE_MS);
+    expect(await sweep()).toMatchObject({ erased: 1, kept: 0 });
+  });
+});
+
+test('the sweep counts material of living keys that is not there', async () => {
+  const { sweep, store } = await started();
+  expect(await sweep()).toMatchObject({ missing: 0 });
+  await store.erase(materialIdOf(ARN, 1));
+  expect(await sweep()).toMatchObject({ missing: 1 });
+});
+
+test('a log that is shorter than it was when material was stored is refused', async () => {
+  const { worker, run } = await started();
+  await run({ type: 'RotateKeyOnDemand' });
+  await expect(worker.checkLog(2)).resolves.toBeUndefined();
+  await expect(worker.checkLog(1)).resolves.toBeUndefined();
+  await expect(worker.checkLog(0)).rejects.toThrow(
+    'the event log ends at position 0, but key material was stored when it had reached 1',
+  );
+});

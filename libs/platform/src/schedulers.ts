@@ -1,0 +1,84 @@
+import type { Logger } from 'pino';
+import type { Timer, TimerKind } from '#views/due-times';
+import type { LiveView } from '#views/live-view';
+import type { Clock } from './clock';
+import type { Health } from './health';
+import type { Metrics } from './metrics';
+import { TimerLoop } from './timer-loop';
+
+const KINDS = {
+  'rotation-scheduler': ['Rotation'],
+  'deletion-scheduler': ['Deletion', 'Cleanup'],
+} as const satisfies Record<string, readonly TimerKind[]>;
+
+export type SchedulerName = keyof typeof KINDS;
+
+export const isScheduler = (part: string): part is SchedulerName => Object.hasOwn(KINDS, part);
+
+export interface SchedulerPorts {
+  view: LiveView;
+  clock: Clock;
+  fire(timer: Timer): Promise<boolean>;
+  health: Health;
+  metrics: Metrics;
+  log: Logger;
+}
+
+/** The timer loops of a process, one a scheduler. */
+export class Schedulers {
+  private readonly loops: TimerLoop[] = [];
+  private readonly started: Promise<void>;
+  private announceStart: () => void = () => {};
+  private running = false;
+
+  constructor(private readonly ports: SchedulerPorts) {
+    this.started = new Promise((resolve) => {
+      this.announceStart = resolve;
+    });
+  }
+
+  add(name: SchedulerName): void {
+    const { view, clock, fire, health, metrics, log } = this.ports;
+    const loop = new TimerLoop(
+      {
+        view,
+        clock,
+        fire,
+        onError: (error, timer) => log.error({ err: error, timer }, 'a timer could not be fired; trying again'),
+        onFired: (timer) => metrics.timerFired(timer.kind),
+      },
+      KINDS[name],
+    );
+    this.loops.push(loop);
+    const label = name.replace('-', '_');
+    health.add(name, () => (this.running ? loop.problem : 'missed timers are being fired'));
+    metrics.gauge(`keytrail_${label}_timers`, 'Timers waiting.', () => loop.pending);
+    metrics.gauge(`keytrail_${label}_overdue`, 'Timers overdue.', () => loop.overdue);
+  }
+
+  /** Tries what was missed, in order, and goes on firing. */
+  async start(): Promise<void> {
+    await Promise.all(this.loops.map((loop) => loop.start()));
+    this.running = true;
+    // For moves of the clock that came while another loop had not started yet.
+    this.wake();
+    this.announceStart();
+  }
+
+  /** To be called when the clock has been moved. */
+  wake(): void {
+    if (this.running) for (const loop of this.loops) loop.wake();
+  }
+
+  /** Resolves once nothing is due at the clock's present time, not before the start. Rejects as TimerLoop does. */
+  async settle(): Promise<void> {
+    await this.started;
+    await Promise.all(this.loops.map((loop) => loop.settle()));
+  }
+
+  async stop(): Promise<void> {
+    // Whoever waits for a start that no longer comes is let go: the loops say that they have ended.
+    this.announceStart();
+    await Promise.all(this.loops.map((loop) => loop.stop()));
+  }
+}

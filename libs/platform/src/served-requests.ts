@@ -1,0 +1,54 @@
+import type { Msg, MsgHdrs, NatsConnection, Subscription } from 'nats';
+import { wantsInboxReply } from './nats-reply';
+
+/** Requests that a process serves over NATS: counted, so that a stop takes no more and sees the last one answered. */
+export class ServedRequests {
+  private readonly subscriptions: Subscription[] = [];
+  private readonly inFlight = new Set<Promise<void>>();
+
+  /** `onError` is told what could not be answered. */
+  constructor(
+    readonly nats: NatsConnection,
+    private readonly onError: (error: unknown) => void,
+  ) {}
+
+  /** Has `run` answer what comes in on the subject; with a queue name, one instance of the service does. */
+  serve(subject: string, queue: string | undefined, run: (message: Msg) => void | Promise<void>): void {
+    const subscription = this.nats.subscribe(subject, {
+      ...(queue === undefined ? {} : { queue }),
+      callback: (failure, message) => {
+        if (failure) return this.onError(failure);
+        if (!wantsInboxReply(message)) return;
+        try {
+          const running = run(message);
+          if (running instanceof Promise) this.follow(running);
+        } catch (error) {
+          this.onError(error);
+        }
+      },
+    });
+    this.subscriptions.push(subscription);
+  }
+
+  /** Never throws. With the connection gone nobody can be answered, and the caller's own time-out tells it. */
+  respond(message: Msg, payload: Uint8Array | string, headers?: MsgHdrs): void {
+    try {
+      if (headers) message.respond(payload, { headers });
+      else message.respond(payload);
+    } catch (error) {
+      if (!this.nats.isClosed() && !this.nats.isDraining()) this.onError(error);
+    }
+  }
+
+  /** Takes no more requests, and resolves once those that were begun have been answered. */
+  async drain(): Promise<void> {
+    await Promise.all(this.subscriptions.map((subscription) => subscription.drain().catch(() => {})));
+    this.subscriptions.length = 0;
+    while (this.inFlight.size > 0) await Promise.all(this.inFlight);
+  }
+
+  private follow(running: Promise<void>): void {
+    const followed = running.catch(this.onError).finally(() => this.inFlight.delete(followed));
+    this.inFlight.add(followed);
+  }
+}

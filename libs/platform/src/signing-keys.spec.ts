@@ -1,0 +1,58 @@
+import { connect, type NatsConnection } from 'nats';
+import { INTERNAL } from '#domain/subjects';
+import { deriveSigningKey } from '#sigv4/signing-key';
+import { startNats, type TestNats } from '../../../test/support/nats-server';
+import { ServedRequests } from './served-requests';
+import { RemoteSigningKeys, RootSigningKeys, serveSigningKeys } from './signing-keys';
+
+const SCOPE = { accessKeyId: 'AKIAROOT', date: '20261124', region: 'us-east-1', service: 'kms' };
+const root = new RootSigningKeys('000000000000', { accessKeyId: 'AKIAROOT', secretAccessKey: 'secret' });
+
+let server: TestNats;
+let nats: NatsConnection;
+let served: ServedRequests;
+let errors: unknown[];
+
+beforeEach(async () => {
+  server = await startNats();
+  nats = await connect({ servers: server.url });
+  errors = [];
+  served = new ServedRequests(nats, (error) => errors.push(error));
+});
+
+afterEach(async () => {
+  await nats?.close();
+  await server?.stop();
+});
+
+const serve = (): void => serveSigningKeys(served, root, () => {});
+
+describe('signing keys over NATS', () => {
+  test('are those that the secret gives, for a known access key', async () => {
+    serve();
+    const remote = new RemoteSigningKeys(nats);
+    const found = await remote.identify(SCOPE);
+    expect(found?.signingKey).toEqual(deriveSigningKey('secret', '20261124', 'us-east-1', 'kms'));
+    expect(found?.principalArn).toBe('arn:aws:iam::000000000000:root');
+    expect(await remote.identify({ ...SCOPE, accessKeyId: 'AKIAOTHER' })).toBeUndefined();
+  });
+
+  test('are waited for while nobody serves them', async () => {
+    const found = new RemoteSigningKeys(nats).identify(SCOPE);
+    // The server has told the first try that nobody is there before it answers this.
+    await nats.flush();
+    serve();
+    expect((await found)?.account).toBe('000000000000');
+  });
+
+  test.each(['', 'no JSON', 'null', '[]', '{}', JSON.stringify({ ...SCOPE, date: 20261124 })])(
+    'are refused for a scope that is none, and served afterwards: %s',
+    async (text) => {
+      serve();
+      const refused = (await nats.request(INTERNAL.signingKey, text)).json<{ error: { code: string } }>();
+      expect(refused.error.code).toMatch(/^(ValidationException|KMSInternalException)$/);
+      expect((await new RemoteSigningKeys(nats).identify(SCOPE))?.account).toBe('000000000000');
+      expect(errors).toEqual([]);
+    },
+  );
+});

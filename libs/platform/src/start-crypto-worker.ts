@@ -1,0 +1,121 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { isLiving } from '#domain/key/state';
+import { MATERIAL_STREAM } from '#domain/subjects';
+import type { JetStreamEventStore } from '#event-store/jetstream-event-store';
+import { ensureMaterialStream } from '#event-store/streams';
+import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
+import { MaterialVault } from '#hsm/material-vault';
+import { SoftwareHsmProvider } from '#hsm/software-provider';
+import type { LiveView } from '#views/live-view';
+import { CryptoWorker } from './crypto-worker';
+import { failPoints } from './fail-points';
+import type { Health } from './health';
+import { serveMaterials } from './internal-requests';
+import { Lease } from './lease';
+import { fromSettings, rootCredentials } from './root-credentials';
+import type { ServedRequests } from './served-requests';
+import { type Settings, SettingsError } from './settings';
+import { CachedSigningKeys, RootSigningKeys, type SigningKeys, serveSigningKeys } from './signing-keys';
+import { beat } from './worker-barrier';
+
+/** All material is gone while the log still has keys: nothing could be decrypted, and a new root key would hide it. */
+export class MaterialLostError extends Error {
+  override readonly name = 'MaterialLostError';
+}
+
+export interface CryptoWorkerSurroundings {
+  instance: string;
+  settings: Settings;
+  store: JetStreamEventStore;
+  view: LiveView;
+  served: ServedRequests;
+  health: Health;
+  log: Logger;
+  /** With the gateway in one process the root credentials are made here and kept in the data folder. */
+  besideGateway: boolean;
+}
+
+export interface StartedCryptoWorker {
+  worker: CryptoWorker;
+  signingKeys: SigningKeys;
+  stop(): void;
+}
+
+/** Opens the root key and the vault, holds the lease, and answers what only a process with key material can. */
+export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promise<StartedCryptoWorker> {
+  const { instance, settings, store, view, served, health, log } = around;
+  const { nats } = served;
+  mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
+  await ensureMaterialStream(nats, settings);
+  const vault = await openVault(settings, new JetStreamMaterialStore(nats), view);
+  const { leaseMs } = settings;
+  const say = (position: number): void => beat(nats, { workerId: instance, position, leaseMs });
+  const lease = new Lease(store, view, leaseMs, () => say(view.position));
+  const worker = new CryptoWorker(view, vault, lease);
+  await worker.checkLog(await store.lastPosition());
+  // With a nats-server of its own this is the only process, and nobody waits for it.
+  if (settings.natsUrl !== undefined) view.onCommit((_commit, seq) => say(seq));
+  await lease.start();
+  health.add('crypto-worker', () => (lease.held ? undefined : 'has lost touch with the event log'));
+  const credentials = around.besideGateway ? rootCredentials(settings) : fromSettings(settings);
+  if (!credentials) {
+    throw new SettingsError(
+      'KEYTRAIL_ROOT_ACCESS_KEY_ID and KEYTRAIL_ROOT_SECRET_ACCESS_KEY: expected for a crypto-worker of its own',
+    );
+  }
+  const signingKeys = new CachedSigningKeys(new RootSigningKeys(settings.accountId, credentials));
+  serveSigningKeys(served, signingKeys, (error) => log.error({ err: error }, 'signing key request failed'));
+  const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
+  serveMaterials(served, worker, caughtUp, (error) => log.error({ err: error }, 'material request failed'));
+  const stopping = new AbortController();
+  void sweep(worker, settings, caughtUp, log, stopping.signal);
+  return {
+    worker,
+    signingKeys,
+    stop() {
+      stopping.abort();
+      lease.stop();
+      vault.close();
+    },
+  };
+}
+
+async function openVault(settings: Settings, store: JetStreamMaterialStore, view: LiveView): Promise<MaterialVault> {
+  const nothingStored = (await store.list()).length === 0;
+  if (nothingStored && [...view.projection.allKeys()].some(({ state }) => isLiving(state))) {
+    throw new MaterialLostError(
+      `the event log has keys, but their material is gone: restore the stream ${MATERIAL_STREAM} and the root key from the backup that belongs to this log`,
+    );
+  }
+  const rootKeyFile = join(settings.dataDir, 'root', 'root-key.json');
+  const provider = SoftwareHsmProvider.open({
+    ...(settings.rootKey === undefined ? { rootKeyFile } : { rootKeyBase64: settings.rootKey }),
+    // A new root key beside material that another one wrapped would only hide the loss.
+    mayCreate: existsSync(rootKeyFile) || nothingStored,
+  });
+  const vault = new MaterialVault(provider, store, {
+    failPoint: failPoints(settings.failPoint),
+    logPosition: () => view.position,
+  });
+  await vault.verifyRoot();
+  return vault;
+}
+
+async function sweep(
+  worker: CryptoWorker,
+  { orphanGraceSeconds }: Settings,
+  caughtUp: () => Promise<void>,
+  log: Logger,
+  stopping: AbortSignal,
+): Promise<void> {
+  try {
+    const { erased, kept, missing } = await worker.sweep(Date.now(), orphanGraceSeconds * 1000, caughtUp);
+    if (missing > 0) log.error({ missing }, 'material of living keys is missing: restore it from a backup');
+    if (erased + kept > 0) log.warn({ erased, kept }, 'found stored material that no living key needs');
+  } catch (error) {
+    // One that a stop interrupts is done at the next start.
+    if (!stopping.aborted) log.error({ err: error }, 'could not look for left-over material');
+  }
+}

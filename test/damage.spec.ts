@@ -1,0 +1,67 @@
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CreateKeyCommand, ListKeysCommand } from '@aws-sdk/client-kms';
+import { startProcess } from './support/processes';
+
+const EVENTS = 'nats/store/jetstream/$G/streams/KMS_EVENTS/msgs/1.blk';
+
+let whole: string;
+let dataDir: string;
+
+beforeAll(async () => {
+  whole = mkdtempSync(join(tmpdir(), 'keytrail-whole-'));
+  const server = await startProcess(whole);
+  for (let i = 0; i < 3; i++) await server.kms.send(new CreateKeyCommand({}));
+  await server.stop();
+});
+
+beforeEach(() => {
+  dataDir = mkdtempSync(join(tmpdir(), 'keytrail-damage-'));
+  cpSync(whole, dataDir, { recursive: true });
+});
+
+afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
+afterAll(() => rmSync(whole, { recursive: true, force: true }));
+
+const sizeOf = (path: string): number => readFileSync(path).length;
+
+describe('a start is refused, saying what to restore, where the event log', () => {
+  test('was emptied, which the server takes for a new one', async () => {
+    truncateSync(join(dataDir, EVENTS), 0);
+    await expect(startProcess(dataDir)).rejects.toThrow(
+      'the event log ends at position 0, but key material was stored when it had reached 2: commits were lost',
+    );
+  });
+
+  test('was cut short', async () => {
+    const path = join(dataDir, EVENTS);
+    truncateSync(path, Math.floor(sizeOf(path) / 2));
+    await expect(startProcess(dataDir)).rejects.toThrow('position 2 is missing from KMS_EVENTS: restore the stream');
+  });
+
+  test('has a flipped bit', async () => {
+    const path = join(dataDir, EVENTS);
+    const bytes = readFileSync(path);
+    bytes[Math.floor(bytes.length / 2)]! ^= 1;
+    writeFileSync(path, bytes);
+    await expect(startProcess(dataDir)).rejects.toThrow(/keytrail: .*(restore the event log|restore the stream)/);
+  });
+});
+
+test.each([[true], [false]])(
+  'a start is refused where all material is gone; root key kept: %j',
+  async (rootKeyKept) => {
+    truncateSync(join(dataDir, EVENTS.replace('KMS_EVENTS', 'KMS_MATERIAL')), 0);
+    const rootKey = join(dataDir, 'root/root-key.json');
+    if (!rootKeyKept) rmSync(rootKey);
+    await expect(startProcess(dataDir)).rejects.toThrow('the event log has keys, but their material is gone: restore');
+    expect(existsSync(rootKey)).toBe(rootKeyKept);
+  },
+);
+
+test('an undamaged copy starts with every key', async () => {
+  const server = await startProcess(dataDir);
+  expect((await server.kms.send(new ListKeysCommand({}))).Keys).toHaveLength(3);
+  await server.stop();
+});
