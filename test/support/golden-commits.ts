@@ -13,14 +13,17 @@ interface Golden {
   folded: Record<string, { version: number; hash: string; time: string; state: unknown }>;
 }
 
-const FILE = resolve(__dirname, '../../libs/domain/src/golden/commits-v1.json');
-const golden = JSON.parse(readFileSync(FILE, 'utf8')) as Golden;
+const FILES = ['commits-v1', 'principals-v1', 'grants-v1'];
+const golden = FILES.map(
+  (name) => JSON.parse(readFileSync(resolve(__dirname, `../../libs/domain/src/golden/${name}.json`), 'utf8')) as Golden,
+);
 
-/** A log as version 1 of the events wrote it. The file is never changed: it must replay for ever. */
-export const GOLDEN_COMMITS: readonly GoldenCommit[] = golden.commits.map(({ subject, commit }, index) => ({
-  seq: index + 1,
-  subject,
-  bytes: Buffer.from(commit, 'utf8'),
-}));
+/**
+ * One log, as version 1 of the events wrote it, a file for each release that brought new ones. A file is never
+ * changed: it must replay for ever.
+ */
+export const GOLDEN_COMMITS: readonly GoldenCommit[] = golden
+  .flatMap(({ commits }) => commits)
+  .map(({ subject, commit }, index) => ({ seq: index + 1, subject, bytes: Buffer.from(commit, 'utf8') }));
 
-export const GOLDEN_FOLDED: Golden['folded'] = golden.folded;
+export const GOLDEN_FOLDED: Golden['folded'] = Object.assign({}, ...golden.map(({ folded }) => folded));

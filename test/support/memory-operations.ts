@@ -54,8 +54,7 @@ export class MemoryOperations {
           projection: this.view.projection,
           newKeyId: () => this.manager.newKeyId(),
           wasBehind: () => this.manager.wasBehind(),
-          runKeyCommand: (...command) => this.manager.runKeyCommand(...command),
-          runAliasCommand: (...command) => this.manager.runAliasCommand(...command),
+          runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
         },
         data: {
           projection: this.view.projection,

@@ -49,7 +49,7 @@ Examples:
   KEYTRAIL_CLOCK=virtual keytrail start        serve with a clock that can be moved
   keytrail clock advance 8d                    move it, and fire what comes due
   keytrail replay --key <key id>               a key's history, state and next timer, from the log alone
-  keytrail replay --at 2026-11-24T12:00:00Z    the same for all keys at a past moment
+  keytrail replay --at 2026-11-24T12:00:00Z    all keys, aliases, principals and grants at a past moment
   keytrail verify                              check the log, and the running services against it
 
 Settings are environment variables: KEYTRAIL_PORT, KEYTRAIL_DATA_DIR, ... (see README.md).`,
@@ -81,7 +81,7 @@ clock
 
 program
   .command('replay')
-  .description('rebuild keys from the log alone: history, state and next timers')
+  .description('rebuild keys, aliases, principals and grants from the log alone: history, state and next timers')
   .option('--key <key>', 'a key id or key ARN')
   .option('--at <time>', 'a past moment, ISO 8601 or epoch seconds')
   .option('--json', 'print JSON')

@@ -1,4 +1,4 @@
-/** Amazon resource names of keys, aliases and account roots: `arn:aws:kms:<region>:<account>:key/<id>`. */
+/** Amazon resource names of keys, aliases and principals: `arn:aws:kms:<region>:<account>:key/<id>`. */
 
 export const keyArn = (region: string, account: string, keyId: string): string =>
   `arn:aws:kms:${region}:${account}:key/${keyId}`;
@@ -8,6 +8,13 @@ export const aliasArn = (region: string, account: string, aliasName: string): st
   `arn:aws:kms:${region}:${account}:${aliasName}`;
 
 export const rootArn = (account: string): string => `arn:aws:iam::${account}:root`;
+
+/** `path` begins and ends with `/`. */
+export const userArn = (account: string, path: string, name: string): string =>
+  `arn:aws:iam::${account}:user${path}${name}`;
+
+export const roleArn = (account: string, path: string, name: string): string =>
+  `arn:aws:iam::${account}:role${path}${name}`;
 
 export interface KmsArn {
   region: string;

@@ -22,6 +22,22 @@ const EVENT_TYPES: Record<DomainEvent['type'], true> = {
   AliasCreated: true,
   AliasUpdated: true,
   AliasDeleted: true,
+  AccountCreated: true,
+  UserCreated: true,
+  UserDeleted: true,
+  RoleCreated: true,
+  RoleDeleted: true,
+  PolicyPut: true,
+  PolicyDeleted: true,
+  TrustPolicyPut: true,
+  PrincipalTagged: true,
+  PrincipalUntagged: true,
+  AccessKeyCreated: true,
+  AccessKeyStatusChanged: true,
+  AccessKeyDeleted: true,
+  GrantCreated: true,
+  GrantRevoked: true,
+  GrantRetired: true,
 };
 
 const REF = { region: 'us-east-1', account: '000000000000', aggregate: 'key', id: 'a-key' } as const;
@@ -78,7 +94,7 @@ describe('a commit', () => {
     expect(() => decodeCommit(SUBJECT, Buffer.from(text))).toThrow(CommitFormatError);
   });
 
-  test.each(['kms.evt.us-east-1.000000000000.key', 'kms.evt.us-east-1.000000000000.grant.a', 'kms.mat.a'])(
+  test.each(['kms.evt.us-east-1.000000000000.key', 'kms.evt.us-east-1.000000000000.toString.a', 'kms.mat.a'])(
     'on the subject %s is out of place',
     (subject) => {
       expect(() => decodeChanged({}, subject)).toThrow(CommitFormatError);

@@ -1,9 +1,6 @@
-import { isAliasEvent } from './alias/alias';
+import { AGGREGATES } from './aggregates';
 import { COMMIT_SCHEMA, type Commit, CommitFormatError } from './commit';
-import { isKeyEvent } from './key/evolve';
-import { type AggregateRef, type AggregateType, parseEventSubject } from './subjects';
-
-const isEventOf: Record<AggregateType, (type: string) => boolean> = { key: isKeyEvent, alias: isAliasEvent };
+import { type AggregateRef, parseEventSubject } from './subjects';
 
 /** Event versions this release writes. */
 const CURRENT_EVENT_VERSION = 1;
@@ -26,8 +23,9 @@ export function decodeCommit(subject: string, bytes: Uint8Array): Commit {
   if (!Array.isArray(commit.events) || commit.events.length === 0) {
     throw new CommitFormatError(`${subject}: version ${commit.version} has no events`);
   }
+  const { isEvent } = AGGREGATES[ref.aggregate];
   for (const event of commit.events) {
-    if (!isEventOf[ref.aggregate](event.type)) {
+    if (!isEvent(event.type)) {
       throw new CommitFormatError(
         `${subject}: version ${commit.version} has an unknown event ${JSON.stringify(event.type)}`,
       );

@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { AliasEvent } from './alias/events';
-import type { KeyEvent } from './key/events';
+import type { AggregateType, EventOf } from './aggregates';
 import type { AggregateRef } from './subjects';
 
 /** Version of the commit envelope. Each version ever written has a golden fixture that must replay for ever. */
 export const COMMIT_SCHEMA = 1;
 
-export type DomainEvent = KeyEvent | AliasEvent;
+export type DomainEvent = EventOf<AggregateType>;
 
 /** All the events of one command: the unit of append. One commit is one message on the aggregate's subject. */
 export interface Commit<E extends DomainEvent = DomainEvent> extends AggregateRef {

@@ -1,11 +1,12 @@
 /**
  * THE errors table: every error code Keytrail can answer with, its HTTP status and whether the same request may succeed
  * later.
- * Codes are those of the AWS KMS API model, plus the ones every AWS JSON 1.1 service shares.
+ * Codes are those of the AWS KMS, IAM and STS API models, plus the ones all services of a protocol share.
  */
 export const ERRORS = {
   // Shared by all AWS JSON services.
   AccessDeniedException: { status: 400, retryable: false },
+  ExpiredTokenException: { status: 400, retryable: false },
   IncompleteSignatureException: { status: 400, retryable: false },
   InternalFailure: { status: 500, retryable: true },
   InvalidSignatureException: { status: 400, retryable: false },
@@ -41,6 +42,28 @@ export const ERRORS = {
   NotFoundException: { status: 400, retryable: false },
   TagException: { status: 400, retryable: false },
   UnsupportedOperationException: { status: 400, retryable: false },
+  // Shared by all AWS query services (IAM, STS).
+  AccessDenied: { status: 403, retryable: false },
+  ExpiredToken: { status: 403, retryable: false },
+  IncompleteSignature: { status: 400, retryable: false },
+  InvalidAction: { status: 400, retryable: false },
+  InvalidClientTokenId: { status: 403, retryable: false },
+  MissingAuthenticationToken: { status: 403, retryable: false },
+  ServiceUnavailable: { status: 503, retryable: true },
+  SignatureDoesNotMatch: { status: 403, retryable: false },
+  Throttling: { status: 400, retryable: true },
+  ValidationError: { status: 400, retryable: false },
+  // AWS IAM and STS.
+  ConcurrentModification: { status: 409, retryable: true },
+  DeleteConflict: { status: 409, retryable: false },
+  EntityAlreadyExists: { status: 409, retryable: false },
+  InvalidInput: { status: 400, retryable: false },
+  LimitExceeded: { status: 409, retryable: false },
+  MalformedPolicyDocument: { status: 400, retryable: false },
+  NoSuchEntity: { status: 404, retryable: false },
+  PackedPolicyTooLarge: { status: 400, retryable: false },
+  ServiceFailure: { status: 500, retryable: true },
+  UnmodifiableEntity: { status: 400, retryable: false },
 } as const satisfies Record<string, { status: number; retryable: boolean }>;
 
 export type ErrorCode = keyof typeof ERRORS;

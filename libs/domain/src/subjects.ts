@@ -1,17 +1,21 @@
+import { type AggregateType, isAggregateType } from './aggregates';
+
 /** THE subjects file: every NATS stream, subject and header name that Keytrail uses. */
 
 export const EVENTS_STREAM = 'KMS_EVENTS';
 export const MATERIAL_STREAM = 'KMS_MATERIAL';
 export const CLOCK_STREAM = 'KMS_CLOCK';
 
-export type AggregateType = 'key' | 'alias';
-
 /** Identifies one aggregate: one stream subject, one history. */
-export interface AggregateRef {
+export interface AggregateRef<T extends AggregateType = AggregateType> {
+  /** `global` for principals. */
   region: string;
   account: string;
-  aggregate: AggregateType;
-  /** A key id, or an alias name without its `alias/` prefix. Never holds `.`, `*`, `>` or white space. */
+  aggregate: T;
+  /**
+   * A key id, an alias name without its `alias/` prefix, a principal id (`user:<name>`), a grant id.
+   * Never holds `.`, `*`, `>` or white space.
+   */
   id: string;
 }
 
@@ -27,7 +31,7 @@ export function parseEventSubject(subject: string): AggregateRef {
   if (kms !== 'kms' || evt !== 'evt' || !region || !account || !id || rest.length > 0) {
     throw new Error(`not an event subject: ${subject}`);
   }
-  if (aggregate !== 'key' && aggregate !== 'alias') throw new Error(`unknown aggregate in subject: ${subject}`);
+  if (!isAggregateType(aggregate)) throw new Error(`unknown aggregate in subject: ${subject}`);
   return { region, account, aggregate, id };
 }
 

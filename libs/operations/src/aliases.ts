@@ -22,7 +22,7 @@ const ALIASES_PER_KEY = 50;
 const DEFAULT_LIST_LIMIT = 50;
 
 /** The alias aggregate that a request names; throws where AWS refuses the name itself. */
-function aliasRef(aliasName: string, call: Call): AggregateRef {
+function aliasRef(aliasName: string, call: Call): AggregateRef<'alias'> {
   if (!aliasName.startsWith(PREFIX)) {
     throw new KmsError(
       'ValidationException',
@@ -76,7 +76,7 @@ export const createAlias = control<AliasToKey, undefined>({
     const exists = ports.projection.alias(ref.region, ref.account, ref.id)?.state.aliasState === 'Active';
     if (exists && !gone) throw aliasAlreadyExists(aliasArn(ref.region, ref.account, request.AliasName));
     assertRoomForAlias(target, ref, ports);
-    await ports.runAliasCommand(ref, { type: 'CreateAlias', targetKeyId: target.keyId, goneKeyId: gone }, call);
+    await ports.runCommand(ref, { type: 'CreateAlias', targetKeyId: target.keyId, goneKeyId: gone }, call);
     return undefined;
   },
 });
@@ -92,7 +92,7 @@ export const updateAlias = control<AliasToKey, undefined>({
       throw aliasNotFound(aliasArn(ref.region, ref.account, request.AliasName));
     const target = targetKey('UpdateAlias', request.TargetKeyId, call, ports);
     assertRoomForAlias(target, ref, ports);
-    await ports.runAliasCommand(ref, { type: 'UpdateAlias', targetKeyId: target.keyId, goneKeyId: gone }, call);
+    await ports.runCommand(ref, { type: 'UpdateAlias', targetKeyId: target.keyId, goneKeyId: gone }, call);
     return undefined;
   },
 });
@@ -106,7 +106,7 @@ export const deleteAlias = control<DeleteAlias, undefined>({
   request: DeleteAlias,
   async run(request, call, ports) {
     const ref = aliasRef(request.AliasName, call);
-    await ports.runAliasCommand(ref, { type: 'DeleteAlias', goneKeyId: goneKeyId(ref, call, ports) }, call);
+    await ports.runCommand(ref, { type: 'DeleteAlias', goneKeyId: goneKeyId(ref, call, ports) }, call);
     return undefined;
   },
 });

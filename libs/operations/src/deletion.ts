@@ -22,7 +22,7 @@ export const scheduleKeyDeletion = control<ScheduleKeyDeletion, Wire<ScheduleKey
   async run(request, call, ports) {
     const { ref, arn } = findKey(request.KeyId, 'key', call, ports.projection);
     const pendingWindowInDays = request.PendingWindowInDays ?? LIMITS.defaultPendingWindowInDays;
-    const { events } = await ports.runKeyCommand(ref, { type: 'ScheduleKeyDeletion', pendingWindowInDays }, call);
+    const { events } = await ports.runCommand(ref, { type: 'ScheduleKeyDeletion', pendingWindowInDays }, call);
     // From what was appended: by now somebody else may have cancelled it.
     const scheduled = events.find((event) => event.type === 'KeyDeletionScheduled');
     if (!scheduled) throw new KmsError('KMSInternalException', `${arn} was not scheduled for deletion`);
@@ -44,7 +44,7 @@ export const cancelKeyDeletion = control<CancelKeyDeletion, Wire<CancelKeyDeleti
   request: CancelKeyDeletion,
   async run(request, call, ports) {
     const { ref, arn } = findKey(request.KeyId, 'key', call, ports.projection);
-    await ports.runKeyCommand(ref, { type: 'CancelKeyDeletion' }, call);
+    await ports.runCommand(ref, { type: 'CancelKeyDeletion' }, call);
     return { KeyId: arn };
   },
 });

@@ -8,7 +8,7 @@ import type { Projection } from '#views/projection';
 import type { Call } from './operation';
 
 export interface FoundKey {
-  ref: AggregateRef;
+  ref: AggregateRef<'key'>;
   keyId: string;
   arn: string;
   key: LivingKey;

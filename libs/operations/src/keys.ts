@@ -85,7 +85,7 @@ export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
     }
     const keyId = ports.newKeyId();
     const ref = { region, account, aggregate: 'key', id: keyId } as const;
-    await ports.runKeyCommand(
+    await ports.runCommand(
       ref,
       {
         type: 'CreateKey',
@@ -154,7 +154,7 @@ const switchKey = (name: 'EnableKey' | 'DisableKey') =>
     name,
     request: KeyIdOnly,
     async run(request, call, ports) {
-      await ports.runKeyCommand(findKey(request.KeyId, 'key', call, ports.projection).ref, { type: name }, call);
+      await ports.runCommand(findKey(request.KeyId, 'key', call, ports.projection).ref, { type: name }, call);
       return undefined;
     },
   });
@@ -172,7 +172,7 @@ export const updateKeyDescription = control<UpdateKeyDescription, undefined>({
   request: UpdateKeyDescription,
   async run(request, call, ports) {
     const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
-    await ports.runKeyCommand(ref, { type: 'UpdateKeyDescription', description: request.Description }, call);
+    await ports.runCommand(ref, { type: 'UpdateKeyDescription', description: request.Description }, call);
     return undefined;
   },
 });

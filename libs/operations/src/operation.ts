@@ -1,7 +1,4 @@
-import type { AliasCommand } from '#domain/alias/alias';
-import type { AliasEvent } from '#domain/alias/events';
-import type { KeyCommand } from '#domain/key/commands';
-import type { KeyEvent } from '#domain/key/events';
+import type { AggregateType, CommandOf, EventOf } from '#domain/aggregates';
 import type { AggregateRef } from '#domain/subjects';
 import type { CommandResult } from '#event-store/run-command';
 import type { BackingKey } from '#hsm/backing-key';
@@ -31,8 +28,12 @@ export interface ControlPorts {
   newKeyId(): string;
   /** Whether the log held more than this process had folded in; resolves once it has. */
   wasBehind(): Promise<boolean>;
-  runKeyCommand(ref: AggregateRef, command: KeyCommand, call: Call): Promise<CommandResult<KeyEvent>>;
-  runAliasCommand(ref: AggregateRef, command: AliasCommand, call: Call): Promise<CommandResult<AliasEvent>>;
+  /** Decides the command and appends its events. Returns once they are in `projection` and, if they revoke, in every worker. */
+  runCommand<T extends AggregateType>(
+    ref: AggregateRef<T>,
+    command: CommandOf<T>,
+    call: Call,
+  ): Promise<CommandResult<EventOf<T>>>;
 }
 
 /** What data operations may use. They read no history. */

@@ -52,7 +52,7 @@ export const putKeyPolicy = control<PutKeyPolicy, undefined>({
     assertPolicyName(request.PolicyName);
     const document = parsePolicyDocument(request.Policy);
     if (!request.BypassPolicyLockoutSafetyCheck) assertNotLockedOut(document, call.caller.principalArn, arn);
-    await ports.runKeyCommand(ref, { type: 'PutKeyPolicy', policy: request.Policy }, call);
+    await ports.runCommand(ref, { type: 'PutKeyPolicy', policy: request.Policy }, call);
     return undefined;
   },
 });

@@ -27,7 +27,7 @@ export const enableKeyRotation = control<EnableKeyRotation, undefined>({
   request: EnableKeyRotation,
   async run(request, call, ports) {
     const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
-    await ports.runKeyCommand(
+    await ports.runCommand(
       ref,
       { type: 'EnableKeyRotation', rotationPeriodInDays: request.RotationPeriodInDays },
       call,
@@ -45,7 +45,7 @@ export const disableKeyRotation = control<KeyIdOnly, undefined>({
   request: KeyIdOnly,
   async run(request, call, ports) {
     const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
-    await ports.runKeyCommand(ref, { type: 'DisableKeyRotation' }, call);
+    await ports.runCommand(ref, { type: 'DisableKeyRotation' }, call);
     return undefined;
   },
 });
@@ -72,7 +72,7 @@ export const rotateKeyOnDemand = control<KeyIdOnly, Wire<RotateKeyOnDemandRespon
   request: KeyIdOnly,
   async run(request, call, ports) {
     const { ref, arn } = findKey(request.KeyId, 'key', call, ports.projection);
-    await ports.runKeyCommand(ref, { type: 'RotateKeyOnDemand' }, call);
+    await ports.runCommand(ref, { type: 'RotateKeyOnDemand' }, call);
     return { KeyId: arn };
   },
 });

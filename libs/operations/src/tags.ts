@@ -43,7 +43,7 @@ export const tagResource = control<TagResource, undefined>({
   request: TagResource,
   async run(request, call, ports) {
     const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
-    await ports.runKeyCommand(ref, { type: 'TagResource', tags: domainTags(request.Tags) }, call);
+    await ports.runCommand(ref, { type: 'TagResource', tags: domainTags(request.Tags) }, call);
     return undefined;
   },
 });
@@ -59,7 +59,7 @@ export const untagResource = control<UntagResource, undefined>({
   async run(request, call, ports) {
     const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
     for (const tagKey of request.TagKeys) assertNotReserved(tagKey);
-    await ports.runKeyCommand(ref, { type: 'UntagResource', tagKeys: request.TagKeys }, call);
+    await ports.runCommand(ref, { type: 'UntagResource', tagKeys: request.TagKeys }, call);
     return undefined;
   },
 });

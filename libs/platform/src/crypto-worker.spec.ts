@@ -12,7 +12,7 @@ import { CryptoWorker } from './crypto-worker';
 import { KeyManager } from './key-manager';
 import { Lease } from './lease';
 
-const REF: AggregateRef = {
+const REF: AggregateRef<'key'> = {
   region: 'us-east-1',
   account: '000000000000',
   aggregate: 'key',
@@ -45,7 +45,7 @@ async function started() {
     failPoint: () => {},
   });
   const isoNow = (): string => new Date(now).toISOString();
-  const run = (command: KeyCommand) => manager.runKeyCommand(REF, command, { ...CALL, now: isoNow() });
+  const run = (command: KeyCommand) => manager.runCommand(REF, command, { ...CALL, now: isoNow() });
   await run({
     type: 'CreateKey',
     description: '',

@@ -3,6 +3,7 @@ import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { materialIdOf } from '#domain/key/material-id';
 import { isLiving } from '#domain/key/state';
+import { hasAccessKeys } from '#domain/principal/state';
 import type { AggregateRef } from '#domain/subjects';
 import { shorterThanMaterial } from '#event-store/log-damage';
 import type { BackingKey } from '#hsm/backing-key';
@@ -87,7 +88,7 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
   }
 
   /**
-   * Erases material that no living key needs: of deleted keys at once (a backup brought it back), of no known key once
+   * Erases material that no living key or access key needs: of deleted keys at once (a backup brought it back), of no known key once
    * it is older than the grace (a crash came between storing it and the event that names it). The next version of a
    * living key is not touched, however old: a rotation that crashed has stored it, and the retry, which may come at any
    * moment and from any key-manager, takes what is stored. Erased under it, the rotated key would have no material.
@@ -104,6 +105,9 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
       const known = state.keyState === 'Deleted' ? state.allMaterialIds : state.versions.map((one) => one.materialId);
       const next = materialIdOf(keyArn(ref.region, ref.account, ref.id), known.length + 1);
       for (const id of [...known, next]) (state.keyState === 'Deleted' ? deleted : living).add(id);
+    }
+    for (const { state } of this.projection.all('principal')) {
+      if (hasAccessKeys(state)) for (const accessKey of state.accessKeys) living.add(accessKey.materialId);
     }
     const stored = listed.filter(({ materialId }) => !living.has(materialId));
     // Where the log has not grown since, it may have lost the very commit that names the material.

@@ -1,20 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { type AliasCommand, decideAlias, initialAlias } from '#domain/alias/alias';
-import type { AliasEvent } from '#domain/alias/events';
-import { aliasArn, keyArn } from '#domain/arn';
-import { NO_HASH } from '#domain/commit';
+import { type AggregateType, aggregateOf, type CommandOf, type EventOf, isRevoking } from '#domain/aggregates';
+import { keyArn } from '#domain/arn';
+import { type DomainEvent, NO_HASH } from '#domain/commit';
 import { isoDate } from '#domain/dates';
-import type { KeyCommand } from '#domain/key/commands';
-import { decideKey } from '#domain/key/decide';
-import type { KeyEvent } from '#domain/key/events';
-import { initialKey } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import type { EventStore } from '#event-store/event-store';
-import { type CommandOrigin, type CommandResult, CommandRunner, type Loaded } from '#event-store/run-command';
+import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
 import type { Call, ControlPorts } from '#operations/operation';
 import type { Timer } from '#views/due-times';
 import type { LiveView } from '#views/live-view';
-import type { Folded } from '#views/projection';
 import type { Clock } from './clock';
 import type { FailPoint } from './fail-points';
 
@@ -36,10 +30,7 @@ export interface KeyManagerPorts {
   failPoint: FailPoint;
 }
 
-/** Events after which some operation that was allowed no longer is. */
-const REVOKING: ReadonlySet<string> = new Set(['KeyDisabled', 'KeyDeletionScheduled', 'KeyPolicyPut', 'KeyDeleted']);
-
-/** Decides commands on keys and aliases, and fires their timers. */
+/** Decides commands on every aggregate, and fires the timers of keys. */
 export class KeyManager implements Omit<ControlPorts, 'projection'> {
   private readonly runner: CommandRunner;
 
@@ -65,12 +56,12 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     return this.runner.wasBehind();
   }
 
-  runKeyCommand(ref: AggregateRef, command: KeyCommand, call: Call): Promise<CommandResult<KeyEvent>> {
-    return this.keyCommand(ref, command, originOf(call));
-  }
-
-  runAliasCommand(ref: AggregateRef, command: AliasCommand, call: Call): Promise<CommandResult<AliasEvent>> {
-    return this.aliasCommand(ref, command, originOf(call));
+  runCommand<T extends AggregateType>(
+    ref: AggregateRef<T>,
+    command: CommandOf<T>,
+    call: Call,
+  ): Promise<CommandResult<EventOf<T>>> {
+    return this.run(ref, command, originOf(call));
   }
 
   /**
@@ -90,66 +81,51 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
       ...(dated === undefined ? {} : { dated }),
     });
     if (isRotation) {
-      const { events } = await this.keyCommand(ref, { type: 'FireRotation', deadline }, origin(deadline));
+      const { events } = await this.run(ref, { type: 'FireRotation', deadline }, origin(deadline));
       return events.length > 0;
     }
-    if (kind === 'Deletion') await this.keyCommand(ref, { type: 'FireDeletion', deadline }, origin(deadline));
+    if (kind === 'Deletion') await this.run(ref, { type: 'FireDeletion', deadline }, origin(deadline));
     return this.cleanUp(ref, origin);
   }
 
-  private async cleanUp(ref: AggregateRef, origin: () => CommandOrigin): Promise<boolean> {
+  private async cleanUp(ref: AggregateRef<'key'>, origin: () => CommandOrigin): Promise<boolean> {
     const key = this.projection.key(ref.region, ref.account, ref.id)?.state;
     if (key?.keyState !== 'Deleted') return false;
     for (const name of [...this.projection.aliasNamesOf(ref)]) {
       const alias = { ...ref, aggregate: 'alias' as const, id: name };
-      await this.aliasCommand(alias, { type: 'RemoveAliasOfDeletedKey', keyId: ref.id }, origin());
+      await this.run(alias, { type: 'RemoveAliasOfDeletedKey', keyId: ref.id }, origin());
     }
     for (const materialId of key.materialIds) await this.ports.materials.destroy(ref, materialId);
-    return (await this.keyCommand(ref, { type: 'RecordMaterialDestroyed' }, origin())).events.length > 0;
+    return (await this.run(ref, { type: 'RecordMaterialDestroyed' }, origin())).events.length > 0;
   }
 
-  private async keyCommand(
-    ref: AggregateRef,
-    command: KeyCommand,
+  private async run<T extends AggregateType>(
+    ref: AggregateRef<T>,
+    command: CommandOf<T>,
     origin: CommandOrigin,
-  ): Promise<CommandResult<KeyEvent>> {
-    const arn = keyArn(ref.region, ref.account, ref.id);
-    const result = await this.runner.run(
+  ): Promise<CommandResult<EventOf<T>>> {
+    const { region, account, aggregate, id } = ref;
+    const { initial, decide } = aggregateOf(aggregate);
+    const result = await this.runner.run<typeof initial, EventOf<T>>(
       {
         ref,
-        load: () => loaded(this.projection.key(ref.region, ref.account, ref.id), initialKey),
-        decide: (key, now) => decideKey(command, key, { keyArn: arn, now }),
-        prepare: (events) => this.storeMaterial(arn, events),
+        load: () => this.projection.folded(ref) ?? { state: initial, version: 0, seq: 0, hash: NO_HASH, time: '' },
+        decide: (state, now) => decide(command, state, { region, account, id, now }),
+        prepare: (events) => this.storeMaterial(ref, events),
       },
       origin,
     );
-    // With nothing to change, an earlier call may have revoked, and be waiting still or have timed out.
-    if (result.events.length === 0 || result.events.some((event) => REVOKING.has(event.type))) {
+    // Nothing to change may mean that an earlier try changed it and did not wait to the end: this one does.
+    if (result.events.length === 0 || result.events.some((event) => isRevoking(aggregate, event))) {
       await this.ports.workersApplied(result.position);
     }
     return result;
   }
 
-  private async aliasCommand(
-    ref: AggregateRef,
-    command: AliasCommand,
-    origin: CommandOrigin,
-  ): Promise<CommandResult<AliasEvent>> {
-    const arn = aliasArn(ref.region, ref.account, `alias/${ref.id}`);
-    return this.runner.run(
-      {
-        ref,
-        load: () => loaded(this.projection.alias(ref.region, ref.account, ref.id), initialAlias),
-        decide: (alias) => decideAlias(command, alias, arn),
-      },
-      origin,
-    );
-  }
-
-  private async storeMaterial(arn: string, events: readonly KeyEvent[]): Promise<void> {
+  private async storeMaterial(ref: AggregateRef, events: readonly DomainEvent[]): Promise<void> {
     for (const event of events) {
       if (event.type === 'KeyCreated' || event.type === 'KeyRotated')
-        await this.ports.materials.create(arn, event.materialId);
+        await this.ports.materials.create(keyArn(ref.region, ref.account, ref.id), event.materialId);
     }
   }
 }
@@ -160,7 +136,3 @@ const originOf = (call: Call): CommandOrigin => ({
   operation: call.operation,
   now: call.now,
 });
-
-function loaded<S>(folded: Folded<S> | undefined, initial: S): Loaded<S> {
-  return folded ?? { state: initial, version: 0, seq: 0, hash: NO_HASH, time: '' };
-}

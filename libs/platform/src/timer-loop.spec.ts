@@ -84,8 +84,8 @@ function newLoop(fire = (timer: Timer): Promise<boolean> => manager.fire(timer))
 }
 
 async function rotatingKey(id: string, rotationPeriodInDays: number): Promise<void> {
-  await manager.runKeyCommand(refOf(id), CREATE, call());
-  await manager.runKeyCommand(refOf(id), { type: 'EnableKeyRotation', rotationPeriodInDays }, call());
+  await manager.runCommand(refOf(id), CREATE, call());
+  await manager.runCommand(refOf(id), { type: 'EnableKeyRotation', rotationPeriodInDays }, call());
 }
 
 const passDays = (days: number): void => {
@@ -130,9 +130,9 @@ describe('a timer loop', () => {
   test('wakes for a commit whose deadline has passed', async () => {
     await newLoop().start();
     const past = { ...call(), now: isoDate(START) };
-    await manager.runKeyCommand(refOf('a'), CREATE, past);
+    await manager.runCommand(refOf('a'), CREATE, past);
     passDays(100);
-    await manager.runKeyCommand(refOf('a'), { type: 'ScheduleKeyDeletion', pendingWindowInDays: 7 }, past);
+    await manager.runCommand(refOf('a'), { type: 'ScheduleKeyDeletion', pendingWindowInDays: 7 }, past);
     await until(() => fired.includes('a 7'), 'the timer did not fire');
   });
 
@@ -206,20 +206,16 @@ describe('a timer loop', () => {
 
   test('forgets the clean-up of a deleted key when its last alias is moved away', async () => {
     const alias = { ...refOf('name'), aggregate: 'alias' as const };
-    for (const id of ['doomed', 'other']) await manager.runKeyCommand(refOf(id), CREATE, call());
-    await manager.runAliasCommand(alias, { type: 'CreateAlias', targetKeyId: 'doomed' }, call());
-    await manager.runKeyCommand(refOf('doomed'), { type: 'ScheduleKeyDeletion', pendingWindowInDays: 7 }, call());
+    for (const id of ['doomed', 'other']) await manager.runCommand(refOf(id), CREATE, call());
+    await manager.runCommand(alias, { type: 'CreateAlias', targetKeyId: 'doomed' }, call());
+    await manager.runCommand(refOf('doomed'), { type: 'ScheduleKeyDeletion', pendingWindowInDays: 7 }, call());
     const loop = newLoop(async () => false);
     await loop.start();
     passDays(8);
-    await manager.runKeyCommand(
-      refOf('doomed'),
-      { type: 'FireDeletion', deadline: isoDate(START + 7 * DAY_MS) },
-      call(),
-    );
-    await manager.runKeyCommand(refOf('doomed'), { type: 'RecordMaterialDestroyed' }, call());
+    await manager.runCommand(refOf('doomed'), { type: 'FireDeletion', deadline: isoDate(START + 7 * DAY_MS) }, call());
+    await manager.runCommand(refOf('doomed'), { type: 'RecordMaterialDestroyed' }, call());
     expect(loop.overdue).toBe(1);
-    await manager.runAliasCommand(alias, { type: 'DeleteAlias' }, call());
+    await manager.runCommand(alias, { type: 'DeleteAlias' }, call());
     expect(loop.overdue).toBe(0);
   });
 });

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
+import { AGGREGATE_TYPES } from '#domain/aggregates';
 import { eventSubject, INTERNAL } from '#domain/subjects';
+import type { Folded } from '#views/folded';
 import type { LiveView } from '#views/live-view';
-import type { Folded, Projection } from '#views/projection';
+import type { Projection } from '#views/projection';
 import type { ServedRequests } from './served-requests';
 
 /** What a service holds of one aggregate, in short: verify compares it with its own fold of the log. */
@@ -30,7 +32,7 @@ const digestOf = (folded: Folded<unknown>): AggregateDigest => ({
 });
 
 export const digestsOf = (projection: Projection): AggregateDigest[] =>
-  [...projection.allKeys(), ...projection.allAliases()].map(digestOf);
+  AGGREGATE_TYPES.flatMap((type) => Array.from<Folded<unknown>, AggregateDigest>(projection.all(type), digestOf));
 
 /** Has this process answer what it holds, at the position it holds it. */
 export function serveViewDigests(served: ServedRequests, service: string, instance: string, view: LiveView): void {

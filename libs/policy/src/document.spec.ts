@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { KmsError } from '#domain/errors';
-import { defaultKeyPolicy, MAX_POLICY_BYTES, parsePolicyDocument } from './document';
+import { defaultKeyPolicy, parsePolicyDocument } from './document';
+import { MAX_POLICY_BYTES } from './grammar';
 import { MAX_JSON_DEPTH } from './strict-json';
 
 const ACCOUNT = '111122223333';
@@ -26,6 +27,7 @@ describe('a policy that is well formed', () => {
       String.raw`"{\n  \"Version\" : \"2012-10-17\",\n  \"Id\" : \"key-default-1\",\n  \"Statement\" : [ {\n    \"Sid\" : \"Enable IAM User Permissions\",\n    \"Effect\" : \"Allow\",\n    \"Principal\" : {\n      \"AWS\" : \"arn:aws:iam::111122223333:root\"\n    },\n    \"Action\" : \"kms:*\",\n    \"Resource\" : \"*\"\n  } ]\n}"`,
     );
     expect(parsePolicyDocument(defaultKeyPolicy(ACCOUNT))).toEqual({
+      kind: 'key',
       version: '2012-10-17',
       id: 'key-default-1',
       statements: [
@@ -100,7 +102,7 @@ describe('a policy that is well formed', () => {
     [{ CanonicalUser: '79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be' }],
     [{ AWS: ROOT, Service: 'ec2.amazonaws.com' }],
   ])('may name the principal %j', (Principal) => {
-    expect(parseOne({ Principal }).principal.not).toBe(false);
+    expect(parseOne({ Principal }).principal?.not).toBe(false);
   });
 
   it.each<[string, object]>([

@@ -1,17 +1,20 @@
 import { KmsError } from '#domain/errors';
 import { type Condition, isContextKey, parseOperator } from './conditions';
+import { GRAMMARS, type PolicyGrammar, type PolicyKind } from './grammar';
 import { isPrincipalName, isPrincipalType, type Principals } from './principals';
 import { parseStrictJson } from './strict-json';
+import { parseTemplate } from './variables';
 
 /**
- * One statement of a key policy, its single values turned into lists. `action` or `resource` absent: the statement is
+ * One statement, its single values turned into lists. `action` or `resource` absent in a key policy: the statement is
  * kept but has no effect, as AWS does (CreateKey reference, Policy).
  */
 export interface Statement {
-  /** AWS KMS, unlike IAM, lets statements share one. */
+  /** Key policies, unlike IAM's, let statements share one. */
   sid?: string;
   effect: 'Allow' | 'Deny';
-  principal: Listed<Principals>;
+  /** Absent in policies that belong to a principal. */
+  principal?: Listed<Principals>;
   action?: Listed<string[]>;
   resource?: Listed<string[]>;
   /** All of them must hold. */
@@ -25,15 +28,13 @@ export interface Listed<T> {
 }
 
 export interface PolicyDocument {
+  kind: PolicyKind;
   /** Policy variables exist only in 2012-10-17; an absent Version means 2008-10-17. */
   version: '2008-10-17' | '2012-10-17';
   id?: string;
   /** At least one. */
   statements: Statement[];
 }
-
-/** AWS KMS quota, in bytes of UTF-8. */
-export const MAX_POLICY_BYTES = 32_768;
 
 const DOCUMENT_ELEMENTS = ['Version', 'Id', 'Statement'];
 const NEGATABLE = ['Principal', 'Action', 'Resource'];
@@ -45,12 +46,14 @@ const INVALID_PRINCIPAL = 'Policy contains a statement with one or more invalid 
 type JsonObject = Record<string, unknown>;
 
 /**
- * Reads a key policy (IAM JSON policy grammar as AWS KMS takes it). Throws KmsError: LimitExceededException beyond
- * MAX_POLICY_BYTES, else MalformedPolicyDocumentException saying what is wrong where.
+ * Reads a policy of the kind (IAM JSON policy grammar). Throws KmsError: LimitExceededException beyond the bound of its
+ * grammar, else MalformedPolicyDocumentException saying what is wrong where.
  */
-export function parsePolicyDocument(text: string): PolicyDocument {
-  if (Buffer.byteLength(text, 'utf8') > MAX_POLICY_BYTES) {
-    throw new KmsError('LimitExceededException', `The policy is larger than ${MAX_POLICY_BYTES} bytes.`);
+export function parsePolicyDocument(text: string, kind: PolicyKind = 'key'): PolicyDocument {
+  const grammar = GRAMMARS[kind];
+  const { size, unit } = grammar.max;
+  if ((unit === 'bytes' ? Buffer.byteLength(text, 'utf8') : text.length) > size) {
+    throw new KmsError('LimitExceededException', `The policy is larger than ${size} ${unit}.`);
   }
   const json = parseStrictJson(text);
   if ('reason' in json) throw malformed(json.reason);
@@ -60,28 +63,50 @@ export function parsePolicyDocument(text: string): PolicyDocument {
     throw malformed('Version must be "2012-10-17" or "2008-10-17".');
   }
   const id = optionalText(raw['Id'], 'Id');
-  const statements = listOf(raw['Statement']).map((each, at) => parseStatement(each, `Statement ${at + 1}`));
+  const statements = listOf(raw['Statement']).map((each, at) => parseStatement(each, `Statement ${at + 1}`, grammar));
   if (statements.length === 0) throw malformed('The policy has no Statement.');
-  return { version, ...(id === undefined ? {} : { id }), statements };
+  const sids = statements.flatMap(({ sid }) => (sid ? [sid] : []));
+  if (grammar.repeatedSid && new Set(sids).size < sids.length) throw malformed(grammar.repeatedSid);
+  if (version === '2012-10-17') {
+    for (const [at, each] of statements.entries()) checkVariables(each, `Statement ${at + 1}`);
+  }
+  return { kind, version, ...(id === undefined ? {} : { id }), statements };
 }
 
-function parseStatement(value: unknown, where: string): Statement {
+function parseStatement(value: unknown, where: string, grammar: PolicyGrammar): Statement {
   const raw = object(value, where, STATEMENT_ELEMENTS);
   const effect = raw['Effect'];
   if (effect !== 'Allow' && effect !== 'Deny') throw malformed(`${where}: Effect must be "Allow" or "Deny".`);
   const sid = optionalText(raw['Sid'], `${where}: Sid`);
+  for (const name of NEGATABLE) checkPresence(raw, name, where, grammar);
   const principal = either(raw, 'Principal', where, parsePrincipals);
-  if (principal === undefined) throw malformed(`${where} has no Principal.`);
   const action = either(raw, 'Action', where, parseActions);
+  if (grammar.actions && action && (action.not || !action.of.every((each) => grammar.actions!.fits.test(each)))) {
+    throw malformed(grammar.actions.otherwise);
+  }
   const resource = either(raw, 'Resource', where, parseResources);
   return {
     ...(sid === undefined ? {} : { sid }),
     effect,
-    principal,
+    ...(principal ? { principal } : {}),
     ...(action ? { action } : {}),
     ...(resource ? { resource } : {}),
     conditions: raw['Condition'] === undefined ? [] : parseConditions(raw['Condition'], where),
   };
+}
+
+function checkPresence(raw: JsonObject, name: string, where: string, grammar: PolicyGrammar): void {
+  const present = raw[name] !== undefined || raw[`Not${name}`] !== undefined;
+  const { required, forbidden } = grammar.elements[name] ?? {};
+  if (!present && required !== undefined) throw malformed(required(where));
+  if (present && forbidden !== undefined) throw malformed(forbidden(where));
+}
+
+function checkVariables({ resource, conditions }: Statement, where: string): void {
+  for (const text of [...(resource?.of ?? []), ...conditions.flatMap(({ values }) => values)]) {
+    const parsed = parseTemplate(text);
+    if ('fault' in parsed) throw malformed(`${where}: ${shown(parsed.fault)} is not a policy variable.`);
+  }
 }
 
 function either<T>(

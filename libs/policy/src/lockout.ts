@@ -1,7 +1,8 @@
 import { KmsError } from '#domain/errors';
-import type { Listed, PolicyDocument, Statement } from './document';
-import { coversCaller } from './principals';
-import { matchesWildcard } from './wildcard';
+import { compilePolicy } from './compile';
+import type { PolicyDocument } from './document';
+import { covers } from './principals';
+import type { Principal } from './request';
 
 /** Actions are compared without case. */
 const PUT_KEY_POLICY = 'kms:putkeypolicy';
@@ -11,24 +12,33 @@ const PUT_KEY_POLICY = 'kms:putkeypolicy';
  * Conditional statements count for nothing: what the next request's context will be is not known.
  * Without `keyArn` (a key not yet created) only the resource `*` counts as the key.
  */
-export function locksOut(document: PolicyDocument, callerArn: string, keyArn?: string): boolean {
-  const applies = (statement: Statement): boolean =>
-    statement.conditions.length === 0 &&
-    holds(statement.principal, (principals) => coversCaller(principals, callerArn)) &&
-    holds(statement.action, (actions) =>
-      actions.some((action) => matchesWildcard(action.toLowerCase(), PUT_KEY_POLICY)),
-    ) &&
-    holds(statement.resource, (resources) => resources.some((resource) => isKey(resource, keyArn)));
-  const effects = new Set(document.statements.filter(applies).map(({ effect }) => effect));
+export function locksOut(document: PolicyDocument, callerArn: string, keyArn = '*'): boolean {
+  const caller = callerNamed(callerArn, document);
+  const applying = compilePolicy(document).statements.filter(
+    ({ principals, effect, fitsAction, fitsResource, conditions }) =>
+      conditions.length === 0 &&
+      covers(principals!, effect, caller) !== undefined &&
+      fitsAction(PUT_KEY_POLICY) &&
+      fitsResource(keyArn, () => undefined),
+  );
+  const effects = new Set(applying.map(({ effect }) => effect));
   return effects.has('Deny') || !effects.has('Allow');
 }
 
-/** An absent element matches nothing, so its statement has no effect. */
-const holds = <T>(listed: Listed<T> | undefined, matches: (of: T) => boolean): boolean =>
-  listed !== undefined && matches(listed.of) !== listed.not;
+const CALLER = /^arn:[^:]+:(?:iam|sts)::(\d{12}):(root$|assumed-role\/([^/]+)\/)?/;
 
-const isKey = (resource: string, keyArn: string | undefined): boolean =>
-  keyArn === undefined ? resource === '*' : matchesWildcard(resource, keyArn);
+/** A session's ARN does not tell the path of its role, so the policy's own name for the role is taken. */
+function callerNamed(arn: string, { statements }: PolicyDocument): Principal {
+  const [, account = '', kind, role] = CALLER.exec(arn) ?? [];
+  if (role === undefined) return { account, kind: kind === 'root' ? 'root' : 'user', arn, uniqueId: '' };
+  const named = statements.flatMap(({ principal }) =>
+    principal && principal.of !== '*' ? (principal.of.AWS ?? []) : [],
+  );
+  const roleArn = named.find(
+    (name) => name.split(':')[4] === account && /:role\/(?:.*\/)?([^/]+)$/.exec(name)?.[1] === role,
+  );
+  return { account, kind: 'role-session', arn, uniqueId: '', ...(roleArn === undefined ? {} : { roleArn }) };
+}
 
 /** The safety check of CreateKey and PutKeyPolicy: whoever sets a policy must be able to set the next one. */
 export function assertNotLockedOut(document: PolicyDocument, callerArn: string, keyArn?: string): void {

@@ -1,3 +1,6 @@
+import type { Listed } from './document';
+import type { Principal } from './request';
+
 /** `*`, or the names under each type. `{"AWS": "*"}` stays as written: it does not cover services. */
 export type Principals = '*' | Partial<Record<PrincipalType, string[]>>;
 
@@ -32,23 +35,71 @@ export const isPrincipalType = (type: string): type is PrincipalType => Object.h
 export const isPrincipalName = (type: PrincipalType, name: string): boolean =>
   FORMS[type].some((form) => form.test(name));
 
-const ARN_PARTS = /^arn:[^:]+:(?:iam|sts)::(\d{12}):(.+)$/;
+/**
+ * How a name covers a caller, from weak to strong. `account`: through its account, whose own policies decide further.
+ * `name`: as user, as role of a session, as everybody. `session`: the session by its own ARN.
+ */
+export type Covers = 'account' | 'name' | 'session';
+
+/** The principals of a statement, prepared. */
+export interface CompiledPrincipals {
+  not: boolean;
+  anyone: boolean;
+  anyAws: boolean;
+  /** ARNs of users, roles and sessions, and unique ids. */
+  names: ReadonlySet<string>;
+  /** Account numbers, also of root ARNs. */
+  accounts: ReadonlySet<string>;
+  services: ReadonlySet<string>;
+}
+
+const ROOT = /^arn:[^:]+:iam::(\d{12}):root$/;
+const accountNamed = (name: string): string | undefined => {
+  if (name.length === 12) return /^\d{12}$/.test(name) ? name : undefined;
+  return name.endsWith(':root') ? ROOT.exec(name)?.[1] : undefined;
+};
+
+export function compilePrincipals({ not, of }: Listed<Principals>): CompiledPrincipals {
+  const names = of === '*' ? [] : (of.AWS ?? []);
+  const accounts = names.flatMap((name) => accountNamed(name) ?? []);
+  return {
+    not,
+    anyone: of === '*',
+    anyAws: names.includes('*'),
+    names: new Set(names.filter((name) => name !== '*' && accountNamed(name) === undefined)),
+    accounts: new Set(accounts),
+    services: new Set(of === '*' ? [] : of.Service),
+  };
+}
+
+/** How the listed principals cover the caller (NotPrincipal not yet negated). */
+function covered(listed: CompiledPrincipals, caller: Principal): Covers | undefined {
+  if (caller.kind === 'service') return listed.anyone || listed.services.has(caller.arn) ? 'name' : undefined;
+  const { names } = listed;
+  if (names.size > 0 && caller.kind !== 'root') {
+    if (names.has(caller.arn)) return caller.kind === 'role-session' ? 'session' : 'name';
+    if (names.has(caller.uniqueId) || (caller.roleArn !== undefined && names.has(caller.roleArn))) return 'name';
+  }
+  if (listed.anyone || listed.anyAws) return 'name';
+  if (!listed.accounts.has(caller.account)) return undefined;
+  return caller.kind === 'root' ? 'name' : 'account';
+}
 
 /**
- * Whether AWS principals of a policy cover a caller: by itself, by the role behind its session, or by its account
- * (an account principal means everyone whom the account's own policies let).
+ * How a statement covers the caller, or undefined where it does not. NotPrincipal errs against the caller: an account
+ * named there takes all of its principals out of an Allow, but only its root out of a Deny.
+ * Source: IAM User Guide, "JSON policy elements: Principal" and "NotPrincipal".
  */
-export function coversCaller(principals: Principals, callerArn: string): boolean {
-  if (principals === '*') return true;
-  const [, account, caller] = ARN_PARTS.exec(callerArn) ?? [];
-  const role = /^assumed-role\/([^/]+)\//.exec(caller ?? '')?.[1];
-  return (principals.AWS ?? []).some((name) => {
-    if (name === '*' || name === callerArn || name === account) return true;
-    const [, named, resource] = ARN_PARTS.exec(name) ?? [];
-    if (account === undefined || named !== account) return false;
-    // A session's ARN does not tell the role's path.
-    return (
-      resource === 'root' || (role !== undefined && /^role\//.test(resource!) && resource!.split('/').at(-1) === role)
-    );
-  });
+export function covers(listed: CompiledPrincipals, effect: 'Allow' | 'Deny', caller: Principal): Covers | undefined {
+  const how = covered(listed, caller);
+  if (!listed.not) return how;
+  const exempt = effect === 'Allow' ? how !== undefined : how !== undefined && how !== 'account';
+  return exempt ? undefined : 'name';
+}
+
+/** The same for the one name of a grant. */
+export function namesCaller(name: string, caller: Principal): Covers | undefined {
+  if (name === caller.arn) return caller.kind === 'role-session' ? 'session' : 'name';
+  if (name === caller.uniqueId || (caller.roleArn !== undefined && name === caller.roleArn)) return 'name';
+  return caller.kind !== 'service' && accountNamed(name) === caller.account ? 'account' : undefined;
 }

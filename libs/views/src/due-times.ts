@@ -11,7 +11,7 @@ export type TimerKind = 'Rotation' | 'Deletion' | 'Cleanup';
 
 export interface Timer {
   kind: TimerKind;
-  ref: AggregateRef;
+  ref: AggregateRef<'key'>;
   /** ISO 8601. */
   deadline: string;
 }
@@ -55,7 +55,8 @@ export class DueTimes {
 
   /** To be called for every commit after the projection has folded it in. Returns the keys that it may concern. */
   note(projection: Projection, ref: AggregateRef): string[] {
-    const keys = ref.aggregate === 'key' ? [eventSubject(ref)] : this.noteTarget(projection, ref);
+    const keys =
+      ref.aggregate === 'key' ? [eventSubject(ref)] : ref.aggregate === 'alias' ? this.noteTarget(projection, ref) : [];
     for (const key of keys) this.refresh(projection, key);
     return keys;
   }

@@ -1,3 +1,4 @@
+import { AGGREGATE_TYPES } from '#domain/aggregates';
 import { commitHash } from '#domain/commit';
 import { eventSubject } from '#domain/subjects';
 import { GOLDEN_COMMITS, GOLDEN_FOLDED } from '../../../test/support/golden-commits';
@@ -17,7 +18,7 @@ function projected(position = GOLDEN_COMMITS.length): Projection {
 
 const foldedOf = (projection: Projection) =>
   Object.fromEntries(
-    [...projection.allKeys(), ...projection.allAliases()].map(({ ref, version, hash, time, state }) => [
+    AGGREGATE_TYPES.flatMap((type) => [...projection.all(type)]).map(({ ref, version, hash, time, state }) => [
       eventSubject(ref),
       { version, hash, time, state },
     ]),

@@ -1,29 +1,21 @@
-import BTree from 'sorted-btree';
-import { type Alias, evolveAlias, initialAlias } from '#domain/alias/alias';
-import type { AliasEvent } from '#domain/alias/events';
+import { AGGREGATE_TYPES, type AggregateType, aggregateOf, type EventOf, type StateOf } from '#domain/aggregates';
 import { type Commit, commitHash, NO_HASH } from '#domain/commit';
 import { decodeCommit } from '#domain/commit-codec';
-import type { KeyEvent } from '#domain/key/events';
-import { evolveKey } from '#domain/key/evolve';
-import { initialKey, type Key } from '#domain/key/state';
+import { accountRef, roleRef, userRef } from '#domain/principal/principal-id';
+import type { NamedPrincipal, RolePrincipal, UserPrincipal } from '#domain/principal/state';
 import { type AggregateRef, eventSubject } from '#domain/subjects';
+import type { Change, FoldedOf, ViewIndex } from './folded';
+import { AliasIndex } from './indexes/aliases';
+import { type FoldedGrant, GrantIndex } from './indexes/grants';
+import { KeyIndex } from './indexes/keys';
+import { regionScope } from './indexes/ordered-ids';
+import { type FoldedNamed, type FoundAccessKey, PrincipalIndex } from './indexes/principals';
 
 /** One commit as it lies in the log. */
 export interface LogEntry {
   seq: number;
   subject: string;
   bytes: Uint8Array;
-}
-
-/** The fold of one aggregate's history, and where that history ends. */
-export interface Folded<S> {
-  ref: AggregateRef;
-  state: S;
-  /** Version, position, hash and time of the newest commit; 0, 0, 64 zeros and '' before the first. */
-  version: number;
-  seq: number;
-  hash: string;
-  time: string;
 }
 
 /** The log does not fit: a hash, a version, a position or an event is not what must follow. */
@@ -40,23 +32,24 @@ export class LogCorruptError extends Error {
   }
 }
 
-const scopeOf = (region: string, account: string): string => `${region}/${account}`;
-const NOTHING: ReadonlySet<string> = new Set();
+type Histories = { [T in AggregateType]: Map<string, FoldedOf<T>> };
+type Listener = (change: Change<AggregateType>) => void;
 
 /**
- * All keys and aliases, folded from the log. Live services, replay and verify share this one code path.
- * Checks every commit's place in its hash chain as it goes.
+ * Every aggregate there is, folded from the log, and the indexes over them. Live services, replay and verify share
+ * this one code path. Checks every commit's place in its hash chain as it goes.
  */
 export class Projection {
   /** Position of the newest commit folded in. */
   position = 0;
-  private readonly keys = new Map<string, Folded<Key>>();
-  private readonly aliases = new Map<string, Folded<Alias>>();
-  /** Names of the aliases of a key, by the key's subject. */
-  private readonly aliasNames = new Map<string, Set<string>>();
-  /** Ids in use by scope (region and account), in order, for listing. */
-  private readonly keyIndex = new Map<string, BTree<string, undefined>>();
-  private readonly aliasIndex = new Map<string, BTree<string, undefined>>();
+  private readonly histories = byType(() => new Map()) as Histories;
+  private readonly keyIndex = new KeyIndex();
+  private readonly aliasIndex = new AliasIndex();
+  private readonly principalIndex = new PrincipalIndex();
+  private readonly grantIndex = new GrantIndex(
+    (keySubject) => this.histories.key.get(keySubject)?.state.keyState === 'Deleted',
+  );
+  private readonly listeners = listenersOf([this.keyIndex, this.aliasIndex, this.principalIndex, this.grantIndex]);
 
   /** Folds the next commit in and returns it. Throws LogCorruptError, and changes nothing, if it does not fit. */
   apply(entry: LogEntry): Commit {
@@ -66,8 +59,7 @@ export class Projection {
     }
     try {
       const commit = decodeCommit(subject, bytes);
-      if (commit.aggregate === 'key') this.applyToKey(seq, subject, bytes, commit as Commit<KeyEvent>);
-      else this.applyToAlias(seq, subject, bytes, commit as Commit<AliasEvent>);
+      this.fold(commit.aggregate, entry, commit);
       this.position = seq;
       return commit;
     } catch (error) {
@@ -81,85 +73,134 @@ export class Projection {
     this.position = entry.seq;
   }
 
-  key(region: string, account: string, keyId: string): Folded<Key> | undefined {
-    return this.keys.get(eventSubject({ region, account, aggregate: 'key', id: keyId }));
+  /** The fold of any aggregate; undefined before its first commit. */
+  folded<T extends AggregateType>(ref: AggregateRef<T>): FoldedOf<T> | undefined {
+    return this.histories[ref.aggregate].get(eventSubject(ref));
   }
 
-  keyBySubject(subject: string): Folded<Key> | undefined {
-    return this.keys.get(subject);
+  /** All aggregates of a type that ever had a commit, the deleted ones too. */
+  all<T extends AggregateType>(type: T): IterableIterator<FoldedOf<T>> {
+    return this.histories[type].values();
+  }
+
+  key(region: string, account: string, keyId: string): FoldedOf<'key'> | undefined {
+    return this.folded({ region, account, aggregate: 'key', id: keyId });
+  }
+
+  keyBySubject(subject: string): FoldedOf<'key'> | undefined {
+    return this.histories.key.get(subject);
   }
 
   /** `name` without its `alias/` prefix. */
-  alias(region: string, account: string, name: string): Folded<Alias> | undefined {
-    return this.aliases.get(eventSubject({ region, account, aggregate: 'alias', id: name }));
+  alias(region: string, account: string, name: string): FoldedOf<'alias'> | undefined {
+    return this.folded({ region, account, aggregate: 'alias', id: name });
   }
 
   /** Names, without `alias/`, of the aliases that point at the key. */
   aliasNamesOf(ref: AggregateRef): ReadonlySet<string> {
-    return this.aliasNames.get(eventSubject(ref)) ?? NOTHING;
+    return this.aliasIndex.namesOf(eventSubject(ref));
   }
 
-  allKeys(): IterableIterator<Folded<Key>> {
-    return this.keys.values();
+  allKeys(): IterableIterator<FoldedOf<'key'>> {
+    return this.all('key');
   }
 
-  allAliases(): IterableIterator<Folded<Alias>> {
-    return this.aliases.values();
+  allAliases(): IterableIterator<FoldedOf<'alias'>> {
+    return this.all('alias');
   }
 
   /** Ids of keys that are not yet deleted, ascending, after `after`. */
   keyIdsAfter(region: string, account: string, after: string | undefined): Iterable<string> {
-    return idsAfter(this.keyIndex.get(scopeOf(region, account)), after);
+    return this.keyIndex.ids.idsAfter(regionScope({ region, account }), after);
   }
 
   /** Names of existing aliases, ascending, after `after`. */
   aliasNamesAfter(region: string, account: string, after: string | undefined): Iterable<string> {
-    return idsAfter(this.aliasIndex.get(scopeOf(region, account)), after);
+    return this.aliasIndex.names.idsAfter(regionScope({ region, account }), after);
   }
 
   keyCount(region: string, account: string): number {
-    return this.keyIndex.get(scopeOf(region, account))?.size ?? 0;
+    return this.keyIndex.ids.count(regionScope({ region, account }));
   }
 
-  private applyToKey(seq: number, subject: string, bytes: Uint8Array, commit: Commit<KeyEvent>): void {
-    const before = this.keys.get(subject);
-    const folded = follow(before, initialKey, seq, subject, bytes, commit, evolveKey);
-    this.keys.set(subject, folded);
-    const index = indexOf(this.keyIndex, scopeOf(commit.region, commit.account));
-    if (folded.state.keyState === 'Deleted') index.delete(commit.id);
-    else if (!before) index.set(commit.id, undefined);
+  /** The account's own history: whether it exists, and its root access keys. */
+  account(account: string): FoldedOf<'principal'> | undefined {
+    return this.folded(accountRef(account));
   }
 
-  private applyToAlias(seq: number, subject: string, bytes: Uint8Array, commit: Commit<AliasEvent>): void {
-    const before = this.aliases.get(subject);
-    const folded = follow(before, initialAlias, seq, subject, bytes, commit, evolveAlias);
-    this.aliases.set(subject, folded);
-    const target = (alias: Alias | undefined): string | undefined =>
-      alias?.aliasState === 'Active'
-        ? eventSubject({ region: commit.region, account: commit.account, aggregate: 'key', id: alias.targetKeyId })
-        : undefined;
-    const was = target(before?.state);
-    const is = target(folded.state);
-    if (was !== is) {
-      if (was !== undefined) this.aliasNames.get(was)?.delete(commit.id);
-      if (is !== undefined) namesOf(this.aliasNames, is).add(commit.id);
-    }
-    const index = indexOf(this.aliasIndex, scopeOf(commit.region, commit.account));
-    if (is === undefined) index.delete(commit.id);
-    else index.set(commit.id, undefined);
+  /** The user of a name, whatever its case; its history too where it has been deleted. */
+  user(account: string, name: string): FoldedOf<'principal'> | undefined {
+    return this.folded(userRef(account, name));
+  }
+
+  /** The role of a name, whatever its case; its history too where it has been deleted. */
+  role(account: string, name: string): FoldedOf<'principal'> | undefined {
+    return this.folded(roleRef(account, name));
+  }
+
+  /** The existing user or role with the unique id (`AIDA...`, `AROA...`). */
+  principalByUniqueId(account: string, uniqueId: string): FoldedNamed | undefined {
+    return this.principalIndex.withUniqueId(account, uniqueId);
+  }
+
+  /** The existing access key, active or not, with its owner: a user, or an account for a root access key. */
+  accessKey(accessKeyId: string): FoundAccessKey | undefined {
+    return this.principalIndex.accessKey(accessKeyId);
+  }
+
+  /** Users whose path begins with `pathPrefix`, in the order of their names without case, after the name `after`. */
+  usersAfter(account: string, after: string | undefined, pathPrefix = '/'): Iterable<FoldedNamed<UserPrincipal>> {
+    return this.principalIndex.listed<UserPrincipal>('User', account, pathPrefix, after);
+  }
+
+  rolesAfter(account: string, after: string | undefined, pathPrefix = '/'): Iterable<FoldedNamed<RolePrincipal>> {
+    return this.principalIndex.listed<RolePrincipal>('Role', account, pathPrefix, after);
+  }
+
+  principalCount(kind: NamedPrincipal['kind'], account: string): number {
+    return this.principalIndex.count(kind, account);
+  }
+
+  grant(region: string, account: string, grantId: string): FoldedOf<'grant'> | undefined {
+    return this.folded({ region, account, aggregate: 'grant', id: grantId });
+  }
+
+  /** The active grants of a key that is not deleted to a principal; one empty list where there are none. */
+  grantsTo(keyRef: AggregateRef<'key'>, granteePrincipal: string): readonly FoldedGrant[] {
+    return this.grantIndex.to(eventSubject(keyRef), granteePrincipal);
+  }
+
+  /** The active grants of a key that is not deleted, in the order of their ids, after the id `after`. */
+  grantsOf(keyRef: AggregateRef<'key'>, after: string | undefined): Iterable<FoldedGrant> {
+    return this.grantIndex.ofKey(eventSubject(keyRef), after);
+  }
+
+  grantCount(keyRef: AggregateRef<'key'>): number {
+    return this.grantIndex.count(eventSubject(keyRef));
+  }
+
+  /** The active grants in a region, of keys of any account, that a principal is to retire; in the order of their ids. */
+  retirableGrants(region: string, retiringPrincipal: string, after: string | undefined): Iterable<FoldedGrant> {
+    return this.grantIndex.retirableBy(region, retiringPrincipal, after);
+  }
+
+  private fold<T extends AggregateType>(type: T, entry: LogEntry, commit: Commit): void {
+    const history: Map<string, FoldedOf<T>> = this.histories[type];
+    const before = history.get(entry.subject);
+    const after = follow(type, before, entry, commit);
+    history.set(entry.subject, after);
+    const change = { subject: entry.subject, before, after } as unknown as Change<AggregateType>;
+    for (const listener of this.listeners[type]) listener(change);
   }
 }
 
 /** Checks the commit's place in its aggregate's chain, and folds its events. */
-function follow<S, E>(
-  before: Folded<S> | undefined,
-  initial: S,
-  seq: number,
-  subject: string,
-  bytes: Uint8Array,
-  commit: Commit & { events: E[] },
-  evolve: (state: S, event: E, time: string) => S,
-): Folded<S> {
+function follow<T extends AggregateType>(
+  type: T,
+  before: FoldedOf<T> | undefined,
+  { seq, subject, bytes }: LogEntry,
+  commit: Commit,
+): FoldedOf<T> {
   const version = before?.version ?? 0;
   if (commit.version !== version + 1) {
     throw new LogCorruptError(seq, subject, `has version ${commit.version} where ${version + 1} must follow`);
@@ -168,40 +209,20 @@ function follow<S, E>(
     throw new LogCorruptError(seq, subject, `prevHash is not the hash of version ${version}`);
   }
   if (before && commit.time < before.time) throw new LogCorruptError(seq, subject, 'time runs backwards');
-  let state = before?.state ?? initial;
-  for (const event of commit.events) state = evolve(state, event, commit.time);
-  const ref = before?.ref ?? {
-    region: commit.region,
-    account: commit.account,
-    aggregate: commit.aggregate,
-    id: commit.id,
-  };
+  const { initial, evolve } = aggregateOf(type);
+  let state: StateOf<T> = before?.state ?? initial;
+  for (const event of commit.events) state = evolve(state, event as EventOf<T>, commit.time);
+  const ref = before?.ref ?? { region: commit.region, account: commit.account, aggregate: type, id: commit.id };
   return { ref, state, version: commit.version, seq, hash: commitHash(bytes), time: commit.time };
 }
 
-function indexOf(indexes: Map<string, BTree<string, undefined>>, scope: string): BTree<string, undefined> {
-  let index = indexes.get(scope);
-  if (!index) {
-    index = new BTree<string, undefined>();
-    indexes.set(scope, index);
-  }
-  return index;
-}
+const byType = <V>(make: (type: AggregateType) => V): Record<AggregateType, V> =>
+  Object.fromEntries(AGGREGATE_TYPES.map((type) => [type, make(type)])) as Record<AggregateType, V>;
 
-function namesOf(names: Map<string, Set<string>>, subject: string): Set<string> {
-  let set = names.get(subject);
-  if (!set) {
-    set = new Set();
-    names.set(subject, set);
-  }
-  return set;
-}
-
-function* idsAfter(index: BTree<string, undefined> | undefined, after: string | undefined): Iterable<string> {
-  if (!index) return;
-  let next = after === undefined ? index.minKey() : index.nextHigherKey(after);
-  while (next !== undefined) {
-    yield next;
-    next = index.nextHigherKey(next);
-  }
-}
+const listenersOf = (indexes: readonly ViewIndex[]): Record<AggregateType, Listener[]> =>
+  byType((type) =>
+    indexes.flatMap(({ on }) => {
+      const listener = on[type] as Listener | undefined;
+      return listener ? [listener] : [];
+    }),
+  );

@@ -1,15 +1,14 @@
-import { keyArn } from '#domain/arn';
+import { AGGREGATE_TYPES, type AggregateType } from '#domain/aggregates';
 import type { Commit } from '#domain/commit';
 import { decodeCommit } from '#domain/commit-codec';
-import { isLiving, type Key } from '#domain/key/state';
-import { type AggregateRef, eventSubject } from '#domain/subjects';
-import { timerOf } from '#views/due-times';
-import { type Folded, Projection } from '#views/projection';
+import { eventSubject } from '#domain/subjects';
+import { Projection } from '#views/projection';
+import { type AggregateReport, PLURAL, reportOf } from './aggregate-report';
 import { readLog } from './log-reader';
 import { CommandError, type Operator } from './operator';
 
 export interface ReplayOptions {
-  /** Key id or key ARN; all keys without it. */
+  /** Key id or key ARN; every key, alias, principal and grant without it. */
   key?: string;
   /** ISO 8601; the end of the log without it. */
   at?: string;
@@ -26,15 +25,13 @@ interface HistoryEntry {
   events: Commit['events'];
 }
 
-interface KeyReplay {
-  arn: string;
+interface Replay {
+  report: AggregateReport;
   history: HistoryEntry[];
-  state: Key;
-  aliases: string[];
-  nextTimer?: { kind: string; deadline: string };
+  state: unknown;
 }
 
-/** Rebuilds keys from the log alone, and prints who did what when, the state at that moment and the next timer. */
+/** Rebuilds everything from the log alone, and prints who did what when, the state at that moment and the next timer. */
 export async function replay(operator: Operator, options: ReplayOptions, print: (line: string) => void): Promise<void> {
   const wanted = options.key?.slice(options.key.lastIndexOf('/') + 1);
   const projection = new Projection();
@@ -51,7 +48,7 @@ export async function replay(operator: Operator, options: ReplayOptions, print: 
       return;
     }
     const commit = projection.apply(stored);
-    if (commit.aggregate !== 'key' || (wanted !== undefined && commit.id !== wanted)) return;
+    if (wanted !== undefined && (commit.aggregate !== 'key' || commit.id !== wanted)) return;
     const history = histories.get(stored.subject) ?? [];
     histories.set(stored.subject, history);
     const { version, time, recordedAt, principal, operation, requestId, events } = commit;
@@ -70,52 +67,39 @@ export async function replay(operator: Operator, options: ReplayOptions, print: 
       `the log has no key ${options.key}${options.at === undefined ? '' : ` at ${options.at}`}; list keys with: ./keytrail replay`,
     );
   }
-  const replays = [...histories].map(([subject, history]) =>
-    replayOf(projection, projection.keyBySubject(subject)!, history),
-  );
-  if (options.json)
-    print(
-      JSON.stringify(
-        { ...(options.at === undefined ? {} : { at: options.at }), position: projection.position, keys: replays },
-        null,
-        2,
-      ),
-    );
-  else for (const one of replays) printReplay(one, print);
+  const types = wanted === undefined ? AGGREGATE_TYPES : (['key'] as const);
+  const replays = types.map((type) => [type, replaysOf(type, projection, histories)] as const);
+  if (options.json) {
+    const lists = Object.fromEntries(replays.map(([type, found]) => [PLURAL[type], found.map(asJson)]));
+    const at = options.at === undefined ? {} : { at: options.at };
+    print(JSON.stringify({ ...at, position: projection.position, ...lists }, null, 2));
+  } else {
+    for (const [, found] of replays) for (const one of found) printReplay(one, print);
+  }
 }
 
-function replayOf(projection: Projection, folded: Folded<Key>, history: HistoryEntry[]): KeyReplay {
-  const timer = timerOf(projection, eventSubject(folded.ref));
-  return {
-    arn: arnOf(folded.ref),
-    history,
-    state: folded.state,
-    aliases: [...projection.aliasNamesOf(folded.ref)].sort().map((name) => `alias/${name}`),
-    ...(timer ? { nextTimer: { kind: timer.kind, deadline: timer.deadline } } : {}),
-  };
+function replaysOf(type: AggregateType, projection: Projection, histories: Map<string, HistoryEntry[]>): Replay[] {
+  return Array.from(projection.all(type)).flatMap((folded) => {
+    const history = histories.get(eventSubject(folded.ref));
+    return history ? [{ report: reportOf(folded, projection), history, state: folded.state }] : [];
+  });
 }
 
-const arnOf = (ref: AggregateRef): string => keyArn(ref.region, ref.account, ref.id);
+const asJson = ({ report, history, state }: Replay): object => ({
+  ...report.identity,
+  history,
+  state,
+  ...report.more,
+});
 
-function printReplay({ arn, history, state, aliases, nextTimer }: KeyReplay, print: (line: string) => void): void {
-  print(arn);
+function printReplay({ report, history }: Replay, print: (line: string) => void): void {
+  print(report.heading);
   for (const { version, time, recordedAt, principal, operation, events } of history) {
     const late = recordedAt === undefined ? '' : ` (recorded ${recordedAt})`;
     print(`  ${String(version).padStart(3)}  ${time}${late}  ${operation}  by ${principal}`);
     for (const event of events) print(`       ${describe(event)}`);
   }
-  print(`  state: ${state.keyState}`);
-  if (isLiving(state)) {
-    for (const { version, materialId, since, cause } of state.versions) {
-      print(`  version ${version}: material ${materialId}, since ${since} (${cause})`);
-    }
-    for (const alias of aliases) print(`  alias: ${alias}`);
-  } else if (state.keyState === 'Deleted') {
-    print(
-      `  deleted ${state.deletedAt}; ${state.materialIds.length === 0 ? 'all material erased' : `${state.materialIds.length} materials still to be erased`}`,
-    );
-  }
-  print(nextTimer ? `  next timer: ${nextTimer.kind} at ${nextTimer.deadline}` : '  next timer: none');
+  for (const line of report.lines) print(`  ${line}`);
   print('');
 }
 

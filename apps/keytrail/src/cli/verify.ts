@@ -1,8 +1,10 @@
 import { RequestStrategy } from 'nats';
+import { AGGREGATE_TYPES } from '#domain/aggregates';
 import { INTERNAL } from '#domain/subjects';
 import { LogDamagedError } from '#event-store/log-damage';
 import { type AggregateDigest, type DigestPage, digestsOf } from '#platform/view-digests';
 import { LogCorruptError, Projection } from '#views/projection';
+import { PLURAL } from './aggregate-report';
 import { readLog } from './log-reader';
 import { CommandError, type Operator } from './operator';
 
@@ -41,7 +43,10 @@ export async function verify(operator: Operator, print: (line: string) => void):
       `${pending[0].name} holds position ${pending[0].position}, but the log ends at ${projection.position}: commits are missing at its end`,
     );
   }
-  print(`log: ${count} commits, ${[...projection.allKeys()].length} keys; hashes, versions and events in order`);
+  const counted = AGGREGATE_TYPES.map((type) => [[...projection.all(type)].length, PLURAL[type]] as const)
+    .filter(([many]) => many > 0)
+    .map(([many, what]) => `, ${many} ${what}`);
+  print(`log: ${count} commits${counted.join('')}; hashes, versions and events in order`);
   for (const { name, position } of services) print(`${name}: holds what the log says at position ${position}`);
   if (services.length === 0) print('no running service to compare with: only the log was verified');
 }

@@ -1,5 +1,5 @@
+import { EvolveError, type Evolvers, evolveBy, isEventOf } from '../aggregate';
 import { KmsError } from '../errors';
-import { EvolveError } from '../key/evolve';
 import type { AliasEvent } from './events';
 
 /** An alias is small enough for state, decide and evolve to be read together. */
@@ -40,12 +40,8 @@ export function decideAlias(command: AliasCommand, alias: Alias, aliasArn: strin
   return target === command.targetKeyId ? [] : [{ type: 'AliasUpdated', v: 1, targetKeyId: command.targetKeyId }];
 }
 
-type Evolvers = {
-  [T in AliasEvent['type']]: (alias: Alias, event: Extract<AliasEvent, { type: T }>, time: string) => Alias;
-};
-
 /** THE table of alias events. */
-const evolvers: Evolvers = {
+const evolvers: Evolvers<Alias, AliasEvent> = {
   AliasCreated: (alias, event, time) => {
     if (alias.aliasState !== 'None') throw new EvolveError('AliasCreated on an alias that exists');
     return { aliasState: 'Active', targetKeyId: event.targetKeyId, createdAt: time, updatedAt: time };
@@ -60,11 +56,8 @@ const evolvers: Evolvers = {
   },
 };
 
-export const isAliasEvent = (type: string): type is AliasEvent['type'] => Object.hasOwn(evolvers, type);
+export const isAliasEvent = (type: string): type is AliasEvent['type'] => isEventOf(evolvers, type);
 
 /** `time` is that of the commit the event is in. */
-export function evolveAlias(alias: Alias, event: AliasEvent, time: string): Alias {
-  const evolver = evolvers[event.type] as ((alias: Alias, event: AliasEvent, time: string) => Alias) | undefined;
-  if (!evolver) throw new EvolveError(`unknown alias event ${JSON.stringify(event.type)}`);
-  return evolver(alias, event, time);
-}
+export const evolveAlias = (alias: Alias, event: AliasEvent, time: string): Alias =>
+  evolveBy('alias', evolvers, alias, event, time);

@@ -1,12 +1,6 @@
+import { EvolveError, type Evolvers, evolveBy, isEventOf } from '../aggregate';
 import type { KeyCreated, KeyEvent, KeyRotated, Tag } from './events';
 import { isLiving, type Key, type LivingKey } from './state';
-
-/** Raised when an event cannot follow the state it meets: the log was altered, or this version is too old for it. */
-export class EvolveError extends Error {
-  override readonly name = 'EvolveError';
-}
-
-type Evolvers = { [T in KeyEvent['type']]: (key: Key, event: Extract<KeyEvent, { type: T }>, time: string) => Key };
 
 const created = (key: Key, event: KeyCreated, time: string): Key => {
   if (key.keyState !== 'None') throw new EvolveError('KeyCreated on a key that exists');
@@ -51,7 +45,7 @@ const settled = (key: LivingKey, keyState: 'Enabled' | 'Disabled'): LivingKey =>
 };
 
 /** THE table of key events. An event that is not in it is an error, never skipped. */
-const evolvers: Evolvers = {
+const evolvers: Evolvers<Key, KeyEvent> = {
   KeyCreated: created,
   KeyEnabled: (key, event) => {
     const enabled = settled(living(key, event), 'Enabled');
@@ -106,11 +100,7 @@ function living(key: Key, event: KeyEvent): LivingKey {
   return key;
 }
 
-export const isKeyEvent = (type: string): type is KeyEvent['type'] => Object.hasOwn(evolvers, type);
+export const isKeyEvent = (type: string): type is KeyEvent['type'] => isEventOf(evolvers, type);
 
 /** `time` is that of the commit the event is in. */
-export function evolveKey(key: Key, event: KeyEvent, time: string): Key {
-  const evolver = evolvers[event.type] as ((key: Key, event: KeyEvent, time: string) => Key) | undefined;
-  if (!evolver) throw new EvolveError(`unknown key event ${JSON.stringify(event.type)}`);
-  return evolver(key, event, time);
-}
+export const evolveKey = (key: Key, event: KeyEvent, time: string): Key => evolveBy('key', evolvers, key, event, time);

@@ -1,0 +1,32 @@
+import type { Aggregate } from '../aggregate';
+import { keyArn } from '../arn';
+import type { KeyCommand } from './commands';
+import { decideKey } from './decide';
+import type { KeyEvent } from './events';
+import { evolveKey, isKeyEvent } from './evolve';
+import { initialKey, type Key } from './state';
+
+export const keyAggregate: Aggregate<Key, KeyEvent, KeyCommand> = {
+  initial: initialKey,
+  isEvent: isKeyEvent,
+  evolve: evolveKey,
+  decide: (command, key, { region, account, id, now }) =>
+    decideKey(command, key, { keyArn: keyArn(region, account, id), now }),
+  revokes: {
+    KeyCreated: false,
+    KeyEnabled: false,
+    KeyDisabled: true,
+    KeyDescriptionUpdated: false,
+    // Conditions on aws:ResourceTag may decide.
+    KeyTagged: true,
+    KeyUntagged: true,
+    KeyPolicyPut: true,
+    KeyRotationEnabled: false,
+    KeyRotationDisabled: false,
+    KeyRotated: false,
+    KeyDeletionScheduled: true,
+    KeyDeletionCancelled: false,
+    KeyDeleted: true,
+    KeyMaterialDestroyed: false,
+  },
+};

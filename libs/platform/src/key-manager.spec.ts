@@ -1,0 +1,127 @@
+import { keyArn } from '#domain/arn';
+import { materialIdOf } from '#domain/key/material-id';
+import { userRef } from '#domain/principal/principal-id';
+import type { AggregateRef } from '#domain/subjects';
+import { MemoryEventStore } from '#event-store/memory-event-store';
+import type { Call } from '#operations/operation';
+import { LiveView } from '#views/live-view';
+import { systemClock } from './clock';
+import { KeyManager } from './key-manager';
+
+const REGION = 'us-east-1';
+const ACCOUNT = '000000000000';
+const KEY: AggregateRef<'key'> = { region: REGION, account: ACCOUNT, aggregate: 'key', id: 'key-1' };
+const ALIAS: AggregateRef<'alias'> = { region: REGION, account: ACCOUNT, aggregate: 'alias', id: 'orders' };
+const GRANT: AggregateRef<'grant'> = { region: REGION, account: ACCOUNT, aggregate: 'grant', id: 'a'.repeat(64) };
+const USER = userRef(ACCOUNT, 'ann');
+const CALL: Call = {
+  caller: { region: REGION, account: ACCOUNT, principalId: 'root', principalArn: `arn:aws:iam::${ACCOUNT}:root` },
+  requestId: 'request-1',
+  operation: 'Test',
+  now: '2026-01-01T00:00:00.000Z',
+};
+
+/** A key-manager on a log in memory, and in order what it asked of the workers. */
+async function keyManager(store = new MemoryEventStore()): Promise<{ manager: KeyManager; asked: string[] }> {
+  const view = new LiveView();
+  await view.start(store);
+  const asked: string[] = [];
+  const manager = new KeyManager({
+    store,
+    view,
+    clock: systemClock,
+    materials: {
+      create: async (arn, materialId) => {
+        asked.push(`store ${materialId} of ${arn}`);
+      },
+      destroy: async () => {},
+    },
+    workersApplied: async (position) => {
+      asked.push(`apply ${position}`);
+    },
+    failPoint: () => {},
+  });
+  return { manager, asked };
+}
+
+const createKey = (manager: KeyManager) =>
+  manager.runCommand(
+    KEY,
+    {
+      type: 'CreateKey',
+      description: '',
+      keyUsage: 'ENCRYPT_DECRYPT',
+      keySpec: 'SYMMETRIC_DEFAULT',
+      multiRegion: false,
+      policy: '{}',
+      tags: [],
+    },
+    CALL,
+  );
+const createUser = (manager: KeyManager, uniqueId = 'AIDA1') =>
+  manager.runCommand(USER, { type: 'CreateUser', name: 'ann', path: '/', uniqueId, tags: [] }, CALL);
+
+describe('a command', () => {
+  test('on any aggregate is decided, appended and in the view', async () => {
+    const { manager } = await keyManager();
+    expect(await createKey(manager)).toEqual({ position: 1, changed: true });
+    await manager.runCommand(ALIAS, { type: 'CreateAlias', targetKeyId: 'key-1' }, CALL);
+    await createUser(manager);
+    await manager.runCommand(
+      GRANT,
+      {
+        type: 'CreateGrant',
+        keyId: 'key-1',
+        granteePrincipal: `arn:aws:iam::${ACCOUNT}:user/ann`,
+        operations: ['Decrypt'],
+        issuedBy: CALL.caller.principalArn,
+        keySpec: 'SYMMETRIC_DEFAULT',
+      },
+      CALL,
+    );
+    const { projection } = manager;
+    expect(projection.position).toBe(4);
+    expect([...projection.aliasNamesOf(KEY)]).toEqual(['orders']);
+    expect(projection.user(ACCOUNT, 'Ann')?.state).toMatchObject({ kind: 'User', uniqueId: 'AIDA1' });
+    expect(projection.grantsTo(KEY, `arn:aws:iam::${ACCOUNT}:user/ann`)).toHaveLength(1);
+  });
+
+  test('that creates a key has its material stored before', async () => {
+    const { manager, asked } = await keyManager();
+    await createKey(manager);
+    expect(asked).toEqual([
+      `store ${materialIdOf(keyArn(REGION, ACCOUNT, 'key-1'), 1)} of ${keyArn(REGION, ACCOUNT, 'key-1')}`,
+    ]);
+  });
+
+  test('that takes something away returns after the workers have applied it, any other at once', async () => {
+    const { manager, asked } = await keyManager();
+    await createUser(manager);
+    await manager.runCommand(USER, { type: 'CreateAccessKey', accessKeyId: 'AKIA1' }, CALL);
+    expect(asked).toEqual([]);
+    const off = { type: 'UpdateAccessKey', accessKeyId: 'AKIA1', status: 'Inactive' } as const;
+    expect(await manager.runCommand(USER, off, CALL)).toEqual({ position: 3, changed: true });
+    expect(asked).toEqual(['apply 3']);
+    // Asked once more, perhaps since the first answer was lost: it waits for the same.
+    expect(await manager.runCommand(USER, off, CALL)).toEqual({ position: 3, changed: false });
+    expect(asked).toEqual(['apply 3', 'apply 3']);
+  });
+
+  test('that is refused appends nothing', async () => {
+    const { manager } = await keyManager();
+    await createUser(manager);
+    await expect(createUser(manager)).rejects.toMatchObject({ code: 'EntityAlreadyExists' });
+    expect(manager.projection.position).toBe(1);
+  });
+
+  test('that loses a race with another key-manager is decided again', async () => {
+    const store = new MemoryEventStore();
+    const [one, other] = [await keyManager(store), await keyManager(store)];
+    const outcomes = await Promise.allSettled([createUser(one.manager), createUser(other.manager, 'AIDA2')]);
+    expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(outcomes.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: { code: 'EntityAlreadyExists' },
+    });
+    expect(await store.lastPosition()).toBe(1);
+  });
+});

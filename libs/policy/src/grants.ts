@@ -1,0 +1,68 @@
+import { type Covers, namesCaller } from './principals';
+import type { AuthorizationRequest } from './request';
+
+/** What a decision needs of a grant of the key. */
+export interface GrantFacts {
+  grantId: string;
+  /** ARN of a user, role, session or account root, account number, unique id, or name of a service. */
+  granteePrincipal: string;
+  /** Of the API model's GrantOperation: `Decrypt`, `ReEncryptFrom`. */
+  operations: readonly string[];
+  constraints?: GrantConstraints;
+}
+
+export interface GrantConstraints {
+  EncryptionContextEquals?: Readonly<Record<string, string>>;
+  EncryptionContextSubset?: Readonly<Record<string, string>>;
+  SourceArn?: string;
+}
+
+export type GrantMiss = 'principal' | 'operation' | keyof GrantConstraints;
+
+/** Grant operations that take an encryption context: constraints on it bind no others (GrantConstraints, AWS KMS API). */
+const WITH_ENCRYPTION_CONTEXT = new Set(
+  [
+    ...['Encrypt', 'Decrypt', 'ReEncryptFrom', 'ReEncryptTo', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext'],
+    ...['GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext'],
+  ].map((operation) => `kms:${operation.toLowerCase()}`),
+);
+
+/** How a grant covers the request, or why it does not. `action` is the request's in lower case. */
+export function evaluateGrant(
+  grant: GrantFacts,
+  request: AuthorizationRequest,
+  action: string,
+): { covers: Covers } | { miss: GrantMiss } {
+  const covers = namesCaller(grant.granteePrincipal, request.principal);
+  if (covers === undefined) return { miss: 'principal' };
+  if (!grant.operations.some((operation) => names(operation, action))) return { miss: 'operation' };
+  const broken = grant.constraints && brokenConstraint(grant.constraints, request, action);
+  return broken === undefined ? { covers } : { miss: broken };
+}
+
+const names = (operation: string, action: string): boolean =>
+  operation.length + 4 === action.length && `kms:${operation.toLowerCase()}` === action;
+
+function brokenConstraint(
+  { EncryptionContextEquals: equals, EncryptionContextSubset: subset, SourceArn: source }: GrantConstraints,
+  { context, encryptionContext = {} }: AuthorizationRequest,
+  action: string,
+): keyof GrantConstraints | undefined {
+  if (WITH_ENCRYPTION_CONTEXT.has(action)) {
+    if (equals && !(includes(encryptionContext, equals) && includes(equals, encryptionContext))) {
+      return 'EncryptionContextEquals';
+    }
+    if (subset && !includes(encryptionContext, subset)) return 'EncryptionContextSubset';
+  }
+  return source !== undefined && action !== 'kms:retiregrant' && context('aws:sourcearn') !== source
+    ? 'SourceArn'
+    : undefined;
+}
+
+/** In a grant constraint the case of a key does not matter, that of its value does (GrantConstraints, AWS KMS API). */
+function includes(whole: Readonly<Record<string, string>>, part: Readonly<Record<string, string>>): boolean {
+  const pairs = Object.entries(whole).map(([key, value]) => [key.toLowerCase(), value] as const);
+  return Object.entries(part).every(([key, value]) =>
+    pairs.some(([name, held]) => name === key.toLowerCase() && held === value),
+  );
+}

@@ -1,0 +1,90 @@
+import type { ActiveGrant } from '#domain/grant/grant';
+import { type AggregateRef, eventSubject } from '#domain/subjects';
+import type { Change, Folded, FoldedOf, ViewIndex } from '../folded';
+import { OrderedIds } from './ordered-ids';
+
+export type FoldedGrant = Folded<ActiveGrant, 'grant'>;
+
+const NONE: readonly FoldedGrant[] = Object.freeze([]);
+
+/** Active grants of keys that are not deleted: by key, by key and grantee, and by retiring principal. */
+export class GrantIndex implements ViewIndex {
+  readonly on = {
+    grant: (change: Change<'grant'>): void => this.noteGrant(change),
+    key: (change: Change<'key'>): void => this.noteKey(change),
+  };
+  private readonly byKey = new OrderedIds<FoldedGrant>();
+  private readonly byGrantee = new Map<string, Map<string, FoldedGrant[]>>();
+  private readonly byRetiring = new OrderedIds<FoldedGrant>();
+
+  constructor(private readonly isDeleted: (keySubject: string) => boolean) {}
+
+  /** On the path of every decision: two look-ups in maps, and nothing made. */
+  to(keySubject: string, granteePrincipal: string): readonly FoldedGrant[] {
+    return this.byGrantee.get(keySubject)?.get(granteePrincipal) ?? NONE;
+  }
+
+  *ofKey(keySubject: string, after: string | undefined): Iterable<FoldedGrant> {
+    for (const [, grant] of this.byKey.after(keySubject, after)) yield grant;
+  }
+
+  count(keySubject: string): number {
+    return this.byKey.count(keySubject);
+  }
+
+  *retirableBy(region: string, principal: string, after: string | undefined): Iterable<FoldedGrant> {
+    for (const [, grant] of this.byRetiring.after(retiringScope(region, principal), after)) yield grant;
+  }
+
+  private noteGrant({ before, after }: Change<'grant'>): void {
+    if (before && isActive(before)) this.drop(before);
+    if (isActive(after)) this.put(after);
+  }
+
+  /** The grants of a deleted key are gone with it, though no event says so. */
+  private noteKey({ subject, after }: Change<'key'>): void {
+    if (after.state.keyState !== 'Deleted' || this.byKey.count(subject) === 0) return;
+    for (const grant of [...this.ofKey(subject, undefined)]) this.drop(grant);
+  }
+
+  private put(grant: FoldedGrant): void {
+    const keySubject = keySubjectOf(grant);
+    // CreateGrant had seen the key before it was deleted.
+    if (this.isDeleted(keySubject)) return;
+    const { granteePrincipal, retiringPrincipal } = grant.state;
+    this.byKey.set(keySubject, grant.ref.id, grant);
+    if (retiringPrincipal !== undefined) {
+      this.byRetiring.set(retiringScope(grant.ref.region, retiringPrincipal), grant.ref.id, grant);
+    }
+    const grantees = this.byGrantee.get(keySubject) ?? new Map<string, FoldedGrant[]>();
+    this.byGrantee.set(keySubject, grantees);
+    const grants = grantees.get(granteePrincipal);
+    if (grants) grants.push(grant);
+    else grantees.set(granteePrincipal, [grant]);
+  }
+
+  private drop(grant: FoldedGrant): void {
+    const keySubject = keySubjectOf(grant);
+    const { granteePrincipal, retiringPrincipal } = grant.state;
+    this.byKey.remove(keySubject, grant.ref.id);
+    if (retiringPrincipal !== undefined) {
+      this.byRetiring.remove(retiringScope(grant.ref.region, retiringPrincipal), grant.ref.id);
+    }
+    const grantees = this.byGrantee.get(keySubject);
+    const grants = grantees?.get(granteePrincipal);
+    if (!grantees || !grants) return;
+    const at = grants.indexOf(grant);
+    if (at >= 0) grants.splice(at, 1);
+    if (grants.length === 0) grantees.delete(granteePrincipal);
+    if (grantees.size === 0) this.byGrantee.delete(keySubject);
+  }
+}
+
+const isActive = (grant: FoldedOf<'grant'>): grant is FoldedGrant => grant.state.grantState === 'Active';
+
+const keySubjectOf = ({ ref, state }: FoldedGrant): string => {
+  const { region, account } = ref;
+  return eventSubject({ region, account, aggregate: 'key', id: state.keyId } satisfies AggregateRef);
+};
+
+const retiringScope = (region: string, principal: string): string => `${region} ${principal}`;

@@ -1,0 +1,64 @@
+import { AGGREGATE_TYPES } from '#domain/aggregates';
+import { Projection } from '#views/projection';
+import { reportOf } from '../apps/keytrail/src/cli/aggregate-report';
+import { GOLDEN_COMMITS } from './support/golden-commits';
+
+const ROOT = 'arn:aws:iam::000000000000';
+const KEYS = 'arn:aws:kms:us-east-1:000000000000:key';
+const ORDERS = '8c0c3863-e6c5-4f5a-99f1-27e414aafb91';
+const SECOND = '1f0d6f5e-2a67-4c1f-9d1a-0b6f6f0f9a11';
+
+const projection = new Projection();
+for (const entry of GOLDEN_COMMITS) projection.apply(entry);
+const linesOf = (heading: string | RegExp): string[] => {
+  const reports = AGGREGATE_TYPES.flatMap((type) =>
+    Array.from(projection.all(type), (folded) => reportOf(folded, projection)),
+  );
+  const report = reports.find((one) =>
+    typeof heading === 'string' ? one.heading === heading : heading.test(one.heading),
+  );
+  if (!report) throw new Error(`no report has the heading ${heading}: ${reports.map((one) => one.heading).join('\n')}`);
+  return report.lines;
+};
+
+describe('replay shows', () => {
+  test('a user with its policies and access keys, never a policy’s text', () => {
+    expect(linesOf(`${ROOT}:user/team/Ann.Orders`)).toEqual([
+      'state: User AIDAGOLDEN0000000001',
+      'policy: Another',
+      'access key: AKIAGOLDEN0000000002, Active, since 2027-08-05T00:00:00.000Z',
+    ]);
+  });
+
+  test('a role, one that was deleted, and an account', () => {
+    expect(linesOf(`${ROOT}:role/Orders`)).toEqual(['state: Role AROAGOLDEN0000000001', 'policy: use-keys']);
+    expect(linesOf(`${ROOT}:role/temp`)).toEqual([
+      'state: deleted 2027-08-11T00:00:00.000Z; it was AROAGOLDEN0000000002',
+    ]);
+    expect(linesOf('arn:aws:iam::111122223333:root')).toEqual([
+      'state: Account',
+      'access key: AKIAROOTGOLDEN000001, Active, since 2027-08-01T00:00:00.000Z',
+    ]);
+  });
+
+  test('grants that are active, have ended, or went with their key', () => {
+    expect(linesOf(`grant ${'a'.repeat(64)} on ${KEYS}/${ORDERS}`)).toEqual([
+      'state: Active',
+      `DescribeKey for ${ROOT}:role/Orders`,
+    ]);
+    expect(linesOf(`grant ${'b'.repeat(64)} on ${KEYS}/${ORDERS}`)).toEqual([
+      'state: Retired 2027-08-03T00:00:00.000Z',
+    ]);
+    expect(linesOf(`grant ${'c'.repeat(64)} on ${KEYS}/${SECOND}`)[0]).toBe('state: gone with its key');
+    expect(linesOf(/^grant 9242/)).toContain(`may be retired by ${ROOT}:role/Orders`);
+  });
+
+  test('an alias that was deleted, and a key as before', () => {
+    expect(linesOf('arn:aws:kms:us-east-1:000000000000:alias/orders')).toEqual(['state: deleted']);
+    expect(linesOf(`${KEYS}/${SECOND}`)).toEqual([
+      'state: Deleted',
+      'deleted 2027-07-15T00:00:00.000Z; all material erased',
+      'next timer: none',
+    ]);
+  });
+});
