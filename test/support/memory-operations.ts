@@ -1,4 +1,5 @@
 import { createHash, createSecretKey, randomBytes } from 'node:crypto';
+import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import { rootArn } from '#domain/arn';
 import { MemoryEventStore } from '#event-store/memory-event-store';
 import type { BackingKey } from '#hsm/backing-key';
@@ -25,6 +26,7 @@ export class MemoryOperations {
   private readonly store = new MemoryEventStore();
   private readonly view = new LiveView();
   private readonly backingKeys = new Map<string, BackingKey>();
+  private readonly tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH));
   private readonly manager = new KeyManager({
     store: this.store,
     view: this.view,
@@ -66,6 +68,14 @@ export class MemoryOperations {
           },
           loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
           random: (length) => randomBytes(length),
+          tokens: this.tokens,
+          accessKeys: {
+            create: async () => 'a secret of the test, of forty characters'.slice(0, 40),
+            runCommand: async (ref, command, call) => {
+              await this.manager.runCommand(ref, command, call);
+            },
+            erase: async () => {},
+          },
         },
       },
       (error) => {

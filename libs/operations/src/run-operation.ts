@@ -5,9 +5,11 @@ import {
   type ControlPorts,
   type DataOperation,
   type DataPorts,
+  isWaiting,
   MaterialNotLoaded,
   type Operation,
   type PlanePorts,
+  type WaitingDataOperation,
 } from './operation';
 import { decodeRequest } from './wire/decode';
 
@@ -39,9 +41,11 @@ export function runOperation(
   try {
     const request = decodeRequest(operation.request, body);
     const result =
-      operation.plane === 'data'
-        ? runData(operation, request, call, served(ports.data, operation))
-        : runControl(operation, request, call, served(ports.control, operation));
+      operation.plane === 'control'
+        ? runControl(operation, request, call, served(ports.control, operation))
+        : isWaiting(operation)
+          ? runWaiting(operation, request, call, served(ports.data, operation))
+          : runData(operation, request, call, served(ports.data, operation));
     return result instanceof Promise ? result.then(succeeded).catch(failed) : succeeded(result);
   } catch (error) {
     return failed(error);
@@ -91,6 +95,11 @@ function runData(
       .loadBackingKey(error.keyArn, error.materialId)
       .then(() => runData(operation, request, call, ports, loads + 1));
   }
+}
+
+function runWaiting(operation: WaitingDataOperation, request: object, call: Call, ports: DataPorts): Promise<unknown> {
+  ports.assertMayServe();
+  return operation.runAsync(request, call, ports);
 }
 
 const succeeded = (result: unknown): OperationReply => ({

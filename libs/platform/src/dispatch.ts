@@ -2,7 +2,7 @@ import { headers, type NatsConnection } from 'nats';
 import { isoDate } from '#domain/dates';
 import { ERRORS, type ErrorCode, isErrorCode } from '#domain/errors';
 import { HEADER_AFTER, HEADER_ERROR, HEADER_POSITION, HEADER_REQUEST_ID, requestSubject } from '#domain/subjects';
-import type { Caller, Operation, PlanePorts } from '#operations/operation';
+import { type Caller, isWaiting, type Operation, type PlanePorts } from '#operations/operation';
 import type { Quotas } from '#operations/quotas/quotas';
 import { type ErrorObserver, errorReply, type OperationReply, runOperation } from '#operations/run-operation';
 import type { Clock } from './clock';
@@ -42,31 +42,35 @@ export class LocalDispatcher implements Dispatcher {
 }
 
 const REPLY_TIMEOUT_MS = 30_000;
-/** A data operation changes nothing: one that its worker died over, or whose reply was lost, is asked of another. */
+/** A data operation that does not wait changes nothing: one that its worker died over, or whose reply was lost, is asked of another. */
 const DATA_ATTEMPT_MS = 5_000;
 
 /** Sends the request to whichever service serves it, with the newest log position that this gateway has seen. */
 export class NatsDispatcher implements Dispatcher {
-  /** `newestPosition`: of the log at the start, so that what a gateway before this one acknowledged is seen through it. */
+  /** `newest`: position of the log at the start, so that what a gateway before this one acknowledged is seen through it. */
   constructor(
     private readonly nats: NatsConnection,
-    private newestPosition: number,
+    private newest: number,
     private readonly observe: ErrorObserver,
   ) {}
+
+  get newestPosition(): number {
+    return this.newest;
+  }
 
   async dispatch(operation: Operation, body: Uint8Array, caller: Caller, requestId: string): Promise<OperationReply> {
     try {
       const subject = requestSubject(caller.region, caller.account, caller.principalId, operation.name);
       const sent = headers();
-      sent.set(HEADER_AFTER, String(this.newestPosition));
+      sent.set(HEADER_AFTER, String(this.newest));
       sent.set(HEADER_REQUEST_ID, requestId);
       const reply = await requestReply(this.nats, subject, body, {
         headers: sent,
         timeoutMs: REPLY_TIMEOUT_MS,
-        ...(operation.plane === 'data' && { attemptMs: DATA_ATTEMPT_MS }),
+        ...(operation.plane === 'data' && !isWaiting(operation) && { attemptMs: DATA_ATTEMPT_MS }),
       });
       const position = Number(reply.headers?.get(HEADER_POSITION));
-      if (position > this.newestPosition) this.newestPosition = position;
+      if (position > this.newest) this.newest = position;
       const error = reply.headers?.get(HEADER_ERROR);
       if (!error) return { body: reply.data, status: 200 };
       const code: ErrorCode = isErrorCode(error) ? error : 'KMSInternalException';

@@ -3,13 +3,14 @@ import { Agent, request as httpRequest } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { Caller, DataPorts } from '#operations/operation';
 import { signRequest } from '#sigv4/sign';
+import { deriveSigningKey } from '#sigv4/signing-key';
 import { systemClock } from './clock';
 import { type Dispatcher, LocalDispatcher } from './dispatch';
 import { Health } from './health';
 import { serveHttpEdge } from './http-edge';
 import { HTTP_LIMITS, type HttpLimits, type HttpServer, httpServer } from './http-server';
 import { Metrics } from './metrics';
-import { RootSigningKeys } from './signing-keys';
+import type { SigningKeys } from './signing-keys';
 
 const CREDENTIALS = { accessKeyId: 'AKIATEST', secretAccessKey: 'a secret of the test' };
 const SHORT = { ...HTTP_LIMITS, headersTimeout: 1_000, requestTimeout: 2_000, connectionsCheckingInterval: 50 };
@@ -33,7 +34,13 @@ async function start(limits: HttpLimits = SHORT) {
         ? released.then(() => ({ body: '{"Keys":[]}', status: 200 }))
         : local.dispatch(operation, body, caller, requestId),
   };
-  const signingKeys = new RootSigningKeys('000000000000', CREDENTIALS);
+  const signingKeys: SigningKeys = {
+    identify: ({ date, region, service }) => ({
+      account: '000000000000',
+      principalId: 'root',
+      signingKey: deriveSigningKey(CREDENTIALS.secretAccessKey, date, region, service),
+    }),
+  };
   const ports = { dispatcher, signingKeys, metrics: new Metrics(), health: new Health(), observe };
   serveHttpEdge(http as unknown as Parameters<typeof serveHttpEdge>[0], ports, server.admission);
   await http.listen({ port: 0, host: '127.0.0.1' });

@@ -64,6 +64,15 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     return this.run(ref, command, originOf(call));
   }
 
+  /** A command that another service has checked the caller's permissions for. */
+  runFor<T extends AggregateType>(
+    ref: AggregateRef<T>,
+    command: CommandOf<T>,
+    origin: CommandOrigin,
+  ): Promise<CommandResult<EventOf<T>>> {
+    return this.run(ref, command, origin);
+  }
+
   /**
    * Does what a timer asks for. Each step is decided anew and harmless to repeat; a crash between steps leaves a
    * deleted key that is still due for clean-up. Whether anything changed.
@@ -130,7 +139,7 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
   }
 }
 
-const originOf = (call: Call): CommandOrigin => ({
+export const originOf = (call: Call): CommandOrigin => ({
   principal: call.caller.principalArn,
   requestId: call.requestId,
   operation: call.operation,

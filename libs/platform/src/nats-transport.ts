@@ -11,7 +11,7 @@ import {
   QUEUE,
   requestSubscription,
 } from '#domain/subjects';
-import type { Caller, Operation } from '#operations/operation';
+import { type Caller, isWaiting, type Operation } from '#operations/operation';
 import { type ErrorObserver, errorReply, type OperationReply } from '#operations/run-operation';
 import { OPERATION_TABLE } from '#operations/table';
 import type { LiveView } from '#views/live-view';
@@ -131,7 +131,7 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
 
   private sendReply(operation: Operation, message: Msg, { body, error }: OperationReply): void {
     const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
-    if (error === undefined && operation.plane === 'data') {
+    if (error === undefined && operation.plane === 'data' && !isWaiting(operation)) {
       this.served.respond(message, bytes);
       return;
     }

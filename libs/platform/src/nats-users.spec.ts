@@ -157,6 +157,7 @@ describe('what each user can do', () => {
     ['gateway', 'crypto-worker', INTERNAL.signingKey, INTERNAL.signingKey],
     ['key-manager', 'crypto-worker', INTERNAL.materialCreate, INTERNAL.materialCreate],
     ['key-manager', 'crypto-worker', INTERNAL.materialDestroy, INTERNAL.materialDestroy],
+    ['crypto-worker', 'key-manager', INTERNAL.principalCommand, INTERNAL.principalCommand],
     ['rotation-scheduler', 'key-manager', INTERNAL.timerFire, INTERNAL.timerFire],
     ['deletion-scheduler', 'key-manager', INTERNAL.timerFire, INTERNAL.timerFire],
     [
@@ -221,6 +222,7 @@ describe('what each user is refused', () => {
     [INTERNAL.materialDestroy, ['key-manager']],
     [INTERNAL.signingKey, ['gateway']],
     [INTERNAL.timerFire, ['rotation-scheduler', 'deletion-scheduler']],
+    [INTERNAL.principalCommand, ['crypto-worker']],
     [INTERNAL.workerBeat, ['crypto-worker']],
     [INTERNAL.status, ['operator']],
     [INTERNAL.viewDigests, ['operator']],
@@ -259,7 +261,7 @@ describe('what each user is refused', () => {
     [inboxes[NATS_USERS.indexOf('key-manager')]!, ['crypto-worker']],
     [inboxes[NATS_USERS.indexOf('rotation-scheduler')]!, ['key-manager']],
     [inboxes[NATS_USERS.indexOf('deletion-scheduler')]!, ['key-manager']],
-    [inboxes[NATS_USERS.indexOf('crypto-worker')]!, []],
+    [inboxes[NATS_USERS.indexOf('crypto-worker')]!, ['key-manager']],
     [inboxes[NATS_USERS.indexOf('operator')]!, services],
   ];
   // Empty bodies: what is allowed reaches JetStream too, which answers with an error or stores an empty message.
@@ -282,6 +284,7 @@ describe('what each user is refused', () => {
     [INTERNAL.materialDestroy, ['crypto-worker']],
     [INTERNAL.signingKey, ['crypto-worker']],
     [INTERNAL.timerFire, ['key-manager']],
+    [INTERNAL.principalCommand, ['key-manager']],
     [INTERNAL.workerBeat, ['key-manager']],
     [INTERNAL.settle, services],
     ...NATS_USERS.filter((user) => user !== 'embedded').map((user): [string, NatsUserName[]] => [

@@ -10,6 +10,7 @@ import { Quotas } from '#operations/quotas/quotas';
 import type { ErrorObserver } from '#operations/run-operation';
 import type { Timer } from '#views/due-times';
 import { LiveView } from '#views/live-view';
+import { type AppendAccessKey, appendRemotely, serveAccessKeyCommands } from './access-keys';
 import { settledWithin } from './bounded-wait';
 import { type Clock, systemClock, VirtualClock } from './clock';
 import type { CryptoWorker } from './crypto-worker';
@@ -79,6 +80,7 @@ export class Service {
   private clock: Clock = systemClock;
   private dispatcher: Dispatcher | undefined;
   private signingKeys: SigningKeys | undefined;
+  private manager: KeyManager | undefined;
   private stopping: Promise<void> | undefined;
 
   constructor(
@@ -120,13 +122,14 @@ export class Service {
     if (follows) await this.followLog();
     const worker = this.has('crypto-worker') ? await this.startCryptoWorker() : undefined;
     const manager = this.has('key-manager') ? this.startKeyManager(worker) : undefined;
+    this.manager = manager;
     const planes: PlanePorts = { control: manager, data: worker };
     const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
     this.dispatcher =
       manager || worker
         ? new LocalDispatcher(planes, this.clock, this.observe, quotas)
         : new NatsDispatcher(nats, position, this.observe);
-    if (this.has('gateway')) this.signingKeys ??= new CachedSigningKeys(new RemoteSigningKeys(nats));
+    if (this.has('gateway')) this.signingKeys ??= this.remoteSigningKeys(this.dispatcher);
     this.transport = this.transportFor(planes, this.dispatcher);
     this.addSchedulers(manager);
     const { served } = this;
@@ -228,10 +231,22 @@ export class Service {
     const { worker, signingKeys, stop } = await startCryptoWorker({
       ...{ instance, settings, store, view, served, health, log },
       besideGateway: this.has('gateway'),
+      appendAccessKey: this.appendAccessKey(),
     });
     this.closers.push(stop);
     this.signingKeys = signingKeys;
     return worker;
+  }
+
+  /** By this process's own key-manager, which starts after the crypto-worker, where it has one. */
+  private appendAccessKey(): AppendAccessKey {
+    if (!this.has('key-manager')) return appendRemotely(this.link.nats);
+    return (...command) => this.manager!.runFor(...command);
+  }
+
+  private remoteSigningKeys(dispatcher: Dispatcher): SigningKeys {
+    const seen = (): number => (dispatcher instanceof NatsDispatcher ? dispatcher.newestPosition : this.view.position);
+    return new CachedSigningKeys(new RemoteSigningKeys(this.link.nats, seen));
   }
 
   private startKeyManager(worker: CryptoWorker | undefined): KeyManager {
@@ -255,6 +270,11 @@ export class Service {
         return manager.fire(timer);
       },
       this.unanswered('timer'),
+    );
+    serveAccessKeyCommands(
+      this.served,
+      (ref, command, origin) => manager.runFor(ref, command, origin),
+      this.unanswered('access key'),
     );
     return manager;
   }
