@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { METHODS } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { rootArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { type ErrorObserver, errorReply, type OperationReply } from '#operations/run-operation';
 import { type Claim, parseClaim, type SignedRequest } from '#sigv4/claim';
@@ -112,7 +111,7 @@ class HttpEdge {
         verifySignature(claim, signed, identity.signingKey);
         const { operation, body } = protocol.read(signed);
         name = operation.name;
-        const answered = this.ports.dispatcher.dispatch(operation, body, callerOf(claim, identity), requestId);
+        const answered = this.ports.dispatcher.dispatch(operation, body, claimOf(claim, identity, request), requestId);
         if (answered instanceof Promise) return answered.then(answer);
         answer(answered);
       };
@@ -135,12 +134,23 @@ class HttpEdge {
   }
 }
 
-const callerOf = (claim: Claim, identity: SigningIdentity) => ({
-  region: claim.region,
-  account: identity.account,
-  principalId: identity.principalId,
-  principalArn: rootArn(identity.account),
-});
+/** What a good signature, and the connection that it came by, vouch for. */
+function claimOf({ region, accessKeyId, sessionToken }: Claim, identity: SigningIdentity, request: FastifyRequest) {
+  const { socket } = request.raw;
+  return {
+    region,
+    account: identity.account,
+    principalId: identity.principalId,
+    accessKeyId,
+    sessionToken,
+    sourceIp: addressOf(socket.remoteAddress),
+    secureTransport: 'encrypted' in socket && socket.encrypted === true,
+  };
+}
+
+/** An IPv4 client of a socket that takes both kinds is shown as an IPv6 address, which no policy would mean. */
+const addressOf = (remote: string | undefined): string | undefined =>
+  remote?.startsWith('::ffff:') ? remote.slice('::ffff:'.length) : remote;
 
 function send(reply: FastifyReply, { status, contentType, body }: HttpReply, requestId: string): void {
   reply.hijack();

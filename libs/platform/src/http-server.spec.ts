@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { Agent, request as httpRequest } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import type { Caller, DataPorts } from '#operations/operation';
+import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
+import type { DataPorts } from '#operations/operation';
 import { signRequest } from '#sigv4/sign';
 import { deriveSigningKey } from '#sigv4/signing-key';
+import { Projection } from '#views/projection';
+import { Callers } from './callers';
 import { systemClock } from './clock';
 import { type Dispatcher, LocalDispatcher } from './dispatch';
 import { Health } from './health';
@@ -23,16 +26,19 @@ async function start(limits: HttpLimits = SHORT) {
     throw error;
   };
   const data: Partial<DataPorts> = { random: randomBytes, assertMayServe: () => {} };
-  const local = new LocalDispatcher({ data: data as DataPorts }, systemClock, observe);
+  const tokenKey = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH)).publicKey.export();
+  const anchors = { rootAccessKeyId: CREDENTIALS.accessKeyId, tokenKey };
+  const callers = new Callers('000000000000', new Projection(), anchors);
+  const local = new LocalDispatcher({ data: data as DataPorts }, callers, systemClock, observe);
   let release = (): void => {};
   const released = new Promise<void>((resolve) => {
     release = resolve;
   });
   const dispatcher: Dispatcher = {
-    dispatch: (operation, body, caller: Caller, requestId) =>
+    dispatch: (operation, body, claim, requestId) =>
       operation.name === 'ListKeys'
         ? released.then(() => ({ body: '{"Keys":[]}', status: 200 }))
-        : local.dispatch(operation, body, caller, requestId),
+        : local.dispatch(operation, body, claim, requestId),
   };
   const signingKeys: SigningKeys = {
     identify: ({ date, region, service }) => ({

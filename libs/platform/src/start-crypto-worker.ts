@@ -11,6 +11,7 @@ import { MaterialVault } from '#hsm/material-vault';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { LiveView } from '#views/live-view';
 import { AccessKeys, type AppendAccessKey } from './access-keys';
+import { type PublishedAnchors, serveAnchors } from './callers';
 import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
 import type { Health } from './health';
@@ -43,6 +44,7 @@ export interface CryptoWorkerSurroundings {
 
 export interface StartedCryptoWorker {
   worker: CryptoWorker;
+  anchors: PublishedAnchors;
   signingKeys: SigningKeys;
   stop(): void;
 }
@@ -86,12 +88,15 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     (position) => view.waitFor(position),
     (error) => log.error({ err: error }, 'signing key request failed'),
   );
+  const anchors = { rootAccessKeyId: credentials.accessKeyId, tokenKey: tokens.publicKey.export() };
+  serveAnchors(served, anchors, (error) => log.error({ err: error }, 'token key request failed'));
   const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
   serveMaterials(served, worker, caughtUp, (error) => log.error({ err: error }, 'material request failed'));
   const stopping = new AbortController();
   void sweep(worker, settings, caughtUp, log, stopping.signal);
   return {
     worker,
+    anchors,
     signingKeys,
     stop() {
       stopping.abort();

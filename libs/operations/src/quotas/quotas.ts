@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { KmsError } from '#domain/errors';
-import { type Caller, type Operation, quotaClassOf } from '../operation';
+import type { Caller } from '../caller';
+import { type Operation, quotaClassOf } from '../operation';
 import { awsRate, isQuotaClass, type QuotaClass } from './quota-classes';
 import { fullBucket, type TokenBucket, take } from './token-bucket';
 
