@@ -88,6 +88,7 @@ export class MemoryOperations {
         control: {
           projection: this.view.projection,
           newKeyId: () => this.manager.newKeyId(),
+          random: (length) => randomBytes(length),
           wasBehind: () => this.manager.wasBehind(),
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
         },
@@ -102,6 +103,7 @@ export class MemoryOperations {
           loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
           random: (length) => randomBytes(length),
           tokens: this.tokens,
+          systemSeconds: () => this.now / 1000,
           accessKeys: {
             create: async () => 'a secret of the test, of forty characters'.slice(0, 40),
             runCommand: async (ref, command, call) => {

@@ -26,6 +26,8 @@ export interface UnresolvedCall extends Omit<Call, 'caller'> {
 export interface ControlPorts {
   projection: Projection;
   newKeyId(): string;
+  /** Fresh random bytes. */
+  random(length: number): Buffer;
   /** Whether the log held more than this process had folded in; resolves once it has. */
   wasBehind(): Promise<boolean>;
   /** Decides the command and appends its events. Returns once they are in `projection` and, if they revoke, in every worker. */
@@ -48,6 +50,8 @@ export interface DataPorts {
   random(length: number): Buffer;
   /** Makes session tokens. */
   tokens: TokenIssuer;
+  /** The system's time, by which sessions end: clients compare it with their own. */
+  systemSeconds(): number;
   accessKeys: AccessKeyPorts;
 }
 
@@ -58,7 +62,7 @@ export interface AccessKeyPorts {
   /** By way of a key-manager. Returns once it is in `projection` and, if it revokes, in every worker. */
   runCommand(
     ref: AggregateRef<'principal'>,
-    command: Extract<CommandOf<'principal'>, { type: 'CreateAccessKey' | 'DeleteAccessKey' }>,
+    command: Extract<CommandOf<'principal'>, { type: 'CreateAccount' | 'CreateAccessKey' | 'DeleteAccessKey' }>,
     call: Call,
   ): Promise<void>;
   /** For good; harmless to repeat. */

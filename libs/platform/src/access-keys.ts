@@ -10,7 +10,10 @@ import { answer, ask } from './internal-requests';
 import { originOf } from './key-manager';
 import type { ServedRequests } from './served-requests';
 
-export type AccessKeyCommand = Extract<CommandOf<'principal'>, { type: 'CreateAccessKey' | 'DeleteAccessKey' }>;
+export type AccessKeyCommand = Extract<
+  CommandOf<'principal'>,
+  { type: 'CreateAccount' | 'CreateAccessKey' | 'DeleteAccessKey' }
+>;
 
 /** Has a key-manager decide and append; the position then. */
 export type AppendAccessKey = (
@@ -18,6 +21,12 @@ export type AppendAccessKey = (
   command: AccessKeyCommand,
   origin: CommandOrigin,
 ) => Promise<{ position: number }>;
+
+const ALLOWED: readonly string[] = [
+  'CreateAccount',
+  'CreateAccessKey',
+  'DeleteAccessKey',
+] satisfies AccessKeyCommand['type'][];
 
 /** AWS's: 40 characters of base64. */
 const SECRET_BYTES = 30;
@@ -72,9 +81,7 @@ export function serveAccessKeyCommands(
     INTERNAL.principalCommand,
     QUEUE.control,
     async ({ ref, command, origin }) => {
-      if (command.type !== 'CreateAccessKey' && command.type !== 'DeleteAccessKey') {
-        throw new Error('no command of access keys');
-      }
+      if (!ALLOWED.includes(command.type)) throw new Error('not a command of access keys');
       const { position } = await append(ref, command, origin);
       return { position };
     },

@@ -61,6 +61,10 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     await this.vault.load(arn, materialId);
   }
 
+  systemSeconds(): number {
+    return Date.now() / 1000;
+  }
+
   random(length: number): Buffer {
     return this.pool.take(length);
   }

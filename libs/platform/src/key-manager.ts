@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { type AggregateType, aggregateOf, type CommandOf, type EventOf, isRevoking } from '#domain/aggregates';
 import { keyArn } from '#domain/arn';
 import { type DomainEvent, NO_HASH } from '#domain/commit';
@@ -50,6 +50,10 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
 
   newKeyId(): string {
     return randomUUID();
+  }
+
+  random(length: number): Buffer {
+    return randomBytes(length);
   }
 
   wasBehind(): Promise<boolean> {

@@ -64,12 +64,15 @@ export const createAccessKey = waitingData<CreateAccessKey, Partial<Wire<CreateA
   service: 'iam',
   name: 'CreateAccessKey',
   request: CreateAccessKey,
-  async runAsync({ UserName }, call, { projection, random, accessKeys }) {
+  async runAsync({ UserName }, call, ports) {
+    const { projection, accessKeys } = ports;
     const owner = ownerFor(UserName, call, projection);
     // Decided again where it is appended; here it spares a secret that nobody can have.
     const limit = IAM_LIMITS.accessKeysPerUser;
     if (keysOf(owner).length >= limit) throw quotaExceeded('AccessKeysPerUser', limit);
-    const accessKeyId = uniqueId('AKIA', random(ID_BYTES));
+    // The account of the settings exists without an event until then.
+    if (owner.state === undefined) await accessKeys.runCommand(owner.ref, { type: 'CreateAccount' }, call);
+    const accessKeyId = uniqueId('AKIA', ports.random(ID_BYTES));
     const secretAccessKey = await accessKeys.create(owner.arn, accessKeyId);
     await accessKeys.runCommand(owner.ref, { type: 'CreateAccessKey', accessKeyId }, call);
     const created = projection.accessKey(accessKeyId);

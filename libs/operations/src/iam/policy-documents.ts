@@ -7,7 +7,4 @@ export function assertPolicyDocument(text: string, kind: 'identity' | 'trust'): 
 
 /** IAM gives documents out percent-encoded (RFC 3986), as they were put. */
 export const encodedDocument = (text: string): string =>
-  encodeURIComponent(text).replace(
-    /[!'()*]/g,
-    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
-  );
+  encodeURIComponent(text).replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
