@@ -82,6 +82,8 @@ export const INTERNAL = {
   signingKey: 'kms.int.signing-key',
   /** What callers are checked against besides the log: the public key of session tokens. */
   tokenKey: 'kms.int.token-key',
+  /** The operator has a crypto-worker make an account with a root access key. */
+  accountCreate: 'kms.int.account.create',
   timerFire: 'kms.int.timer.fire',
   /** A crypto-worker has a key-manager append that an access key was made or deleted. */
   principalCommand: 'kms.int.principal-command',

@@ -36,7 +36,7 @@ export class AccessKeys implements AccessKeyPorts {
   constructor(
     private readonly vault: MaterialVault,
     private readonly view: LiveView,
-    private readonly append: AppendAccessKey,
+    private readonly appendElsewhere: AppendAccessKey,
   ) {}
 
   async create(ownerArn: string, accessKeyId: string): Promise<string> {
@@ -48,8 +48,13 @@ export class AccessKeys implements AccessKeyPorts {
     }
   }
 
-  async runCommand(ref: AggregateRef<'principal'>, command: AccessKeyCommand, call: Call): Promise<void> {
-    const { position } = await this.append(ref, command, originOf(call));
+  runCommand(ref: AggregateRef<'principal'>, command: AccessKeyCommand, call: Call): Promise<void> {
+    return this.append(ref, command, originOf(call));
+  }
+
+  /** Returns once it is in this process's view. */
+  async append(ref: AggregateRef<'principal'>, command: AccessKeyCommand, origin: CommandOrigin): Promise<void> {
+    const { position } = await this.appendElsewhere(ref, command, origin);
     await this.view.waitFor(position);
   }
 

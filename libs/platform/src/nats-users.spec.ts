@@ -229,6 +229,7 @@ describe('what each user is refused', () => {
     [INTERNAL.tokenKey, ['key-manager']],
     [INTERNAL.timerFire, ['rotation-scheduler', 'deletion-scheduler']],
     [INTERNAL.principalCommand, ['crypto-worker']],
+    [INTERNAL.accountCreate, ['operator']],
     [INTERNAL.workerBeat, ['crypto-worker']],
     [INTERNAL.status, ['operator']],
     [INTERNAL.viewDigests, ['operator']],
@@ -295,6 +296,7 @@ describe('what each user is refused', () => {
     [INTERNAL.tokenKey, ['crypto-worker']],
     [INTERNAL.timerFire, ['key-manager']],
     [INTERNAL.principalCommand, ['key-manager']],
+    [INTERNAL.accountCreate, ['crypto-worker']],
     [INTERNAL.workerBeat, ['key-manager']],
     [INTERNAL.settle, services],
     ...NATS_USERS.filter((user) => user !== 'embedded').map((user): [string, NatsUserName[]] => [

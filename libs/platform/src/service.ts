@@ -238,6 +238,7 @@ export class Service {
       ...{ instance, settings, store, view, served, health, log },
       besideGateway: this.has('gateway'),
       appendAccessKey: this.appendAccessKey(),
+      clock: this.clock,
     });
     this.closers.push(started.stop);
     this.signingKeys = started.signingKeys;

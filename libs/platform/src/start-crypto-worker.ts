@@ -11,7 +11,9 @@ import { MaterialVault } from '#hsm/material-vault';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { LiveView } from '#views/live-view';
 import { AccessKeys, type AppendAccessKey } from './access-keys';
+import { Accounts, serveAccounts } from './accounts';
 import { type PublishedAnchors, serveAnchors } from './callers';
+import type { Clock } from './clock';
 import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
 import type { Health } from './health';
@@ -40,6 +42,7 @@ export interface CryptoWorkerSurroundings {
   /** With the gateway in one process the root credentials are made here and kept in the data folder. */
   besideGateway: boolean;
   appendAccessKey: AppendAccessKey;
+  clock: Clock;
 }
 
 export interface StartedCryptoWorker {
@@ -60,7 +63,8 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const say = (position: number): void => beat(nats, { workerId: instance, position, leaseMs });
   const lease = new Lease(store, view, leaseMs, () => say(view.position));
   const tokens = await openTokens(vault);
-  const worker = new CryptoWorker(view, vault, lease, tokens, new AccessKeys(vault, view, around.appendAccessKey));
+  const accessKeys = new AccessKeys(vault, view, around.appendAccessKey);
+  const worker = new CryptoWorker(view, vault, lease, tokens, accessKeys);
   await worker.checkLog(await store.lastPosition());
   // With a nats-server of its own this is the only process, and nobody waits for it.
   if (settings.natsUrl !== undefined) view.onCommit((_commit, seq) => say(seq));
@@ -90,6 +94,9 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   );
   const anchors = { rootAccessKeyId: credentials.accessKeyId, tokenKey: tokens.publicKey.export() };
   serveAnchors(served, anchors, (error) => log.error({ err: error }, 'token key request failed'));
+  serveAccounts(served, new Accounts(settings.accountId, view.projection, accessKeys, around.clock), (error) =>
+    log.error({ err: error }, 'account request failed'),
+  );
   const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
   serveMaterials(served, worker, caughtUp, (error) => log.error({ err: error }, 'material request failed'));
   const stopping = new AbortController();
