@@ -1,4 +1,5 @@
 import { createHash, createSecretKey, randomBytes } from 'node:crypto';
+import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf } from '#domain/aggregates';
 import type { AggregateRef } from '#domain/subjects';
 import { MemoryEventStore } from '#event-store/memory-event-store';
@@ -40,6 +41,7 @@ export class MemoryOperations {
   private readonly store = new MemoryEventStore();
   private readonly view = new LiveView();
   private readonly backingKeys = new Map<string, BackingKey>();
+  private readonly tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH));
   private readonly manager = new KeyManager({
     store: this.store,
     view: this.view,
@@ -86,6 +88,7 @@ export class MemoryOperations {
         control: {
           projection: this.view.projection,
           newKeyId: () => this.manager.newKeyId(),
+          random: (length) => randomBytes(length),
           wasBehind: () => this.manager.wasBehind(),
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
         },
@@ -99,6 +102,15 @@ export class MemoryOperations {
           },
           loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
           random: (length) => randomBytes(length),
+          tokens: this.tokens,
+          systemSeconds: () => this.now / 1000,
+          accessKeys: {
+            create: async () => 'a secret of the test, of forty characters'.slice(0, 40),
+            runCommand: async (ref, command, call) => {
+              await this.manager.runCommand(ref, command, call);
+            },
+            erase: async () => {},
+          },
         },
       },
       (error) => {

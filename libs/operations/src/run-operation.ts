@@ -5,10 +5,12 @@ import {
   type ControlPorts,
   type DataOperation,
   type DataPorts,
+  isWaiting,
   MaterialNotLoaded,
   type Operation,
   type PlanePorts,
   type UnresolvedCall,
+  type WaitingDataOperation,
 } from './operation';
 import { decodeRequest } from './wire/decode';
 
@@ -40,9 +42,11 @@ export function runOperation(
   try {
     const attempt = new Attempt(operation, body, unresolved);
     const result =
-      operation.plane === 'data'
-        ? runData(operation, attempt, served(ports.data, operation))
-        : runControl(operation, attempt, served(ports.control, operation));
+      operation.plane === 'control'
+        ? runControl(operation, attempt, served(ports.control, operation))
+        : isWaiting(operation)
+          ? runWaiting(operation, attempt, served(ports.data, operation))
+          : runData(operation, attempt, served(ports.data, operation));
     return result instanceof Promise ? result.then(succeeded).catch(failed) : succeeded(result);
   } catch (error) {
     return failed(error);
@@ -105,6 +109,12 @@ function runData(operation: DataOperation, attempt: Attempt, ports: DataPorts, l
       .loadBackingKey(error.keyArn, error.materialId)
       .then(() => runData(operation, attempt, ports, loads + 1));
   }
+}
+
+async function runWaiting(operation: WaitingDataOperation, attempt: Attempt, ports: DataPorts): Promise<unknown> {
+  ports.assertMayServe();
+  const { request, call } = attempt.begin();
+  return operation.runAsync(request, call, ports);
 }
 
 const succeeded = (result: unknown): OperationReply => ({

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { type AggregateType, aggregateOf, type CommandOf, type EventOf, isRevoking } from '#domain/aggregates';
 import { keyArn } from '#domain/arn';
 import { type DomainEvent, NO_HASH } from '#domain/commit';
@@ -52,6 +52,10 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     return randomUUID();
   }
 
+  random(length: number): Buffer {
+    return randomBytes(length);
+  }
+
   wasBehind(): Promise<boolean> {
     return this.runner.wasBehind();
   }
@@ -62,6 +66,15 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     call: Call,
   ): Promise<CommandResult<EventOf<T>>> {
     return this.run(ref, command, originOf(call));
+  }
+
+  /** A command that another service has checked the caller's permissions for. */
+  runFor<T extends AggregateType>(
+    ref: AggregateRef<T>,
+    command: CommandOf<T>,
+    origin: CommandOrigin,
+  ): Promise<CommandResult<EventOf<T>>> {
+    return this.run(ref, command, origin);
   }
 
   /**
@@ -130,7 +143,7 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
   }
 }
 
-const originOf = (call: Call): CommandOrigin => ({
+export const originOf = (call: Call): CommandOrigin => ({
   principal: call.caller.principalArn,
   requestId: call.requestId,
   operation: call.operation,
