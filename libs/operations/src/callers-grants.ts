@@ -1,18 +1,26 @@
 import { rootArn } from '#domain/arn';
+import type { AggregateRef } from '#domain/subjects';
 import type { GrantFacts } from '#policy/grants';
 import type { Principal } from '#policy/request';
 import type { FoldedGrant } from '#views/indexes/grants';
 import type { Projection } from '#views/projection';
-import type { FoundKey } from './key-lookup';
 
-/** The grants of the key that name the caller, its role or its account. Looked for only once a decision needs them. */
-export const grantsFor = (principal: Principal, { ref }: FoundKey, projection: Projection): Iterable<GrantFacts> => ({
-  *[Symbol.iterator]() {
-    for (const name of namesOf(principal)) {
-      for (const grant of projection.grantsTo(ref, name)) if (isFor(grant, principal)) yield factsOf(grant);
+/** The grants of a key that name the caller, its role or its account. Looked for only once a decision needs them. */
+export class CallersGrants implements Iterable<GrantFacts> {
+  constructor(
+    private readonly principal: Principal,
+    private readonly keyRef: AggregateRef<'key'>,
+    private readonly projection: Projection,
+  ) {}
+
+  *[Symbol.iterator](): Iterator<GrantFacts> {
+    for (const name of namesOf(this.principal)) {
+      for (const grant of this.projection.grantsTo(this.keyRef, name)) {
+        if (isFor(grant, this.principal)) yield factsOf(grant);
+      }
     }
-  },
-});
+  }
+}
 
 function namesOf({ account, arn, roleArn }: Principal): Set<string> {
   const names = new Set([arn, rootArn(account), account]);
