@@ -1,4 +1,5 @@
 import { createHash, createSecretKey, randomBytes } from 'node:crypto';
+import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf } from '#domain/aggregates';
 import type { AggregateRef } from '#domain/subjects';
 import { MemoryEventStore } from '#event-store/memory-event-store';
@@ -8,6 +9,7 @@ import { MaterialNotLoaded } from '#operations/operation';
 import { resolveCaller } from '#operations/resolve-caller';
 import { runOperation } from '#operations/run-operation';
 import { OPERATION_TABLE } from '#operations/table';
+import { GrantTokens, localSigner } from '#platform/grant-tokens';
 import { KeyManager } from '#platform/key-manager';
 import { LiveView } from '#views/live-view';
 import { rootCaller } from './root-caller';
@@ -39,6 +41,9 @@ export class MemoryOperations {
   };
   private readonly store = new MemoryEventStore();
   private readonly view = new LiveView();
+  private readonly tokenIssuer = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH, 7));
+  private readonly grantTokens = new GrantTokens(this.view, this.tokenIssuer.publicKey.export());
+  private calls = 0;
   private readonly backingKeys = new Map<string, BackingKey>();
   private readonly manager = new KeyManager({
     store: this.store,
@@ -56,6 +61,7 @@ export class MemoryOperations {
     },
     workersApplied: async () => {},
     failPoint: () => {},
+    signGrantToken: localSigner(this.tokenIssuer),
   });
 
   /** Who a claim is of now: root's, unless it says otherwise. */
@@ -77,7 +83,7 @@ export class MemoryOperations {
       OPERATION_TABLE.get(operation)!,
       Buffer.from(JSON.stringify(input)),
       {
-        requestId: 'test',
+        requestId: `test-${++this.calls}`,
         operation,
         now: new Date(this.now).toISOString(),
         resolveCaller: () => this.resolve(claim),
@@ -86,6 +92,8 @@ export class MemoryOperations {
         control: {
           projection: this.view.projection,
           newKeyId: () => this.manager.newKeyId(),
+          newGrantId: () => this.manager.newGrantId(),
+          grantToken: (claims) => this.manager.grantToken(claims),
           wasBehind: () => this.manager.wasBehind(),
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
         },
@@ -100,6 +108,7 @@ export class MemoryOperations {
           loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
           random: (length) => randomBytes(length),
         },
+        grantTokens: this.grantTokens,
       },
       (error) => {
         throw error;

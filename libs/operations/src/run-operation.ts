@@ -1,4 +1,5 @@
 import { type ErrorCode, KmsError } from '#domain/errors';
+import { followGrantTokens, type GrantTokenClaims, type GrantTokenReader } from './grants/grant-tokens';
 import {
   type Call,
   type ControlOperation,
@@ -39,10 +40,12 @@ export function runOperation(
   const failed = (error: unknown): OperationReply => errorReply(error, unresolved, observe);
   try {
     const attempt = new Attempt(operation, body, unresolved);
-    const result =
+    const run = (): unknown | Promise<unknown> =>
       operation.plane === 'data'
         ? runData(operation, attempt, served(ports.data, operation))
         : runControl(operation, attempt, served(ports.control, operation));
+    const following = attempt.follow(ports.grantTokens);
+    const result = following ? following.then(run) : run();
     return result instanceof Promise ? result.then(succeeded).catch(failed) : succeeded(result);
   } catch (error) {
     return failed(error);
@@ -54,9 +57,16 @@ function served<P>(ports: P | undefined, { name, plane }: Operation): P {
   return ports;
 }
 
+interface Begun {
+  request: object;
+  call: Call;
+}
+
 /** What an operation is run with: the caller as it is at each try, and the request, decoded once. */
 class Attempt {
   private request: object | undefined;
+  private grantToken: GrantTokenClaims | undefined;
+  private begun: Begun | undefined;
 
   constructor(
     private readonly operation: Operation,
@@ -64,10 +74,23 @@ class Attempt {
     private readonly unresolved: UnresolvedCall,
   ) {}
 
+  /** Where the request has grant tokens: a wait until the view holds their grants. The try after it begins anew. */
+  follow(reader: GrantTokenReader): Promise<void> | undefined {
+    this.begun = this.begin();
+    const following = followGrantTokens(this.begun.request, reader);
+    return following?.then((grantToken) => {
+      this.grantToken = grantToken;
+      this.begun = undefined;
+    });
+  }
+
   /** Who is not known does not learn what is wrong with the request. */
-  begin(): { request: object; call: Call } {
+  begin(): Begun {
+    const { begun, grantToken } = this;
+    this.begun = undefined;
+    if (begun) return begun;
     const { requestId, operation, now } = this.unresolved;
-    const call: Call = { caller: this.unresolved.resolveCaller(), requestId, operation, now };
+    const call: Call = { caller: this.unresolved.resolveCaller(), requestId, operation, now, grantToken };
     this.request ??= decodeRequest(this.operation.request, this.body);
     return { request: this.request, call };
   }

@@ -113,6 +113,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.materialCreate,
         INTERNAL.materialDestroy,
         INTERNAL.tokenKey,
+        INTERNAL.grantToken,
         ...(['gateway', 'client', 'operator', 'rotation-scheduler', 'deletion-scheduler'] as const).map(inbox),
       ],
       subscribe: [
@@ -142,6 +143,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.materialDestroy,
         INTERNAL.signingKey,
         INTERNAL.tokenKey,
+        INTERNAL.grantToken,
         INTERNAL.viewDigests,
         ...OF_EVERY_SERVICE,
       ],

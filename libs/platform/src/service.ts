@@ -12,9 +12,9 @@ import { LiveView } from '#views/live-view';
 import { settledWithin } from './bounded-wait';
 import { askForAnchors, Callers, type PublishedAnchors } from './callers';
 import { type Clock, systemClock, VirtualClock } from './clock';
-import type { CryptoWorker } from './crypto-worker';
 import { type Dispatcher, LocalDispatcher, NatsDispatcher } from './dispatch';
 import { failPoints } from './fail-points';
+import { GrantTokens, localSigner, remoteSigner } from './grant-tokens';
 import { Health } from './health';
 import type { HttpEdgePorts } from './http-edge';
 import { answer, fireRemotely, RemoteMaterialCustodian } from './internal-requests';
@@ -120,8 +120,9 @@ export class Service {
     if (follows) await this.followLog();
     const started = this.has('crypto-worker') ? await this.startCryptoWorker() : undefined;
     const worker = started?.worker;
-    const manager = this.has('key-manager') ? this.startKeyManager(worker) : undefined;
-    const planes: PlanePorts = { control: manager, data: worker };
+    const manager = this.has('key-manager') ? this.startKeyManager(started) : undefined;
+    const grantTokens = new GrantTokens(this.view, started?.anchors.tokenKey ?? (() => this.askForTokenKey()));
+    const planes: PlanePorts = { control: manager, data: worker, grantTokens };
     this.dispatcher =
       manager || worker
         ? new LocalDispatcher(planes, this.callers(started?.anchors), this.clock, this.observe)
@@ -238,7 +239,11 @@ export class Service {
     return started;
   }
 
-  private startKeyManager(worker: CryptoWorker | undefined): KeyManager {
+  private async askForTokenKey(): Promise<string> {
+    return (await askForAnchors(this.link.nats)()).tokenKey;
+  }
+
+  private startKeyManager(started: StartedCryptoWorker | undefined): KeyManager {
     const { nats } = this.link;
     const barrier = this.settings.natsUrl === undefined ? undefined : new WorkerBarrier(nats, this.settings.leaseMs);
     if (barrier) this.closers.push(() => barrier.stop());
@@ -246,9 +251,10 @@ export class Service {
       store: this.store,
       view: this.view,
       clock: this.clock,
-      materials: worker ?? new RemoteMaterialCustodian(nats),
+      materials: started?.worker ?? new RemoteMaterialCustodian(nats),
       workersApplied: async (position) => barrier?.applied(position),
       failPoint: failPoints(this.settings.failPoint),
+      signGrantToken: started ? localSigner(started.tokens) : remoteSigner(nats, this.unanswered('grant token')),
     });
     answer<Timer, boolean>(
       this.served,
