@@ -1,18 +1,22 @@
 import type { CreateGrantRequest, CreateGrantResponse } from '@aws-sdk/client-kms';
 import type { CommandOf } from '#domain/aggregates';
 import { KmsError } from '#domain/errors';
+import { withoutEmpty } from '#domain/grant/constraints';
+import { canDelegate } from '#domain/grant/delegation';
 import type { GrantConstraints } from '#domain/grant/events';
 import { decideGrant, GrantEndedError } from '#domain/grant/grant';
 import { openGrantId } from '#domain/grant/grant-id';
-import { GRANT_OPERATIONS, type GrantOperation } from '#domain/grant/grant-operations';
+import { GRANT_OPERATIONS, type GrantOperation, inOrder } from '#domain/grant/grant-operations';
 import { assertStateAllows } from '#domain/key/state-table';
 import type { AggregateRef } from '#domain/subjects';
+import { authorizeKey } from '../authorization';
+import { fixedContext } from '../condition-context';
 import { endDryRun } from '../dry-run';
 import { type FoundKey, findKey } from '../key-lookup';
 import { type Call, type ControlPorts, control } from '../operation';
 import { BOOLEAN, CONTEXT, GRANT_NAME, GRANT_TOKENS, KEY_ID, Optional, PRINCIPAL_ID, Required } from '../wire/fields';
 import type { Wire } from '../wire/wire';
-import { grantPrincipal } from './grant-principals';
+import { grantPrincipal, principalArn } from './grant-principals';
 
 const GRANTS_PER_KEY = 50_000;
 /** Somebody who ends a grant as often as this while it is being made will do so again. */
@@ -57,6 +61,24 @@ function constraintsOf({ Constraints: given }: CreateGrant): GrantConstraints | 
   };
 }
 
+/**
+ * Before anything is said of principals or of the key's state. Of the caller's grants only those count that allow to give
+ * away what is asked for: who may create grants by a grant alone is refused what goes beyond it, as AWS does.
+ */
+function authorizeCreation(request: CreateGrant, found: FoundKey, call: Call, { projection }: ControlPorts): void {
+  const operations = inOrder(request.Operations);
+  const constraints = withoutEmpty(constraintsOf(request));
+  const given = { operations, ...(constraints && { constraints }) };
+  const context = fixedContext({
+    'kms:grantconstrainttype': constraints && Object.keys(constraints).map((name) => name.replace(/^e/, 'E')),
+    'kms:granteeprincipal': principalArn(request.GranteePrincipal),
+    'kms:grantisforawsresource': false,
+    'kms:grantoperations': operations,
+    'kms:retiringprincipal': request.RetiringPrincipal && principalArn(request.RetiringPrincipal),
+  });
+  authorizeKey(call, projection, found, { context, usable: (held) => canDelegate(held, given) });
+}
+
 function commandOf(request: CreateGrant, found: FoundKey, call: Call, { projection }: ControlPorts): Command {
   const grantee = grantPrincipal(request.GranteePrincipal, call, projection);
   const retiring =
@@ -97,6 +119,7 @@ export const createGrant = control<CreateGrant, Wire<CreateGrantResponse>>({
   request: CreateGrant,
   async run(request, call, ports) {
     const found = findKey(request.KeyId, 'key', call, ports.projection);
+    authorizeCreation(request, found, call, ports);
     const command = commandOf(request, found, call, ports);
     assertStateAllows('CreateGrant', found.key.keyState, found.arn);
     for (let met = 0; met < MAX_GENERATIONS_MET; met++) {

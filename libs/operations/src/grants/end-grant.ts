@@ -1,10 +1,12 @@
 import type { RetireGrantRequest, RevokeGrantRequest } from '@aws-sdk/client-kms';
 import { KmsError } from '#domain/errors';
+import { authorizeKey } from '../authorization';
 import { endDryRun } from '../dry-run';
 import { findKey } from '../key-lookup';
 import { type Call, control } from '../operation';
 import { BOOLEAN, GRANT_ID, GRANT_TOKEN, KEY_ID, Optional, Required } from '../wire/fields';
 import { findGrant } from './grant-lookup';
+import { retirableGrant } from './retiring';
 
 class RevokeGrant implements RevokeGrantRequest {
   @Required(KEY_ID) KeyId!: string;
@@ -17,6 +19,7 @@ export const revokeGrant = control<RevokeGrant, undefined>({
   request: RevokeGrant,
   async run(request, call, ports) {
     const found = findKey(request.KeyId, 'key', call, ports.projection);
+    authorizeKey(call, ports.projection, found);
     const { ref } = findGrant(request.GrantId, found, ports.projection);
     endDryRun(request.DryRun);
     await ports.runCommand(ref, { type: 'RevokeGrant', keyId: found.keyId }, call);
@@ -47,7 +50,7 @@ export const retireGrant = control<RetireGrant, undefined>({
   async run(request, call, ports) {
     const { keyId, grantId } = namedGrant(request, call);
     const found = findKey(keyId, 'key', call, ports.projection);
-    const { ref } = findGrant(grantId, found, ports.projection);
+    const { ref } = retirableGrant(grantId, found, call, ports.projection);
     endDryRun(request.DryRun);
     await ports.runCommand(ref, { type: 'RetireGrant', keyId: found.keyId }, call);
     return undefined;

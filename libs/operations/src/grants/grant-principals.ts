@@ -47,8 +47,8 @@ export function grantPrincipal(text: string, call: Call, projection: Projection)
 const isOfThisDeployment = (account: string, call: Call, projection: Projection): boolean =>
   account === call.caller.account || projection.account(account)?.state.kind === 'Account';
 
-/** As a filter of a list: of the same forms, or a unique id; whether it exists does not matter. */
-export function principalFilter(text: string): string {
+/** As `grantPrincipal`, but whether it exists does not matter; of one that is gone it may be the unique id. */
+export function principalArn(text: string): string {
   if (ACCOUNT_NUMBER.test(text)) return rootArn(text);
   if ([ROOT, NAMED, SESSION, FEDERATED_USER, SERVICE, UNIQUE_ID].some((form) => form.test(text))) return text;
   throw invalid(text);

@@ -8,13 +8,14 @@ import { keyArn, rootArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import type { FoldedGrant } from '#views/indexes/grants';
 import type { Projection } from '#views/projection';
+import { authorizeAccount, authorizeKey } from '../authorization';
 import { existingKey, type FoundKey, findKey } from '../key-lookup';
 import { type Call, control } from '../operation';
 import { decodeMarker, type Page, pageFields, takePage } from '../pagination';
 import { GRANT_ID, KEY_ID, MARKER, Optional, PRINCIPAL_ID, Required } from '../wire/fields';
 import { epochSeconds, type Wire } from '../wire/wire';
 import { assertGrantId } from './grant-lookup';
-import { accountOf, grantPrincipal, principalFilter, shownGrantee, shownRetiring } from './grant-principals';
+import { accountOf, grantPrincipal, principalArn, shownGrantee, shownRetiring } from './grant-principals';
 
 const GRANTS_LIMIT = { kind: 'integer', min: 1, max: 100 } as const;
 const DEFAULT_LIST_LIMIT = 50;
@@ -32,6 +33,7 @@ export const listGrants = control<ListGrants, Wire<ListGrantsResponse>>({
   request: ListGrants,
   run(request, call, { projection }) {
     const found = findKey(request.KeyId, 'key', call, projection);
+    authorizeKey(call, projection, found);
     if (request.GrantId !== undefined) assertGrantId(request.GrantId);
     const grants = selected(request, found, projection);
     const page = takePage(grants, request.Limit ?? DEFAULT_LIST_LIMIT, ({ ref }) => ref.id);
@@ -40,7 +42,7 @@ export const listGrants = control<ListGrants, Wire<ListGrantsResponse>>({
 });
 
 function* selected(request: ListGrants, { ref }: FoundKey, projection: Projection): Iterable<FoldedGrant> {
-  const grantee = request.GranteePrincipal === undefined ? undefined : principalFilter(request.GranteePrincipal);
+  const grantee = request.GranteePrincipal === undefined ? undefined : principalArn(request.GranteePrincipal);
   for (const grant of projection.grantsOf(ref, decodeMarker(request.Marker))) {
     if (request.GrantId !== undefined && grant.ref.id !== request.GrantId) continue;
     if (grantee !== undefined && shownGrantee(grant.state, projection) !== grantee) continue;
@@ -58,6 +60,7 @@ export const listRetirableGrants = control<ListRetirableGrants, Wire<ListGrantsR
   name: 'ListRetirableGrants',
   request: ListRetirableGrants,
   run(request, call, { projection }) {
+    authorizeAccount(call);
     const retiring = grantPrincipal(request.RetiringPrincipal, call, projection);
     if (accountOf(retiring.arn) !== call.caller.account) {
       throw new KmsError('InvalidArnException', 'The retiring principal must be one of your own account.');
