@@ -41,10 +41,10 @@ export class MemoryOperations {
   };
   private readonly store = new MemoryEventStore();
   private readonly view = new LiveView();
-  private readonly tokenIssuer = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH, 7));
-  private readonly grantTokens = new GrantTokens(this.view, this.tokenIssuer.publicKey.export());
   private calls = 0;
   private readonly backingKeys = new Map<string, BackingKey>();
+  private readonly tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH));
+  private readonly grantTokens = new GrantTokens(this.view, this.tokens.publicKey.export());
   private readonly manager = new KeyManager({
     store: this.store,
     view: this.view,
@@ -61,7 +61,7 @@ export class MemoryOperations {
     },
     workersApplied: async () => {},
     failPoint: () => {},
-    signGrantToken: localSigner(this.tokenIssuer),
+    signGrantToken: localSigner(this.tokens),
   });
 
   /** Who a claim is of now: root's, unless it says otherwise. */
@@ -92,8 +92,8 @@ export class MemoryOperations {
         control: {
           projection: this.view.projection,
           newKeyId: () => this.manager.newKeyId(),
-          newGrantId: () => this.manager.newGrantId(),
           grantToken: (claims) => this.manager.grantToken(claims),
+          random: (length) => randomBytes(length),
           wasBehind: () => this.manager.wasBehind(),
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
         },
@@ -107,6 +107,15 @@ export class MemoryOperations {
           },
           loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
           random: (length) => randomBytes(length),
+          tokens: this.tokens,
+          systemSeconds: () => this.now / 1000,
+          accessKeys: {
+            create: async () => 'a secret of the test, of forty characters'.slice(0, 40),
+            runCommand: async (ref, command, call) => {
+              await this.manager.runCommand(ref, command, call);
+            },
+            erase: async () => {},
+          },
         },
         grantTokens: this.grantTokens,
       },

@@ -85,6 +85,8 @@ export const INTERNAL = {
   /** Signs the token of a new grant. */
   grantToken: 'kms.int.grant-token',
   timerFire: 'kms.int.timer.fire',
+  /** A crypto-worker has a key-manager append that an access key was made or deleted. */
+  principalCommand: 'kms.int.principal-command',
   /** Heartbeats of crypto-workers: position applied, lease. */
   workerBeat: 'kms.int.worker.beat',
   /** Every live service answers with what it is and how it is. */

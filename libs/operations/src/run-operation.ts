@@ -6,10 +6,12 @@ import {
   type ControlPorts,
   type DataOperation,
   type DataPorts,
+  isWaiting,
   MaterialNotLoaded,
   type Operation,
   type PlanePorts,
   type UnresolvedCall,
+  type WaitingDataOperation,
 } from './operation';
 import { decodeRequest } from './wire/decode';
 
@@ -39,13 +41,13 @@ export function runOperation(
 ): OperationReply | Promise<OperationReply> {
   const failed = (error: unknown): OperationReply => errorReply(error, unresolved, observe);
   try {
-    const attempt = new Attempt(operation, body, unresolved);
-    const run = (): unknown | Promise<unknown> =>
-      operation.plane === 'data'
-        ? runData(operation, attempt, served(ports.data, operation))
-        : runControl(operation, attempt, served(ports.control, operation));
-    const following = attempt.follow(ports.grantTokens);
-    const result = following ? following.then(run) : run();
+    const attempt = new Attempt(operation, body, unresolved, ports.grantTokens);
+    const result =
+      operation.plane === 'control'
+        ? runControl(operation, attempt, served(ports.control, operation))
+        : isWaiting(operation)
+          ? runWaiting(operation, attempt, served(ports.data, operation))
+          : runData(operation, attempt, served(ports.data, operation));
     return result instanceof Promise ? result.then(succeeded).catch(failed) : succeeded(result);
   } catch (error) {
     return failed(error);
@@ -65,6 +67,7 @@ interface Begun {
 /** What an operation is run with: the caller as it is at each try, and the request, decoded once. */
 class Attempt {
   private request: object | undefined;
+  private followed = false;
   private grantToken: GrantTokenClaims | undefined;
   private begun: Begun | undefined;
 
@@ -72,16 +75,23 @@ class Attempt {
     private readonly operation: Operation,
     private readonly body: Uint8Array,
     private readonly unresolved: UnresolvedCall,
+    private readonly grantTokens: GrantTokenReader,
   ) {}
 
-  /** Where the request has grant tokens: a wait until the view holds their grants. The try after it begins anew. */
-  follow(reader: GrantTokenReader): Promise<void> | undefined {
-    this.begun = this.begin();
-    const following = followGrantTokens(this.begun.request, reader);
-    return following?.then((grantToken) => {
-      this.grantToken = grantToken;
-      this.begun = undefined;
-    });
+  /** Before each `begin`: the wait until the view holds the grants that the request's tokens mean, if there is one. */
+  follow(): Promise<void> | undefined {
+    if (this.followed) return undefined;
+    const begun = this.begin();
+    const following = followGrantTokens(begun.request, this.grantTokens);
+    if (following) {
+      return following.then((grantToken) => {
+        this.followed = true;
+        this.grantToken = grantToken;
+      });
+    }
+    this.followed = true;
+    this.begun = begun;
+    return undefined;
   }
 
   /** Who is not known does not learn what is wrong with the request. */
@@ -98,7 +108,9 @@ class Attempt {
 
 /** A refusal counts only once the log's leader has said that it was not made on an outdated view. */
 async function runControl(operation: ControlOperation, attempt: Attempt, ports: ControlPorts): Promise<unknown> {
-  const run = () => {
+  const run = async () => {
+    const following = attempt.follow();
+    if (following) await following;
     const { request, call } = attempt.begin();
     return operation.run(request, call, ports);
   };
@@ -119,6 +131,8 @@ const MAX_LOADS = 8;
  */
 function runData(operation: DataOperation, attempt: Attempt, ports: DataPorts, loads = 0): unknown | Promise<unknown> {
   ports.assertMayServe();
+  const following = attempt.follow();
+  if (following) return following.then(() => runData(operation, attempt, ports, loads));
   try {
     const { request, call } = attempt.begin();
     return operation.run(request, call, ports);
@@ -128,6 +142,14 @@ function runData(operation: DataOperation, attempt: Attempt, ports: DataPorts, l
       .loadBackingKey(error.keyArn, error.materialId)
       .then(() => runData(operation, attempt, ports, loads + 1));
   }
+}
+
+async function runWaiting(operation: WaitingDataOperation, attempt: Attempt, ports: DataPorts): Promise<unknown> {
+  const following = attempt.follow();
+  if (following) await following;
+  ports.assertMayServe();
+  const { request, call } = attempt.begin();
+  return operation.runAsync(request, call, ports);
 }
 
 const succeeded = (result: unknown): OperationReply => ({

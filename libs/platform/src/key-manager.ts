@@ -55,12 +55,12 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     return randomUUID();
   }
 
-  newGrantId(): string {
-    return randomBytes(32).toString('hex');
-  }
-
   grantToken(claims: GrantTokenClaims): Promise<string | undefined> {
     return this.ports.signGrantToken(claims);
+  }
+
+  random(length: number): Buffer {
+    return randomBytes(length);
   }
 
   wasBehind(): Promise<boolean> {
@@ -73,6 +73,15 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     call: Call,
   ): Promise<CommandResult<EventOf<T>>> {
     return this.run(ref, command, originOf(call));
+  }
+
+  /** A command that another service has checked the caller's permissions for. */
+  runFor<T extends AggregateType>(
+    ref: AggregateRef<T>,
+    command: CommandOf<T>,
+    origin: CommandOrigin,
+  ): Promise<CommandResult<EventOf<T>>> {
+    return this.run(ref, command, origin);
   }
 
   /**
@@ -141,7 +150,7 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
   }
 }
 
-const originOf = (call: Call): CommandOrigin => ({
+export const originOf = (call: Call): CommandOrigin => ({
   principal: call.caller.principalArn,
   requestId: call.requestId,
   operation: call.operation,

@@ -114,12 +114,15 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.materialDestroy,
         INTERNAL.tokenKey,
         INTERNAL.grantToken,
-        ...(['gateway', 'client', 'operator', 'rotation-scheduler', 'deletion-scheduler'] as const).map(inbox),
+        ...(
+          ['gateway', 'client', 'operator', 'rotation-scheduler', 'deletion-scheduler', 'crypto-worker'] as const
+        ).map(inbox),
       ],
       subscribe: [
         inbox('key-manager'),
         ...scope.controlOperations.flatMap(requestSubscriptions),
         INTERNAL.timerFire,
+        INTERNAL.principalCommand,
         INTERNAL.workerBeat,
         INTERNAL.viewDigests,
         ...OF_EVERY_SERVICE,
@@ -134,6 +137,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         ...READ_EVENTS,
         ...READ_CLOCK,
         INTERNAL.workerBeat,
+        INTERNAL.principalCommand,
         ...(['gateway', 'client', 'operator', 'key-manager'] as const).map(inbox),
       ],
       subscribe: [

@@ -6,9 +6,11 @@ import { INTERNAL, QUEUE } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { ensureClockStream, ensureEventStream } from '#event-store/streams';
 import type { Operation, PlanePorts } from '#operations/operation';
+import { Quotas } from '#operations/quotas/quotas';
 import type { ErrorObserver } from '#operations/run-operation';
 import type { Timer } from '#views/due-times';
 import { LiveView } from '#views/live-view';
+import { type AppendAccessKey, appendRemotely, serveAccessKeyCommands } from './access-keys';
 import { settledWithin } from './bounded-wait';
 import { askForAnchors, Callers, type PublishedAnchors } from './callers';
 import { type Clock, systemClock, VirtualClock } from './clock';
@@ -79,6 +81,7 @@ export class Service {
   private clock: Clock = systemClock;
   private dispatcher: Dispatcher | undefined;
   private signingKeys: SigningKeys | undefined;
+  private manager: KeyManager | undefined;
   private stopping: Promise<void> | undefined;
 
   constructor(
@@ -121,13 +124,15 @@ export class Service {
     const started = this.has('crypto-worker') ? await this.startCryptoWorker() : undefined;
     const worker = started?.worker;
     const manager = this.has('key-manager') ? this.startKeyManager(started) : undefined;
+    this.manager = manager;
     const grantTokens = new GrantTokens(this.view, started?.anchors.tokenKey ?? (() => this.askForTokenKey()));
     const planes: PlanePorts = { control: manager, data: worker, grantTokens };
+    const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
     this.dispatcher =
       manager || worker
-        ? new LocalDispatcher(planes, this.callers(started?.anchors), this.clock, this.observe)
+        ? new LocalDispatcher(planes, this.callers(started?.anchors), this.clock, this.observe, quotas)
         : new NatsDispatcher(nats, position, this.observe);
-    if (this.has('gateway')) this.signingKeys ??= new CachedSigningKeys(new RemoteSigningKeys(nats));
+    if (this.has('gateway')) this.signingKeys ??= this.remoteSigningKeys(this.dispatcher);
     this.transport = this.transportFor(planes, this.dispatcher);
     this.addSchedulers(manager);
     const { served } = this;
@@ -233,6 +238,7 @@ export class Service {
     const started = await startCryptoWorker({
       ...{ instance, settings, store, view, served, health, log },
       besideGateway: this.has('gateway'),
+      appendAccessKey: this.appendAccessKey(),
     });
     this.closers.push(started.stop);
     this.signingKeys = started.signingKeys;
@@ -241,6 +247,17 @@ export class Service {
 
   private async askForTokenKey(): Promise<string> {
     return (await askForAnchors(this.link.nats)()).tokenKey;
+  }
+
+  /** By this process's own key-manager, which starts after the crypto-worker, where it has one. */
+  private appendAccessKey(): AppendAccessKey {
+    if (!this.has('key-manager')) return appendRemotely(this.link.nats);
+    return (...command) => this.manager!.runFor(...command);
+  }
+
+  private remoteSigningKeys(dispatcher: Dispatcher): SigningKeys {
+    const seen = (): number => (dispatcher instanceof NatsDispatcher ? dispatcher.newestPosition : this.view.position);
+    return new CachedSigningKeys(new RemoteSigningKeys(this.link.nats, seen));
   }
 
   private startKeyManager(started: StartedCryptoWorker | undefined): KeyManager {
@@ -254,7 +271,7 @@ export class Service {
       materials: started?.worker ?? new RemoteMaterialCustodian(nats),
       workersApplied: async (position) => barrier?.applied(position),
       failPoint: failPoints(this.settings.failPoint),
-      signGrantToken: started ? localSigner(started.tokens) : remoteSigner(nats, this.unanswered('grant token')),
+      signGrantToken: started ? localSigner(started.worker.tokens) : remoteSigner(nats, this.unanswered('grant token')),
     });
     answer<Timer, boolean>(
       this.served,
@@ -265,6 +282,11 @@ export class Service {
         return manager.fire(timer);
       },
       this.unanswered('timer'),
+    );
+    serveAccessKeyCommands(
+      this.served,
+      (ref, command, origin) => manager.runFor(ref, command, origin),
+      this.unanswered('access key'),
     );
     return manager;
   }

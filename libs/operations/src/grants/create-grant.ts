@@ -19,6 +19,7 @@ import type { Wire } from '../wire/wire';
 import { grantPrincipal, principalArn } from './grant-principals';
 
 const GRANTS_PER_KEY = 50_000;
+const GRANT_ID_LENGTH = 32;
 /** Somebody who ends a grant as often as this while it is being made will do so again. */
 const MAX_GENERATIONS_MET = 20;
 
@@ -100,14 +101,16 @@ function commandOf(request: CreateGrant, found: FoundKey, call: Call, { projecti
 }
 
 /** A named grant has the id that its parameters make; one without a name is always a new one. */
-function grantRef(command: Command, { ref, arn }: FoundKey, { projection, newGrantId }: Ports): AggregateRef<'grant'> {
+function grantRef(
+  command: Command,
+  { ref, arn }: FoundKey,
+  { projection, random }: ControlPorts,
+): AggregateRef<'grant'> {
   const { region, account } = ref;
   const hasEnded = (id: string): boolean => projection.grant(region, account, id)?.state.grantState === 'Ended';
-  const id = command.name === undefined ? newGrantId() : openGrantId(arn, command, hasEnded);
+  const id = command.name === undefined ? random(GRANT_ID_LENGTH).toString('hex') : openGrantId(arn, command, hasEnded);
   return { region, account, aggregate: 'grant', id };
 }
-
-type Ports = Pick<ControlPorts, 'projection' | 'newGrantId'>;
 
 function assertRoomForGrant(ref: AggregateRef<'grant'>, found: FoundKey, { projection }: ControlPorts): void {
   if (projection.folded(ref) || projection.grantCount(found.ref) < GRANTS_PER_KEY) return;
