@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { CreateAccessKeyCommand, CreateUserCommand, PutUserPolicyCommand } from '@aws-sdk/client-iam';
 import {
   CreateAliasCommand,
+  CreateGrantCommand,
   CreateKeyCommand,
   DecryptCommand,
   DescribeKeyCommand,
@@ -175,6 +176,30 @@ describe('over HTTP, from another account', () => {
     );
   });
 
+  test('a grant opens it too, and needs the caller’s own policy as well', async () => {
+    const { KeyId, Arn } = await newKey();
+    const { CiphertextBlob } = await encrypt(root, KeyId);
+    const decrypt = (who: Clients) => who.kms.send(new DecryptCommand({ CiphertextBlob }));
+    await may(root, 'ann', 'kms:ListKeys');
+    await may(bobRoot, 'bob', 'kms:ListKeys');
+    const noPolicy = (who: string) =>
+      denied(who, 'Decrypt', `resource: ${Arn} because no identity-based policy allows the kms:Decrypt action`);
+    expect(await refusal(decrypt(ann))).toEqual(noPolicy(ANN));
+    expect(await refusal(decrypt(bob))).toEqual(
+      denied(BOB, 'Decrypt', NOWHERE.replace('this resource', 'the resource associated with this ciphertext')),
+    );
+    for (const GranteePrincipal of [ANN, BOB]) {
+      await root.kms.send(new CreateGrantCommand({ KeyId, GranteePrincipal, Operations: ['Decrypt'] }));
+    }
+    expect((await decrypt(ann)).KeyId).toBe(Arn);
+    expect(await refusal(decrypt(bob))).toEqual(noPolicy(BOB));
+    await may(bobRoot, 'bob', 'kms:Decrypt');
+    expect((await decrypt(bob)).KeyId).toBe(Arn);
+    const { code, output } = await keytrail('explain', '--principal', 'ann', '--action', 'Decrypt', '--key', KeyId);
+    expect(output).toMatch(/^allowed: .*\ndecided by: grant [0-9a-f]{64}$/m);
+    expect(code).toBe(0);
+  });
+
   test('an alias is named by its ARN', async () => {
     const key = await newKey(statement('Allow', BOB, 'kms:Encrypt'));
     await root.kms.send(new CreateAliasCommand({ AliasName: 'alias/shared', TargetKeyId: key.KeyId }));
@@ -245,8 +270,13 @@ describe('./keytrail explain', () => {
     expect(denies.output).toContain('key policy, statement 1 (Allow): matches, through the account');
     expect(denies.output).toContain('key policy, statement 2 (Allow): no match by principal');
     expect(denies.output).toContain('identity policy own, statement 1 (Allow): no match by action');
-    const allows = await keytrail('explain', '--principal', BOB, '--action', 'Encrypt', '--key', key.Arn, '--json');
-    expect(allows).toMatchObject({ code: 1 });
+    await may(bobRoot, 'bob', 'kms:ListKeys');
+    const half = await keytrail('explain', '--principal', BOB, '--action', 'Encrypt', '--key', key.Arn, '--json');
+    expect(half.code).toBe(1);
+    expect(JSON.parse(half.output)).toMatchObject({
+      allowed: false,
+      decidedBy: { kind: 'nothing', missing: 'identity-based policy' },
+    });
     await may(bobRoot, 'bob', 'kms:Encrypt');
     const now = await keytrail('explain', '--principal', BOB, '--action', 'Encrypt', '--key', key.Arn, '--json');
     expect(now.code).toBe(0);
