@@ -84,6 +84,8 @@ export const INTERNAL = {
   tokenKey: 'kms.int.token-key',
   /** The operator has a crypto-worker make an account with a root access key. */
   accountCreate: 'kms.int.account.create',
+  /** Signs the token of a new grant. */
+  grantToken: 'kms.int.grant-token',
   timerFire: 'kms.int.timer.fire',
   /** A crypto-worker has a key-manager append that an access key was made or deleted. */
   principalCommand: 'kms.int.principal-command',

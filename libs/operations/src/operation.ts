@@ -5,6 +5,7 @@ import type { CommandResult } from '#event-store/run-command';
 import type { BackingKey } from '#hsm/backing-key';
 import type { Projection } from '#views/projection';
 import type { Caller } from './caller';
+import type { GrantTokenClaims, GrantTokenReader } from './grants/grant-tokens';
 import type { QuotaClass } from './quotas/quota-classes';
 import type { RequestClass } from './wire/decode';
 
@@ -14,10 +15,12 @@ export interface Call {
   operation: string;
   /** ISO 8601, from the clock. */
   now: string;
+  /** What the request's GrantToken says, where it has one. */
+  grantToken?: GrantTokenClaims | undefined;
 }
 
 /** A call whose caller is yet to be found in the view. Found anew after each wait, in which it may have lost its rights. */
-export interface UnresolvedCall extends Omit<Call, 'caller'> {
+export interface UnresolvedCall extends Omit<Call, 'caller' | 'grantToken'> {
   /** Throws UnrecognizedClientException or ExpiredTokenException. */
   resolveCaller(): Caller;
 }
@@ -26,6 +29,8 @@ export interface UnresolvedCall extends Omit<Call, 'caller'> {
 export interface ControlPorts {
   projection: Projection;
   newKeyId(): string;
+  /** Signs a token; undefined while nobody can. */
+  grantToken(claims: GrantTokenClaims): Promise<string | undefined>;
   /** Fresh random bytes. */
   random(length: number): Buffer;
   /** Whether the log held more than this process had folded in; resolves once it has. */
@@ -85,6 +90,7 @@ export class MaterialNotLoaded extends Error {
 export interface PlanePorts {
   control?: ControlPorts | undefined;
   data?: DataPorts | undefined;
+  grantTokens: GrantTokenReader;
 }
 
 /** AWS's services that are served, as they are called in the scope of a signature and in IAM actions. */

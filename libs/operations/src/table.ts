@@ -2,6 +2,9 @@ import { createAlias, deleteAlias, listAliases, updateAlias } from './aliases';
 import { generateDataKey, generateDataKeyWithoutPlaintext, generateRandom } from './data-keys';
 import { cancelKeyDeletion, scheduleKeyDeletion } from './deletion';
 import { decrypt, encrypt, reEncrypt } from './encryption';
+import { createGrant } from './grants/create-grant';
+import { retireGrant, revokeGrant } from './grants/end-grant';
+import { listGrants, listRetirableGrants } from './grants/list-grants';
 import {
   createAccessKey,
   deleteAccessKey,
@@ -68,6 +71,11 @@ const OPERATIONS: readonly Operation[] = [
   getKeyPolicy,
   putKeyPolicy,
   listKeyPolicies,
+  createGrant,
+  listGrants,
+  listRetirableGrants,
+  retireGrant,
+  revokeGrant,
   createUser,
   getUser,
   listUsers,

@@ -48,6 +48,7 @@ async function started() {
     materials: worker,
     workersApplied: async () => {},
     failPoint: () => {},
+    signGrantToken: async () => undefined,
   });
   const isoNow = (): string => new Date(now).toISOString();
   const run = (command: KeyCommand) => manager.runCommand(REF, command, { ...CALL, now: isoNow() });

@@ -5,10 +5,12 @@ import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import type { DataPorts } from '#operations/operation';
 import { signRequest } from '#sigv4/sign';
 import { deriveSigningKey } from '#sigv4/signing-key';
+import { LiveView } from '#views/live-view';
 import { Projection } from '#views/projection';
 import { Callers } from './callers';
 import { systemClock } from './clock';
 import { type Dispatcher, LocalDispatcher } from './dispatch';
+import { GrantTokens } from './grant-tokens';
 import { Health } from './health';
 import { serveHttpEdge } from './http-edge';
 import { HTTP_LIMITS, type HttpLimits, type HttpServer, httpServer } from './http-server';
@@ -27,9 +29,10 @@ async function start(limits: HttpLimits = SHORT) {
   };
   const data: Partial<DataPorts> = { random: randomBytes, assertMayServe: () => {} };
   const tokenKey = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH)).publicKey.export();
+  const grantTokens = new GrantTokens(new LiveView(), tokenKey);
   const anchors = { rootAccessKeyId: CREDENTIALS.accessKeyId, tokenKey };
   const callers = new Callers('000000000000', new Projection(), anchors);
-  const local = new LocalDispatcher({ data: data as DataPorts }, callers, systemClock, observe);
+  const local = new LocalDispatcher({ data: data as DataPorts, grantTokens }, callers, systemClock, observe);
   let release = (): void => {};
   const released = new Promise<void>((resolve) => {
     release = resolve;

@@ -6,11 +6,13 @@ import { isoDate } from '#domain/dates';
 import type { AggregateRef } from '#domain/subjects';
 import type { EventStore } from '#event-store/event-store';
 import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
+import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
 import type { Call, ControlPorts } from '#operations/operation';
 import type { Timer } from '#views/due-times';
 import type { LiveView } from '#views/live-view';
 import type { Clock } from './clock';
 import type { FailPoint } from './fail-points';
+import type { GrantTokenSigner } from './grant-tokens';
 
 /** What the key-manager asks of whoever holds key material. */
 export interface MaterialCustodian {
@@ -28,6 +30,7 @@ export interface KeyManagerPorts {
   /** Resolves once every live crypto-worker has applied the position, or its lease has run out. */
   workersApplied(position: number): Promise<void>;
   failPoint: FailPoint;
+  signGrantToken: GrantTokenSigner;
 }
 
 /** Decides commands on every aggregate, and fires the timers of keys. */
@@ -50,6 +53,10 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
 
   newKeyId(): string {
     return randomUUID();
+  }
+
+  grantToken(claims: GrantTokenClaims): Promise<string | undefined> {
+    return this.ports.signGrantToken(claims);
   }
 
   random(length: number): Buffer {

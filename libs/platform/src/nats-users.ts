@@ -113,6 +113,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.materialCreate,
         INTERNAL.materialDestroy,
         INTERNAL.tokenKey,
+        INTERNAL.grantToken,
         ...(
           ['gateway', 'client', 'operator', 'rotation-scheduler', 'deletion-scheduler', 'crypto-worker'] as const
         ).map(inbox),
@@ -147,6 +148,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.signingKey,
         INTERNAL.accountCreate,
         INTERNAL.tokenKey,
+        INTERNAL.grantToken,
         INTERNAL.viewDigests,
         ...OF_EVERY_SERVICE,
       ],

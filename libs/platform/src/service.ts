@@ -14,9 +14,9 @@ import { type AppendAccessKey, appendRemotely, serveAccessKeyCommands } from './
 import { settledWithin } from './bounded-wait';
 import { askForAnchors, Callers, type PublishedAnchors } from './callers';
 import { type Clock, systemClock, VirtualClock } from './clock';
-import type { CryptoWorker } from './crypto-worker';
 import { type Dispatcher, LocalDispatcher, NatsDispatcher } from './dispatch';
 import { failPoints } from './fail-points';
+import { GrantTokens, localSigner, remoteSigner } from './grant-tokens';
 import { Health } from './health';
 import type { HttpEdgePorts } from './http-edge';
 import { answer, fireRemotely, RemoteMaterialCustodian } from './internal-requests';
@@ -123,9 +123,10 @@ export class Service {
     if (follows) await this.followLog();
     const started = this.has('crypto-worker') ? await this.startCryptoWorker() : undefined;
     const worker = started?.worker;
-    const manager = this.has('key-manager') ? this.startKeyManager(worker) : undefined;
+    const manager = this.has('key-manager') ? this.startKeyManager(started) : undefined;
     this.manager = manager;
-    const planes: PlanePorts = { control: manager, data: worker };
+    const grantTokens = new GrantTokens(this.view, started?.anchors.tokenKey ?? (() => this.askForTokenKey()));
+    const planes: PlanePorts = { control: manager, data: worker, grantTokens };
     const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
     this.dispatcher =
       manager || worker
@@ -245,6 +246,10 @@ export class Service {
     return started;
   }
 
+  private async askForTokenKey(): Promise<string> {
+    return (await askForAnchors(this.link.nats)()).tokenKey;
+  }
+
   /** By this process's own key-manager, which starts after the crypto-worker, where it has one. */
   private appendAccessKey(): AppendAccessKey {
     if (!this.has('key-manager')) return appendRemotely(this.link.nats);
@@ -256,7 +261,7 @@ export class Service {
     return new CachedSigningKeys(new RemoteSigningKeys(this.link.nats, seen));
   }
 
-  private startKeyManager(worker: CryptoWorker | undefined): KeyManager {
+  private startKeyManager(started: StartedCryptoWorker | undefined): KeyManager {
     const { nats } = this.link;
     const barrier = this.settings.natsUrl === undefined ? undefined : new WorkerBarrier(nats, this.settings.leaseMs);
     if (barrier) this.closers.push(() => barrier.stop());
@@ -264,9 +269,10 @@ export class Service {
       store: this.store,
       view: this.view,
       clock: this.clock,
-      materials: worker ?? new RemoteMaterialCustodian(nats),
+      materials: started?.worker ?? new RemoteMaterialCustodian(nats),
       workersApplied: async (position) => barrier?.applied(position),
       failPoint: failPoints(this.settings.failPoint),
+      signGrantToken: started ? localSigner(started.worker.tokens) : remoteSigner(nats, this.unanswered('grant token')),
     });
     answer<Timer, boolean>(
       this.served,

@@ -16,6 +16,7 @@ import { type PublishedAnchors, serveAnchors } from './callers';
 import type { Clock } from './clock';
 import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
+import { serveGrantTokens } from './grant-tokens';
 import type { Health } from './health';
 import { serveMaterials } from './internal-requests';
 import { Lease } from './lease';
@@ -92,6 +93,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     (position) => view.waitFor(position),
     (error) => log.error({ err: error }, 'signing key request failed'),
   );
+  serveGrantTokens(served, tokens, (error) => log.error({ err: error }, 'grant token request failed'));
   const anchors = { rootAccessKeyId: credentials.accessKeyId, tokenKey: tokens.publicKey.export() };
   serveAnchors(served, anchors, (error) => log.error({ err: error }, 'token key request failed'));
   serveAccounts(served, new Accounts(settings.accountId, view.projection, accessKeys, around.clock), (error) =>
