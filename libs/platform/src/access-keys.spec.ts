@@ -53,6 +53,7 @@ async function started() {
   const manager: KeyManager = new KeyManager({
     ...{ store: log, view, clock, materials: worker },
     workersApplied: async () => {},
+    signGrantToken: async () => undefined,
     failPoint: () => {},
   });
   await manager.runCommand(BOB, { type: 'CreateUser', name: 'bob', path: '/', uniqueId: UNIQUE_ID, tags: [] }, CALL);
