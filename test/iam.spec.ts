@@ -34,7 +34,10 @@ import {
 } from '@aws-sdk/client-iam';
 import { CreateKeyCommand, DescribeKeyCommand, ListKeysCommand } from '@aws-sdk/client-kms';
 import { AssumeRoleCommand, GetCallerIdentityCommand, GetSessionTokenCommand } from '@aws-sdk/client-sts';
-import { presignQuery } from '#sigv4/sign';
+import fc from 'fast-check';
+import { XMLValidator } from 'fast-xml-parser';
+import { OPERATION_TABLE } from '#operations/table';
+import { presignQuery, signRequest } from '#sigv4/sign';
 import {
   allowing,
   type Clients,
@@ -512,7 +515,7 @@ describe('the query protocol', () => {
   const post = async (body: string, headers: Record<string, string> = {}) => {
     const reply = await fetch(server.endpoint, {
       method: 'POST',
-      headers: { 'Content-Type': 'application/x-www-form-urlencoded', ...headers },
+      headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
       body,
     });
     return { status: reply.status, type: reply.headers.get('content-type'), text: await reply.text() };
@@ -533,6 +536,42 @@ describe('the query protocol', () => {
     const reply = await fetch(`${server.endpoint}/?${presigned}`);
     expect(reply.headers.get('content-type')).toBe('text/xml');
     expect(await reply.text()).toContain(`<Arn>arn:aws:iam::${ACCOUNT}:root</Arn>`);
+  });
+
+  test('refuses 150 fuzzed forms in XML, as the fault of the caller', async () => {
+    const credentials = (await server.kms.config.credentials()) as Credentials;
+    const operations = [...OPERATION_TABLE.values()].filter(({ service }) => service !== 'kms');
+    const name = fc.constantFrom(
+      ...[
+        'UserName',
+        'RoleName',
+        'Path',
+        'Tags.member.1.Key',
+        'Tags.member.x',
+        'TagKeys',
+        'TagKeys.member.1',
+        'Marker',
+      ],
+      ...['MaxItems', 'PolicyDocument', 'AssumeRolePolicyDocument', 'AccessKeyId', 'DurationSeconds', 'RoleArn'],
+    );
+    const value = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('-1', '99999999999', '{}', '.', '*', 'x'));
+    const form = fc.array(fc.tuple(name, value), { maxLength: 5 });
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(...operations), form, async (operation, members) => {
+        const version = operation.service === 'iam' ? '2010-05-08' : '2011-06-15';
+        const body = new URLSearchParams([['Action', operation.name], ['Version', version], ...members]).toString();
+        const headers = signRequest({
+          ...{ ...credentials, region: 'us-east-1', service: operation.service, timeMs: Date.now() },
+          ...{ method: 'POST', path: '/', body: Buffer.from(body) },
+          headers: { host: new URL(server.endpoint).host, 'content-type': 'application/x-www-form-urlencoded' },
+        });
+        const { status, type, text } = await post(body, headers);
+        expect(status).toBeLessThan(500);
+        expect(type).toBe('text/xml');
+        expect(XMLValidator.validate(text)).toBe(true);
+      }),
+      { numRuns: 150, seed: 20261124 },
+    );
   });
 
   test('knows no operation of another service, nor of another version', async () => {

@@ -1,4 +1,5 @@
-import { XMLParser } from 'fast-xml-parser';
+import fc from 'fast-check';
+import { XMLParser, XMLValidator } from 'fast-xml-parser';
 import { xmlError, xmlReply } from './xml';
 
 const NAMESPACE = 'https://iam.amazonaws.com/doc/2010-05-08/';
@@ -33,6 +34,16 @@ describe('a query reply', () => {
     expect(parsed.GetUserResponse.GetUserResult).toEqual({ Text: text });
     expect(xmlReply('GetUser', NAMESPACE, { Text: 'a\r\nb' }, 'id')).toContain('<Text>a&#xD;\nb</Text>');
   });
+});
+
+test('whatever a message quotes, it is XML', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (message) => {
+      const xml = xmlError(NAMESPACE, { code: 'ValidationError', message, status: 400 }, 'id');
+      expect(XMLValidator.validate(xml)).toBe(true);
+      expect(xml).not.toMatch(/[\u0000-\u0008\u000B\u000C\u000E-\u001F]/);
+    }),
+  );
 });
 
 test.each([

@@ -15,7 +15,10 @@ const builder = new XMLBuilder({
 });
 
 const ESCAPES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', '\r': '&#xD;' };
-const escapeText = (text: string): string => text.replace(/[&<>"\r]/g, (character) => ESCAPES[character]!);
+/** What cannot stand in XML 1.0 at all, escaped or not: a message may quote it back to its sender. */
+const NO_XML = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\uFFFE\uFFFF]/g;
+const escapeText = (text: string): string =>
+  text.replace(NO_XML, '\uFFFD').replace(/[&<>"\r]/g, (character) => ESCAPES[character]!);
 
 /** A reply; without members in `result` it has no result element, as AWS answers what returns nothing. */
 export function xmlReply(operation: string, namespace: string, result: object, requestId: string): string {
