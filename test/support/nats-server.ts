@@ -1,6 +1,7 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 
@@ -305,18 +306,27 @@ export async function until(
 
 export const freePort = async (): Promise<number> => (await freePorts(1))[0]!;
 
+/** Below the range of which systems give ports to outgoing connections: one of those could take it before its server. */
+const FIXED_PORTS = [10_000, 32_000] as const;
+
 /** Distinct ports, each free when asked: all are held until the last is known. */
 export async function freePorts(count: number): Promise<number[]> {
-  const holders = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    holders.map(
-      (holder) =>
-        new Promise<number>((done, failed) => {
-          holder.once('error', failed);
-          holder.listen(0, '127.0.0.1', () => done((holder.address() as { port: number }).port));
-        }),
-    ),
-  );
-  await Promise.all(holders.map((holder) => new Promise((done) => holder.close(done))));
-  return ports;
+  const held = new Map<number, Server>();
+  while (held.size < count) {
+    const port = randomInt(...FIXED_PORTS);
+    const holder = await hold(port);
+    if (holder) held.set(port, holder);
+  }
+  await Promise.all([...held.values()].map((holder) => new Promise((done) => holder.close(done))));
+  return [...held.keys()];
 }
+
+/** Listens on the port; undefined if another does. */
+const hold = (port: number): Promise<Server | undefined> =>
+  new Promise((done, failed) => {
+    const holder = createServer();
+    holder.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'EADDRINUSE' ? done(undefined) : failed(error),
+    );
+    holder.listen(port, '127.0.0.1', () => done(holder));
+  });

@@ -10,7 +10,6 @@ import { formed, freePorts, until, untilCurrent } from './nats-server';
 import { kmsClient, MAIN, run } from './processes';
 
 const CLIENTS = 4222;
-const ROUTES = 6222;
 const MONITOR = 8222;
 const READY_MS = 60_000;
 
@@ -112,9 +111,9 @@ export class Topology {
     return this.nodes.map(({ name }) => `nats://127.0.0.1:${this.addresses.portOf(name, CLIENTS)}`);
   }
 
-  /** Where the nodes are reached by services, and by each other. */
-  get natsPorts(): number[] {
-    return this.nodes.flatMap(({ name }) => [CLIENTS, ROUTES].map((port) => this.addresses.portOf(name, port)));
+  /** Where a port of a container is on this machine. */
+  portOf(name: string, port: number): number {
+    return this.addresses.portOf(name, port);
   }
 
   /** What deploy/make-credentials wrote for a user of NATS. */
