@@ -54,7 +54,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const say = (position: number): void => beat(nats, { workerId: instance, position, leaseMs });
   const lease = new Lease(store, view, leaseMs, () => say(view.position));
   const worker = new CryptoWorker(view, vault, lease);
-  await worker.checkLog(await store.lastPosition());
+  await worker.checkLog(() => store.lastPosition());
   // With a nats-server of its own this is the only process, and nobody waits for it.
   if (settings.natsUrl !== undefined) view.onCommit((_commit, seq) => say(seq));
   await lease.start();
