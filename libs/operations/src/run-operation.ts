@@ -8,6 +8,7 @@ import {
   MaterialNotLoaded,
   type Operation,
   type PlanePorts,
+  type UnresolvedCall,
 } from './operation';
 import { decodeRequest } from './wire/decode';
 
@@ -25,23 +26,23 @@ export type ErrorObserver = (error: unknown, operation: string, requestId: strin
 const EMPTY_BODY = '{}';
 
 /**
- * Decodes, runs, and shapes the reply. Answers at once, without a promise, when the operation does: a promise would
- * cost the hot path a turn of the event loop.
+ * Finds the caller, decodes, runs, and shapes the reply. Answers at once, without a promise, when the operation does: a
+ * promise would cost the hot path a turn of the event loop.
  */
 export function runOperation(
   operation: Operation,
   body: Uint8Array,
-  call: Call,
+  unresolved: UnresolvedCall,
   ports: PlanePorts,
   observe: ErrorObserver,
 ): OperationReply | Promise<OperationReply> {
-  const failed = (error: unknown): OperationReply => errorReply(error, call, observe);
+  const failed = (error: unknown): OperationReply => errorReply(error, unresolved, observe);
   try {
-    const request = decodeRequest(operation.request, body);
+    const attempt = new Attempt(operation, body, unresolved);
     const result =
       operation.plane === 'data'
-        ? runData(operation, request, call, served(ports.data, operation))
-        : runControl(operation, request, call, served(ports.control, operation));
+        ? runData(operation, attempt, served(ports.data, operation))
+        : runControl(operation, attempt, served(ports.control, operation));
     return result instanceof Promise ? result.then(succeeded).catch(failed) : succeeded(result);
   } catch (error) {
     return failed(error);
@@ -53,18 +54,36 @@ function served<P>(ports: P | undefined, { name, plane }: Operation): P {
   return ports;
 }
 
+/** What an operation is run with: the caller as it is at each try, and the request, decoded once. */
+class Attempt {
+  private request: object | undefined;
+
+  constructor(
+    private readonly operation: Operation,
+    private readonly body: Uint8Array,
+    private readonly unresolved: UnresolvedCall,
+  ) {}
+
+  /** Who is not known does not learn what is wrong with the request. */
+  begin(): { request: object; call: Call } {
+    const { requestId, operation, now } = this.unresolved;
+    const call: Call = { caller: this.unresolved.resolveCaller(), requestId, operation, now };
+    this.request ??= decodeRequest(this.operation.request, this.body);
+    return { request: this.request, call };
+  }
+}
+
 /** A refusal counts only once the log's leader has said that it was not made on an outdated view. */
-async function runControl(
-  operation: ControlOperation,
-  request: object,
-  call: Call,
-  ports: ControlPorts,
-): Promise<unknown> {
+async function runControl(operation: ControlOperation, attempt: Attempt, ports: ControlPorts): Promise<unknown> {
+  const run = () => {
+    const { request, call } = attempt.begin();
+    return operation.run(request, call, ports);
+  };
   try {
-    return await operation.run(request, call, ports);
+    return await run();
   } catch (refusal) {
     if (!(refusal instanceof KmsError) || refusal.retryable || !(await ports.wasBehind())) throw refusal;
-    return operation.run(request, call, ports);
+    return run();
   }
 }
 
@@ -75,21 +94,16 @@ const MAX_LOADS = 8;
  * At once, when all that the operation needs is in memory. Otherwise that is loaded, and the operation begins anew with all its
  * checks: what was allowed before the wait may not be after it.
  */
-function runData(
-  operation: DataOperation,
-  request: object,
-  call: Call,
-  ports: DataPorts,
-  loads = 0,
-): unknown | Promise<unknown> {
+function runData(operation: DataOperation, attempt: Attempt, ports: DataPorts, loads = 0): unknown | Promise<unknown> {
   ports.assertMayServe();
   try {
+    const { request, call } = attempt.begin();
     return operation.run(request, call, ports);
   } catch (error) {
     if (!(error instanceof MaterialNotLoaded) || loads >= MAX_LOADS) throw error;
     return ports
       .loadBackingKey(error.keyArn, error.materialId)
-      .then(() => runData(operation, request, call, ports, loads + 1));
+      .then(() => runData(operation, attempt, ports, loads + 1));
   }
 }
 

@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { Agent, request as httpRequest } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import type { Caller, DataPorts } from '#operations/operation';
+import { TokenIssuer } from '#crypto/signed-token';
+import type { DataPorts } from '#operations/operation';
 import { signRequest } from '#sigv4/sign';
+import { Projection } from '#views/projection';
+import { Callers } from './callers';
 import { systemClock } from './clock';
 import { type Dispatcher, LocalDispatcher } from './dispatch';
 import { Health } from './health';
@@ -22,16 +25,20 @@ async function start(limits: HttpLimits = SHORT) {
     throw error;
   };
   const data: Partial<DataPorts> = { random: randomBytes, assertMayServe: () => {} };
-  const local = new LocalDispatcher({ data: data as DataPorts }, systemClock, observe);
+  const callers = new Callers('000000000000', new Projection(), {
+    rootAccessKeyId: CREDENTIALS.accessKeyId,
+    tokenKey: new TokenIssuer(Buffer.alloc(32)).publicKey.export(),
+  });
+  const local = new LocalDispatcher({ data: data as DataPorts }, callers, systemClock, observe);
   let release = (): void => {};
   const released = new Promise<void>((resolve) => {
     release = resolve;
   });
   const dispatcher: Dispatcher = {
-    dispatch: (operation, body, caller: Caller, requestId) =>
+    dispatch: (operation, body, claim, requestId) =>
       operation.name === 'ListKeys'
         ? released.then(() => ({ body: '{"Keys":[]}', status: 200 }))
-        : local.dispatch(operation, body, caller, requestId),
+        : local.dispatch(operation, body, claim, requestId),
   };
   const signingKeys = new RootSigningKeys('000000000000', CREDENTIALS);
   const ports = { dispatcher, signingKeys, metrics: new Metrics(), health: new Health(), observe };
