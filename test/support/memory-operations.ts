@@ -1,4 +1,5 @@
 import { createHash, createSecretKey, randomBytes } from 'node:crypto';
+import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf } from '#domain/aggregates';
 import type { AggregateRef } from '#domain/subjects';
 import { MemoryEventStore } from '#event-store/memory-event-store';
@@ -8,6 +9,7 @@ import { MaterialNotLoaded } from '#operations/operation';
 import { resolveCaller } from '#operations/resolve-caller';
 import { runOperation } from '#operations/run-operation';
 import { OPERATION_TABLE } from '#operations/table';
+import { GrantTokens, localSigner } from '#platform/grant-tokens';
 import { KeyManager } from '#platform/key-manager';
 import { LiveView } from '#views/live-view';
 import { rootCaller } from './root-caller';
@@ -39,7 +41,10 @@ export class MemoryOperations {
   };
   private readonly store = new MemoryEventStore();
   private readonly view = new LiveView();
+  private calls = 0;
   private readonly backingKeys = new Map<string, BackingKey>();
+  private readonly tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH));
+  private readonly grantTokens = new GrantTokens(this.view, this.tokens.publicKey.export());
   private readonly manager = new KeyManager({
     store: this.store,
     view: this.view,
@@ -56,6 +61,7 @@ export class MemoryOperations {
     },
     workersApplied: async () => {},
     failPoint: () => {},
+    signGrantToken: localSigner(this.tokens),
   });
 
   /** Who a claim is of now: root's, unless it says otherwise. */
@@ -77,7 +83,7 @@ export class MemoryOperations {
       OPERATION_TABLE.get(operation)!,
       Buffer.from(JSON.stringify(input)),
       {
-        requestId: 'test',
+        requestId: `test-${++this.calls}`,
         operation,
         now: new Date(this.now).toISOString(),
         resolveCaller: () => this.resolve(claim),
@@ -86,6 +92,8 @@ export class MemoryOperations {
         control: {
           projection: this.view.projection,
           newKeyId: () => this.manager.newKeyId(),
+          grantToken: (claims) => this.manager.grantToken(claims),
+          random: (length) => randomBytes(length),
           wasBehind: () => this.manager.wasBehind(),
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
         },
@@ -99,7 +107,17 @@ export class MemoryOperations {
           },
           loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
           random: (length) => randomBytes(length),
+          tokens: this.tokens,
+          systemSeconds: () => this.now / 1000,
+          accessKeys: {
+            create: async () => 'a secret of the test, of forty characters'.slice(0, 40),
+            runCommand: async (ref, command, call) => {
+              await this.manager.runCommand(ref, command, call);
+            },
+            erase: async () => {},
+          },
         },
+        grantTokens: this.grantTokens,
       },
       (error) => {
         throw error;

@@ -1,4 +1,5 @@
 import { KmsError } from '#domain/errors';
+import type { ActiveGrant } from '#domain/grant/grant';
 import type { LivingKey } from '#domain/key/state';
 import { authorize, type Policies } from '#policy/authorize';
 import type { CompiledPolicy } from '#policy/compile';
@@ -20,6 +21,8 @@ export interface Asked {
   /** Condition keys (in lower case) that this operation alone has, such as `kms:rotationperiodindays`. */
   context?: ContextLookup;
   encryptionContext?: Readonly<Record<string, string>> | undefined;
+  /** Which grants of the caller count; all, where it is absent. */
+  usable?: (grant: ActiveGrant) => boolean;
   /** How a refusal across accounts calls the key, which it does not name. */
   calledIt?: string;
 }
@@ -30,7 +33,7 @@ export interface Asked {
  */
 export function authorizeKey(call: Call, projection: Projection, found: FoundKey, asked: Asked = {}): void {
   const request = keyRequest(call, projection, found, asked);
-  const decision = authorize(request, keyPolicies(call.caller, projection, found));
+  const decision = authorize(request, keyPolicies(call.caller, projection, found, asked.usable));
   if (decision.allowed) return;
   if (found.ref.account !== call.caller.account && !givenAcrossAccounts(decision)) {
     throw nowhereFor(call, asked.action ?? call.operation, asked.calledIt ?? 'this resource');
@@ -40,10 +43,15 @@ export function authorizeKey(call: Call, projection: Projection, found: FoundKey
 
 /** Throws AccessDeniedException unless the policies of the caller's own allow the action; on `*`, or on one alias. */
 export function authorizeAccount(call: Call, asked: Asked & { resource?: string } = {}): void {
+  authorizeOwn(call, `kms:${asked.action ?? call.operation}`, asked.resource ?? '*', asked);
+}
+
+/** The same of an action of any service, such as `iam:CreateUser`. */
+export function authorizeOwn(call: Call, action: string, resource: string, asked: Asked = {}): void {
   const { caller } = call;
   const request: AuthorizationRequest = {
-    action: `kms:${asked.action ?? call.operation}`,
-    resource: asked.resource ?? '*',
+    action,
+    resource,
     principal: caller.principal,
     context: conditionContext(call, asked),
   };
@@ -67,11 +75,16 @@ export const keyRequest = (
 });
 
 /** All that may allow or deny it. */
-export const keyPolicies = (caller: Caller, projection: Projection, found: FoundKey): Policies => ({
+export const keyPolicies = (
+  caller: Caller,
+  projection: Projection,
+  found: FoundKey,
+  usable?: Asked['usable'],
+): Policies => ({
   identityPolicies: caller.identityPolicies,
   sessionPolicy: caller.sessionPolicy,
   resourcePolicy: policyOf(found.key),
-  grants: new CallersGrants(caller.principal, found.ref, projection),
+  grants: new CallersGrants(caller.principal, found.ref, projection, usable),
 });
 
 export const ownPolicies = ({ identityPolicies, sessionPolicy }: Caller): Policies => ({

@@ -1,4 +1,5 @@
 import { rootArn } from '#domain/arn';
+import type { ActiveGrant } from '#domain/grant/grant';
 import type { AggregateRef } from '#domain/subjects';
 import type { GrantFacts } from '#policy/grants';
 import type { Principal } from '#policy/request';
@@ -11,12 +12,14 @@ export class CallersGrants implements Iterable<GrantFacts> {
     private readonly principal: Principal,
     private readonly keyRef: AggregateRef<'key'>,
     private readonly projection: Projection,
+    private readonly usable: (grant: ActiveGrant) => boolean = () => true,
   ) {}
 
   *[Symbol.iterator](): Iterator<GrantFacts> {
     for (const name of namesOf(this.principal)) {
       for (const grant of this.projection.grantsTo(this.keyRef, name)) {
-        if (isFor(grant, this.principal)) yield factsOf(grant);
+        const { granteeUniqueId } = grant.state;
+        if (isUniqueIdOf(this.principal, granteeUniqueId) && this.usable(grant.state)) yield factsOf(grant);
       }
     }
   }
@@ -29,8 +32,8 @@ function namesOf({ account, arn, roleArn }: Principal): Set<string> {
 }
 
 /** A new user or role of an old name has nothing of what the old one was granted. */
-const isFor = ({ state }: FoldedGrant, { uniqueId }: Principal): boolean =>
-  state.granteeUniqueId === undefined || state.granteeUniqueId === uniqueId;
+export const isUniqueIdOf = ({ uniqueId }: Principal, granted: string | undefined): boolean =>
+  granted === undefined || granted === uniqueId;
 
 /** By the state object: it never changes while the grant is active. */
 const facts = new WeakMap<object, GrantFacts>();

@@ -1,14 +1,17 @@
 import { type ErrorCode, KmsError } from '#domain/errors';
+import { followGrantTokens, type GrantTokenClaims, type GrantTokenReader } from './grants/grant-tokens';
 import {
   type Call,
   type ControlOperation,
   type ControlPorts,
   type DataOperation,
   type DataPorts,
+  isWaiting,
   MaterialNotLoaded,
   type Operation,
   type PlanePorts,
   type UnresolvedCall,
+  type WaitingDataOperation,
 } from './operation';
 import { decodeRequest } from './wire/decode';
 
@@ -38,11 +41,13 @@ export function runOperation(
 ): OperationReply | Promise<OperationReply> {
   const failed = (error: unknown): OperationReply => errorReply(error, unresolved, observe);
   try {
-    const attempt = new Attempt(operation, body, unresolved);
+    const attempt = new Attempt(operation, body, unresolved, ports.grantTokens);
     const result =
-      operation.plane === 'data'
-        ? runData(operation, attempt, served(ports.data, operation))
-        : runControl(operation, attempt, served(ports.control, operation));
+      operation.plane === 'control'
+        ? runControl(operation, attempt, served(ports.control, operation))
+        : isWaiting(operation)
+          ? runWaiting(operation, attempt, served(ports.data, operation))
+          : runData(operation, attempt, served(ports.data, operation));
     return result instanceof Promise ? result.then(succeeded).catch(failed) : succeeded(result);
   } catch (error) {
     return failed(error);
@@ -54,20 +59,48 @@ function served<P>(ports: P | undefined, { name, plane }: Operation): P {
   return ports;
 }
 
+interface Begun {
+  request: object;
+  call: Call;
+}
+
 /** What an operation is run with: the caller as it is at each try, and the request, decoded once. */
 class Attempt {
   private request: object | undefined;
+  private followed = false;
+  private grantToken: GrantTokenClaims | undefined;
+  private begun: Begun | undefined;
 
   constructor(
     private readonly operation: Operation,
     private readonly body: Uint8Array,
     private readonly unresolved: UnresolvedCall,
+    private readonly grantTokens: GrantTokenReader,
   ) {}
 
+  /** Before each `begin`: the wait until the view holds the grants that the request's tokens mean, if there is one. */
+  follow(): Promise<void> | undefined {
+    if (this.followed) return undefined;
+    const begun = this.begin();
+    const following = followGrantTokens(begun.request, this.grantTokens);
+    if (following) {
+      return following.then((grantToken) => {
+        this.followed = true;
+        this.grantToken = grantToken;
+      });
+    }
+    this.followed = true;
+    this.begun = begun;
+    return undefined;
+  }
+
   /** Who is not known does not learn what is wrong with the request. */
-  begin(): { request: object; call: Call } {
+  begin(): Begun {
+    const { begun, grantToken } = this;
+    this.begun = undefined;
+    if (begun) return begun;
     const { requestId, operation, now } = this.unresolved;
-    const call: Call = { caller: this.unresolved.resolveCaller(), requestId, operation, now };
+    const call: Call = { caller: this.unresolved.resolveCaller(), requestId, operation, now, grantToken };
     this.request ??= decodeRequest(this.operation.request, this.body);
     return { request: this.request, call };
   }
@@ -75,7 +108,9 @@ class Attempt {
 
 /** A refusal counts only once the log's leader has said that it was not made on an outdated view. */
 async function runControl(operation: ControlOperation, attempt: Attempt, ports: ControlPorts): Promise<unknown> {
-  const run = () => {
+  const run = async () => {
+    const following = attempt.follow();
+    if (following) await following;
     const { request, call } = attempt.begin();
     return operation.run(request, call, ports);
   };
@@ -96,6 +131,8 @@ const MAX_LOADS = 8;
  */
 function runData(operation: DataOperation, attempt: Attempt, ports: DataPorts, loads = 0): unknown | Promise<unknown> {
   ports.assertMayServe();
+  const following = attempt.follow();
+  if (following) return following.then(() => runData(operation, attempt, ports, loads));
   try {
     const { request, call } = attempt.begin();
     return operation.run(request, call, ports);
@@ -105,6 +142,14 @@ function runData(operation: DataOperation, attempt: Attempt, ports: DataPorts, l
       .loadBackingKey(error.keyArn, error.materialId)
       .then(() => runData(operation, attempt, ports, loads + 1));
   }
+}
+
+async function runWaiting(operation: WaitingDataOperation, attempt: Attempt, ports: DataPorts): Promise<unknown> {
+  const following = attempt.follow();
+  if (following) await following;
+  ports.assertMayServe();
+  const { request, call } = attempt.begin();
+  return operation.runAsync(request, call, ports);
 }
 
 const succeeded = (result: unknown): OperationReply => ({

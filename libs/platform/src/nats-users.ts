@@ -113,12 +113,16 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.materialCreate,
         INTERNAL.materialDestroy,
         INTERNAL.tokenKey,
-        ...(['gateway', 'client', 'operator', 'rotation-scheduler', 'deletion-scheduler'] as const).map(inbox),
+        INTERNAL.grantToken,
+        ...(
+          ['gateway', 'client', 'operator', 'rotation-scheduler', 'deletion-scheduler', 'crypto-worker'] as const
+        ).map(inbox),
       ],
       subscribe: [
         inbox('key-manager'),
         ...scope.controlOperations.flatMap(requestSubscriptions),
         INTERNAL.timerFire,
+        INTERNAL.principalCommand,
         INTERNAL.workerBeat,
         INTERNAL.viewDigests,
         ...OF_EVERY_SERVICE,
@@ -133,6 +137,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         ...READ_EVENTS,
         ...READ_CLOCK,
         INTERNAL.workerBeat,
+        INTERNAL.principalCommand,
         ...(['gateway', 'client', 'operator', 'key-manager'] as const).map(inbox),
       ],
       subscribe: [
@@ -141,7 +146,9 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.materialCreate,
         INTERNAL.materialDestroy,
         INTERNAL.signingKey,
+        INTERNAL.accountCreate,
         INTERNAL.tokenKey,
+        INTERNAL.grantToken,
         INTERNAL.viewDigests,
         ...OF_EVERY_SERVICE,
       ],
@@ -161,6 +168,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.status,
         INTERNAL.viewDigests,
         INTERNAL.settle,
+        INTERNAL.accountCreate,
       ],
       subscribe: [inbox('operator'), CLOCK_SUBJECT],
     },

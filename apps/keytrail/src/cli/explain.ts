@@ -91,7 +91,8 @@ export function explainOn(
 /** Every action on keys and accounts there is. ReEncrypt is two. */
 function actionOf(text: string): string {
   const name = text.replace(/^kms:/i, '').toLowerCase();
-  const names = [...OPERATION_TABLE.keys(), ...GRANT_OPERATIONS].filter((each) => each !== 'ReEncrypt');
+  const ofKms = [...OPERATION_TABLE.values()].filter(({ service }) => service === 'kms').map(({ name }) => name);
+  const names = [...ofKms, ...GRANT_OPERATIONS].filter((each) => each !== 'ReEncrypt');
   const action = names.find((each) => each.toLowerCase() === name);
   if (action !== undefined) return action;
   const hint = name === 'reencrypt' ? ': it is kms:ReEncryptFrom on one key and kms:ReEncryptTo on the other' : '';
