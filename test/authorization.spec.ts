@@ -291,10 +291,12 @@ describe('./keytrail explain', () => {
 
   test.each([
     [['--action', 'kms:Encrypt'], '--principal'],
-    [['--principal', 'nobody', '--action', 'kms:Encrypt'], 'the log has no such principal'],
+    [['--principal', 'nobody', '--action', 'kms:ListKeys'], 'the log has no such principal'],
     [['--principal', 'ann', '--action', 'kms:Sing'], 'expected an action of AWS KMS'],
     [['--principal', 'ann', '--action', 'kms:Encrypt', '--key', 'none'], 'the log has no key none'],
     [['--principal', 'ann', '--action', 'kms:Encrypt', '--context', 'x'], 'expected name=value'],
+    [['--principal', 'ann', '--action', 'kms:Encrypt'], '--key: expected a key'],
+    [['--principal', 'ann', '--action', 'kms:ListKeys', '--key', 'x'], 'is about no key'],
   ])('ends with 2 for %j', async (args, message) => {
     const { code, output } = await keytrail('explain', ...args);
     expect(output).toContain(message);

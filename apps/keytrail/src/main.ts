@@ -123,8 +123,7 @@ program
   .option(
     '--context <name=value>',
     'of the encryption context, or a condition key (aws:..., kms:...); may be repeated',
-    (pair: string, before: string[]) => [...before, pair],
-    [],
+    (pair: string, before: string[] | undefined) => [...(before ?? []), pair],
   )
   .option('--json', 'print JSON')
   .addHelpText(

@@ -51,6 +51,7 @@ export function explainOn(
 ): boolean {
   const action = actionOf(options.action);
   const { conditions, encryptionContext } = contextOf(options.context ?? []);
+  assertKeyFits(action, options.key);
   const now = isoDate(around.now);
   const found = options.key === undefined ? undefined : keyOf(options.key, now, projection, around);
   const caller = callerOf(options.principal, found?.ref.region ?? around.region, projection, around);
@@ -97,6 +98,18 @@ function actionOf(text: string): string {
   if (action !== undefined) return action;
   const hint = name === 'reencrypt' ? ': it is kms:ReEncryptFrom on one key and kms:ReEncryptTo on the other' : '';
   throw new CommandError(`--action ${text}: expected an action of AWS KMS, such as kms:Decrypt${hint}`);
+}
+
+/** What is asked of the account as a whole. */
+const ON_THE_ACCOUNT = new Set(['CreateKey', 'GenerateRandom', 'ListAliases', 'ListKeys', 'ListRetirableGrants']);
+
+function assertKeyFits(action: string, key: string | undefined): void {
+  if (key === undefined && !ON_THE_ACCOUNT.has(action)) {
+    throw new CommandError(`--key: expected a key, which kms:${action} is about`);
+  }
+  if (key !== undefined && ON_THE_ACCOUNT.has(action)) {
+    throw new CommandError(`--key ${key}: kms:${action} is about no key; leave it out`);
+  }
 }
 
 /** Names that begin with `aws:` or `kms:` are condition keys; all others are of the encryption context. */
