@@ -41,9 +41,11 @@ export class MemoryOperations {
   };
   private readonly store = new MemoryEventStore();
   private readonly view = new LiveView();
+  private readonly tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH));
+  /** A test takes the signer away. */
+  signGrantToken = localSigner(this.tokens);
   private calls = 0;
   private readonly backingKeys = new Map<string, BackingKey>();
-  private readonly tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH));
   private readonly grantTokens = new GrantTokens(this.view, this.tokens.publicKey.export());
   private readonly manager = new KeyManager({
     store: this.store,
@@ -61,7 +63,7 @@ export class MemoryOperations {
     },
     workersApplied: async () => {},
     failPoint: () => {},
-    signGrantToken: localSigner(this.tokens),
+    signGrantToken: (claims) => this.signGrantToken(claims),
   });
 
   /** Who a claim is of now: root's, unless it says otherwise. */

@@ -74,6 +74,16 @@ describe('CreateGrant', () => {
     }
   });
 
+  test('makes the grant though nobody can sign its token, which the same request gets later', async () => {
+    const { signGrantToken } = kms;
+    kms.signGrantToken = async () => undefined;
+    const unsigned = await grant({ Name: 'nightly' });
+    expect(unsigned).toEqual({ GrantId: expect.stringMatching(/^[0-9a-f]{64}$/) });
+    kms.signGrantToken = signGrantToken;
+    expect(await grant({ Name: 'nightly' })).toEqual({ ...unsigned, GrantToken: expect.any(String) });
+    expect((await list()).Grants).toHaveLength(1);
+  });
+
   test('makes the next one where the one of that name has been revoked', async () => {
     const ids = new Set<string>();
     for (let round = 0; round < 3; round++) {
