@@ -39,7 +39,7 @@ export class MemoryOperations {
         this.backingKeys.delete(materialId);
       },
     },
-    workersApplied: async () => {},
+    appliedEverywhere: async () => {},
     failPoint: () => {},
   });
 
@@ -58,7 +58,6 @@ export class MemoryOperations {
         },
         data: {
           projection: this.view.projection,
-          assertMayServe: () => {},
           backingKey: (keyArn, materialId) => {
             const backingKey = this.backingKeys.get(materialId);
             if (!backingKey) throw new MaterialNotLoaded(keyArn, materialId);
@@ -67,6 +66,7 @@ export class MemoryOperations {
           loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
           random: (length) => randomBytes(length),
         },
+        serving: { assertHeld: () => {}, begin: () => ({ assertNotOver: () => {}, end: () => {} }) },
       },
       (error) => {
         throw error;

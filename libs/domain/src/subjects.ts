@@ -52,8 +52,8 @@ export const INTERNAL = {
   materialDestroy: 'kms.int.material.destroy',
   signingKey: 'kms.int.signing-key',
   timerFire: 'kms.int.timer.fire',
-  /** Heartbeats of crypto-workers: position applied, lease. */
-  workerBeat: 'kms.int.worker.beat',
+  /** Heartbeats of the processes that complete operations: position applied, lease. */
+  servingBeat: 'kms.int.serving.beat',
   /** Every live service answers with what it is and how it is. */
   status: 'kms.int.status',
   /** Every service that holds views answers with a digest for each aggregate. */

@@ -1,4 +1,5 @@
 import { type ErrorCode, KmsError } from '#domain/errors';
+import { ConflictError } from '#event-store/event-store';
 import {
   type Call,
   type ControlOperation,
@@ -8,6 +9,7 @@ import {
   MaterialNotLoaded,
   type Operation,
   type PlanePorts,
+  type Serving,
 } from './operation';
 import { decodeRequest } from './wire/decode';
 
@@ -40,8 +42,8 @@ export function runOperation(
     const request = decodeRequest(operation.request, body);
     const result =
       operation.plane === 'data'
-        ? runData(operation, request, call, served(ports.data, operation))
-        : runControl(operation, request, call, served(ports.control, operation));
+        ? runData(operation, request, call, served(ports.data, operation), ports.serving)
+        : runControl(operation, request, call, served(ports.control, operation), ports.serving);
     return result instanceof Promise ? result.then(succeeded).catch(failed) : succeeded(result);
   } catch (error) {
     return failed(error);
@@ -53,19 +55,35 @@ function served<P>(ports: P | undefined, { name, plane }: Operation): P {
   return ports;
 }
 
-/** A refusal counts only once the log's leader has said that it was not made on an outdated view. */
+/** More rounds than this means that somebody else changes the same resource without pause. */
+const MAX_ROUNDS = 50;
+
+/**
+ * Begins the operation anew, with all its checks, where somebody else's change came first. A refusal counts only once the
+ * log's leader has said that it was not made on an outdated view.
+ */
 async function runControl(
   operation: ControlOperation,
   request: object,
   call: Call,
   ports: ControlPorts,
+  serving: Serving,
 ): Promise<unknown> {
-  try {
-    return await operation.run(request, call, ports);
-  } catch (refusal) {
-    if (!(refusal instanceof KmsError) || refusal.retryable || !(await ports.wasBehind())) throw refusal;
-    return operation.run(request, call, ports);
+  let refusals = 0;
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const tenure = serving.begin();
+    try {
+      return await operation.run(request, { ...call, tenure }, ports);
+    } catch (failure) {
+      tenure.end();
+      if (failure instanceof ConflictError) continue;
+      const doubtful = failure instanceof KmsError && !failure.retryable && ++refusals === 1;
+      if (!doubtful || !(await ports.wasBehind())) throw failure;
+    } finally {
+      tenure.end();
+    }
   }
+  throw new KmsError('KMSInternalException', 'Too many changes were made to this resource at once; try again.');
 }
 
 /** ReEncrypt needs two backing keys; more rounds than that mean that memory does not hold what is in use. */
@@ -80,16 +98,17 @@ function runData(
   request: object,
   call: Call,
   ports: DataPorts,
+  serving: Serving,
   loads = 0,
 ): unknown | Promise<unknown> {
-  ports.assertMayServe();
+  serving.assertHeld();
   try {
     return operation.run(request, call, ports);
   } catch (error) {
     if (!(error instanceof MaterialNotLoaded) || loads >= MAX_LOADS) throw error;
     return ports
       .loadBackingKey(error.keyArn, error.materialId)
-      .then(() => runData(operation, request, call, ports, loads + 1));
+      .then(() => runData(operation, request, call, ports, serving, loads + 1));
   }
 }
 

@@ -10,7 +10,6 @@ import type { Call } from '#operations/operation';
 import { LiveView } from '#views/live-view';
 import { CryptoWorker } from './crypto-worker';
 import { KeyManager } from './key-manager';
-import { Lease } from './lease';
 
 const REF: AggregateRef<'key'> = {
   region: 'us-east-1',
@@ -35,13 +34,13 @@ async function started() {
   });
   const store = new MemoryMaterialStore(() => now);
   const vault = new MaterialVault(provider, store, { logPosition: () => view.position });
-  const worker = new CryptoWorker(view, vault, new Lease(log, view, 5_000));
+  const worker = new CryptoWorker(view, vault);
   const manager = new KeyManager({
     store: log,
     view,
     clock: { now: () => now },
     materials: worker,
-    workersApplied: async () => {},
+    appliedEverywhere: async () => {},
     failPoint: () => {},
   });
   const isoNow = (): string => new Date(now).toISOString();

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Agent, request as httpRequest } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import type { Caller, DataPorts } from '#operations/operation';
+import type { Caller, DataPorts, Serving } from '#operations/operation';
 import { signRequest } from '#sigv4/sign';
 import { systemClock } from './clock';
 import { type Dispatcher, LocalDispatcher } from './dispatch';
@@ -21,8 +21,9 @@ async function start(limits: HttpLimits = SHORT) {
   const observe = (error: unknown): void => {
     throw error;
   };
-  const data: Partial<DataPorts> = { random: randomBytes, assertMayServe: () => {} };
-  const local = new LocalDispatcher({ data: data as DataPorts }, systemClock, observe);
+  const data: Partial<DataPorts> = { random: randomBytes };
+  const serving: Serving = { assertHeld: () => {}, begin: () => ({ assertNotOver: () => {}, end: () => {} }) };
+  const local = new LocalDispatcher({ data: data as DataPorts, serving }, systemClock, observe);
   let release = (): void => {};
   const released = new Promise<void>((resolve) => {
     release = resolve;

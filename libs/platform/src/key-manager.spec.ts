@@ -36,7 +36,7 @@ async function keyManager(store = new MemoryEventStore()): Promise<{ manager: Ke
       },
       destroy: async () => {},
     },
-    workersApplied: async (position) => {
+    appliedEverywhere: async (position) => {
       asked.push(`apply ${position}`);
     },
     failPoint: () => {},

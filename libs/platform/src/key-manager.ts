@@ -6,7 +6,7 @@ import { isoDate } from '#domain/dates';
 import type { AggregateRef } from '#domain/subjects';
 import type { EventStore } from '#event-store/event-store';
 import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
-import type { Call, ControlPorts } from '#operations/operation';
+import type { Call, ControlPorts, Tenure } from '#operations/operation';
 import type { Timer } from '#views/due-times';
 import type { LiveView } from '#views/live-view';
 import type { Clock } from './clock';
@@ -25,8 +25,8 @@ export interface KeyManagerPorts {
   view: LiveView;
   clock: Clock;
   materials: MaterialCustodian;
-  /** Resolves once every live crypto-worker has applied the position, or its lease has run out. */
-  workersApplied(position: number): Promise<void>;
+  /** Resolves once no process can still complete an operation on the state before the position. */
+  appliedEverywhere(position: number): Promise<void>;
   failPoint: FailPoint;
 }
 
@@ -61,7 +61,7 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     command: CommandOf<T>,
     call: Call,
   ): Promise<CommandResult<EventOf<T>>> {
-    return this.run(ref, command, originOf(call));
+    return this.run(ref, command, originOf(call), call.tenure);
   }
 
   /**
@@ -103,6 +103,7 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     ref: AggregateRef<T>,
     command: CommandOf<T>,
     origin: CommandOrigin,
+    tenure?: Tenure,
   ): Promise<CommandResult<EventOf<T>>> {
     const { region, account, aggregate, id } = ref;
     const { initial, decide } = aggregateOf(aggregate);
@@ -112,12 +113,15 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
         load: () => this.projection.folded(ref) ?? { state: initial, version: 0, seq: 0, hash: NO_HASH, time: '' },
         decide: (state, now) => decide(command, state, { region, account, id, now }),
         prepare: (events) => this.storeMaterial(ref, events),
+        ...(tenure && { checked: tenure }),
       },
       origin,
     );
+    // Two revoking writes of two key-managers would wait for each other otherwise.
+    tenure?.end();
     // Nothing to change may mean that an earlier try changed it and did not wait to the end: this one does.
     if (result.events.length === 0 || result.events.some((event) => isRevoking(aggregate, event))) {
-      await this.ports.workersApplied(result.position);
+      await this.ports.appliedEverywhere(result.position);
     }
     return result;
   }

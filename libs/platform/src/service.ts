@@ -22,13 +22,14 @@ import { KeyManager } from './key-manager';
 import { Metrics } from './metrics';
 import type { NatsLink } from './nats-link';
 import { NatsTransport } from './nats-transport';
+import { beat, RevocationBarrier } from './revocation-barrier';
 import { isScheduler, Schedulers } from './schedulers';
 import { ServedRequests } from './served-requests';
+import { ServingLease } from './serving-lease';
 import type { Settings } from './settings';
 import { CachedSigningKeys, RemoteSigningKeys, type SigningKeys } from './signing-keys';
 import { startCryptoWorker } from './start-crypto-worker';
 import { serveViewDigests } from './view-digests';
-import { WorkerBarrier } from './worker-barrier';
 
 export const PARTS = [
   'gateway',
@@ -58,7 +59,7 @@ const LOG_PAUSE_MS = 500;
 const STOP_WAIT_MS = 5_000;
 
 /**
- * A follower whose NATS node has died must notice and find another well before a lease runs out, or every worker would
+ * A follower whose NATS node has died must notice and find another well before a lease runs out, or every process would
  * stop serving although the log can be read. Not below what nats-server takes.
  */
 const followerHeartbeatMs = ({ leaseMs }: Settings): number => Math.max(100, leaseMs / 10);
@@ -119,8 +120,11 @@ export class Service {
     if (this.settings.clock === 'virtual') await this.startVirtualClock();
     if (follows) await this.followLog();
     const worker = this.has('crypto-worker') ? await this.startCryptoWorker() : undefined;
-    const manager = this.has('key-manager') ? this.startKeyManager(worker) : undefined;
-    const planes: PlanePorts = { control: manager, data: worker };
+    const barrier = this.has('key-manager') ? this.startBarrier() : undefined;
+    const serving = this.servingLease(barrier);
+    const manager = barrier && this.startKeyManager(worker, barrier);
+    const planes: PlanePorts = { control: manager, data: worker, serving };
+    if (manager || worker) await this.holdLease(serving);
     const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
     this.dispatcher =
       manager || worker
@@ -224,9 +228,9 @@ export class Service {
   }
 
   private async startCryptoWorker(): Promise<CryptoWorker> {
-    const { instance, settings, store, view, served, health, log } = this;
+    const { settings, store, view, served, log } = this;
     const { worker, signingKeys, stop } = await startCryptoWorker({
-      ...{ instance, settings, store, view, served, health, log },
+      ...{ settings, store, view, served, log },
       besideGateway: this.has('gateway'),
     });
     this.closers.push(stop);
@@ -234,16 +238,42 @@ export class Service {
     return worker;
   }
 
-  private startKeyManager(worker: CryptoWorker | undefined): KeyManager {
+  /** With a nats-server of its own this is the only process, and waits for itself alone. */
+  private get alone(): boolean {
+    return this.settings.natsUrl === undefined;
+  }
+
+  private startBarrier(): RevocationBarrier {
+    const barrier = new RevocationBarrier(this.settings.leaseMs, this.alone ? undefined : this.link.nats);
+    this.closers.push(() => barrier.stop());
+    return barrier;
+  }
+
+  private servingLease(barrier: RevocationBarrier | undefined): ServingLease {
+    const { instance, settings, store, view, alone } = this;
+    const { leaseMs } = settings;
     const { nats } = this.link;
-    const barrier = this.settings.natsUrl === undefined ? undefined : new WorkerBarrier(nats, this.settings.leaseMs);
-    if (barrier) this.closers.push(() => barrier.stop());
+    return new ServingLease(store, view, leaseMs, (position) => {
+      const own = { processId: instance, position, leaseMs };
+      barrier?.hear(own);
+      if (!alone) beat(nats, own);
+    });
+  }
+
+  private async holdLease(lease: ServingLease): Promise<void> {
+    this.closers.push(() => lease.stop());
+    await lease.start();
+    this.health.add('lease', () => (lease.held ? undefined : 'has lost touch with the event log'));
+  }
+
+  private startKeyManager(worker: CryptoWorker | undefined, barrier: RevocationBarrier): KeyManager {
+    const { nats } = this.link;
     const manager = new KeyManager({
       store: this.store,
       view: this.view,
       clock: this.clock,
       materials: worker ?? new RemoteMaterialCustodian(nats),
-      workersApplied: async (position) => barrier?.applied(position),
+      appliedEverywhere: (position) => barrier.applied(position),
       failPoint: failPoints(this.settings.failPoint),
     });
     answer<Timer, boolean>(

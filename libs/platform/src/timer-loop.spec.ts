@@ -51,7 +51,7 @@ beforeEach(async () => {
     view,
     clock,
     materials: { create: async () => {}, destroy: async () => {} },
-    workersApplied: async () => {},
+    appliedEverywhere: async () => {},
     failPoint: () => {},
   });
   loops = [];
