@@ -52,8 +52,14 @@ describe('a ciphertext', () => {
       code: 'AccessDeniedException',
       message: `${CALLER} is not authorized to perform: kms:${action} on the resource associated with this ciphertext ${NOWHERE}`,
     });
-    expect(await operations.call('Decrypt', { CiphertextBlob }, 'eu-west-1')).toMatchObject(refused('Decrypt'));
-    const reEncrypt = await operations.call('ReEncrypt', { CiphertextBlob, DestinationKeyId: KeyId }, 'eu-west-1');
+    expect(await operations.call('Decrypt', { CiphertextBlob }, { region: 'eu-west-1' })).toMatchObject(
+      refused('Decrypt'),
+    );
+    const reEncrypt = await operations.call(
+      'ReEncrypt',
+      { CiphertextBlob, DestinationKeyId: KeyId },
+      { region: 'eu-west-1' },
+    );
     expect(reEncrypt).toMatchObject(refused('ReEncryptFrom'));
   });
 

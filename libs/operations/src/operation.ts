@@ -3,16 +3,9 @@ import type { AggregateRef } from '#domain/subjects';
 import type { CommandResult } from '#event-store/run-command';
 import type { BackingKey } from '#hsm/backing-key';
 import type { Projection } from '#views/projection';
+import type { Caller } from './caller';
 import type { QuotaClass } from './quotas/quota-classes';
 import type { RequestClass } from './wire/decode';
-
-/** Who calls, as authenticated: by signature over HTTP, by the NATS server's permissions over NATS. */
-export interface Caller {
-  region: string;
-  account: string;
-  principalId: string;
-  principalArn: string;
-}
 
 export interface Call {
   caller: Caller;
@@ -38,6 +31,12 @@ export interface Tenure {
   assertNotOver(): void;
   /** What rests on the checks has been appended, or never will be. Harmless to repeat. */
   end(): void;
+}
+
+/** A call whose caller is yet to be found in the view. Found anew after each wait, in which it may have lost its rights. */
+export interface UnresolvedCall extends Omit<Call, 'caller'> {
+  /** Throws UnrecognizedClientException or ExpiredTokenException. */
+  resolveCaller(): Caller;
 }
 
 /** What control operations may use. */

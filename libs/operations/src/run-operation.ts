@@ -10,6 +10,8 @@ import {
   type Operation,
   type PlanePorts,
   type Serving,
+  type Tenure,
+  type UnresolvedCall,
 } from './operation';
 import { decodeRequest } from './wire/decode';
 
@@ -27,23 +29,23 @@ export type ErrorObserver = (error: unknown, operation: string, requestId: strin
 const EMPTY_BODY = '{}';
 
 /**
- * Decodes, runs, and shapes the reply. Answers at once, without a promise, when the operation does: a promise would
- * cost the hot path a turn of the event loop.
+ * Finds the caller, decodes, runs, and shapes the reply. Answers at once, without a promise, when the operation does: a
+ * promise would cost the hot path a turn of the event loop.
  */
 export function runOperation(
   operation: Operation,
   body: Uint8Array,
-  call: Call,
+  unresolved: UnresolvedCall,
   ports: PlanePorts,
   observe: ErrorObserver,
 ): OperationReply | Promise<OperationReply> {
-  const failed = (error: unknown): OperationReply => errorReply(error, call, observe);
+  const failed = (error: unknown): OperationReply => errorReply(error, unresolved, observe);
   try {
-    const request = decodeRequest(operation.request, body);
+    const attempt = new Attempt(operation, body, unresolved);
     const result =
       operation.plane === 'data'
-        ? runData(operation, request, call, served(ports.data, operation), ports.serving)
-        : runControl(operation, request, call, served(ports.control, operation), ports.serving);
+        ? runData(operation, attempt, served(ports.data, operation), ports.serving)
+        : runControl(operation, attempt, served(ports.control, operation), ports.serving);
     return result instanceof Promise ? result.then(succeeded).catch(failed) : succeeded(result);
   } catch (error) {
     return failed(error);
@@ -55,6 +57,25 @@ function served<P>(ports: P | undefined, { name, plane }: Operation): P {
   return ports;
 }
 
+/** What an operation is run with: the caller as it is at each try, and the request, decoded once. */
+class Attempt {
+  private request: object | undefined;
+
+  constructor(
+    private readonly operation: Operation,
+    private readonly body: Uint8Array,
+    private readonly unresolved: UnresolvedCall,
+  ) {}
+
+  /** Who is not known does not learn what is wrong with the request. */
+  begin(tenure?: Tenure): { request: object; call: Call } {
+    const { requestId, operation, now } = this.unresolved;
+    const caller = this.unresolved.resolveCaller();
+    this.request ??= decodeRequest(this.operation.request, this.body);
+    return { request: this.request, call: { caller, requestId, operation, now, ...(tenure && { tenure }) } };
+  }
+}
+
 /** More rounds than this means that somebody else changes the same resource without pause. */
 const MAX_ROUNDS = 50;
 
@@ -64,21 +85,22 @@ const MAX_ROUNDS = 50;
  */
 async function runControl(
   operation: ControlOperation,
-  request: object,
-  call: Call,
+  attempt: Attempt,
   ports: ControlPorts,
   serving: Serving,
 ): Promise<unknown> {
-  let refusals = 0;
+  let refused = false;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const tenure = serving.begin();
     try {
-      return await operation.run(request, { ...call, tenure }, ports);
+      const { request, call } = attempt.begin(tenure);
+      return await operation.run(request, call, ports);
     } catch (failure) {
       tenure.end();
       if (failure instanceof ConflictError) continue;
-      const doubtful = failure instanceof KmsError && !failure.retryable && ++refusals === 1;
+      const doubtful = !refused && failure instanceof KmsError && !failure.retryable;
       if (!doubtful || !(await ports.wasBehind())) throw failure;
+      refused = true;
     } finally {
       tenure.end();
     }
@@ -95,20 +117,20 @@ const MAX_LOADS = 8;
  */
 function runData(
   operation: DataOperation,
-  request: object,
-  call: Call,
+  attempt: Attempt,
   ports: DataPorts,
   serving: Serving,
   loads = 0,
 ): unknown | Promise<unknown> {
   serving.assertHeld();
   try {
+    const { request, call } = attempt.begin();
     return operation.run(request, call, ports);
   } catch (error) {
     if (!(error instanceof MaterialNotLoaded) || loads >= MAX_LOADS) throw error;
     return ports
       .loadBackingKey(error.keyArn, error.materialId)
-      .then(() => runData(operation, request, call, ports, serving, loads + 1));
+      .then(() => runData(operation, attempt, ports, serving, loads + 1));
   }
 }
 

@@ -8,6 +8,7 @@ import { MemoryMaterialStore } from '#hsm/memory-material-store';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { Call } from '#operations/operation';
 import { LiveView } from '#views/live-view';
+import { rootCaller } from '../../../test/support/root-caller';
 import { CryptoWorker } from './crypto-worker';
 import { KeyManager } from './key-manager';
 
@@ -72,12 +73,7 @@ async function started() {
 }
 
 const CALL: Omit<Call, 'now'> = {
-  caller: {
-    region: REF.region,
-    account: REF.account,
-    principalId: 'root',
-    principalArn: 'arn:aws:iam::000000000000:root',
-  },
+  caller: rootCaller(REF.region, REF.account),
   requestId: 'request',
   operation: 'Test',
 };

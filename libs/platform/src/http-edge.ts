@@ -120,7 +120,12 @@ class HttpEdge {
         verifySignature(claim, signed, identity.signingKey);
         const operation = operationOf(request, signed.query);
         name = operation.name;
-        const answered = this.ports.dispatcher.dispatch(operation, signed.body, callerOf(claim, identity), requestId);
+        const answered = this.ports.dispatcher.dispatch(
+          operation,
+          signed.body,
+          claimOf(claim, identity, request),
+          requestId,
+        );
         if (answered instanceof Promise) return answered.then(answer);
         answer(answered);
       };
@@ -142,12 +147,23 @@ class HttpEdge {
   }
 }
 
-const callerOf = (claim: Claim, identity: SigningIdentity) => ({
-  region: claim.region,
-  account: identity.account,
-  principalId: identity.principalId,
-  principalArn: identity.principalArn,
-});
+/** What a good signature, and the connection that it came by, vouch for. */
+function claimOf({ region, accessKeyId, sessionToken }: Claim, identity: SigningIdentity, request: FastifyRequest) {
+  const { socket } = request.raw;
+  return {
+    region,
+    account: identity.account,
+    principalId: identity.principalId,
+    accessKeyId,
+    sessionToken,
+    sourceIp: addressOf(socket.remoteAddress),
+    secureTransport: 'encrypted' in socket && socket.encrypted === true,
+  };
+}
+
+/** An IPv4 client of a socket that takes both kinds is shown as an IPv6 address, which no policy would mean. */
+const addressOf = (remote: string | undefined): string | undefined =>
+  remote?.startsWith('::ffff:') ? remote.slice('::ffff:'.length) : remote;
 
 function operationOf(request: FastifyRequest, query: string) {
   const unknown = (): KmsError => new KmsError('UnknownOperationException', '');

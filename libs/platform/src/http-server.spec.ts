@@ -1,8 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { Agent, request as httpRequest } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import type { Caller, DataPorts, Serving } from '#operations/operation';
+import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
+import type { CallerClaim } from '#operations/caller';
+import type { DataPorts, Serving } from '#operations/operation';
 import { signRequest } from '#sigv4/sign';
+import { Projection } from '#views/projection';
+import { Callers } from './callers';
 import { systemClock } from './clock';
 import { type Dispatcher, LocalDispatcher } from './dispatch';
 import { Health } from './health';
@@ -12,6 +16,7 @@ import { Metrics } from './metrics';
 import { RootSigningKeys } from './signing-keys';
 
 const CREDENTIALS = { accessKeyId: 'AKIATEST', secretAccessKey: 'a secret of the test' };
+const TOKEN_KEY = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH, 1)).publicKey.export();
 const SHORT = { ...HTTP_LIMITS, headersTimeout: 1_000, requestTimeout: 2_000, connectionsCheckingInterval: 50 };
 
 /** The real edge, with GenerateRandom behind it; ListKeys waits until `release` is called. */
@@ -23,13 +28,15 @@ async function start(limits: HttpLimits = SHORT) {
   };
   const data: Partial<DataPorts> = { random: randomBytes };
   const serving: Serving = { assertHeld: () => {}, begin: () => ({ assertNotOver: () => {}, end: () => {} }) };
-  const local = new LocalDispatcher({ data: data as DataPorts, serving }, systemClock, observe);
+  const anchors = { rootAccessKeyId: CREDENTIALS.accessKeyId, tokenKey: TOKEN_KEY };
+  const callers = new Callers('000000000000', new Projection(), anchors);
+  const local = new LocalDispatcher({ data: data as DataPorts, serving }, callers, systemClock, observe);
   let release = (): void => {};
   const released = new Promise<void>((resolve) => {
     release = resolve;
   });
   const dispatcher: Dispatcher = {
-    dispatch: (operation, body, caller: Caller, requestId) =>
+    dispatch: (operation, body, caller: CallerClaim, requestId) =>
       operation.name === 'ListKeys'
         ? released.then(() => ({ body: '{"Keys":[]}', status: 200 }))
         : local.dispatch(operation, body, caller, requestId),

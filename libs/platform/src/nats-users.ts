@@ -4,6 +4,8 @@ import {
   CLOCK_STREAM,
   CLOCK_SUBJECT,
   EVENTS_STREAM,
+  gatewaySubject,
+  gatewaySubscription,
   INTERNAL,
   MATERIAL_STREAM,
   requestSubject,
@@ -73,6 +75,11 @@ const READ_EVENTS = [
   `$JS.API.DIRECT.GET.${EVENTS_STREAM}.>`,
 ];
 const READ_CLOCK = [`$JS.API.STREAM.INFO.${CLOCK_STREAM}`, `$JS.API.STREAM.MSG.GET.${CLOCK_STREAM}`];
+/** An operation's requests from clients and from gateways. */
+const requestSubscriptions = (operation: string): string[] => [
+  requestSubscription(operation),
+  gatewaySubscription(operation),
+];
 /** What each service follows and answers, whatever its part. */
 const OF_EVERY_SERVICE = [CLOCK_SUBJECT, INTERNAL.status, INTERNAL.settle];
 
@@ -88,7 +95,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
   return {
     gateway: {
       publish: [
-        requestSubject('*', '*', '*', '*'),
+        gatewaySubject('*', '*', '*', '*'),
         INTERNAL.signingKey,
         `$JS.API.STREAM.INFO.${EVENTS_STREAM}`,
         ...READ_CLOCK,
@@ -106,11 +113,12 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.materialCreate,
         INTERNAL.materialDestroy,
         INTERNAL.servingBeat,
+        INTERNAL.tokenKey,
         ...(['gateway', 'client', 'operator', 'rotation-scheduler', 'deletion-scheduler'] as const).map(inbox),
       ],
       subscribe: [
         inbox('key-manager'),
-        ...scope.controlOperations.map(requestSubscription),
+        ...scope.controlOperations.flatMap(requestSubscriptions),
         INTERNAL.timerFire,
         INTERNAL.servingBeat,
         INTERNAL.viewDigests,
@@ -130,10 +138,11 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
       ],
       subscribe: [
         inbox('crypto-worker'),
-        ...scope.dataOperations.map(requestSubscription),
+        ...scope.dataOperations.flatMap(requestSubscriptions),
         INTERNAL.materialCreate,
         INTERNAL.materialDestroy,
         INTERNAL.signingKey,
+        INTERNAL.tokenKey,
         INTERNAL.viewDigests,
         ...OF_EVERY_SERVICE,
       ],

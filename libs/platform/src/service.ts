@@ -11,6 +11,7 @@ import type { ErrorObserver } from '#operations/run-operation';
 import type { Timer } from '#views/due-times';
 import { LiveView } from '#views/live-view';
 import { settledWithin } from './bounded-wait';
+import { askForAnchors, Callers, type PublishedAnchors } from './callers';
 import { type Clock, systemClock, VirtualClock } from './clock';
 import type { CryptoWorker } from './crypto-worker';
 import { type Dispatcher, LocalDispatcher, NatsDispatcher } from './dispatch';
@@ -28,7 +29,7 @@ import { ServedRequests } from './served-requests';
 import { ServingLease } from './serving-lease';
 import type { Settings } from './settings';
 import { CachedSigningKeys, RemoteSigningKeys, type SigningKeys } from './signing-keys';
-import { startCryptoWorker } from './start-crypto-worker';
+import { type StartedCryptoWorker, startCryptoWorker } from './start-crypto-worker';
 import { serveViewDigests } from './view-digests';
 
 export const PARTS = [
@@ -119,7 +120,8 @@ export class Service {
     const position = await this.untilLogStands();
     if (this.settings.clock === 'virtual') await this.startVirtualClock();
     if (follows) await this.followLog();
-    const worker = this.has('crypto-worker') ? await this.startCryptoWorker() : undefined;
+    const started = this.has('crypto-worker') ? await this.startCryptoWorker() : undefined;
+    const worker = started?.worker;
     const barrier = this.has('key-manager') ? this.startBarrier() : undefined;
     const serving = this.servingLease(barrier);
     const manager = barrier && this.startKeyManager(worker, barrier);
@@ -128,7 +130,7 @@ export class Service {
     const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
     this.dispatcher =
       manager || worker
-        ? new LocalDispatcher(planes, this.clock, this.observe, quotas)
+        ? new LocalDispatcher(planes, this.callers(started?.anchors), this.clock, this.observe, quotas)
         : new NatsDispatcher(nats, position, this.observe);
     if (this.has('gateway')) this.signingKeys ??= new CachedSigningKeys(new RemoteSigningKeys(nats));
     this.transport = this.transportFor(planes, this.dispatcher);
@@ -227,15 +229,19 @@ export class Service {
     this.clock = clock;
   }
 
-  private async startCryptoWorker(): Promise<CryptoWorker> {
+  private callers(anchors: PublishedAnchors | undefined): Callers {
+    return new Callers(this.settings.accountId, this.view.projection, anchors ?? askForAnchors(this.link.nats));
+  }
+
+  private async startCryptoWorker(): Promise<StartedCryptoWorker> {
     const { settings, store, view, served, log } = this;
-    const { worker, signingKeys, stop } = await startCryptoWorker({
+    const started = await startCryptoWorker({
       ...{ settings, store, view, served, log },
       besideGateway: this.has('gateway'),
     });
-    this.closers.push(stop);
-    this.signingKeys = signingKeys;
-    return worker;
+    this.closers.push(started.stop);
+    this.signingKeys = started.signingKeys;
+    return started;
   }
 
   /** With a nats-server of its own this is the only process, and waits for itself alone. */
@@ -295,8 +301,7 @@ export class Service {
     if (data) planes.add('data');
     if (planes.size === 0) return undefined;
     const { view, metrics, observe } = this;
-    const { accountId } = this.settings;
-    return new NatsTransport({ nats: this.link.nats, planes, accountId, dispatcher, view, metrics, observe });
+    return new NatsTransport({ nats: this.link.nats, planes, dispatcher, view, metrics, observe });
   }
 
   private addSchedulers(manager: KeyManager | undefined): void {

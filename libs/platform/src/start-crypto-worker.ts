@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import { isLiving } from '#domain/key/state';
 import { MATERIAL_STREAM } from '#domain/subjects';
 import type { JetStreamEventStore } from '#event-store/jetstream-event-store';
@@ -9,6 +10,7 @@ import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
 import { MaterialVault } from '#hsm/material-vault';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { LiveView } from '#views/live-view';
+import { type PublishedAnchors, serveAnchors } from './callers';
 import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
 import { serveMaterials } from './internal-requests';
@@ -34,6 +36,8 @@ export interface CryptoWorkerSurroundings {
 
 export interface StartedCryptoWorker {
   worker: CryptoWorker;
+  tokens: TokenIssuer;
+  anchors: PublishedAnchors;
   signingKeys: SigningKeys;
   stop(): void;
 }
@@ -55,12 +59,17 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   }
   const signingKeys = new CachedSigningKeys(new RootSigningKeys(settings.accountId, credentials));
   serveSigningKeys(served, signingKeys, (error) => log.error({ err: error }, 'signing key request failed'));
+  const tokens = await openTokens(vault);
+  const anchors = { rootAccessKeyId: credentials.accessKeyId, tokenKey: tokens.publicKey.export() };
+  serveAnchors(served, anchors, (error) => log.error({ err: error }, 'token key request failed'));
   const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
   serveMaterials(served, worker, caughtUp, (error) => log.error({ err: error }, 'material request failed'));
   const stopping = new AbortController();
   void sweep(worker, settings, caughtUp, log, stopping.signal);
   return {
     worker,
+    tokens,
+    anchors,
     signingKeys,
     stop() {
       stopping.abort();
@@ -88,6 +97,15 @@ async function openVault(settings: Settings, store: JetStreamMaterialStore, view
   });
   await vault.verifyRoot();
   return vault;
+}
+
+async function openTokens(vault: MaterialVault): Promise<TokenIssuer> {
+  const seed = await vault.tokenSeed(TOKEN_SEED_LENGTH);
+  try {
+    return new TokenIssuer(seed);
+  } finally {
+    seed.fill(0);
+  }
 }
 
 async function sweep(
