@@ -227,7 +227,7 @@ describe('what each user is refused', () => {
     [INTERNAL.signingKey, ['gateway']],
     [INTERNAL.tokenKey, ['key-manager']],
     [INTERNAL.timerFire, ['rotation-scheduler', 'deletion-scheduler']],
-    [INTERNAL.servingBeat, ['crypto-worker']],
+    [INTERNAL.servingBeat, ['crypto-worker', 'key-manager']],
     [INTERNAL.status, ['operator']],
     [INTERNAL.viewDigests, ['operator']],
     [INTERNAL.settle, ['operator']],
