@@ -1,0 +1,44 @@
+import { rootArn } from '#domain/arn';
+import type { GrantFacts } from '#policy/grants';
+import type { Principal } from '#policy/request';
+import type { FoldedGrant } from '#views/indexes/grants';
+import type { Projection } from '#views/projection';
+import type { FoundKey } from './key-lookup';
+
+/** The grants of the key that name the caller, its role or its account. Looked for only once a decision needs them. */
+export const grantsFor = (principal: Principal, { ref }: FoundKey, projection: Projection): Iterable<GrantFacts> => ({
+  *[Symbol.iterator]() {
+    for (const name of namesOf(principal)) {
+      for (const grant of projection.grantsTo(ref, name)) if (isFor(grant, principal)) yield factsOf(grant);
+    }
+  },
+});
+
+function namesOf({ account, arn, roleArn }: Principal): Set<string> {
+  const names = new Set([arn, rootArn(account), account]);
+  if (roleArn !== undefined) names.add(roleArn);
+  return names;
+}
+
+/** A new user or role of an old name has nothing of what the old one was granted. */
+const isFor = ({ state }: FoldedGrant, { uniqueId }: Principal): boolean =>
+  state.granteeUniqueId === undefined || state.granteeUniqueId === uniqueId;
+
+/** By the state object: it never changes while the grant is active. */
+const facts = new WeakMap<object, GrantFacts>();
+
+function factsOf({ ref, state }: FoldedGrant): GrantFacts {
+  const kept = facts.get(state);
+  if (kept) return kept;
+  const { granteePrincipal, operations, constraints } = state;
+  const made: GrantFacts = { grantId: ref.id, granteePrincipal, operations };
+  if (constraints) {
+    const { encryptionContextEquals: equals, encryptionContextSubset: subset } = constraints;
+    made.constraints = {
+      ...(equals && { EncryptionContextEquals: equals }),
+      ...(subset && { EncryptionContextSubset: subset }),
+    };
+  }
+  facts.set(state, made);
+  return made;
+}
