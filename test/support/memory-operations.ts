@@ -1,4 +1,5 @@
 import { createHash, createSecretKey, randomBytes } from 'node:crypto';
+import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf } from '#domain/aggregates';
 import type { AggregateRef } from '#domain/subjects';
 import { MemoryEventStore } from '#event-store/memory-event-store';
@@ -8,6 +9,7 @@ import { MaterialNotLoaded } from '#operations/operation';
 import { resolveCaller } from '#operations/resolve-caller';
 import { runOperation } from '#operations/run-operation';
 import { OPERATION_TABLE } from '#operations/table';
+import { GrantTokens, localSigner } from '#platform/grant-tokens';
 import { KeyManager } from '#platform/key-manager';
 import { RevocationBarrier } from '#platform/revocation-barrier';
 import { ServingLease } from '#platform/serving-lease';
@@ -42,6 +44,9 @@ export class MemoryOperations {
   private readonly view = new LiveView();
   private readonly lease: ServingLease;
   private readonly ready: Promise<void>;
+  private readonly tokenIssuer = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH, 7));
+  private readonly grantTokens = new GrantTokens(this.view, this.tokenIssuer.publicKey.export());
+  private calls = 0;
   private readonly backingKeys = new Map<string, BackingKey>();
   private readonly manager: KeyManager;
 
@@ -67,6 +72,7 @@ export class MemoryOperations {
       },
       appliedEverywhere: (position) => barrier.applied(position),
       failPoint: () => {},
+      signGrantToken: localSigner(this.tokenIssuer),
     });
     this.ready = view
       .start(store)
@@ -95,7 +101,7 @@ export class MemoryOperations {
       OPERATION_TABLE.get(operation)!,
       Buffer.from(JSON.stringify(input)),
       {
-        requestId: 'test',
+        requestId: `test-${++this.calls}`,
         operation,
         now: new Date(this.now).toISOString(),
         resolveCaller: () => this.resolve(claim),
@@ -104,6 +110,8 @@ export class MemoryOperations {
         control: {
           projection: this.view.projection,
           newKeyId: () => this.manager.newKeyId(),
+          newGrantId: () => this.manager.newGrantId(),
+          grantToken: (claims) => this.manager.grantToken(claims),
           wasBehind: () => this.manager.wasBehind(),
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
         },
@@ -118,6 +126,7 @@ export class MemoryOperations {
           random: (length) => randomBytes(length),
         },
         serving: this.lease,
+        grantTokens: this.grantTokens,
       },
       (error) => {
         throw error;

@@ -30,6 +30,7 @@ export const ERRORS = {
   InvalidAliasNameException: { status: 400, retryable: false },
   InvalidArnException: { status: 400, retryable: false },
   InvalidCiphertextException: { status: 400, retryable: false },
+  InvalidGrantIdException: { status: 400, retryable: false },
   InvalidGrantTokenException: { status: 400, retryable: false },
   InvalidKeyUsageException: { status: 400, retryable: false },
   InvalidMarkerException: { status: 400, retryable: false },

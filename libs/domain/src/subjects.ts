@@ -82,6 +82,8 @@ export const INTERNAL = {
   signingKey: 'kms.int.signing-key',
   /** What callers are checked against besides the log: the public key of session tokens. */
   tokenKey: 'kms.int.token-key',
+  /** Signs the token of a new grant. */
+  grantToken: 'kms.int.grant-token',
   timerFire: 'kms.int.timer.fire',
   /** Heartbeats of the processes that complete operations: position applied, lease. */
   servingBeat: 'kms.int.serving.beat',

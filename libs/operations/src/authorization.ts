@@ -1,4 +1,5 @@
 import { KmsError } from '#domain/errors';
+import type { ActiveGrant } from '#domain/grant/grant';
 import type { LivingKey } from '#domain/key/state';
 import { authorize, type Policies } from '#policy/authorize';
 import type { CompiledPolicy } from '#policy/compile';
@@ -20,6 +21,8 @@ export interface Asked {
   /** Condition keys (in lower case) that this operation alone has, such as `kms:rotationperiodindays`. */
   context?: ContextLookup;
   encryptionContext?: Readonly<Record<string, string>> | undefined;
+  /** Which grants of the caller count; all, where it is absent. */
+  usable?: (grant: ActiveGrant) => boolean;
   /** How a refusal across accounts calls the key, which it does not name. */
   calledIt?: string;
 }
@@ -30,7 +33,7 @@ export interface Asked {
  */
 export function authorizeKey(call: Call, projection: Projection, found: FoundKey, asked: Asked = {}): void {
   const request = keyRequest(call, projection, found, asked);
-  const decision = authorize(request, keyPolicies(call.caller, projection, found));
+  const decision = authorize(request, keyPolicies(call.caller, projection, found, asked.usable));
   if (decision.allowed) return;
   if (found.ref.account !== call.caller.account && !givenAcrossAccounts(decision)) {
     throw nowhereFor(call, asked.action ?? call.operation, asked.calledIt ?? 'this resource');
@@ -66,10 +69,15 @@ export const keyRequest = (
 });
 
 /** All that may allow or deny it. */
-export const keyPolicies = (caller: Caller, projection: Projection, found: FoundKey): Policies => ({
+export const keyPolicies = (
+  caller: Caller,
+  projection: Projection,
+  found: FoundKey,
+  usable?: Asked['usable'],
+): Policies => ({
   ...ownPolicies(caller),
   resourcePolicy: policyOf(found.key),
-  grants: grantsFor(caller.principal, found, projection),
+  grants: grantsFor(caller.principal, found, projection, usable),
 });
 
 export const ownPolicies = ({ identityPolicies, sessionPolicy }: Caller): Policies =>

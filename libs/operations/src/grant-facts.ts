@@ -1,4 +1,5 @@
 import { rootArn } from '#domain/arn';
+import type { ActiveGrant } from '#domain/grant/grant';
 import type { GrantFacts } from '#policy/grants';
 import type { Principal } from '#policy/request';
 import type { FoldedGrant } from '#views/indexes/grants';
@@ -6,10 +7,17 @@ import type { Projection } from '#views/projection';
 import type { FoundKey } from './key-lookup';
 
 /** The grants of the key that name the caller, its role or its account. Looked for only once a decision needs them. */
-export const grantsFor = (principal: Principal, { ref }: FoundKey, projection: Projection): Iterable<GrantFacts> => ({
+export const grantsFor = (
+  principal: Principal,
+  { ref }: FoundKey,
+  projection: Projection,
+  usable: (grant: ActiveGrant) => boolean = () => true,
+): Iterable<GrantFacts> => ({
   *[Symbol.iterator]() {
     for (const name of namesOf(principal)) {
-      for (const grant of projection.grantsTo(ref, name)) if (isFor(grant, principal)) yield factsOf(grant);
+      for (const grant of projection.grantsTo(ref, name)) {
+        if (isUniqueIdOf(principal, grant.state.granteeUniqueId) && usable(grant.state)) yield factsOf(grant);
+      }
     }
   },
 });
@@ -21,8 +29,8 @@ function namesOf({ account, arn, roleArn }: Principal): Set<string> {
 }
 
 /** A new user or role of an old name has nothing of what the old one was granted. */
-const isFor = ({ state }: FoldedGrant, { uniqueId }: Principal): boolean =>
-  state.granteeUniqueId === undefined || state.granteeUniqueId === uniqueId;
+export const isUniqueIdOf = ({ uniqueId }: Principal, granted: string | undefined): boolean =>
+  granted === undefined || granted === uniqueId;
 
 /** By the state object: it never changes while the grant is active. */
 const facts = new WeakMap<object, GrantFacts>();

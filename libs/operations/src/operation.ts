@@ -4,6 +4,7 @@ import type { CommandResult } from '#event-store/run-command';
 import type { BackingKey } from '#hsm/backing-key';
 import type { Projection } from '#views/projection';
 import type { Caller } from './caller';
+import type { GrantTokenClaims, GrantTokenReader } from './grants/grant-tokens';
 import type { QuotaClass } from './quotas/quota-classes';
 import type { RequestClass } from './wire/decode';
 
@@ -13,8 +14,10 @@ export interface Call {
   operation: string;
   /** ISO 8601, from the clock. */
   now: string;
+  /** What the request's GrantToken says, where it has one. */
+  grantToken?: GrantTokenClaims | undefined;
   /** Of a control operation: what its checks are good for. Absent where no checks stand behind a command. */
-  tenure?: Tenure;
+  tenure?: Tenure | undefined;
 }
 
 /** The right of this process to complete operations, which it has while it is in touch with the log. */
@@ -34,7 +37,7 @@ export interface Tenure {
 }
 
 /** A call whose caller is yet to be found in the view. Found anew after each wait, in which it may have lost its rights. */
-export interface UnresolvedCall extends Omit<Call, 'caller'> {
+export interface UnresolvedCall extends Omit<Call, 'caller' | 'grantToken'> {
   /** Throws UnrecognizedClientException or ExpiredTokenException. */
   resolveCaller(): Caller;
 }
@@ -43,6 +46,10 @@ export interface UnresolvedCall extends Omit<Call, 'caller'> {
 export interface ControlPorts {
   projection: Projection;
   newKeyId(): string;
+  /** 64 hex digits, never made twice. */
+  newGrantId(): string;
+  /** Signs a token; undefined while nobody can. */
+  grantToken(claims: GrantTokenClaims): Promise<string | undefined>;
   /** Whether the log held more than this process had folded in; resolves once it has. */
   wasBehind(): Promise<boolean>;
   /**
@@ -82,6 +89,7 @@ export class MaterialNotLoaded extends Error {
 export interface PlanePorts {
   control?: ControlPorts | undefined;
   data?: DataPorts | undefined;
+  grantTokens: GrantTokenReader;
   serving: Serving;
 }
 

@@ -1,5 +1,6 @@
 import { type ErrorCode, KmsError } from '#domain/errors';
 import { ConflictError } from '#event-store/event-store';
+import { followGrantTokens, type GrantTokenClaims, type GrantTokenReader } from './grants/grant-tokens';
 import {
   type Call,
   type ControlOperation,
@@ -42,10 +43,12 @@ export function runOperation(
   const failed = (error: unknown): OperationReply => errorReply(error, unresolved, observe);
   try {
     const attempt = new Attempt(operation, body, unresolved);
-    const result =
+    const run = (): unknown | Promise<unknown> =>
       operation.plane === 'data'
         ? runData(operation, attempt, served(ports.data, operation), ports.serving)
         : runControl(operation, attempt, served(ports.control, operation), ports.serving);
+    const following = attempt.follow(ports.grantTokens);
+    const result = following ? following.then(run) : run();
     return result instanceof Promise ? result.then(succeeded).catch(failed) : succeeded(result);
   } catch (error) {
     return failed(error);
@@ -57,9 +60,16 @@ function served<P>(ports: P | undefined, { name, plane }: Operation): P {
   return ports;
 }
 
+interface Begun {
+  request: object;
+  call: Call;
+}
+
 /** What an operation is run with: the caller as it is at each try, and the request, decoded once. */
 class Attempt {
   private request: object | undefined;
+  private grantToken: GrantTokenClaims | undefined;
+  private begun: Begun | undefined;
 
   constructor(
     private readonly operation: Operation,
@@ -67,12 +77,29 @@ class Attempt {
     private readonly unresolved: UnresolvedCall,
   ) {}
 
+  /** Where the request has grant tokens: a wait until the view holds their grants. The try after it begins anew. */
+  follow(reader: GrantTokenReader): Promise<void> | undefined {
+    this.begun = this.resolved();
+    const following = followGrantTokens(this.begun.request, reader);
+    return following?.then((grantToken) => {
+      this.grantToken = grantToken;
+      this.begun = undefined;
+    });
+  }
+
+  begin(tenure?: Tenure): Begun {
+    const { request, call } = this.begun ?? this.resolved();
+    this.begun = undefined;
+    return { request, call: { ...call, tenure } };
+  }
+
   /** Who is not known does not learn what is wrong with the request. */
-  begin(tenure?: Tenure): { request: object; call: Call } {
+  private resolved(): Begun {
+    const { grantToken } = this;
     const { requestId, operation, now } = this.unresolved;
-    const caller = this.unresolved.resolveCaller();
+    const call: Call = { caller: this.unresolved.resolveCaller(), requestId, operation, now, grantToken };
     this.request ??= decodeRequest(this.operation.request, this.body);
-    return { request: this.request, call: { caller, requestId, operation, now, ...(tenure && { tenure }) } };
+    return { request: this.request, call };
   }
 }
 

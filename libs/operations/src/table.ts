@@ -2,6 +2,9 @@ import { createAlias, deleteAlias, listAliases, updateAlias } from './aliases';
 import { generateDataKey, generateDataKeyWithoutPlaintext, generateRandom } from './data-keys';
 import { cancelKeyDeletion, scheduleKeyDeletion } from './deletion';
 import { decrypt, encrypt, reEncrypt } from './encryption';
+import { createGrant } from './grants/create-grant';
+import { retireGrant, revokeGrant } from './grants/end-grant';
+import { listGrants, listRetirableGrants } from './grants/list-grants';
 import { createKey, describeKey, disableKey, enableKey, listKeys, updateKeyDescription } from './keys';
 import type { Operation } from './operation';
 import { getKeyPolicy, listKeyPolicies, putKeyPolicy } from './policies';
@@ -45,6 +48,11 @@ const OPERATIONS: readonly Operation[] = [
   getKeyPolicy,
   putKeyPolicy,
   listKeyPolicies,
+  createGrant,
+  listGrants,
+  listRetirableGrants,
+  retireGrant,
+  revokeGrant,
 ];
 
 export const OPERATION_TABLE: ReadonlyMap<string, Operation> = new Map(

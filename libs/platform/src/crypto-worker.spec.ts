@@ -43,6 +43,7 @@ async function started() {
     materials: worker,
     appliedEverywhere: async () => {},
     failPoint: () => {},
+    signGrantToken: async () => undefined,
   });
   const isoNow = (): string => new Date(now).toISOString();
   const run = (command: KeyCommand) => manager.runCommand(REF, command, { ...CALL, now: isoNow() });

@@ -3,6 +3,7 @@ import { Agent, request as httpRequest } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import type { CallerClaim } from '#operations/caller';
+import type { GrantTokenReader } from '#operations/grants/grant-tokens';
 import type { DataPorts, Serving } from '#operations/operation';
 import { signRequest } from '#sigv4/sign';
 import { Projection } from '#views/projection';
@@ -28,9 +29,10 @@ async function start(limits: HttpLimits = SHORT) {
   };
   const data: Partial<DataPorts> = { random: randomBytes };
   const serving: Serving = { assertHeld: () => {}, begin: () => ({ assertNotOver: () => {}, end: () => {} }) };
+  const grantTokens: GrantTokenReader = { claimsOf: () => undefined, reached: () => {} };
   const anchors = { rootAccessKeyId: CREDENTIALS.accessKeyId, tokenKey: TOKEN_KEY };
   const callers = new Callers('000000000000', new Projection(), anchors);
-  const local = new LocalDispatcher({ data: data as DataPorts, serving }, callers, systemClock, observe);
+  const local = new LocalDispatcher({ data: data as DataPorts, serving, grantTokens }, callers, systemClock, observe);
   let release = (): void => {};
   const released = new Promise<void>((resolve) => {
     release = resolve;

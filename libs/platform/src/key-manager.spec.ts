@@ -41,6 +41,7 @@ async function keyManager(store = new MemoryEventStore()): Promise<{ manager: Ke
       asked.push(`apply ${position}`);
     },
     failPoint: () => {},
+    signGrantToken: async () => undefined,
   });
   return { manager, asked };
 }

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { type AggregateType, aggregateOf, type CommandOf, type EventOf, isRevoking } from '#domain/aggregates';
 import { keyArn } from '#domain/arn';
 import { type DomainEvent, NO_HASH } from '#domain/commit';
@@ -6,11 +6,13 @@ import { isoDate } from '#domain/dates';
 import type { AggregateRef } from '#domain/subjects';
 import type { EventStore } from '#event-store/event-store';
 import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
+import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
 import type { Call, ControlPorts, Tenure } from '#operations/operation';
 import type { Timer } from '#views/due-times';
 import type { LiveView } from '#views/live-view';
 import type { Clock } from './clock';
 import type { FailPoint } from './fail-points';
+import type { GrantTokenSigner } from './grant-tokens';
 
 /** What the key-manager asks of whoever holds key material. */
 export interface MaterialCustodian {
@@ -28,6 +30,7 @@ export interface KeyManagerPorts {
   /** Resolves once no process can still complete an operation on the state before the position. */
   appliedEverywhere(position: number): Promise<void>;
   failPoint: FailPoint;
+  signGrantToken: GrantTokenSigner;
 }
 
 /** Decides commands on every aggregate, and fires the timers of keys. */
@@ -50,6 +53,14 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
 
   newKeyId(): string {
     return randomUUID();
+  }
+
+  newGrantId(): string {
+    return randomBytes(32).toString('hex');
+  }
+
+  grantToken(claims: GrantTokenClaims): Promise<string | undefined> {
+    return this.ports.signGrantToken(claims);
   }
 
   wasBehind(): Promise<boolean> {

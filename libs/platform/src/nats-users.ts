@@ -114,6 +114,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.materialDestroy,
         INTERNAL.servingBeat,
         INTERNAL.tokenKey,
+        INTERNAL.grantToken,
         ...(['gateway', 'client', 'operator', 'rotation-scheduler', 'deletion-scheduler'] as const).map(inbox),
       ],
       subscribe: [
@@ -143,6 +144,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.materialDestroy,
         INTERNAL.signingKey,
         INTERNAL.tokenKey,
+        INTERNAL.grantToken,
         INTERNAL.viewDigests,
         ...OF_EVERY_SERVICE,
       ],

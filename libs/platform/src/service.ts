@@ -13,9 +13,9 @@ import { LiveView } from '#views/live-view';
 import { settledWithin } from './bounded-wait';
 import { askForAnchors, Callers, type PublishedAnchors } from './callers';
 import { type Clock, systemClock, VirtualClock } from './clock';
-import type { CryptoWorker } from './crypto-worker';
 import { type Dispatcher, LocalDispatcher, NatsDispatcher } from './dispatch';
 import { failPoints } from './fail-points';
+import { GrantTokens, localSigner, remoteSigner } from './grant-tokens';
 import { Health } from './health';
 import type { HttpEdgePorts } from './http-edge';
 import { answer, fireRemotely, RemoteMaterialCustodian } from './internal-requests';
@@ -124,8 +124,9 @@ export class Service {
     const worker = started?.worker;
     const barrier = this.has('key-manager') ? this.startBarrier() : undefined;
     const serving = this.servingLease(barrier);
-    const manager = barrier && this.startKeyManager(worker, barrier);
-    const planes: PlanePorts = { control: manager, data: worker, serving };
+    const manager = barrier && this.startKeyManager(started, barrier);
+    const grantTokens = new GrantTokens(this.view, started?.anchors.tokenKey ?? (() => this.askForTokenKey()));
+    const planes: PlanePorts = { control: manager, data: worker, grantTokens, serving };
     if (manager || worker) await this.holdLease(serving);
     const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
     this.dispatcher =
@@ -244,6 +245,10 @@ export class Service {
     return started;
   }
 
+  private async askForTokenKey(): Promise<string> {
+    return (await askForAnchors(this.link.nats)()).tokenKey;
+  }
+
   /** With a nats-server of its own this is the only process, and waits for itself alone. */
   private get alone(): boolean {
     return this.settings.natsUrl === undefined;
@@ -272,15 +277,16 @@ export class Service {
     this.health.add('lease', () => (lease.held ? undefined : 'has lost touch with the event log'));
   }
 
-  private startKeyManager(worker: CryptoWorker | undefined, barrier: RevocationBarrier): KeyManager {
+  private startKeyManager(started: StartedCryptoWorker | undefined, barrier: RevocationBarrier): KeyManager {
     const { nats } = this.link;
     const manager = new KeyManager({
       store: this.store,
       view: this.view,
       clock: this.clock,
-      materials: worker ?? new RemoteMaterialCustodian(nats),
+      materials: started?.worker ?? new RemoteMaterialCustodian(nats),
       appliedEverywhere: (position) => barrier.applied(position),
       failPoint: failPoints(this.settings.failPoint),
+      signGrantToken: started ? localSigner(started.tokens) : remoteSigner(nats, this.unanswered('grant token')),
     });
     answer<Timer, boolean>(
       this.served,

@@ -13,6 +13,7 @@ import type { LiveView } from '#views/live-view';
 import { type PublishedAnchors, serveAnchors } from './callers';
 import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
+import { serveGrantTokens } from './grant-tokens';
 import { serveMaterials } from './internal-requests';
 import { fromSettings, rootCredentials } from './root-credentials';
 import type { ServedRequests } from './served-requests';
@@ -60,6 +61,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const signingKeys = new CachedSigningKeys(new RootSigningKeys(settings.accountId, credentials));
   serveSigningKeys(served, signingKeys, (error) => log.error({ err: error }, 'signing key request failed'));
   const tokens = await openTokens(vault);
+  serveGrantTokens(served, tokens, (error) => log.error({ err: error }, 'grant token request failed'));
   const anchors = { rootAccessKeyId: credentials.accessKeyId, tokenKey: tokens.publicKey.export() };
   serveAnchors(served, anchors, (error) => log.error({ err: error }, 'token key request failed'));
   const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());

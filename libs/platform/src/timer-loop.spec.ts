@@ -54,6 +54,7 @@ beforeEach(async () => {
     materials: { create: async () => {}, destroy: async () => {} },
     appliedEverywhere: async () => {},
     failPoint: () => {},
+    signGrantToken: async () => undefined,
   });
   loops = [];
   tried = [];
