@@ -60,6 +60,7 @@ export class MemoryOperations {
       store,
       view,
       clock: { now: () => this.now },
+      serving: this.lease,
       materials: {
         create: async (keyArn, materialId) => {
           // Not a secret: the same for the same material, so that a repeat stores the same.
@@ -112,6 +113,7 @@ export class MemoryOperations {
           newKeyId: () => this.manager.newKeyId(),
           newGrantId: () => this.manager.newGrantId(),
           grantToken: (claims) => this.manager.grantToken(claims),
+          random: (length) => randomBytes(length),
           wasBehind: () => this.manager.wasBehind(),
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
         },
@@ -124,6 +126,15 @@ export class MemoryOperations {
           },
           loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
           random: (length) => randomBytes(length),
+          tokens: this.tokenIssuer,
+          systemSeconds: () => this.now / 1000,
+          accessKeys: {
+            create: async () => 'a secret of the test, of forty characters'.slice(0, 40),
+            runCommand: async (ref, command, call) => {
+              await this.manager.runCommand(ref, command, call);
+            },
+            erase: async () => {},
+          },
         },
         serving: this.lease,
         grantTokens: this.grantTokens,

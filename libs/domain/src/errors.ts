@@ -49,6 +49,7 @@ export const ERRORS = {
   IncompleteSignature: { status: 400, retryable: false },
   InvalidAction: { status: 400, retryable: false },
   InvalidClientTokenId: { status: 403, retryable: false },
+  MalformedInput: { status: 400, retryable: false },
   MissingAuthenticationToken: { status: 403, retryable: false },
   ServiceUnavailable: { status: 503, retryable: true },
   SignatureDoesNotMatch: { status: 403, retryable: false },

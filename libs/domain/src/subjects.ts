@@ -84,7 +84,11 @@ export const INTERNAL = {
   tokenKey: 'kms.int.token-key',
   /** Signs the token of a new grant. */
   grantToken: 'kms.int.grant-token',
+  /** The operator has a crypto-worker make an account with a root access key. */
+  accountCreate: 'kms.int.account.create',
   timerFire: 'kms.int.timer.fire',
+  /** A crypto-worker has a key-manager append that an access key was made or deleted. */
+  principalCommand: 'kms.int.principal-command',
   /** Heartbeats of the processes that complete operations: position applied, lease. */
   servingBeat: 'kms.int.serving.beat',
   /** Every live service answers with what it is and how it is. */

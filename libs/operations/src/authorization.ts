@@ -43,10 +43,15 @@ export function authorizeKey(call: Call, projection: Projection, found: FoundKey
 
 /** Throws AccessDeniedException unless the policies of the caller's own allow the action; on `*`, or on one alias. */
 export function authorizeAccount(call: Call, asked: Asked & { resource?: string } = {}): void {
+  authorizeOwn(call, `kms:${asked.action ?? call.operation}`, asked.resource ?? '*', asked);
+}
+
+/** The same of an action of any service, such as `iam:CreateUser`. */
+export function authorizeOwn(call: Call, action: string, resource: string, asked: Asked = {}): void {
   const { caller } = call;
   const request: AuthorizationRequest = {
-    action: `kms:${asked.action ?? call.operation}`,
-    resource: asked.resource ?? '*',
+    action,
+    resource,
     principal: caller.principal,
     context: conditionContext(call, asked),
   };

@@ -7,12 +7,14 @@ import {
   type ControlPorts,
   type DataOperation,
   type DataPorts,
+  isWaiting,
   MaterialNotLoaded,
   type Operation,
   type PlanePorts,
   type Serving,
   type Tenure,
   type UnresolvedCall,
+  type WaitingDataOperation,
 } from './operation';
 import { decodeRequest } from './wire/decode';
 
@@ -44,9 +46,11 @@ export function runOperation(
   try {
     const attempt = new Attempt(operation, body, unresolved);
     const run = (): unknown | Promise<unknown> =>
-      operation.plane === 'data'
-        ? runData(operation, attempt, served(ports.data, operation), ports.serving)
-        : runControl(operation, attempt, served(ports.control, operation), ports.serving);
+      operation.plane === 'control'
+        ? runControl(operation, attempt, served(ports.control, operation), ports.serving)
+        : isWaiting(operation)
+          ? runWaiting(operation, attempt, served(ports.data, operation), ports.serving)
+          : runData(operation, attempt, served(ports.data, operation), ports.serving);
     const following = attempt.follow(ports.grantTokens);
     const result = following ? following.then(run) : run();
     return result instanceof Promise ? result.then(succeeded).catch(failed) : succeeded(result);
@@ -158,6 +162,28 @@ function runData(
     return ports
       .loadBackingKey(error.keyArn, error.materialId)
       .then(() => runData(operation, attempt, ports, serving, loads + 1));
+  }
+}
+
+/** More rounds than this mean that rights are taken away without pause. */
+const MAX_CHECKS = 8;
+
+/** Whoever appends refuses what was checked before a right was taken away; then it is checked, and begun, anew. */
+async function runWaiting(
+  operation: WaitingDataOperation,
+  attempt: Attempt,
+  ports: DataPorts,
+  serving: Serving,
+): Promise<unknown> {
+  for (let checks = 1; ; checks++) {
+    serving.assertHeld();
+    const { request, call } = attempt.begin();
+    try {
+      return await operation.runAsync(request, { ...call, checkedAt: ports.projection.position }, ports);
+    } catch (failure) {
+      const outdated = failure instanceof KmsError && failure.code === 'ConcurrentModification';
+      if (!outdated || checks === MAX_CHECKS) throw failure;
+    }
   }
 }
 

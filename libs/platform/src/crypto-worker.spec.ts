@@ -1,3 +1,4 @@
+import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import { keyArn } from '#domain/arn';
 import type { KeyCommand } from '#domain/key/commands';
 import { materialIdOf } from '#domain/key/material-id';
@@ -8,7 +9,9 @@ import { MemoryMaterialStore } from '#hsm/memory-material-store';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { Call } from '#operations/operation';
 import { LiveView } from '#views/live-view';
+import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { rootCaller } from '../../../test/support/root-caller';
+import { AccessKeys } from './access-keys';
 import { CryptoWorker } from './crypto-worker';
 import { KeyManager } from './key-manager';
 
@@ -35,11 +38,14 @@ async function started() {
   });
   const store = new MemoryMaterialStore(() => now);
   const vault = new MaterialVault(provider, store, { logPosition: () => view.position });
-  const worker = new CryptoWorker(view, vault);
-  const manager = new KeyManager({
+  const tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH));
+  const accessKeys = new AccessKeys(vault, view, (...command) => manager.runFor(...command));
+  const worker = new CryptoWorker(view, vault, tokens, accessKeys);
+  const manager: KeyManager = new KeyManager({
     store: log,
     view,
     clock: { now: () => now },
+    serving: ALWAYS_SERVING,
     materials: worker,
     appliedEverywhere: async () => {},
     failPoint: () => {},

@@ -14,7 +14,7 @@ import {
   principalToken,
 } from '#domain/subjects';
 import type { CallerClaim } from '#operations/caller';
-import type { Operation, PlanePorts, UnresolvedCall } from '#operations/operation';
+import { isWaiting, type Operation, type PlanePorts, type UnresolvedCall } from '#operations/operation';
 import type { Quotas } from '#operations/quotas/quotas';
 import { type ErrorObserver, errorReply, type OperationReply, runOperation } from '#operations/run-operation';
 import { UNRECOGNIZED_CLIENT } from '#sigv4/verify';
@@ -66,17 +66,21 @@ export class LocalDispatcher implements Dispatcher {
 }
 
 const REPLY_TIMEOUT_MS = 30_000;
-/** A data operation changes nothing: one that its worker died over, or whose reply was lost, is asked of another. */
+/** A data operation that does not wait changes nothing: one that its worker died over, or whose reply was lost, is asked of another. */
 const DATA_ATTEMPT_MS = 5_000;
 
 /** Sends the request to whichever service serves it, with the newest log position that this gateway has seen. */
 export class NatsDispatcher implements Dispatcher {
-  /** `newestPosition`: of the log at the start, so that what a gateway before this one acknowledged is seen through it. */
+  /** `newest`: position of the log at the start, so that what a gateway before this one acknowledged is seen through it. */
   constructor(
     private readonly nats: NatsConnection,
-    private newestPosition: number,
+    private newest: number,
     private readonly observe: ErrorObserver,
   ) {}
+
+  get newestPosition(): number {
+    return this.newest;
+  }
 
   async dispatch(
     operation: Operation,
@@ -88,15 +92,15 @@ export class NatsDispatcher implements Dispatcher {
       const { region, account, principalId } = claim;
       const subject = gatewaySubject(region, account, principalToken(principalId), operation.name);
       const sent = claimHeaders(claim);
-      sent.set(HEADER_AFTER, String(this.newestPosition));
+      sent.set(HEADER_AFTER, String(this.newest));
       sent.set(HEADER_REQUEST_ID, requestId);
       const reply = await requestReply(this.nats, subject, body, {
         headers: sent,
         timeoutMs: REPLY_TIMEOUT_MS,
-        ...(operation.plane === 'data' && { attemptMs: DATA_ATTEMPT_MS }),
+        ...(operation.plane === 'data' && !isWaiting(operation) && { attemptMs: DATA_ATTEMPT_MS }),
       });
       const position = Number(reply.headers?.get(HEADER_POSITION));
-      if (position > this.newestPosition) this.newestPosition = position;
+      if (position > this.newest) this.newest = position;
       const error = reply.headers?.get(HEADER_ERROR);
       if (!error) return { body: reply.data, status: 200 };
       const code: ErrorCode = isErrorCode(error) ? error : 'KMSInternalException';

@@ -3,11 +3,12 @@ import { type AggregateType, aggregateOf, type CommandOf, type EventOf, isRevoki
 import { keyArn } from '#domain/arn';
 import { type DomainEvent, NO_HASH } from '#domain/commit';
 import { isoDate } from '#domain/dates';
+import { KmsError } from '#domain/errors';
 import type { AggregateRef } from '#domain/subjects';
-import type { EventStore } from '#event-store/event-store';
+import { ConflictError, type EventStore } from '#event-store/event-store';
 import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
 import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
-import type { Call, ControlPorts, Tenure } from '#operations/operation';
+import type { Call, ControlPorts, Serving, Tenure } from '#operations/operation';
 import type { Timer } from '#views/due-times';
 import type { LiveView } from '#views/live-view';
 import type { Clock } from './clock';
@@ -26,6 +27,7 @@ export interface KeyManagerPorts {
   store: EventStore;
   view: LiveView;
   clock: Clock;
+  serving: Serving;
   materials: MaterialCustodian;
   /** Resolves once no process can still complete an operation on the state before the position. */
   appliedEverywhere(position: number): Promise<void>;
@@ -37,7 +39,15 @@ export interface KeyManagerPorts {
 export class KeyManager implements Omit<ControlPorts, 'projection'> {
   private readonly runner: CommandRunner;
 
+  /** Position of the newest commit that took something away. */
+  private newestRevocation = 0;
+
   constructor(private readonly ports: KeyManagerPorts) {
+    ports.view.onCommit(({ aggregate, events }, position) => {
+      if (events.some((event) => isRevoking(aggregate, event as EventOf<typeof aggregate>))) {
+        this.newestRevocation = position;
+      }
+    });
     this.runner = new CommandRunner({
       store: ports.store,
       applied: (commit) => ports.view.offer(commit),
@@ -63,6 +73,10 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     return this.ports.signGrantToken(claims);
   }
 
+  random(length: number): Buffer {
+    return randomBytes(length);
+  }
+
   wasBehind(): Promise<boolean> {
     return this.runner.wasBehind();
   }
@@ -73,6 +87,27 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     call: Call,
   ): Promise<CommandResult<EventOf<T>>> {
     return this.run(ref, command, originOf(call), call.tenure);
+  }
+
+  /**
+   * A command that another service has checked the caller's permissions for, in a view that held `checkedAt`. Rejects with
+   * ConcurrentModification, and nothing is appended, if something was taken away from somebody since.
+   */
+  async runFor<T extends AggregateType>(
+    ref: AggregateRef<T>,
+    command: CommandOf<T>,
+    origin: CommandOrigin,
+    checkedAt?: number,
+  ): Promise<CommandResult<EventOf<T>>> {
+    const tenure = this.ports.serving.begin();
+    try {
+      if (checkedAt !== undefined && this.newestRevocation > checkedAt) throw changedSince();
+      return await this.run(ref, command, origin, tenure);
+    } catch (error) {
+      throw error instanceof ConflictError ? changedSince() : error;
+    } finally {
+      tenure.end();
+    }
   }
 
   /**
@@ -145,9 +180,12 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
   }
 }
 
-const originOf = (call: Call): CommandOrigin => ({
+export const originOf = (call: Call): CommandOrigin => ({
   principal: call.caller.principalArn,
   requestId: call.requestId,
   operation: call.operation,
   now: call.now,
 });
+
+const changedSince = (): KmsError =>
+  new KmsError('ConcurrentModification', 'Permissions were changed at the same time; try again.');

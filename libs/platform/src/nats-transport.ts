@@ -19,7 +19,7 @@ import {
   requestSubscription,
 } from '#domain/subjects';
 import type { CallerClaim } from '#operations/caller';
-import type { Operation } from '#operations/operation';
+import { isWaiting, type Operation } from '#operations/operation';
 import { type ErrorObserver, errorReply, type OperationReply } from '#operations/run-operation';
 import { OPERATION_TABLE } from '#operations/table';
 import type { LiveView } from '#views/live-view';
@@ -123,7 +123,7 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
 
   private sendReply(operation: Operation, message: Msg, { body, error }: OperationReply): void {
     const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
-    if (error === undefined && operation.plane === 'data') {
+    if (error === undefined && operation.plane === 'data' && !isWaiting(operation)) {
       this.served.respond(message, bytes);
       return;
     }

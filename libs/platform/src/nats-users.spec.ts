@@ -160,6 +160,7 @@ describe('what each user can do', () => {
     ['key-manager', 'crypto-worker', INTERNAL.tokenKey, INTERNAL.tokenKey],
     ['key-manager', 'crypto-worker', INTERNAL.materialCreate, INTERNAL.materialCreate],
     ['key-manager', 'crypto-worker', INTERNAL.materialDestroy, INTERNAL.materialDestroy],
+    ['crypto-worker', 'key-manager', INTERNAL.principalCommand, INTERNAL.principalCommand],
     ['rotation-scheduler', 'key-manager', INTERNAL.timerFire, INTERNAL.timerFire],
     ['deletion-scheduler', 'key-manager', INTERNAL.timerFire, INTERNAL.timerFire],
     [
@@ -227,6 +228,8 @@ describe('what each user is refused', () => {
     [INTERNAL.signingKey, ['gateway']],
     [INTERNAL.tokenKey, ['key-manager']],
     [INTERNAL.timerFire, ['rotation-scheduler', 'deletion-scheduler']],
+    [INTERNAL.principalCommand, ['crypto-worker']],
+    [INTERNAL.accountCreate, ['operator']],
     [INTERNAL.servingBeat, ['crypto-worker', 'key-manager']],
     [INTERNAL.status, ['operator']],
     [INTERNAL.viewDigests, ['operator']],
@@ -265,7 +268,7 @@ describe('what each user is refused', () => {
     [inboxes[NATS_USERS.indexOf('key-manager')]!, ['crypto-worker']],
     [inboxes[NATS_USERS.indexOf('rotation-scheduler')]!, ['key-manager']],
     [inboxes[NATS_USERS.indexOf('deletion-scheduler')]!, ['key-manager']],
-    [inboxes[NATS_USERS.indexOf('crypto-worker')]!, []],
+    [inboxes[NATS_USERS.indexOf('crypto-worker')]!, ['key-manager']],
     [inboxes[NATS_USERS.indexOf('operator')]!, services],
   ];
   // Empty bodies: what is allowed reaches JetStream too, which answers with an error or stores an empty message.
@@ -292,6 +295,8 @@ describe('what each user is refused', () => {
     [INTERNAL.signingKey, ['crypto-worker']],
     [INTERNAL.tokenKey, ['crypto-worker']],
     [INTERNAL.timerFire, ['key-manager']],
+    [INTERNAL.principalCommand, ['key-manager']],
+    [INTERNAL.accountCreate, ['crypto-worker']],
     [INTERNAL.servingBeat, ['key-manager']],
     [INTERNAL.settle, services],
     ...NATS_USERS.filter((user) => user !== 'embedded').map((user): [string, NatsUserName[]] => [

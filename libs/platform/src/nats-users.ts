@@ -115,13 +115,16 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.servingBeat,
         INTERNAL.tokenKey,
         INTERNAL.grantToken,
-        ...(['gateway', 'client', 'operator', 'rotation-scheduler', 'deletion-scheduler'] as const).map(inbox),
+        ...(
+          ['gateway', 'client', 'operator', 'rotation-scheduler', 'deletion-scheduler', 'crypto-worker'] as const
+        ).map(inbox),
       ],
       subscribe: [
         inbox('key-manager'),
         ...scope.controlOperations.flatMap(requestSubscriptions),
         INTERNAL.timerFire,
         INTERNAL.servingBeat,
+        INTERNAL.principalCommand,
         INTERNAL.viewDigests,
         ...OF_EVERY_SERVICE,
       ],
@@ -135,6 +138,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         ...READ_EVENTS,
         ...READ_CLOCK,
         INTERNAL.servingBeat,
+        INTERNAL.principalCommand,
         ...(['gateway', 'client', 'operator', 'key-manager'] as const).map(inbox),
       ],
       subscribe: [
@@ -143,6 +147,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.materialCreate,
         INTERNAL.materialDestroy,
         INTERNAL.signingKey,
+        INTERNAL.accountCreate,
         INTERNAL.tokenKey,
         INTERNAL.grantToken,
         INTERNAL.viewDigests,
@@ -164,6 +169,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.status,
         INTERNAL.viewDigests,
         INTERNAL.settle,
+        INTERNAL.accountCreate,
       ],
       subscribe: [inbox('operator'), CLOCK_SUBJECT],
     },

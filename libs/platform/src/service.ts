@@ -10,6 +10,7 @@ import { Quotas } from '#operations/quotas/quotas';
 import type { ErrorObserver } from '#operations/run-operation';
 import type { Timer } from '#views/due-times';
 import { LiveView } from '#views/live-view';
+import { type AppendAccessKey, appendRemotely, serveAccessKeyCommands } from './access-keys';
 import { settledWithin } from './bounded-wait';
 import { askForAnchors, Callers, type PublishedAnchors } from './callers';
 import { type Clock, systemClock, VirtualClock } from './clock';
@@ -81,6 +82,7 @@ export class Service {
   private clock: Clock = systemClock;
   private dispatcher: Dispatcher | undefined;
   private signingKeys: SigningKeys | undefined;
+  private manager: KeyManager | undefined;
   private stopping: Promise<void> | undefined;
 
   constructor(
@@ -124,7 +126,8 @@ export class Service {
     const worker = started?.worker;
     const barrier = this.has('key-manager') ? this.startBarrier() : undefined;
     const serving = this.servingLease(barrier);
-    const manager = barrier && this.startKeyManager(started, barrier);
+    const manager = barrier && this.startKeyManager(started, barrier, serving);
+    this.manager = manager;
     const grantTokens = new GrantTokens(this.view, started?.anchors.tokenKey ?? (() => this.askForTokenKey()));
     const planes: PlanePorts = { control: manager, data: worker, grantTokens, serving };
     if (manager || worker) await this.holdLease(serving);
@@ -133,7 +136,7 @@ export class Service {
       manager || worker
         ? new LocalDispatcher(planes, this.callers(started?.anchors), this.clock, this.observe, quotas)
         : new NatsDispatcher(nats, position, this.observe);
-    if (this.has('gateway')) this.signingKeys ??= new CachedSigningKeys(new RemoteSigningKeys(nats));
+    if (this.has('gateway')) this.signingKeys ??= this.remoteSigningKeys(this.dispatcher);
     this.transport = this.transportFor(planes, this.dispatcher);
     this.addSchedulers(manager);
     const { served } = this;
@@ -239,10 +242,23 @@ export class Service {
     const started = await startCryptoWorker({
       ...{ settings, store, view, served, log },
       besideGateway: this.has('gateway'),
+      appendAccessKey: this.appendAccessKey(),
+      clock: this.clock,
     });
     this.closers.push(started.stop);
     this.signingKeys = started.signingKeys;
     return started;
+  }
+
+  /** By this process's own key-manager, which starts after the crypto-worker, where it has one. */
+  private appendAccessKey(): AppendAccessKey {
+    if (!this.has('key-manager')) return appendRemotely(this.link.nats);
+    return (...command) => this.manager!.runFor(...command);
+  }
+
+  private remoteSigningKeys(dispatcher: Dispatcher): SigningKeys {
+    const seen = (): number => (dispatcher instanceof NatsDispatcher ? dispatcher.newestPosition : this.view.position);
+    return new CachedSigningKeys(new RemoteSigningKeys(this.link.nats, seen));
   }
 
   private async askForTokenKey(): Promise<string> {
@@ -277,12 +293,17 @@ export class Service {
     this.health.add('lease', () => (lease.held ? undefined : 'has lost touch with the event log'));
   }
 
-  private startKeyManager(started: StartedCryptoWorker | undefined, barrier: RevocationBarrier): KeyManager {
+  private startKeyManager(
+    started: StartedCryptoWorker | undefined,
+    barrier: RevocationBarrier,
+    serving: ServingLease,
+  ): KeyManager {
     const { nats } = this.link;
     const manager = new KeyManager({
       store: this.store,
       view: this.view,
       clock: this.clock,
+      serving,
       materials: started?.worker ?? new RemoteMaterialCustodian(nats),
       appliedEverywhere: (position) => barrier.applied(position),
       failPoint: failPoints(this.settings.failPoint),
@@ -297,6 +318,11 @@ export class Service {
         return manager.fire(timer);
       },
       this.unanswered('timer'),
+    );
+    serveAccessKeyCommands(
+      this.served,
+      (ref, command, origin) => manager.runFor(ref, command, origin),
+      this.unanswered('access key'),
     );
     return manager;
   }

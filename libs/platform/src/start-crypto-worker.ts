@@ -10,15 +10,19 @@ import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
 import { MaterialVault } from '#hsm/material-vault';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { LiveView } from '#views/live-view';
+import { AccessKeys, type AppendAccessKey } from './access-keys';
+import { Accounts, serveAccounts } from './accounts';
 import { type PublishedAnchors, serveAnchors } from './callers';
+import type { Clock } from './clock';
 import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
 import { serveGrantTokens } from './grant-tokens';
 import { serveMaterials } from './internal-requests';
 import { fromSettings, rootCredentials } from './root-credentials';
+import { SecretSigningKeys } from './secret-signing-keys';
 import type { ServedRequests } from './served-requests';
 import { type Settings, SettingsError } from './settings';
-import { CachedSigningKeys, RootSigningKeys, type SigningKeys, serveSigningKeys } from './signing-keys';
+import { CachedSigningKeys, type SigningKeys, serveSigningKeys } from './signing-keys';
 
 /** All material is gone while the log still has keys: nothing could be decrypted, and a new root key would hide it. */
 export class MaterialLostError extends Error {
@@ -33,12 +37,14 @@ export interface CryptoWorkerSurroundings {
   log: Logger;
   /** With the gateway in one process the root credentials are made here and kept in the data folder. */
   besideGateway: boolean;
+  appendAccessKey: AppendAccessKey;
+  clock: Clock;
 }
 
 export interface StartedCryptoWorker {
   worker: CryptoWorker;
-  tokens: TokenIssuer;
   anchors: PublishedAnchors;
+  tokens: TokenIssuer;
   signingKeys: SigningKeys;
   stop(): void;
 }
@@ -50,7 +56,9 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
   await ensureMaterialStream(nats, settings);
   const vault = await openVault(settings, new JetStreamMaterialStore(nats), view);
-  const worker = new CryptoWorker(view, vault);
+  const tokens = await openTokens(vault);
+  const accessKeys = new AccessKeys(vault, view, around.appendAccessKey);
+  const worker = new CryptoWorker(view, vault, tokens, accessKeys);
   await worker.checkLog(await store.lastPosition());
   const credentials = around.besideGateway ? rootCredentials(settings) : fromSettings(settings);
   if (!credentials) {
@@ -58,26 +66,51 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
       'KEYTRAIL_ROOT_ACCESS_KEY_ID and KEYTRAIL_ROOT_SECRET_ACCESS_KEY: expected for a crypto-worker of its own',
     );
   }
-  const signingKeys = new CachedSigningKeys(new RootSigningKeys(settings.accountId, credentials));
-  serveSigningKeys(served, signingKeys, (error) => log.error({ err: error }, 'signing key request failed'));
-  const tokens = await openTokens(vault);
   serveGrantTokens(served, tokens, (error) => log.error({ err: error }, 'grant token request failed'));
+  const signingKeys = new CachedSigningKeys(
+    new SecretSigningKeys({
+      account: settings.accountId,
+      root: credentials,
+      projection: view.projection,
+      vault,
+      tokens,
+      epochSeconds: () => Date.now() / 1000,
+    }),
+  );
+  serveSigningKeys(
+    served,
+    signingKeys,
+    (position) => view.waitFor(position),
+    (error) => log.error({ err: error }, 'signing key request failed'),
+  );
   const anchors = { rootAccessKeyId: credentials.accessKeyId, tokenKey: tokens.publicKey.export() };
   serveAnchors(served, anchors, (error) => log.error({ err: error }, 'token key request failed'));
+  serveAccounts(served, new Accounts(settings.accountId, view.projection, accessKeys, around.clock), (error) =>
+    log.error({ err: error }, 'account request failed'),
+  );
   const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
   serveMaterials(served, worker, caughtUp, (error) => log.error({ err: error }, 'material request failed'));
   const stopping = new AbortController();
   void sweep(worker, settings, caughtUp, log, stopping.signal);
   return {
     worker,
-    tokens,
     anchors,
+    tokens,
     signingKeys,
     stop() {
       stopping.abort();
       vault.close();
     },
   };
+}
+
+async function openTokens(vault: MaterialVault): Promise<TokenIssuer> {
+  const seed = await vault.tokenSeed(TOKEN_SEED_LENGTH);
+  try {
+    return new TokenIssuer(seed);
+  } finally {
+    seed.fill(0);
+  }
 }
 
 async function openVault(settings: Settings, store: JetStreamMaterialStore, view: LiveView): Promise<MaterialVault> {
@@ -99,15 +132,6 @@ async function openVault(settings: Settings, store: JetStreamMaterialStore, view
   });
   await vault.verifyRoot();
   return vault;
-}
-
-async function openTokens(vault: MaterialVault): Promise<TokenIssuer> {
-  const seed = await vault.tokenSeed(TOKEN_SEED_LENGTH);
-  try {
-    return new TokenIssuer(seed);
-  } finally {
-    seed.fill(0);
-  }
 }
 
 async function sweep(
