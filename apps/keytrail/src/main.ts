@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { reportFailure } from '#platform/run-service';
 import { parseSettings, type Settings } from '#platform/settings';
+import { createAccount, listAccounts } from './cli/accounts';
 import { parseDuration, parseMoment } from './cli/duration';
 import { type Operator, openOperator } from './cli/operator';
 import { type ReplayOptions, replay } from './cli/replay';
@@ -48,6 +49,7 @@ Examples:
   keytrail start                               serve on http://127.0.0.1:4599
   KEYTRAIL_CLOCK=virtual keytrail start        serve with a clock that can be moved
   keytrail clock advance 8d                    move it, and fire what comes due
+  keytrail account create 111122223333         a further account; prints its root credentials once
   keytrail replay --key <key id>               a key's history, state and next timer, from the log alone
   keytrail replay --at 2026-11-24T12:00:00Z    all keys, aliases, principals and grants at a past moment
   keytrail verify                              check the log, and the running services against it
@@ -78,6 +80,22 @@ clock
   .action(
     operating(false, async (operator, duration: string) => advanceClock(operator, parseDuration(duration), print)),
   );
+
+const account = program.command('account').description('accounts, each with users, roles and keys of its own');
+account
+  .command('create')
+  .argument('<account>', '12 digits')
+  .option('--write <file>', 'write the root credentials there (0600) instead of printing them')
+  .description('make an account with a root access key, whose secret is told this once')
+  .action(
+    operating(false, (operator, id: string, options: { write?: string }) =>
+      createAccount(operator, id, options, print),
+    ),
+  );
+account
+  .command('list')
+  .description('the accounts there are')
+  .action(operating(true, (operator) => listAccounts(operator, parseSettings(process.env), print)));
 
 program
   .command('replay')

@@ -10,6 +10,7 @@ import { runOperation } from '#operations/run-operation';
 import { OPERATION_TABLE } from '#operations/table';
 import { defaultKeyPolicy } from '#policy/document';
 import { LiveView } from '#views/live-view';
+import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { FoldedLog } from '../../../test/support/fold-log';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
 import { GrantTokens, localSigner, remoteSigner, serveGrantTokens } from './grant-tokens';
@@ -147,14 +148,14 @@ describe('a request with a grant token', () => {
     const view = new LiveView();
     for (const entry of [key!, user!]) view.offer(entry);
     const grantTokens = new GrantTokens(view, EXPORTED);
-    const data: Partial<DataPorts> = { projection: view.projection, assertMayServe: () => {} };
+    const data: Partial<DataPorts> = { projection: view.projection };
     const caller = { region: 'us-east-1', account: '000000000000', principalId: USER.uniqueId };
     const anchors = { account: '000000000000', rootAccessKeyId: undefined, sessionClaimsOf: () => undefined };
     const encrypt = async (GrantTokens?: string[]) => {
       const body = Buffer.from(JSON.stringify({ KeyId, Plaintext: 'AAAA', DryRun: true, GrantTokens }));
       const resolve = () => resolveCaller(caller, view.projection, anchors, 0);
       const unresolved = { requestId: 'request', operation: 'Encrypt', now: T0, resolveCaller: resolve };
-      const ports = { data: data as DataPorts, grantTokens };
+      const ports = { data: data as DataPorts, grantTokens, serving: ALWAYS_SERVING };
       return (await runOperation(OPERATION_TABLE.get('Encrypt')!, body, unresolved, ports, () => {})).error;
     };
     expect(await encrypt()).toBe('AccessDeniedException');

@@ -202,10 +202,10 @@ describe('what each user can do', () => {
 
   it('lets the key-manager hear the heartbeats of crypto-workers', async () => {
     const heard = new Promise<string>((done) => {
-      as('key-manager').subscribe(INTERNAL.workerBeat, { max: 1, callback: (_, message) => done(message.string()) });
+      as('key-manager').subscribe(INTERNAL.servingBeat, { max: 1, callback: (_, message) => done(message.string()) });
     });
     await as('key-manager').flush();
-    as('crypto-worker').publish(INTERNAL.workerBeat, 'alive');
+    as('crypto-worker').publish(INTERNAL.servingBeat, 'alive');
     expect(await heard).toBe('alive');
   });
 });
@@ -229,7 +229,8 @@ describe('what each user is refused', () => {
     [INTERNAL.tokenKey, ['key-manager']],
     [INTERNAL.timerFire, ['rotation-scheduler', 'deletion-scheduler']],
     [INTERNAL.principalCommand, ['crypto-worker']],
-    [INTERNAL.workerBeat, ['crypto-worker']],
+    [INTERNAL.accountCreate, ['operator']],
+    [INTERNAL.servingBeat, ['crypto-worker', 'key-manager']],
     [INTERNAL.status, ['operator']],
     [INTERNAL.viewDigests, ['operator']],
     [INTERNAL.settle, ['operator']],
@@ -295,7 +296,8 @@ describe('what each user is refused', () => {
     [INTERNAL.tokenKey, ['crypto-worker']],
     [INTERNAL.timerFire, ['key-manager']],
     [INTERNAL.principalCommand, ['key-manager']],
-    [INTERNAL.workerBeat, ['key-manager']],
+    [INTERNAL.accountCreate, ['crypto-worker']],
+    [INTERNAL.servingBeat, ['key-manager']],
     [INTERNAL.settle, services],
     ...NATS_USERS.filter((user) => user !== 'embedded').map((user): [string, NatsUserName[]] => [
       `${inboxPrefix(user)}.>`,

@@ -14,7 +14,10 @@ export type RequestClass<I extends object> = new () => I;
 export function decodeRequest<I extends object>(requestClass: RequestClass<I>, body: Uint8Array): I {
   const json = parseObject(body);
   const request = new requestClass();
-  for (const [name, { constraint }] of membersOf(requestClass)) {
+  const members = membersOf(requestClass);
+  // To class-validator, a class without members is an unknown one.
+  if (members.size === 0) return request;
+  for (const [name, { constraint }] of members) {
     const value = Object.hasOwn(json, name) ? json[name] : undefined;
     if (value !== undefined && value !== null) (request as Record<string, unknown>)[name] = decode(constraint, value);
   }
