@@ -2,7 +2,7 @@ import { connect, type NatsConnection } from 'nats';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import type { CommandOf } from '#domain/aggregates';
 import { userRef } from '#domain/principal/principal-id';
-import type { AggregateRef } from '#domain/subjects';
+import { type AggregateRef, INTERNAL, QUEUE } from '#domain/subjects';
 import { followGrantTokens, type GrantTokenClaims } from '#operations/grants/grant-tokens';
 import type { DataPorts } from '#operations/operation';
 import { resolveCaller } from '#operations/resolve-caller';
@@ -14,6 +14,7 @@ import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { FoldedLog } from '../../../test/support/fold-log';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
 import { GrantTokens, localSigner, remoteSigner, serveGrantTokens } from './grant-tokens';
+import { answer } from './internal-requests';
 import { ServedRequests } from './served-requests';
 
 const T0 = '2026-01-01T00:00:00.000Z';
@@ -182,15 +183,26 @@ describe('a key-manager of its own', () => {
     await server?.stop();
   });
 
-  test('has tokens signed by a crypto-worker, and says so where none answers', async () => {
+  test('has tokens signed by a crypto-worker, and answers without one where that fails', async () => {
     const errors: unknown[] = [];
-    const sign = remoteSigner(nats, (error) => errors.push(error), 100);
-    expect(await sign(claims(1))).toBeUndefined();
-    expect(errors).toHaveLength(1);
-    const served = new ServedRequests(nats, (error) => errors.push(error));
-    serveGrantTokens(served, ISSUER, (error) => errors.push(error));
-    expect(await remoteSigner(nats, (error) => errors.push(error))(claims(1))).toBe(await tokenAt(1));
+    const note = (error: unknown) => errors.push(error);
+    const failing = new ServedRequests(nats, note);
+    answer(
+      failing,
+      INTERNAL.grantToken,
+      QUEUE.data,
+      () => {
+        throw new Error('has no seed');
+      },
+      note,
+    );
+    expect(await remoteSigner(nats, note)(claims(1))).toBeUndefined();
+    expect(errors).toMatchObject([{ message: 'has no seed' }, { code: 'KMSInternalException' }]);
+    await failing.drain();
+    const served = new ServedRequests(nats, note);
+    serveGrantTokens(served, ISSUER, note);
+    expect(await remoteSigner(nats, note)(claims(1))).toBe(await tokenAt(1));
     await served.drain();
-    expect(errors).toHaveLength(1);
+    expect(errors).toHaveLength(2);
   });
 });

@@ -88,10 +88,10 @@ const ATTEMPT_MS = 2_000;
  * it: that no worker answers is logged, and the reply goes out without a token.
  */
 export const remoteSigner =
-  (nats: NatsConnection, onError: (error: unknown) => void, timeoutMs = TIMEOUT_MS): GrantTokenSigner =>
+  (nats: NatsConnection, onError: (error: unknown) => void): GrantTokenSigner =>
   async (claims) => {
     try {
-      return await ask<string>(nats, INTERNAL.grantToken, claims, { timeoutMs, attemptMs: ATTEMPT_MS });
+      return await ask<string>(nats, INTERNAL.grantToken, claims, { timeoutMs: TIMEOUT_MS, attemptMs: ATTEMPT_MS });
     } catch (error) {
       onError(error);
       return undefined;
