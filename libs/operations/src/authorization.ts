@@ -8,9 +8,9 @@ import type { AuthorizationRequest } from '#policy/request';
 import type { ContextLookup } from '#policy/variables';
 import type { Projection } from '#views/projection';
 import type { Caller } from './caller';
+import { CallersGrants } from './callers-grants';
 import { compiledPolicy } from './compiled-policies';
 import { conditionContext } from './condition-context';
-import { grantsFor } from './grant-facts';
 import { type FoundKey, nowhereFor } from './key-lookup';
 import type { Call } from './operation';
 
@@ -68,9 +68,10 @@ export const keyRequest = (
 ): AuthorizationRequest => ({
   action: `kms:${asked.action ?? call.operation}`,
   resource: found.arn,
+  resourceAccount: found.ref.account,
   principal: call.caller.principal,
   context: conditionContext(call, asked, found, projection),
-  ...(asked.encryptionContext === undefined ? {} : { encryptionContext: asked.encryptionContext }),
+  encryptionContext: asked.encryptionContext,
 });
 
 /** All that may allow or deny it. */
@@ -80,13 +81,16 @@ export const keyPolicies = (
   found: FoundKey,
   usable?: Asked['usable'],
 ): Policies => ({
-  ...ownPolicies(caller),
+  identityPolicies: caller.identityPolicies,
+  sessionPolicy: caller.sessionPolicy,
   resourcePolicy: policyOf(found.key),
-  grants: grantsFor(caller.principal, found, projection, usable),
+  grants: new CallersGrants(caller.principal, found.ref, projection, usable),
 });
 
-export const ownPolicies = ({ identityPolicies, sessionPolicy }: Caller): Policies =>
-  sessionPolicy === undefined ? { identityPolicies } : { identityPolicies, sessionPolicy };
+export const ownPolicies = ({ identityPolicies, sessionPolicy }: Caller): Policies => ({
+  identityPolicies,
+  sessionPolicy,
+});
 
 /** By the state object, of which each change of the key makes a new one. */
 const compiled = new WeakMap<LivingKey, CompiledPolicy>();

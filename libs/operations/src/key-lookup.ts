@@ -44,6 +44,8 @@ const ACROSS_ACCOUNTS: ReadonlySet<string> = new Set([
   'VerifyMac',
 ]);
 
+export const takesKeysOfOtherAccounts = (operation: string): boolean => ACROSS_ACCOUNTS.has(operation);
+
 /**
  * The key that a request's KeyId names, if it exists at `call.now`. One of another account is yet to be authorised, and
  * one that does not exist there is refused like one that nothing allows: `action` is what that refusal names. Throws
@@ -102,7 +104,7 @@ export function existingKey(
   region: string,
   account: string,
   keyId: string,
-  call: Call,
+  call: Pick<Call, 'now'>,
   projection: Projection,
 ): FoundKey | undefined {
   const folded = projection.key(region, account, keyId);
@@ -124,7 +126,7 @@ export function resourceOf(
   const arn = parseKmsArn(identifier);
   if (!arn) throw new KmsError('InvalidArnException', `${identifier} is not a valid key or alias ARN`);
   if (arn.region !== region) throw new KmsError('NotFoundException', `Invalid arn ${arn.region}`);
-  if (arn.account !== account && !ACROSS_ACCOUNTS.has(call.operation)) {
+  if (arn.account !== account && !takesKeysOfOtherAccounts(call.operation)) {
     throw nowhereFor(call, action, 'this resource');
   }
   return { resource: arn.resource, inArn: true, account: arn.account };

@@ -1,7 +1,9 @@
+import { LRUCache } from 'lru-cache';
 import { assumedRoleArn, roleArn, rootArn, userArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
-import type { NamedPrincipal, RolePrincipal, UserPrincipal } from '#domain/principal/state';
+import type { NamedPrincipal } from '#domain/principal/state';
 import { withTags } from '#domain/principal/tags';
+import type { Principal } from '#policy/request';
 import type { Projection } from '#views/projection';
 import type { Caller, CallerClaim, SessionClaims } from './caller';
 import { compiledPolicy } from './compiled-policies';
@@ -70,63 +72,92 @@ function principalOf(
   projection: Projection,
   anchors: TrustAnchors,
 ): Caller {
-  const { region, account, principalId, sourceIp, secureTransport } = claim;
-  const accessKeyId = claim.accessKeyId ?? session?.accessKeyId;
-  const sessionPolicy = session?.policy === undefined ? undefined : compiledPolicy('session', session.policy);
-  const common = { region, account, principalId, sessionPolicy, accessKeyId, session, sourceIp, secureTransport };
+  const { account, principalId } = claim;
   if (principalId === 'root') {
     if (account !== anchors.account && projection.account(account)?.state.kind !== 'Account') throw unrecognized();
-    const arn = rootArn(account);
-    const principal = { account, kind: 'root', arn, uniqueId: account } as const;
-    return { ...common, principalArn: arn, principal, identityPolicies: NONE, tags: tagsOf([], session) };
+    const root = rootOf(account);
+    return callerOf(claim, session, root, root.principal);
   }
   const [uniqueId = '', sessionName] = splitOnce(principalId);
   const state = projection.principalByUniqueId(account, uniqueId)?.state;
   // Nobody is a role but through a session of it, and a user has no session name.
   if (!state || (state.kind === 'Role') !== (sessionName !== undefined)) throw unrecognized();
   if (state.kind === 'Role' && !session) throw unrecognized();
-  const { arn, identityPolicies } = standing(account, state);
-  const tags = tagsOf(state.tags, session);
-  if (state.kind === 'User') {
-    const principal = { account, kind: 'user', arn, uniqueId } as const;
-    return { ...common, principalArn: arn, principal, identityPolicies, tags, userName: state.name };
-  }
-  const principalArn = assumedRoleArn(account, state.name, sessionName!);
-  const principal = { account, kind: 'role-session', arn: principalArn, roleArn: arn, uniqueId } as const;
-  return { ...common, principalArn, principal, identityPolicies, tags };
+  const standing = standingOf(account, state);
+  if (sessionName === undefined) return callerOf(claim, session, standing, standing.principal);
+  const arn = assumedRoleArn(account, state.name, sessionName);
+  return callerOf(claim, session, standing, { ...standing.principal, arn });
 }
+
+/** All members in one go: this is on the path of every request, where spreading costs more than deciding. */
+const callerOf = (
+  claim: CallerClaim,
+  session: SessionClaims | undefined,
+  standing: Standing,
+  principal: Principal,
+): Caller => ({
+  region: claim.region,
+  account: claim.account,
+  principalId: claim.principalId,
+  principalArn: principal.arn,
+  principal,
+  identityPolicies: standing.identityPolicies,
+  sessionPolicy: session?.policy === undefined ? undefined : compiledPolicy('session', session.policy),
+  tags: session?.tags && session.tags.length > 0 ? withTags(standing.tags, session.tags) : standing.tags,
+  userName: standing.userName,
+  accessKeyId: claim.accessKeyId ?? session?.accessKeyId,
+  session,
+  sourceIp: claim.sourceIp,
+  secureTransport: claim.secureTransport,
+});
 
 function splitOnce(principalId: string): [string, string?] {
   const colon = principalId.indexOf(':');
   return colon < 0 ? [principalId] : [principalId.slice(0, colon), principalId.slice(colon + 1)];
 }
 
-const NONE: Caller['identityPolicies'] = [];
-const NO_TAGS: Caller['tags'] = [];
-
-const tagsOf = (own: Caller['tags'], session: SessionClaims | undefined): Caller['tags'] => {
-  if (!session?.tags || session.tags.length === 0) return own.length === 0 ? NO_TAGS : own;
-  return withTags(own, session.tags);
-};
-
+/** What is the same for every request of a user, of the sessions of a role, or of a root. */
 interface Standing {
-  /** Of the user or role. */
-  arn: string;
+  /** Of a role, with its own ARN in place of a session's. */
+  principal: Principal;
   identityPolicies: Caller['identityPolicies'];
+  tags: Caller['tags'];
+  userName: string | undefined;
 }
 
 /** By the state object: each change of a principal makes a new one. */
 const standings = new WeakMap<NamedPrincipal, Standing>();
 
-function standing(account: string, state: UserPrincipal | RolePrincipal): Standing {
+function standingOf(account: string, state: NamedPrincipal): Standing {
   const kept = standings.get(state);
   if (kept) return kept;
-  const arn = (state.kind === 'User' ? userArn : roleArn)(account, state.path, state.name);
-  const identityPolicies = Object.entries(state.policies).map(([name, text]) => ({
-    name,
+  const { uniqueId, path, name, tags } = state;
+  const identityPolicies = Object.entries(state.policies).map(([policyName, text]) => ({
+    name: policyName,
     policy: compiledPolicy('identity', text),
   }));
-  const made = { arn, identityPolicies };
+  const arn = (state.kind === 'User' ? userArn : roleArn)(account, path, name);
+  const made: Standing =
+    state.kind === 'User'
+      ? { principal: { account, kind: 'user', arn, uniqueId }, identityPolicies, tags, userName: name }
+      : {
+          principal: { account, kind: 'role-session', arn, roleArn: arn, uniqueId },
+          identityPolicies,
+          tags,
+          userName: undefined,
+        };
   standings.set(state, made);
+  return made;
+}
+
+const MAX_ROOTS = 1_000;
+const roots = new LRUCache<string, Standing>({ max: MAX_ROOTS });
+
+function rootOf(account: string): Standing {
+  const kept = roots.get(account);
+  if (kept) return kept;
+  const principal = { account, kind: 'root', arn: rootArn(account), uniqueId: account } as const;
+  const made: Standing = { principal, identityPolicies: [], tags: [], userName: undefined };
+  roots.set(account, made);
   return made;
 }

@@ -5,7 +5,7 @@ import { denialMessage } from '#policy/decision';
 import type { GrantFacts } from '#policy/grants';
 import type { Projection } from '#views/projection';
 import { keyRequest, ownPolicies } from '../authorization';
-import { isUniqueIdOf } from '../grant-facts';
+import { isUniqueIdOf } from '../callers-grants';
 import { type FoundKey, nowhereFor } from '../key-lookup';
 import type { Call } from '../operation';
 import { type FoundGrant, findGrant } from './grant-lookup';

@@ -1,26 +1,29 @@
 import { rootArn } from '#domain/arn';
 import type { ActiveGrant } from '#domain/grant/grant';
+import type { AggregateRef } from '#domain/subjects';
 import type { GrantFacts } from '#policy/grants';
 import type { Principal } from '#policy/request';
 import type { FoldedGrant } from '#views/indexes/grants';
 import type { Projection } from '#views/projection';
-import type { FoundKey } from './key-lookup';
 
-/** The grants of the key that name the caller, its role or its account. Looked for only once a decision needs them. */
-export const grantsFor = (
-  principal: Principal,
-  { ref }: FoundKey,
-  projection: Projection,
-  usable: (grant: ActiveGrant) => boolean = () => true,
-): Iterable<GrantFacts> => ({
-  *[Symbol.iterator]() {
-    for (const name of namesOf(principal)) {
-      for (const grant of projection.grantsTo(ref, name)) {
-        if (isUniqueIdOf(principal, grant.state.granteeUniqueId) && usable(grant.state)) yield factsOf(grant);
+/** The grants of a key that name the caller, its role or its account. Looked for only once a decision needs them. */
+export class CallersGrants implements Iterable<GrantFacts> {
+  constructor(
+    private readonly principal: Principal,
+    private readonly keyRef: AggregateRef<'key'>,
+    private readonly projection: Projection,
+    private readonly usable: (grant: ActiveGrant) => boolean = () => true,
+  ) {}
+
+  *[Symbol.iterator](): Iterator<GrantFacts> {
+    for (const name of namesOf(this.principal)) {
+      for (const grant of this.projection.grantsTo(this.keyRef, name)) {
+        const { granteeUniqueId } = grant.state;
+        if (isUniqueIdOf(this.principal, granteeUniqueId) && this.usable(grant.state)) yield factsOf(grant);
       }
     }
-  },
-});
+  }
+}
 
 function namesOf({ account, arn, roleArn }: Principal): Set<string> {
   const names = new Set([arn, rootArn(account), account]);
