@@ -11,6 +11,8 @@ import { runOperation } from '#operations/run-operation';
 import { OPERATION_TABLE } from '#operations/table';
 import { GrantTokens, localSigner } from '#platform/grant-tokens';
 import { KeyManager } from '#platform/key-manager';
+import { RevocationBarrier } from '#platform/revocation-barrier';
+import { ServingLease } from '#platform/serving-lease';
 import { LiveView } from '#views/live-view';
 import { rootCaller } from './root-caller';
 
@@ -39,30 +41,47 @@ export class MemoryOperations {
     rootAccessKeyId: 'AKIAROOT',
     sessionClaimsOf: (token: string) => this.sessions.get(token),
   };
-  private readonly store = new MemoryEventStore();
   private readonly view = new LiveView();
-  private calls = 0;
-  private readonly backingKeys = new Map<string, BackingKey>();
+  private readonly lease: ServingLease;
+  private readonly ready: Promise<void>;
   private readonly tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH));
   private readonly grantTokens = new GrantTokens(this.view, this.tokens.publicKey.export());
-  private readonly manager = new KeyManager({
-    store: this.store,
-    view: this.view,
-    clock: { now: () => this.now },
-    materials: {
-      create: async (keyArn, materialId) => {
-        // Not a secret: the same for the same material, so that a repeat stores the same.
-        const bytes = createHash('sha256').update(materialId).digest();
-        this.backingKeys.set(materialId, { keyArn, materialId, keyObject: createSecretKey(bytes) });
+  /** A test takes the signer away. */
+  signGrantToken = localSigner(this.tokens);
+  private calls = 0;
+  private readonly backingKeys = new Map<string, BackingKey>();
+  private readonly manager: KeyManager;
+
+  /** Alone, or with others on one log; `leaseMs` is longer than any test, unless it is to run out, as it is not renewed. */
+  constructor(store = new MemoryEventStore(), leaseMs = 600_000) {
+    const { view } = this;
+    const barrier = new RevocationBarrier(leaseMs);
+    const announce = (position: number) => barrier.hear({ processId: 'this', position, leaseMs });
+    this.lease = new ServingLease(store, view, leaseMs, announce);
+    this.manager = new KeyManager({
+      store,
+      view,
+      clock: { now: () => this.now },
+      serving: this.lease,
+      materials: {
+        create: async (keyArn, materialId) => {
+          // Not a secret: the same for the same material, so that a repeat stores the same.
+          const bytes = createHash('sha256').update(materialId).digest();
+          this.backingKeys.set(materialId, { keyArn, materialId, keyObject: createSecretKey(bytes) });
+        },
+        destroy: async (_ref, materialId) => {
+          this.backingKeys.delete(materialId);
+        },
       },
-      destroy: async (_ref, materialId) => {
-        this.backingKeys.delete(materialId);
-      },
-    },
-    workersApplied: async () => {},
-    failPoint: () => {},
-    signGrantToken: localSigner(this.tokens),
-  });
+      appliedEverywhere: (position) => barrier.applied(position),
+      failPoint: () => {},
+      signGrantToken: (claims) => this.signGrantToken(claims),
+    });
+    this.ready = view
+      .start(store)
+      .then(() => this.lease.start())
+      .then(() => this.lease.stop());
+  }
 
   /** Who a claim is of now: root's, unless it says otherwise. */
   resolve(claim: Partial<CallerClaim>): Caller {
@@ -72,6 +91,7 @@ export class MemoryOperations {
 
   /** A command as root of its account gives it, past the operations. */
   async runCommand<T extends AggregateType>(ref: AggregateRef<T>, command: CommandOf<T>): Promise<void> {
+    await this.ready;
     const caller = rootCaller('us-east-1', ref.account);
     const now = new Date(this.now).toISOString();
     await this.manager.runCommand(ref, command, { caller, requestId: 'test', operation: 'Test', now });
@@ -79,6 +99,7 @@ export class MemoryOperations {
 
   /** As root, unless `claim` says otherwise. */
   async call(operation: string, input: object, claim: Partial<CallerClaim> = {}): Promise<Reply> {
+    await this.ready;
     const reply = await runOperation(
       OPERATION_TABLE.get(operation)!,
       Buffer.from(JSON.stringify(input)),
@@ -99,7 +120,6 @@ export class MemoryOperations {
         },
         data: {
           projection: this.view.projection,
-          assertMayServe: () => {},
           backingKey: (keyArn, materialId) => {
             const backingKey = this.backingKeys.get(materialId);
             if (!backingKey) throw new MaterialNotLoaded(keyArn, materialId);
@@ -117,6 +137,7 @@ export class MemoryOperations {
             erase: async () => {},
           },
         },
+        serving: this.lease,
         grantTokens: this.grantTokens,
       },
       (error) => {

@@ -82,15 +82,15 @@ export const INTERNAL = {
   signingKey: 'kms.int.signing-key',
   /** What callers are checked against besides the log: the public key of session tokens. */
   tokenKey: 'kms.int.token-key',
-  /** The operator has a crypto-worker make an account with a root access key. */
-  accountCreate: 'kms.int.account.create',
   /** Signs the token of a new grant. */
   grantToken: 'kms.int.grant-token',
+  /** The operator has a crypto-worker make an account with a root access key. */
+  accountCreate: 'kms.int.account.create',
   timerFire: 'kms.int.timer.fire',
   /** A crypto-worker has a key-manager append that an access key was made or deleted. */
   principalCommand: 'kms.int.principal-command',
-  /** Heartbeats of crypto-workers: position applied, lease. */
-  workerBeat: 'kms.int.worker.beat',
+  /** Heartbeats of the processes that complete operations: position applied, lease. */
+  servingBeat: 'kms.int.serving.beat',
   /** Every live service answers with what it is and how it is. */
   status: 'kms.int.status',
   /** Every service that holds views answers with a digest for each aggregate. */

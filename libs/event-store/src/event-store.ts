@@ -17,6 +17,15 @@ export interface AppendRequest {
   expectedLastSeq: number;
   /** The same for every retry of one append, different for any other append. */
   appendId: string;
+  /** Called right before each try to send it; what it throws forbids that try and ends the append. */
+  mayTry?(): void;
+}
+
+export interface LogEnd {
+  /** Position of the newest commit; 0 when the log is empty. */
+  position: number;
+  /** How long ago, in ms, the leader that says so last heard from a majority; 0 where it needs nobody. */
+  majorityAgeMs: number;
 }
 
 export interface EventStore {
@@ -37,6 +46,8 @@ export interface EventStore {
   follow(from: number, handler: FollowHandler): Promise<Following>;
   /** Position of the newest commit in the log as the log's leader answers it now; 0 when empty. */
   lastPosition(): Promise<number>;
+  /** As lastPosition, and how far the leader can be trusted to be still the leader. */
+  end(): Promise<LogEnd>;
 }
 
 export interface FollowHandler {

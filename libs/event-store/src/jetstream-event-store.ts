@@ -6,6 +6,7 @@ import {
   type EventStore,
   type FollowHandler,
   type Following,
+  type LogEnd,
   type StoredCommit,
   StoreUnavailableError,
 } from './event-store';
@@ -14,6 +15,7 @@ import {
   JetStreamApiError,
   jetStreamRequest,
   type MessageQuery,
+  majorityAgeMs,
   type StoredMessage,
   storedHeader,
   storedMessage,
@@ -60,6 +62,7 @@ export class JetStreamEventStore implements EventStore {
   async append(request: AppendRequest): Promise<number> {
     let tries = 0;
     return retryWhileUnavailable(this.nc, this.retryMs, async (timeoutMs) => {
+      request.mayTry?.();
       const mayHaveSucceeded = tries++ > 0;
       const outcome = await this.tryAppend(request, mayHaveSucceeded, timeoutMs);
       if (typeof outcome === 'number') return outcome;
@@ -209,8 +212,12 @@ export class JetStreamEventStore implements EventStore {
   }
 
   async lastPosition(): Promise<number> {
+    return (await this.end()).position;
+  }
+
+  async end(): Promise<LogEnd> {
     const info = await streamInfo(this.nc, EVENTS_STREAM, this.requestTimeoutMs);
-    return info.state.last_seq;
+    return { position: info.state.last_seq, majorityAgeMs: majorityAgeMs(info) };
   }
 
   private delivery(from: number, until: number | undefined, handler: FollowHandler): OrderedDelivery {

@@ -4,6 +4,7 @@ import {
   type EventStore,
   type FollowHandler,
   type Following,
+  type LogEnd,
   type StoredCommit,
 } from './event-store';
 import { lostTail } from './log-damage';
@@ -16,7 +17,8 @@ export class MemoryEventStore implements EventStore {
   private readonly appended = new Map<string, number>();
   private readonly followers = new Set<() => void>();
 
-  async append({ subject, bytes, expectedLastSeq, appendId }: AppendRequest): Promise<number> {
+  async append({ subject, bytes, expectedLastSeq, appendId, mayTry }: AppendRequest): Promise<number> {
+    mayTry?.();
     const earlier = this.appended.get(appendId);
     if (earlier !== undefined) return earlier;
     const newest = this.newest.get(subject) ?? 0;
@@ -66,5 +68,9 @@ export class MemoryEventStore implements EventStore {
 
   async lastPosition(): Promise<number> {
     return this.log.length;
+  }
+
+  async end(): Promise<LogEnd> {
+    return { position: this.log.length, majorityAgeMs: 0 };
   }
 }

@@ -30,6 +30,14 @@ export interface CommandTarget<S, E extends DomainEvent> {
   decide(state: S, now: string): E[];
   /** Side effects that must be durable before the events are, and harmless to repeat: storing material. */
   prepare?(events: E[]): Promise<void>;
+  /**
+   * The caller's checks that the command rests on, if there are any. Then it is the caller who decides again, with its
+   * checks, on what others changed meanwhile: `run` rejects with ConflictError.
+   */
+  checked?: {
+    /** Throws KmsError once nothing may be appended on those checks any more. */
+    assertNotOver(): void;
+  };
 }
 
 /** What run-command needs around it. */
@@ -93,17 +101,18 @@ export class CommandRunner {
       // 1. Load: the view's fold. If it is behind, the append below conflicts and nothing is lost.
       const loaded = target.load();
       // 2. Decide. What is appended proves that the view was not behind; a refusal, or that there is nothing to change,
-      // counts only once the log's leader has said so.
+      // counts only once the log's leader has said so (of a refusal the caller asks, where it has checks of its own).
       let events: E[];
       try {
         events = target.decide(loaded.state, laterOf(origin.now, loaded.time));
       } catch (refusal) {
-        if (await this.wasBehind()) continue;
+        if (!target.checked && (await this.wasBehind())) continue;
         throw refusal;
       }
       if (events.length === 0) {
-        if (await this.wasBehind()) continue;
-        return { position: loaded.seq, events };
+        if (!(await this.wasBehind())) return { position: loaded.seq, events };
+        if (target.checked) throw new ConflictError(`${subject}: the log had grown`);
+        continue;
       }
       // 3. Prepare. A crash from here on leaves stored material that no event names: it is swept, or used by the retry.
       await target.prepare?.(events);
@@ -117,6 +126,7 @@ export class CommandRunner {
           bytes,
           expectedLastSeq: loaded.seq,
           appendId: commitHash(bytes),
+          mayTry: () => target.checked?.assertNotOver(),
         });
         // A crash here: the change is made and durable, only the caller does not know.
         this.ports.failPoint(`after-append:${name}`);
@@ -130,6 +140,7 @@ export class CommandRunner {
         if (!(error instanceof ConflictError)) throw error;
         // 5. Somebody came first: decide again on what they made of it.
         await this.ports.reached(await this.newestPosition());
+        if (target.checked) throw error;
       }
     }
     throw new KmsError('KMSInternalException', 'Too many changes were made to this resource at once; try again.');

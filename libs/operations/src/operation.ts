@@ -17,6 +17,26 @@ export interface Call {
   now: string;
   /** What the request's GrantToken says, where it has one. */
   grantToken?: GrantTokenClaims | undefined;
+  /** Of a control operation: what its checks are good for. Absent where no checks stand behind a command. */
+  tenure?: Tenure | undefined;
+  /** Of an operation that has another process append: the position of the view in which it was checked. */
+  checkedAt?: number | undefined;
+}
+
+/** The right of this process to complete operations, which it has while it is in touch with the log. */
+export interface Serving {
+  /** Throws while this process may not serve: it has lost touch with the log, and knows no more what is allowed. */
+  assertHeld(): void;
+  /** As assertHeld, in one step with the checks of a control operation. To be ended, or revoking writes wait a lease. */
+  begin(): Tenure;
+}
+
+/** From the checks of a control operation to the end of the append that rests on them: until then, revoking writes wait. */
+export interface Tenure {
+  /** Throws once a revoking write may have stopped waiting: what was checked before must not be appended any more. */
+  assertNotOver(): void;
+  /** What rests on the checks has been appended, or never will be. Harmless to repeat. */
+  end(): void;
 }
 
 /** A call whose caller is yet to be found in the view. Found anew after each wait, in which it may have lost its rights. */
@@ -35,7 +55,10 @@ export interface ControlPorts {
   random(length: number): Buffer;
   /** Whether the log held more than this process had folded in; resolves once it has. */
   wasBehind(): Promise<boolean>;
-  /** Decides the command and appends its events. Returns once they are in `projection` and, if they revoke, in every worker. */
+  /**
+   * Decides the command and appends its events. Returns once they are in `projection` and, if they revoke, wherever
+   * operations are completed. Rejects with ConflictError where somebody else came first: run-operation begins anew.
+   */
   runCommand<T extends AggregateType>(
     ref: AggregateRef<T>,
     command: CommandOf<T>,
@@ -46,8 +69,6 @@ export interface ControlPorts {
 /** What data operations may use. They read no history. */
 export interface DataPorts {
   projection: Projection;
-  /** Throws while this process may not serve: it has lost touch with the log, and knows no more what is allowed. */
-  assertMayServe(): void;
   /** The backing key from memory. Throws MaterialNotLoaded otherwise, on which run-operation loads it and begins again. */
   backingKey(keyArn: string, materialId: string): BackingKey;
   loadBackingKey(keyArn: string, materialId: string): Promise<void>;
@@ -91,6 +112,7 @@ export interface PlanePorts {
   control?: ControlPorts | undefined;
   data?: DataPorts | undefined;
   grantTokens: GrantTokenReader;
+  serving: Serving;
 }
 
 /** AWS's services that are served, as they are called in the scope of a signature and in IAM actions. */

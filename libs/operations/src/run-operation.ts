@@ -1,4 +1,5 @@
 import { type ErrorCode, KmsError } from '#domain/errors';
+import { ConflictError } from '#event-store/event-store';
 import { followGrantTokens, type GrantTokenClaims, type GrantTokenReader } from './grants/grant-tokens';
 import {
   type Call,
@@ -10,6 +11,8 @@ import {
   MaterialNotLoaded,
   type Operation,
   type PlanePorts,
+  type Serving,
+  type Tenure,
   type UnresolvedCall,
   type WaitingDataOperation,
 } from './operation';
@@ -44,10 +47,10 @@ export function runOperation(
     const attempt = new Attempt(operation, body, unresolved, ports.grantTokens);
     const result =
       operation.plane === 'control'
-        ? runControl(operation, attempt, served(ports.control, operation))
+        ? runControl(operation, attempt, served(ports.control, operation), ports.serving)
         : isWaiting(operation)
-          ? runWaiting(operation, attempt, served(ports.data, operation))
-          : runData(operation, attempt, served(ports.data, operation));
+          ? runWaiting(operation, attempt, served(ports.data, operation), ports.serving)
+          : runData(operation, attempt, served(ports.data, operation), ports.serving);
     return result instanceof Promise ? result.then(succeeded).catch(failed) : succeeded(result);
   } catch (error) {
     return failed(error);
@@ -81,7 +84,7 @@ class Attempt {
   /** Before each `begin`: the wait until the view holds the grants that the request's tokens mean, if there is one. */
   follow(): Promise<void> | undefined {
     if (this.followed) return undefined;
-    const begun = this.begin();
+    const begun = this.resolved();
     const following = followGrantTokens(begun.request, this.grantTokens);
     if (following) {
       return following.then((grantToken) => {
@@ -94,32 +97,57 @@ class Attempt {
     return undefined;
   }
 
-  /** Who is not known does not learn what is wrong with the request. */
-  begin(): Begun {
-    const { begun, grantToken } = this;
+  begin(tenure?: Tenure): Begun {
+    const begun = this.begun ?? this.resolved();
     this.begun = undefined;
-    if (begun) return begun;
+    begun.call.tenure = tenure;
+    return begun;
+  }
+
+  /** Who is not known does not learn what is wrong with the request. */
+  private resolved(): Begun {
+    const { grantToken } = this;
     const { requestId, operation, now } = this.unresolved;
-    const call: Call = { caller: this.unresolved.resolveCaller(), requestId, operation, now, grantToken };
+    const caller = this.unresolved.resolveCaller();
+    const call: Call = { caller, requestId, operation, now, grantToken, tenure: undefined };
     this.request ??= decodeRequest(this.operation.request, this.body);
     return { request: this.request, call };
   }
 }
 
-/** A refusal counts only once the log's leader has said that it was not made on an outdated view. */
-async function runControl(operation: ControlOperation, attempt: Attempt, ports: ControlPorts): Promise<unknown> {
-  const run = async () => {
-    const following = attempt.follow();
-    if (following) await following;
-    const { request, call } = attempt.begin();
-    return operation.run(request, call, ports);
-  };
-  try {
-    return await run();
-  } catch (refusal) {
-    if (!(refusal instanceof KmsError) || refusal.retryable || !(await ports.wasBehind())) throw refusal;
-    return run();
+/** More rounds than this means that somebody else changes the same resource without pause. */
+const MAX_ROUNDS = 50;
+
+/**
+ * Begins the operation anew, with all its checks, where somebody else's change came first. A refusal counts only once the
+ * log's leader has said that it was not made on an outdated view.
+ */
+async function runControl(
+  operation: ControlOperation,
+  attempt: Attempt,
+  ports: ControlPorts,
+  serving: Serving,
+): Promise<unknown> {
+  let refused = false;
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    let tenure: Tenure | undefined;
+    try {
+      const following = attempt.follow();
+      if (following) await following;
+      tenure = serving.begin();
+      const { request, call } = attempt.begin(tenure);
+      return await operation.run(request, call, ports);
+    } catch (failure) {
+      tenure?.end();
+      if (failure instanceof ConflictError) continue;
+      const doubtful = !refused && failure instanceof KmsError && !failure.retryable;
+      if (!doubtful || !(await ports.wasBehind())) throw failure;
+      refused = true;
+    } finally {
+      tenure?.end();
+    }
   }
+  throw new KmsError('KMSInternalException', 'Too many changes were made to this resource at once; try again.');
 }
 
 /** ReEncrypt needs two backing keys; more rounds than that mean that memory does not hold what is in use. */
@@ -129,10 +157,16 @@ const MAX_LOADS = 8;
  * At once, when all that the operation needs is in memory. Otherwise that is loaded, and the operation begins anew with all its
  * checks: what was allowed before the wait may not be after it.
  */
-function runData(operation: DataOperation, attempt: Attempt, ports: DataPorts, loads = 0): unknown | Promise<unknown> {
-  ports.assertMayServe();
+function runData(
+  operation: DataOperation,
+  attempt: Attempt,
+  ports: DataPorts,
+  serving: Serving,
+  loads = 0,
+): unknown | Promise<unknown> {
+  serving.assertHeld();
   const following = attempt.follow();
-  if (following) return following.then(() => runData(operation, attempt, ports, loads));
+  if (following) return following.then(() => runData(operation, attempt, ports, serving, loads));
   try {
     const { request, call } = attempt.begin();
     return operation.run(request, call, ports);
@@ -140,16 +174,32 @@ function runData(operation: DataOperation, attempt: Attempt, ports: DataPorts, l
     if (!(error instanceof MaterialNotLoaded) || loads >= MAX_LOADS) throw error;
     return ports
       .loadBackingKey(error.keyArn, error.materialId)
-      .then(() => runData(operation, attempt, ports, loads + 1));
+      .then(() => runData(operation, attempt, ports, serving, loads + 1));
   }
 }
 
-async function runWaiting(operation: WaitingDataOperation, attempt: Attempt, ports: DataPorts): Promise<unknown> {
-  const following = attempt.follow();
-  if (following) await following;
-  ports.assertMayServe();
-  const { request, call } = attempt.begin();
-  return operation.runAsync(request, call, ports);
+/** More rounds than this mean that rights are taken away without pause. */
+const MAX_CHECKS = 8;
+
+/** Whoever appends refuses what was checked before a right was taken away; then it is checked, and begun, anew. */
+async function runWaiting(
+  operation: WaitingDataOperation,
+  attempt: Attempt,
+  ports: DataPorts,
+  serving: Serving,
+): Promise<unknown> {
+  for (let checks = 1; ; checks++) {
+    const following = attempt.follow();
+    if (following) await following;
+    serving.assertHeld();
+    const { request, call } = attempt.begin();
+    try {
+      return await operation.runAsync(request, { ...call, checkedAt: ports.projection.position }, ports);
+    } catch (failure) {
+      const outdated = failure instanceof KmsError && failure.code === 'ConcurrentModification';
+      if (!outdated || checks === MAX_CHECKS) throw failure;
+    }
+  }
 }
 
 const succeeded = (result: unknown): OperationReply => ({

@@ -20,6 +20,8 @@ export type AppendAccessKey = (
   ref: AggregateRef<'principal'>,
   command: AccessKeyCommand,
   origin: CommandOrigin,
+  /** Position of the view in which the caller was checked, where there is one. */
+  checkedAt?: number,
 ) => Promise<{ position: number }>;
 
 const ALLOWED: readonly string[] = [
@@ -49,12 +51,17 @@ export class AccessKeys implements AccessKeyPorts {
   }
 
   runCommand(ref: AggregateRef<'principal'>, command: AccessKeyCommand, call: Call): Promise<void> {
-    return this.append(ref, command, originOf(call));
+    return this.append(ref, command, originOf(call), call.checkedAt);
   }
 
   /** Returns once it is in this process's view. */
-  async append(ref: AggregateRef<'principal'>, command: AccessKeyCommand, origin: CommandOrigin): Promise<void> {
-    const { position } = await this.appendElsewhere(ref, command, origin);
+  async append(
+    ref: AggregateRef<'principal'>,
+    command: AccessKeyCommand,
+    origin: CommandOrigin,
+    checkedAt?: number,
+  ): Promise<void> {
+    const { position } = await this.appendElsewhere(ref, command, origin, checkedAt);
     await this.view.waitFor(position);
   }
 
@@ -67,13 +74,14 @@ interface Question {
   ref: AggregateRef<'principal'>;
   command: AccessKeyCommand;
   origin: CommandOrigin;
+  checkedAt?: number | undefined;
 }
 
 /** Asks a key-manager over NATS. Never twice: a deletion that was made would be refused then. */
 export const appendRemotely =
   (nats: NatsConnection): AppendAccessKey =>
-  (ref, command, origin) =>
-    ask(nats, INTERNAL.principalCommand, { ref, command, origin } satisfies Question);
+  (ref, command, origin, checkedAt) =>
+    ask(nats, INTERNAL.principalCommand, { ref, command, origin, checkedAt } satisfies Question);
 
 /** Serves appendRemotely. No other command of principals comes from a crypto-worker. */
 export function serveAccessKeyCommands(
@@ -85,9 +93,9 @@ export function serveAccessKeyCommands(
     served,
     INTERNAL.principalCommand,
     QUEUE.control,
-    async ({ ref, command, origin }) => {
+    async ({ ref, command, origin, checkedAt }) => {
       if (!ALLOWED.includes(command.type)) throw new Error('not a command of access keys');
-      const { position } = await append(ref, command, origin);
+      const { position } = await append(ref, command, origin, checkedAt);
       return { position };
     },
     onError,

@@ -9,11 +9,11 @@ import { MemoryMaterialStore } from '#hsm/memory-material-store';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { Call } from '#operations/operation';
 import { LiveView } from '#views/live-view';
+import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { rootCaller } from '../../../test/support/root-caller';
 import { AccessKeys } from './access-keys';
 import { CryptoWorker } from './crypto-worker';
 import { KeyManager } from './key-manager';
-import { Lease } from './lease';
 
 const REF: AggregateRef<'key'> = {
   region: 'us-east-1',
@@ -40,13 +40,14 @@ async function started() {
   const vault = new MaterialVault(provider, store, { logPosition: () => view.position });
   const tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH));
   const accessKeys = new AccessKeys(vault, view, (...command) => manager.runFor(...command));
-  const worker = new CryptoWorker(view, vault, new Lease(log, view, 5_000), tokens, accessKeys);
+  const worker = new CryptoWorker(view, vault, tokens, accessKeys);
   const manager: KeyManager = new KeyManager({
     store: log,
     view,
     clock: { now: () => now },
+    serving: ALWAYS_SERVING,
     materials: worker,
-    workersApplied: async () => {},
+    appliedEverywhere: async () => {},
     failPoint: () => {},
     signGrantToken: async () => undefined,
   });

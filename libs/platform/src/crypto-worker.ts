@@ -12,7 +12,6 @@ import type { MaterialVault } from '#hsm/material-vault';
 import { type AccessKeyPorts, type DataPorts, MaterialNotLoaded } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
 import type { MaterialCustodian } from './key-manager';
-import type { Lease } from './lease';
 
 /** More orphans than crashes explain: the log and the store may not belong together, so nothing is erased. */
 const MAX_ORPHANS = 100;
@@ -31,7 +30,6 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
   constructor(
     private readonly view: LiveView,
     private readonly vault: MaterialVault,
-    private readonly lease: Lease,
     readonly tokens: TokenIssuer,
     readonly accessKeys: AccessKeyPorts,
   ) {
@@ -45,10 +43,6 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
 
   get projection() {
     return this.view.projection;
-  }
-
-  assertMayServe(): void {
-    this.lease.assertHeld();
   }
 
   backingKey(arn: string, materialId: string): BackingKey {

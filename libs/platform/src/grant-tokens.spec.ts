@@ -1,10 +1,23 @@
+import { connect, type NatsConnection } from 'nats';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
-import type { AggregateRef } from '#domain/subjects';
+import type { CommandOf } from '#domain/aggregates';
+import { userRef } from '#domain/principal/principal-id';
+import { type AggregateRef, INTERNAL, QUEUE } from '#domain/subjects';
 import { followGrantTokens, type GrantTokenClaims } from '#operations/grants/grant-tokens';
+import type { DataPorts } from '#operations/operation';
+import { resolveCaller } from '#operations/resolve-caller';
+import { runOperation } from '#operations/run-operation';
+import { OPERATION_TABLE } from '#operations/table';
+import { defaultKeyPolicy } from '#policy/document';
 import { LiveView } from '#views/live-view';
+import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { FoldedLog } from '../../../test/support/fold-log';
-import { GrantTokens, localSigner } from './grant-tokens';
+import { startNats, type TestNats } from '../../../test/support/nats-server';
+import { GrantTokens, localSigner, remoteSigner, serveGrantTokens } from './grant-tokens';
+import { answer } from './internal-requests';
+import { ServedRequests } from './served-requests';
 
+const T0 = '2026-01-01T00:00:00.000Z';
 const ISSUER = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH, 1));
 const EXPORTED = ISSUER.publicKey.export();
 const GRANT: AggregateRef<'grant'> = {
@@ -12,6 +25,22 @@ const GRANT: AggregateRef<'grant'> = {
   account: '000000000000',
   aggregate: 'grant',
   id: 'a'.repeat(64),
+};
+const NEW_KEY = {
+  type: 'CreateKey',
+  description: '',
+  keyUsage: 'ENCRYPT_DECRYPT',
+  keySpec: 'SYMMETRIC_DEFAULT',
+  multiRegion: false,
+  tags: [],
+} as const satisfies Partial<CommandOf<'key'>>;
+const NEW_GRANT: CommandOf<'grant'> & { type: 'CreateGrant' } = {
+  type: 'CreateGrant',
+  keyId: 'key-1',
+  granteePrincipal: 'arn:aws:iam::000000000000:root',
+  operations: ['Decrypt'],
+  issuedBy: 'arn:aws:iam::000000000000:root',
+  keySpec: 'SYMMETRIC_DEFAULT',
 };
 const claims = (position: number): GrantTokenClaims => ({
   grantId: GRANT.id,
@@ -23,15 +52,8 @@ const tokenAt = async (position: number): Promise<string> => (await localSigner(
 
 /** A log with one grant, and a view that has nothing of it yet. */
 function behind() {
-  const log = new FoldedLog('2026-01-01T00:00:00.000Z');
-  log.run(GRANT, {
-    type: 'CreateGrant',
-    keyId: 'key-1',
-    granteePrincipal: 'arn:aws:iam::000000000000:root',
-    operations: ['Decrypt'],
-    issuedBy: 'arn:aws:iam::000000000000:root',
-    keySpec: 'SYMMETRIC_DEFAULT',
-  });
+  const log = new FoldedLog(T0);
+  log.run(GRANT, NEW_GRANT);
   return { view: new LiveView(), entry: log.entries[0]! };
 }
 
@@ -103,5 +125,84 @@ describe('a grant token', () => {
     view.offer(entry);
     await Promise.all(waiting);
     expect(reader.reached(1)).toBeUndefined();
+  });
+});
+
+describe('a request with a grant token', () => {
+  const USER = { arn: 'arn:aws:iam::000000000000:user/ann', uniqueId: 'AIDAANN' };
+
+  test('is decided by a worker that is behind as if it were not', async () => {
+    const log = new FoldedLog(T0);
+    const place = { region: 'us-east-1', account: '000000000000' } as const;
+    const policy = defaultKeyPolicy('000000000000');
+    const KeyId = '00000000-0000-4000-8000-000000000000';
+    log.run({ ...place, aggregate: 'key', id: KeyId }, { ...NEW_KEY, policy });
+    log.run(userRef('000000000000', 'ann'), {
+      type: 'CreateUser',
+      name: 'ann',
+      path: '/',
+      uniqueId: USER.uniqueId,
+      tags: [],
+    });
+    log.run(GRANT, { ...NEW_GRANT, keyId: KeyId, granteePrincipal: USER.arn, operations: ['Encrypt'] });
+    const [key, user, grant] = log.entries;
+    const view = new LiveView();
+    for (const entry of [key!, user!]) view.offer(entry);
+    const grantTokens = new GrantTokens(view, EXPORTED);
+    const data: Partial<DataPorts> = { projection: view.projection };
+    const caller = { region: 'us-east-1', account: '000000000000', principalId: USER.uniqueId };
+    const anchors = { account: '000000000000', rootAccessKeyId: undefined, sessionClaimsOf: () => undefined };
+    const encrypt = async (GrantTokens?: string[]) => {
+      const body = Buffer.from(JSON.stringify({ KeyId, Plaintext: 'AAAA', DryRun: true, GrantTokens }));
+      const resolve = () => resolveCaller(caller, view.projection, anchors, 0);
+      const unresolved = { requestId: 'request', operation: 'Encrypt', now: T0, resolveCaller: resolve };
+      const ports = { data: data as DataPorts, grantTokens, serving: ALWAYS_SERVING };
+      return (await runOperation(OPERATION_TABLE.get('Encrypt')!, body, unresolved, ports, () => {})).error;
+    };
+    expect(await encrypt()).toBe('AccessDeniedException');
+    const waiting = encrypt([await tokenAt(3)]);
+    await new Promise(setImmediate);
+    expect(await settled(waiting)).toBe(false);
+    view.offer(grant!);
+    expect(await waiting).toBe('DryRunOperationException');
+    expect(await encrypt()).toBe('DryRunOperationException');
+  });
+});
+
+describe('a key-manager of its own', () => {
+  let server: TestNats;
+  let nats: NatsConnection;
+
+  beforeAll(async () => {
+    server = await startNats();
+    nats = await connect({ servers: server.url });
+  });
+
+  afterAll(async () => {
+    await nats?.close();
+    await server?.stop();
+  });
+
+  test('has tokens signed by a crypto-worker, and answers without one where that fails', async () => {
+    const errors: unknown[] = [];
+    const note = (error: unknown) => errors.push(error);
+    const failing = new ServedRequests(nats, note);
+    answer(
+      failing,
+      INTERNAL.grantToken,
+      QUEUE.data,
+      () => {
+        throw new Error('has no seed');
+      },
+      note,
+    );
+    expect(await remoteSigner(nats, note)(claims(1))).toBeUndefined();
+    expect(errors).toMatchObject([{ message: 'has no seed' }, { code: 'KMSInternalException' }]);
+    await failing.drain();
+    const served = new ServedRequests(nats, note);
+    serveGrantTokens(served, ISSUER, note);
+    expect(await remoteSigner(nats, note)(claims(1))).toBe(await tokenAt(1));
+    await served.drain();
+    expect(errors).toHaveLength(2);
   });
 });

@@ -2,15 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { Agent, request as httpRequest } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
+import type { GrantTokenReader } from '#operations/grants/grant-tokens';
 import type { DataPorts } from '#operations/operation';
 import { signRequest } from '#sigv4/sign';
 import { deriveSigningKey } from '#sigv4/signing-key';
-import { LiveView } from '#views/live-view';
 import { Projection } from '#views/projection';
+import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { Callers } from './callers';
 import { systemClock } from './clock';
 import { type Dispatcher, LocalDispatcher } from './dispatch';
-import { GrantTokens } from './grant-tokens';
 import { Health } from './health';
 import { serveHttpEdge } from './http-edge';
 import { HTTP_LIMITS, type HttpLimits, type HttpServer, httpServer } from './http-server';
@@ -27,12 +27,17 @@ async function start(limits: HttpLimits = SHORT) {
   const observe = (error: unknown): void => {
     throw error;
   };
-  const data: Partial<DataPorts> = { random: randomBytes, assertMayServe: () => {} };
+  const data: Partial<DataPorts> = { random: randomBytes };
+  const grantTokens: GrantTokenReader = { claimsOf: () => undefined, reached: () => {} };
   const tokenKey = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH)).publicKey.export();
-  const grantTokens = new GrantTokens(new LiveView(), tokenKey);
   const anchors = { rootAccessKeyId: CREDENTIALS.accessKeyId, tokenKey };
   const callers = new Callers('000000000000', new Projection(), anchors);
-  const local = new LocalDispatcher({ data: data as DataPorts, grantTokens }, callers, systemClock, observe);
+  const local = new LocalDispatcher(
+    { data: data as DataPorts, serving: ALWAYS_SERVING, grantTokens },
+    callers,
+    systemClock,
+    observe,
+  );
   let release = (): void => {};
   const released = new Promise<void>((resolve) => {
     release = resolve;

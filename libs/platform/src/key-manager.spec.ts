@@ -5,6 +5,7 @@ import type { AggregateRef } from '#domain/subjects';
 import { MemoryEventStore } from '#event-store/memory-event-store';
 import type { Call } from '#operations/operation';
 import { LiveView } from '#views/live-view';
+import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { rootCaller } from '../../../test/support/root-caller';
 import { systemClock } from './clock';
 import { KeyManager } from './key-manager';
@@ -31,13 +32,14 @@ async function keyManager(store = new MemoryEventStore()): Promise<{ manager: Ke
     store,
     view,
     clock: systemClock,
+    serving: ALWAYS_SERVING,
     materials: {
       create: async (arn, materialId) => {
         asked.push(`store ${materialId} of ${arn}`);
       },
       destroy: async () => {},
     },
-    workersApplied: async (position) => {
+    appliedEverywhere: async (position) => {
       asked.push(`apply ${position}`);
     },
     failPoint: () => {},

@@ -3,11 +3,12 @@ import { type AggregateType, aggregateOf, type CommandOf, type EventOf, isRevoki
 import { keyArn } from '#domain/arn';
 import { type DomainEvent, NO_HASH } from '#domain/commit';
 import { isoDate } from '#domain/dates';
+import { KmsError } from '#domain/errors';
 import type { AggregateRef } from '#domain/subjects';
-import type { EventStore } from '#event-store/event-store';
+import { ConflictError, type EventStore } from '#event-store/event-store';
 import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
 import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
-import type { Call, ControlPorts } from '#operations/operation';
+import type { Call, ControlPorts, Serving, Tenure } from '#operations/operation';
 import type { Timer } from '#views/due-times';
 import type { LiveView } from '#views/live-view';
 import type { Clock } from './clock';
@@ -26,9 +27,10 @@ export interface KeyManagerPorts {
   store: EventStore;
   view: LiveView;
   clock: Clock;
+  serving: Serving;
   materials: MaterialCustodian;
-  /** Resolves once every live crypto-worker has applied the position, or its lease has run out. */
-  workersApplied(position: number): Promise<void>;
+  /** Resolves once no process can still complete an operation on the state before the position. */
+  appliedEverywhere(position: number): Promise<void>;
   failPoint: FailPoint;
   signGrantToken: GrantTokenSigner;
 }
@@ -37,7 +39,15 @@ export interface KeyManagerPorts {
 export class KeyManager implements Omit<ControlPorts, 'projection'> {
   private readonly runner: CommandRunner;
 
+  /** Position of the newest commit that took something away. */
+  private newestRevocation = 0;
+
   constructor(private readonly ports: KeyManagerPorts) {
+    ports.view.onCommit(({ aggregate, events }, position) => {
+      if (events.some((event) => isRevoking(aggregate, event as EventOf<typeof aggregate>))) {
+        this.newestRevocation = position;
+      }
+    });
     this.runner = new CommandRunner({
       store: ports.store,
       applied: (commit) => ports.view.offer(commit),
@@ -72,16 +82,28 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     command: CommandOf<T>,
     call: Call,
   ): Promise<CommandResult<EventOf<T>>> {
-    return this.run(ref, command, originOf(call));
+    return this.run(ref, command, originOf(call), call.tenure);
   }
 
-  /** A command that another service has checked the caller's permissions for. */
-  runFor<T extends AggregateType>(
+  /**
+   * A command that another service has checked the caller's permissions for, in a view that held `checkedAt`. Rejects with
+   * ConcurrentModification, and nothing is appended, if something was taken away from somebody since.
+   */
+  async runFor<T extends AggregateType>(
     ref: AggregateRef<T>,
     command: CommandOf<T>,
     origin: CommandOrigin,
+    checkedAt?: number,
   ): Promise<CommandResult<EventOf<T>>> {
-    return this.run(ref, command, origin);
+    const tenure = this.ports.serving.begin();
+    try {
+      if (checkedAt !== undefined && this.newestRevocation > checkedAt) throw changedSince();
+      return await this.run(ref, command, origin, tenure);
+    } catch (error) {
+      throw error instanceof ConflictError ? changedSince() : error;
+    } finally {
+      tenure.end();
+    }
   }
 
   /**
@@ -123,6 +145,7 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     ref: AggregateRef<T>,
     command: CommandOf<T>,
     origin: CommandOrigin,
+    tenure?: Tenure,
   ): Promise<CommandResult<EventOf<T>>> {
     const { region, account, aggregate, id } = ref;
     const { initial, decide } = aggregateOf(aggregate);
@@ -132,12 +155,15 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
         load: () => this.projection.folded(ref) ?? { state: initial, version: 0, seq: 0, hash: NO_HASH, time: '' },
         decide: (state, now) => decide(command, state, { region, account, id, now }),
         prepare: (events) => this.storeMaterial(ref, events),
+        ...(tenure && { checked: tenure }),
       },
       origin,
     );
+    // Two revoking writes of two key-managers would wait for each other otherwise.
+    tenure?.end();
     // Nothing to change may mean that an earlier try changed it and did not wait to the end: this one does.
     if (result.events.length === 0 || result.events.some((event) => isRevoking(aggregate, event))) {
-      await this.ports.workersApplied(result.position);
+      await this.ports.appliedEverywhere(result.position);
     }
     return result;
   }
@@ -156,3 +182,6 @@ export const originOf = (call: Call): CommandOrigin => ({
   operation: call.operation,
   now: call.now,
 });
+
+const changedSince = (): KmsError =>
+  new KmsError('ConcurrentModification', 'Permissions were changed at the same time; try again.');

@@ -202,10 +202,10 @@ describe('what each user can do', () => {
 
   it('lets the key-manager hear the heartbeats of crypto-workers', async () => {
     const heard = new Promise<string>((done) => {
-      as('key-manager').subscribe(INTERNAL.workerBeat, { max: 1, callback: (_, message) => done(message.string()) });
+      as('key-manager').subscribe(INTERNAL.servingBeat, { max: 1, callback: (_, message) => done(message.string()) });
     });
     await as('key-manager').flush();
-    as('crypto-worker').publish(INTERNAL.workerBeat, 'alive');
+    as('crypto-worker').publish(INTERNAL.servingBeat, 'alive');
     expect(await heard).toBe('alive');
   });
 });
@@ -230,7 +230,7 @@ describe('what each user is refused', () => {
     [INTERNAL.timerFire, ['rotation-scheduler', 'deletion-scheduler']],
     [INTERNAL.principalCommand, ['crypto-worker']],
     [INTERNAL.accountCreate, ['operator']],
-    [INTERNAL.workerBeat, ['crypto-worker']],
+    [INTERNAL.servingBeat, ['crypto-worker', 'key-manager']],
     [INTERNAL.status, ['operator']],
     [INTERNAL.viewDigests, ['operator']],
     [INTERNAL.settle, ['operator']],
@@ -297,7 +297,7 @@ describe('what each user is refused', () => {
     [INTERNAL.timerFire, ['key-manager']],
     [INTERNAL.principalCommand, ['key-manager']],
     [INTERNAL.accountCreate, ['crypto-worker']],
-    [INTERNAL.workerBeat, ['key-manager']],
+    [INTERNAL.servingBeat, ['key-manager']],
     [INTERNAL.settle, services],
     ...NATS_USERS.filter((user) => user !== 'embedded').map((user): [string, NatsUserName[]] => [
       `${inboxPrefix(user)}.>`,

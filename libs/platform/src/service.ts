@@ -24,13 +24,14 @@ import { KeyManager } from './key-manager';
 import { Metrics } from './metrics';
 import type { NatsLink } from './nats-link';
 import { NatsTransport } from './nats-transport';
+import { beat, RevocationBarrier } from './revocation-barrier';
 import { isScheduler, Schedulers } from './schedulers';
 import { ServedRequests } from './served-requests';
+import { ServingLease } from './serving-lease';
 import type { Settings } from './settings';
 import { CachedSigningKeys, RemoteSigningKeys, type SigningKeys } from './signing-keys';
 import { type StartedCryptoWorker, startCryptoWorker } from './start-crypto-worker';
 import { serveViewDigests } from './view-digests';
-import { WorkerBarrier } from './worker-barrier';
 
 export const PARTS = [
   'gateway',
@@ -60,7 +61,7 @@ const LOG_PAUSE_MS = 500;
 const STOP_WAIT_MS = 5_000;
 
 /**
- * A follower whose NATS node has died must notice and find another well before a lease runs out, or every worker would
+ * A follower whose NATS node has died must notice and find another well before a lease runs out, or every process would
  * stop serving although the log can be read. Not below what nats-server takes.
  */
 const followerHeartbeatMs = ({ leaseMs }: Settings): number => Math.max(100, leaseMs / 10);
@@ -123,10 +124,13 @@ export class Service {
     if (follows) await this.followLog();
     const started = this.has('crypto-worker') ? await this.startCryptoWorker() : undefined;
     const worker = started?.worker;
-    const manager = this.has('key-manager') ? this.startKeyManager(started) : undefined;
+    const barrier = this.has('key-manager') ? this.startBarrier() : undefined;
+    const serving = this.servingLease(barrier);
+    const manager = barrier && this.startKeyManager(started, barrier, serving);
     this.manager = manager;
     const grantTokens = new GrantTokens(this.view, started?.anchors.tokenKey ?? (() => this.askForTokenKey()));
-    const planes: PlanePorts = { control: manager, data: worker, grantTokens };
+    const planes: PlanePorts = { control: manager, data: worker, grantTokens, serving };
+    if (manager || worker) await this.holdLease(serving);
     const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
     this.dispatcher =
       manager || worker
@@ -234,9 +238,9 @@ export class Service {
   }
 
   private async startCryptoWorker(): Promise<StartedCryptoWorker> {
-    const { instance, settings, store, view, served, health, log } = this;
+    const { settings, store, view, served, log } = this;
     const started = await startCryptoWorker({
-      ...{ instance, settings, store, view, served, health, log },
+      ...{ settings, store, view, served, log },
       besideGateway: this.has('gateway'),
       appendAccessKey: this.appendAccessKey(),
       clock: this.clock,
@@ -244,10 +248,6 @@ export class Service {
     this.closers.push(started.stop);
     this.signingKeys = started.signingKeys;
     return started;
-  }
-
-  private async askForTokenKey(): Promise<string> {
-    return (await askForAnchors(this.link.nats)()).tokenKey;
   }
 
   /** By this process's own key-manager, which starts after the crypto-worker, where it has one. */
@@ -261,16 +261,51 @@ export class Service {
     return new CachedSigningKeys(new RemoteSigningKeys(this.link.nats, seen));
   }
 
-  private startKeyManager(started: StartedCryptoWorker | undefined): KeyManager {
+  private async askForTokenKey(): Promise<string> {
+    return (await askForAnchors(this.link.nats)()).tokenKey;
+  }
+
+  /** With a nats-server of its own this is the only process, and waits for itself alone. */
+  private get alone(): boolean {
+    return this.settings.natsUrl === undefined;
+  }
+
+  private startBarrier(): RevocationBarrier {
+    const barrier = new RevocationBarrier(this.settings.leaseMs, this.alone ? undefined : this.link.nats);
+    this.closers.push(() => barrier.stop());
+    return barrier;
+  }
+
+  private servingLease(barrier: RevocationBarrier | undefined): ServingLease {
+    const { instance, settings, store, view, alone } = this;
+    const { leaseMs } = settings;
     const { nats } = this.link;
-    const barrier = this.settings.natsUrl === undefined ? undefined : new WorkerBarrier(nats, this.settings.leaseMs);
-    if (barrier) this.closers.push(() => barrier.stop());
+    return new ServingLease(store, view, leaseMs, (position) => {
+      const own = { processId: instance, position, leaseMs };
+      barrier?.hear(own);
+      if (!alone) beat(nats, own);
+    });
+  }
+
+  private async holdLease(lease: ServingLease): Promise<void> {
+    this.closers.push(() => lease.stop());
+    await lease.start();
+    this.health.add('lease', () => (lease.held ? undefined : 'has lost touch with the event log'));
+  }
+
+  private startKeyManager(
+    started: StartedCryptoWorker | undefined,
+    barrier: RevocationBarrier,
+    serving: ServingLease,
+  ): KeyManager {
+    const { nats } = this.link;
     const manager = new KeyManager({
       store: this.store,
       view: this.view,
       clock: this.clock,
+      serving,
       materials: started?.worker ?? new RemoteMaterialCustodian(nats),
-      workersApplied: async (position) => barrier?.applied(position),
+      appliedEverywhere: (position) => barrier.applied(position),
       failPoint: failPoints(this.settings.failPoint),
       signGrantToken: started ? localSigner(started.worker.tokens) : remoteSigner(nats, this.unanswered('grant token')),
     });

@@ -83,3 +83,11 @@ describe('quotas', () => {
     expect(problems({ KEYTRAIL_QUOTAS: 'on' })).toHaveLength(1);
   });
 });
+
+it('a lease shorter than three nodes need to know their leader is refused', () => {
+  expect(problems({ KEYTRAIL_LEASE_MS: '3999' })).toEqual([]);
+  expect(problems({ KEYTRAIL_LEASE_MS: '4000', KEYTRAIL_REPLICAS: '3' })).toEqual([]);
+  expect(problems({ KEYTRAIL_LEASE_MS: '3999', KEYTRAIL_REPLICAS: '3' })).toEqual([
+    '  KEYTRAIL_LEASE_MS: expected at least 4000 with three replicas',
+  ]);
+});

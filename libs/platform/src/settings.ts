@@ -166,9 +166,15 @@ export function parseSettings(environment: Environment): Settings {
   return settings;
 }
 
+/** Of three nodes a leader knows as late as after 2 s that it still leads: below this a lease would be lost all the time. */
+const LEAST_CLUSTER_LEASE_MS = 4_000;
+
 /** What is wrong with settings that are each good for themselves. */
 function contradictions(settings: Settings, plainAllowed: boolean): string[] {
   const found: string[] = [];
+  if (settings.replicas === 3 && settings.leaseMs < LEAST_CLUSTER_LEASE_MS) {
+    found.push(`KEYTRAIL_LEASE_MS: expected at least ${LEAST_CLUSTER_LEASE_MS} with three replicas`);
+  }
   const together = (a: string, b: string, one: string | undefined, other: string | undefined): void => {
     if ((one === undefined) !== (other === undefined)) found.push(`${a} and ${b}: expected both or neither`);
   };

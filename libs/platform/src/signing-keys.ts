@@ -113,10 +113,12 @@ function isQuestion(question: unknown): question is Question {
 }
 
 const CACHED_SCOPES = 2_000;
+/** What opens nothing any more, and is not used, does not stay in memory for its whole day. */
+const CACHED_MS = 3_600_000;
 
 /** Keeps what was answered for the day it is good for; unknown access keys are asked for each time. */
 export class CachedSigningKeys implements SigningKeys {
-  private readonly cache = new LRUCache<string, SigningIdentity>({ max: CACHED_SCOPES });
+  private readonly cache = new LRUCache<string, SigningIdentity>({ max: CACHED_SCOPES, ttl: CACHED_MS });
 
   constructor(
     private readonly source: SigningKeys,

@@ -17,15 +17,12 @@ import type { Clock } from './clock';
 import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
 import { serveGrantTokens } from './grant-tokens';
-import type { Health } from './health';
 import { serveMaterials } from './internal-requests';
-import { Lease } from './lease';
 import { fromSettings, rootCredentials } from './root-credentials';
 import { SecretSigningKeys } from './secret-signing-keys';
 import type { ServedRequests } from './served-requests';
 import { type Settings, SettingsError } from './settings';
 import { CachedSigningKeys, type SigningKeys, serveSigningKeys } from './signing-keys';
-import { beat } from './worker-barrier';
 
 /** All material is gone while the log still has keys: nothing could be decrypted, and a new root key would hide it. */
 export class MaterialLostError extends Error {
@@ -33,12 +30,10 @@ export class MaterialLostError extends Error {
 }
 
 export interface CryptoWorkerSurroundings {
-  instance: string;
   settings: Settings;
   store: JetStreamEventStore;
   view: LiveView;
   served: ServedRequests;
-  health: Health;
   log: Logger;
   /** With the gateway in one process the root credentials are made here and kept in the data folder. */
   besideGateway: boolean;
@@ -49,28 +44,22 @@ export interface CryptoWorkerSurroundings {
 export interface StartedCryptoWorker {
   worker: CryptoWorker;
   anchors: PublishedAnchors;
+  tokens: TokenIssuer;
   signingKeys: SigningKeys;
   stop(): void;
 }
 
-/** Opens the root key and the vault, holds the lease, and answers what only a process with key material can. */
+/** Opens the root key and the vault, and answers what only a process with key material can. */
 export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promise<StartedCryptoWorker> {
-  const { instance, settings, store, view, served, health, log } = around;
+  const { settings, store, view, served, log } = around;
   const { nats } = served;
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
   await ensureMaterialStream(nats, settings);
   const vault = await openVault(settings, new JetStreamMaterialStore(nats), view);
-  const { leaseMs } = settings;
-  const say = (position: number): void => beat(nats, { workerId: instance, position, leaseMs });
-  const lease = new Lease(store, view, leaseMs, () => say(view.position));
   const tokens = await openTokens(vault);
   const accessKeys = new AccessKeys(vault, view, around.appendAccessKey);
-  const worker = new CryptoWorker(view, vault, lease, tokens, accessKeys);
+  const worker = new CryptoWorker(view, vault, tokens, accessKeys);
   await worker.checkLog(() => store.lastPosition());
-  // With a nats-server of its own this is the only process, and nobody waits for it.
-  if (settings.natsUrl !== undefined) view.onCommit((_commit, seq) => say(seq));
-  await lease.start();
-  health.add('crypto-worker', () => (lease.held ? undefined : 'has lost touch with the event log'));
   const credentials = around.besideGateway ? rootCredentials(settings) : fromSettings(settings);
   if (!credentials) {
     throw new SettingsError(
@@ -106,10 +95,10 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   return {
     worker,
     anchors,
+    tokens,
     signingKeys,
     stop() {
       stopping.abort();
-      lease.stop();
       vault.close();
     },
   };

@@ -6,6 +6,7 @@ import { MemoryEventStore } from '#event-store/memory-event-store';
 import type { Call } from '#operations/operation';
 import type { Timer, TimerKind } from '#views/due-times';
 import { LiveView } from '#views/live-view';
+import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { until } from '../../../test/support/nats-server';
 import { rootCaller } from '../../../test/support/root-caller';
 import { KeyManager } from './key-manager';
@@ -51,8 +52,9 @@ beforeEach(async () => {
     store,
     view,
     clock,
+    serving: ALWAYS_SERVING,
     materials: { create: async () => {}, destroy: async () => {} },
-    workersApplied: async () => {},
+    appliedEverywhere: async () => {},
     failPoint: () => {},
     signGrantToken: async () => undefined,
   });

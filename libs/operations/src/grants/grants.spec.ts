@@ -1,4 +1,5 @@
 import { userRef } from '#domain/principal/principal-id';
+import { Projection } from '#views/projection';
 import { ACCOUNT, MemoryOperations } from '../../../../test/support/memory-operations';
 
 const GRANTEE = 'arn:aws:iam::999999999999:role/Orders';
@@ -74,6 +75,16 @@ describe('CreateGrant', () => {
     }
   });
 
+  test('makes the grant though nobody can sign its token, which the same request gets later', async () => {
+    const { signGrantToken } = kms;
+    kms.signGrantToken = async () => undefined;
+    const unsigned = await grant({ Name: 'nightly' });
+    expect(unsigned).toEqual({ GrantId: expect.stringMatching(/^[0-9a-f]{64}$/) });
+    kms.signGrantToken = signGrantToken;
+    expect(await grant({ Name: 'nightly' })).toEqual({ ...unsigned, GrantToken: expect.any(String) });
+    expect((await list()).Grants).toHaveLength(1);
+  });
+
   test('makes the next one where the one of that name has been revoked', async () => {
     const ids = new Set<string>();
     for (let round = 0; round < 3; round++) {
@@ -144,6 +155,26 @@ describe('CreateGrant', () => {
   ])('takes %s as grantee', async (_what, GranteePrincipal, shown) => {
     await grant({ GranteePrincipal });
     expect((await list({ GranteePrincipal })).Grants).toMatchObject([{ GranteePrincipal: shown }]);
+  });
+
+  test('makes no more than 50,000 grants of a key, but answers with one that is there', async () => {
+    const named = await grant({ Name: 'first' });
+    // As many take too long to make.
+    const count = jest.spyOn(Projection.prototype, 'grantCount').mockReturnValue(50_000);
+    try {
+      const request = { KeyId, GranteePrincipal: GRANTEE, Operations: OPERATIONS };
+      for (const DryRun of [true, false]) {
+        expect(await kms.call('CreateGrant', { ...request, DryRun })).toMatchObject({
+          code: 'LimitExceededException',
+          message: `${Arn} can have at most 50000 grants`,
+        });
+      }
+      expect((await grant({ Name: 'first' })).GrantId).toBe(named.GrantId);
+      count.mockReturnValue(49_999);
+      await grant();
+    } finally {
+      count.mockRestore();
+    }
   });
 
   test('makes nothing in a dry run', async () => {

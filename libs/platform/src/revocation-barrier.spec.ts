@@ -1,6 +1,6 @@
 import { connect, type NatsConnection } from 'nats';
 import { startNats, type TestNats, until } from '../../../test/support/nats-server';
-import { beat, WorkerBarrier } from './worker-barrier';
+import { beat, RevocationBarrier } from './revocation-barrier';
 
 /** Longer than any test: what returns has not waited it out. */
 const LONG = 600_000;
@@ -9,7 +9,7 @@ const SHORT = 400;
 let server: TestNats;
 let manager: NatsConnection;
 let worker: NatsConnection;
-const barriers: WorkerBarrier[] = [];
+const barriers: RevocationBarrier[] = [];
 
 beforeAll(async () => {
   server = await startNats();
@@ -26,8 +26,8 @@ afterAll(async () => {
   await server.stop();
 });
 
-async function barrierOf(leaseMs: number): Promise<WorkerBarrier> {
-  const barrier = new WorkerBarrier(manager, leaseMs);
+async function barrierOf(leaseMs: number): Promise<RevocationBarrier> {
+  const barrier = new RevocationBarrier(leaseMs, manager);
   barriers.push(barrier);
   await manager.flush();
   return barrier;
@@ -45,8 +45,8 @@ function outcomeOf(promise: Promise<void>): { done: boolean } {
   return outcome;
 }
 
-const say = async (workerId: string, position: number, leaseMs: number): Promise<void> => {
-  beat(worker, { workerId, position, leaseMs });
+const say = async (processId: string, position: number, leaseMs: number): Promise<void> => {
+  beat(worker, { processId, position, leaseMs });
   await worker.flush();
   await manager.flush();
 };

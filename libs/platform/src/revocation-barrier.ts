@@ -4,21 +4,21 @@ import { INTERNAL } from '#domain/subjects';
 import { watchConnection } from '#event-store/connection-watch';
 
 /** What a process that serves under a lease says of itself: with each commit it applies, and before each lease it takes. */
-interface Beat {
-  workerId: string;
-  /** What it has applied of the log. */
+export interface Beat {
+  processId: string;
+  /** What it has applied of the log, and nothing that it still does rests on an older state. */
   position: number;
   /** How long it may go on serving from now at most, if this is the last that it hears, in ms. */
   leaseMs: number;
 }
 
-interface Seen extends Omit<Beat, 'workerId'> {
+interface Seen extends Omit<Beat, 'processId'> {
   at: number;
 }
 
 /** Tells the key-managers how far a process has applied the log. */
 export const beat = (nats: NatsConnection, own: Beat): void => {
-  if (!nats.isClosed() && !nats.isDraining()) nats.publish(INTERNAL.workerBeat, JSON.stringify(own));
+  if (!nats.isClosed() && !nats.isDraining()) nats.publish(INTERNAL.servingBeat, JSON.stringify(own));
 };
 
 /** A barrier that was itself not running, or not connected, for a part of a lease has missed beats. */
@@ -29,29 +29,34 @@ const TICKS_PER_LEASE = 4;
  * said that it applied the write, or the longest lease has gone by since. Knows nothing right after its start, after a lost
  * connection, and after a stall of this process, so then it waits the lease out.
  */
-export class WorkerBarrier {
-  private readonly workers = new Map<string, Seen>();
+export class RevocationBarrier {
+  private readonly processes = new Map<string, Seen>();
   private waiters = new Set<() => void>();
-  private knownSince = performance.now();
+  private readonly alone: boolean;
+  private knownSince: number;
   private lastTick = performance.now();
   private stopped = false;
   private readonly ticking: NodeJS.Timeout;
-  private readonly unwatch: () => void;
+  private readonly unwatch: () => void = () => {};
 
   constructor(
-    nats: NatsConnection,
     /** The longest lease that a process not heard of yet may have, in ms. */
     private readonly leaseMs: number,
+    /** By which the other processes are heard; without it there are none. */
+    nats?: NatsConnection,
   ) {
-    nats.subscribe(INTERNAL.workerBeat, {
+    this.ticking = setInterval(() => this.tick(), leaseMs / TICKS_PER_LEASE);
+    this.ticking.unref();
+    this.alone = !nats;
+    this.knownSince = nats ? performance.now() : Number.NEGATIVE_INFINITY;
+    if (!nats) return;
+    nats.subscribe(INTERNAL.servingBeat, {
       callback: (error, message) => {
         if (!error) this.hear(message.json<Beat>());
       },
     });
     const forget = (): void => this.beginAnew();
     this.unwatch = watchConnection(nats, { reconnected: forget, closed: forget });
-    this.ticking = setInterval(() => this.tick(), leaseMs / TICKS_PER_LEASE);
-    this.ticking.unref();
   }
 
   /** Whoever still waits is told to try again. */
@@ -74,9 +79,10 @@ export class WorkerBarrier {
     }
   }
 
-  private hear({ workerId, position, leaseMs }: Beat): void {
-    const before = this.workers.get(workerId)?.position ?? 0;
-    this.workers.set(workerId, { position: Math.max(before, position), leaseMs, at: performance.now() });
+  /** For this process's own beats, which go by no connection. */
+  hear({ processId, position, leaseMs }: Beat): void {
+    const before = this.processes.get(processId)?.position ?? 0;
+    this.processes.set(processId, { position: Math.max(before, position), leaseMs, at: performance.now() });
     for (const wake of [...this.waiters]) wake();
   }
 
@@ -87,12 +93,12 @@ export class WorkerBarrier {
   }
 
   private beginAnew(): void {
-    this.knownSince = performance.now();
+    if (!this.alone) this.knownSince = performance.now();
   }
 
   private longestLease(): number {
     let longest = this.leaseMs;
-    for (const { leaseMs } of this.workers.values()) longest = Math.max(longest, leaseMs);
+    for (const { leaseMs } of this.processes.values()) longest = Math.max(longest, leaseMs);
     return longest;
   }
 
@@ -110,11 +116,11 @@ export class WorkerBarrier {
 
   private allApplied(position: number): boolean {
     const now = performance.now();
-    // There may be workers that this key-manager has not heard of yet.
+    // There may be processes that this key-manager has not heard of yet.
     if (now - this.knownSince < this.leaseMs) return false;
-    for (const [workerId, seen] of this.workers) {
+    for (const [processId, seen] of this.processes) {
       // Every lease begins with a beat, so after two of them in silence it holds none.
-      if (now - seen.at > 2 * seen.leaseMs) this.workers.delete(workerId);
+      if (now - seen.at > 2 * seen.leaseMs) this.processes.delete(processId);
       else if (seen.position < position) return false;
     }
     return true;
