@@ -143,9 +143,20 @@ test('the sweep counts material of living keys that is not there', async () => {
 test('a log that is shorter than it was when material was stored is refused', async () => {
   const { worker, run } = await started();
   await run({ type: 'RotateKeyOnDemand' });
-  await expect(worker.checkLog(2)).resolves.toBeUndefined();
-  await expect(worker.checkLog(1)).resolves.toBeUndefined();
-  await expect(worker.checkLog(0)).rejects.toThrow(
+  await expect(worker.checkLog(async () => 2)).resolves.toBeUndefined();
+  await expect(worker.checkLog(async () => 1)).resolves.toBeUndefined();
+  await expect(worker.checkLog(async () => 0)).rejects.toThrow(
     'the event log ends at position 0, but key material was stored when it had reached 1',
   );
+});
+
+test('a log that others write to while it is checked is not taken for a shorter one', async () => {
+  const { worker, run } = await started();
+  await run({ type: 'RotateKeyOnDemand' });
+  const answeredLate = async (): Promise<number> => {
+    await run({ type: 'RotateKeyOnDemand' });
+    await run({ type: 'RotateKeyOnDemand' });
+    return 2;
+  };
+  await expect(worker.checkLog(answeredLate)).resolves.toBeUndefined();
 });

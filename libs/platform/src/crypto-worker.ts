@@ -86,11 +86,13 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
   }
 
   /**
-   * Throws LogDamagedError if the log, which ends at `last`, has lost commits that it had when material was stored. Served
-   * on such a log, keys would be gone without a word, and their material be taken for left-over.
+   * Throws LogDamagedError if the log has lost commits that it had when material was stored. Served on such a log, keys
+   * would be gone without a word, and their material be taken for left-over.
    */
-  async checkLog(last: number): Promise<void> {
+  async checkLog(lastPosition: () => Promise<number>): Promise<void> {
     const reached = (await this.vault.list()).reduce((most, { logPosition }) => Math.max(most, logPosition), 0);
+    // Asked for after the list: meanwhile another worker may store material at a newer position.
+    const last = await lastPosition();
     if (reached > last) throw shorterThanMaterial(last, reached);
   }
 

@@ -66,7 +66,7 @@ const createUser = (manager: KeyManager, uniqueId = 'AIDA1') =>
 describe('a command', () => {
   test('on any aggregate is decided, appended and in the view', async () => {
     const { manager } = await keyManager();
-    expect(await createKey(manager)).toEqual({ position: 1, changed: true });
+    expect(await createKey(manager)).toMatchObject({ position: 1, events: [{ type: 'KeyCreated' }] });
     await manager.runCommand(ALIAS, { type: 'CreateAlias', targetKeyId: 'key-1' }, CALL);
     await createUser(manager);
     await manager.runCommand(
@@ -102,10 +102,13 @@ describe('a command', () => {
     await manager.runCommand(USER, { type: 'CreateAccessKey', accessKeyId: 'AKIA1' }, CALL);
     expect(asked).toEqual([]);
     const off = { type: 'UpdateAccessKey', accessKeyId: 'AKIA1', status: 'Inactive' } as const;
-    expect(await manager.runCommand(USER, off, CALL)).toEqual({ position: 3, changed: true });
+    expect(await manager.runCommand(USER, off, CALL)).toMatchObject({
+      position: 3,
+      events: [{ type: 'AccessKeyStatusChanged' }],
+    });
     expect(asked).toEqual(['apply 3']);
     // Asked once more, perhaps since the first answer was lost: it waits for the same.
-    expect(await manager.runCommand(USER, off, CALL)).toEqual({ position: 3, changed: false });
+    expect(await manager.runCommand(USER, off, CALL)).toEqual({ position: 3, events: [] });
     expect(asked).toEqual(['apply 3', 'apply 3']);
   });
 

@@ -66,7 +66,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const tokens = await openTokens(vault);
   const accessKeys = new AccessKeys(vault, view, around.appendAccessKey);
   const worker = new CryptoWorker(view, vault, lease, tokens, accessKeys);
-  await worker.checkLog(await store.lastPosition());
+  await worker.checkLog(() => store.lastPosition());
   // With a nats-server of its own this is the only process, and nobody waits for it.
   if (settings.natsUrl !== undefined) view.onCommit((_commit, seq) => say(seq));
   await lease.start();

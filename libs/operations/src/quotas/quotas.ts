@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { KmsError } from '#domain/errors';
-import type { Caller } from '../caller';
+import type { CallerClaim } from '../caller';
 import { type Operation, quotaClassOf } from '../operation';
 import { awsRate, isQuotaClass, type QuotaClass } from './quota-classes';
 import { fullBucket, type TokenBucket, take } from './token-bucket';
@@ -29,7 +29,7 @@ export class Quotas {
   }
 
   /** Counts one request against the caller's account, whoever owns the key. Throws ThrottlingException beyond the rate. */
-  charge(operation: Operation, { account, region }: Pick<Caller, 'account' | 'region'>, now: number): void {
+  charge(operation: Operation, { account, region }: Pick<CallerClaim, 'account' | 'region'>, now: number): void {
     const quotaClass = quotaClassOf(operation);
     if (quotaClass === undefined || !isQuotaClass(quotaClass)) return;
     const name = `${account} ${region} ${quotaClass}`;
