@@ -39,8 +39,10 @@ interface Reply {
   KeyState?: string;
 }
 
+const kms = (...args: string[]): Promise<Reply> => aws<Reply>(['kms', ...args]);
+
 /** Runs the CLI as it is, with the files that the server wrote; its JSON, or its error message as a rejection. */
-function kms(...args: string[]): Promise<Reply> {
+function aws<T>(args: string[], credentials: Record<string, string> = {}): Promise<T> {
   const outer = Object.entries(process.env).filter(([name]) => !name.startsWith('AWS_'));
   const env = {
     ...Object.fromEntries(outer),
@@ -48,13 +50,14 @@ function kms(...args: string[]): Promise<Reply> {
     AWS_SHARED_CREDENTIALS_FILE: join(dataDir, 'aws/credentials'),
     AWS_MAX_ATTEMPTS: '1',
     AWS_PAGER: '',
+    ...credentials,
   };
   // The configuration file names the port asked for, and this server took a free one.
-  const all = ['--endpoint-url', server!.endpoint, '--output', 'json', 'kms', ...args];
+  const all = ['--endpoint-url', server!.endpoint, '--output', 'json', ...args];
   return new Promise((resolve, reject) => {
     execFile('aws', all, { env, encoding: 'utf8' }, (error, stdout, stderr) => {
       if (error) reject(new Error(stderr));
-      else resolve(stdout.trim() === '' ? {} : JSON.parse(stdout));
+      else resolve(JSON.parse(stdout.trim() === '' ? '{}' : stdout) as T);
     });
   });
 }
@@ -101,6 +104,59 @@ tour(
       key.history.flatMap((entry: { events: { type: string }[] }) => entry.events.map(({ type }) => type)),
     ).toEqual(['KeyCreated', 'KeyRotated', 'KeyDeletionScheduled', 'KeyDeleted', 'KeyMaterialDestroyed']);
     expect(await run([MAIN, 'verify'], { KEYTRAIL_DATA_DIR: dataDir }).done).toMatchObject({ code: 0 });
+  },
+  120_000,
+);
+
+interface AccessKeyReply {
+  AccessKey: { AccessKeyId: string; SecretAccessKey: string };
+}
+interface AssumedReply {
+  Credentials: { AccessKeyId: string; SecretAccessKey: string; SessionToken: string };
+}
+
+tour(
+  'the AWS CLI makes a user and a role, and works as them',
+  async () => {
+    const policy = (...actions: string[]): string =>
+      JSON.stringify({ Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: actions, Resource: '*' }] });
+    const trust = JSON.stringify({
+      Version: '2012-10-17',
+      Statement: [{ Effect: 'Allow', Principal: { AWS: '000000000000' }, Action: 'sts:AssumeRole' }],
+    });
+    await aws(['iam', 'create-user', '--user-name', 'carol', '--tags', 'Key=team,Value=a']);
+    const put = ['put-user-policy', '--user-name', 'carol', '--policy-name', 'may', '--policy-document'];
+    await aws(['iam', ...put, policy('sts:AssumeRole')]);
+    expect(await aws(['iam', 'list-users'])).toMatchObject({ Users: [{ UserName: 'carol', Path: '/' }] });
+    const { AccessKey } = await aws<AccessKeyReply>(['iam', 'create-access-key', '--user-name', 'carol']);
+    const carol = { AWS_ACCESS_KEY_ID: AccessKey.AccessKeyId, AWS_SECRET_ACCESS_KEY: AccessKey.SecretAccessKey };
+    expect(await aws(['sts', 'get-caller-identity'], carol)).toMatchObject({
+      Arn: 'arn:aws:iam::000000000000:user/carol',
+    });
+    await expect(aws(['kms', 'list-keys'], carol)).rejects.toThrow('(AccessDeniedException)');
+    await expect(aws(['iam', 'list-users'], carol)).rejects.toThrow('(AccessDenied)');
+
+    await aws(['iam', 'create-role', '--role-name', 'reader', '--assume-role-policy-document', trust]);
+    const putRole = ['put-role-policy', '--role-name', 'reader', '--policy-name', 'may', '--policy-document'];
+    await aws(['iam', ...putRole, policy('kms:ListKeys')]);
+    // The CLI decodes documents.
+    expect(await aws(['iam', 'get-role-policy', '--role-name', 'reader', '--policy-name', 'may'])).toMatchObject({
+      PolicyDocument: JSON.parse(policy('kms:ListKeys')),
+    });
+    const role = ['--role-arn', 'arn:aws:iam::000000000000:role/reader', '--role-session-name', 'tour'];
+    const { Credentials } = await aws<AssumedReply>(['sts', 'assume-role', ...role], carol);
+    const session = {
+      AWS_ACCESS_KEY_ID: Credentials.AccessKeyId,
+      AWS_SECRET_ACCESS_KEY: Credentials.SecretAccessKey,
+      AWS_SESSION_TOKEN: Credentials.SessionToken,
+    };
+    expect(await aws(['sts', 'get-caller-identity'], session)).toMatchObject({
+      Arn: 'arn:aws:sts::000000000000:assumed-role/reader/tour',
+    });
+    expect(await aws(['kms', 'list-keys'], session)).toMatchObject({ Keys: expect.anything() });
+    await expect(aws(['iam', 'get-user', '--user-name', 'nobody'])).rejects.toThrow(
+      '(NoSuchEntity) when calling the GetUser operation: The user with name nobody cannot be found.',
+    );
   },
   120_000,
 );

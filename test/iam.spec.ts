@@ -34,6 +34,7 @@ import {
 } from '@aws-sdk/client-iam';
 import { CreateKeyCommand, DescribeKeyCommand, ListKeysCommand } from '@aws-sdk/client-kms';
 import { AssumeRoleCommand, GetCallerIdentityCommand, GetSessionTokenCommand } from '@aws-sdk/client-sts';
+import { presignQuery } from '#sigv4/sign';
 import {
   allowing,
   type Clients,
@@ -253,6 +254,10 @@ test('roles are created, changed, listed and deleted', async () => {
   expect(
     await refusal(root.iam.send(new CreateRoleCommand({ RoleName, AssumeRolePolicyDocument: withResource }))),
   ).toEqual(['MalformedPolicyDocumentException', 'Has prohibited field Resource', 400]);
+  const nobody = `arn:aws:iam::${ACCOUNT}:user/nobody`;
+  expect(
+    await refusal(root.iam.send(new CreateRoleCommand({ RoleName, AssumeRolePolicyDocument: trusting(nobody) }))),
+  ).toEqual(['MalformedPolicyDocumentException', `Invalid principal in policy: "AWS":"${nobody}"`, 400]);
 });
 
 describe('access keys', () => {
@@ -386,7 +391,8 @@ describe('an assumed role', () => {
     expect(await refusal(erin.sts.send(new AssumeRoleCommand({ RoleArn: nowhere, RoleSessionName })))).toEqual(
       refused(nowhere),
     );
-    const others = await role('others', trusting(`arn:aws:iam::${ACCOUNT}:user/mallory`));
+    await user('stranger');
+    const others = await role('others', trusting(`arn:aws:iam::${ACCOUNT}:user/stranger`));
     expect(await refusal(erin.sts.send(new AssumeRoleCommand({ RoleArn: others, RoleSessionName })))).toEqual(
       refused(others),
     );
@@ -516,6 +522,17 @@ describe('the query protocol', () => {
     const { status, type, text } = await post('Action=ListUsers&Version=2010-05-08');
     expect([status, type]).toEqual([403, 'text/xml']);
     expect(text).toContain('<Code>MissingAuthenticationToken</Code>');
+  });
+
+  test('takes a presigned GET, which proves to others who its signer is', async () => {
+    const credentials = (await server.kms.config.credentials()) as Credentials;
+    const headers = { host: new URL(server.endpoint).host };
+    const query = 'Action=GetCallerIdentity&Version=2011-06-15';
+    const scope = { region: 'eu-west-1', service: 'sts', timeMs: Date.now() };
+    const presigned = presignQuery({ ...credentials, ...scope, method: 'GET', path: '/', query, headers }, 60);
+    const reply = await fetch(`${server.endpoint}/?${presigned}`);
+    expect(reply.headers.get('content-type')).toBe('text/xml');
+    expect(await reply.text()).toContain(`<Arn>arn:aws:iam::${ACCOUNT}:root</Arn>`);
   });
 
   test('knows no operation of another service, nor of another version', async () => {

@@ -19,7 +19,7 @@ export function assertKeyPolicy(
   keyArn?: string,
 ): void {
   const document = parsePolicyDocument(policy);
-  assertPrincipalsExist(document, call, projection);
+  if (missingPrincipal(document, call, projection) !== undefined) throw invalidPrincipal();
   if (!bypassLockoutCheck) assertNotLockedOut(document, call.caller.principal, keyArn);
 }
 
@@ -27,8 +27,12 @@ export function assertKeyPolicy(
 export const bypassContext = (request: { BypassPolicyLockoutSafetyCheck?: boolean }): ContextLookup =>
   fixedContext({ 'kms:bypasspolicylockoutsafetycheck': request.BypassPolicyLockoutSafetyCheck ?? false });
 
-/** Of accounts that this deployment does not know, nothing is known. */
-function assertPrincipalsExist({ statements }: PolicyDocument, { caller }: Call, projection: Projection): void {
+/** The first principal that the policy names and that does not exist. Of accounts unknown here, nothing is known. */
+export function missingPrincipal(
+  { statements }: PolicyDocument,
+  { caller }: Call,
+  projection: Projection,
+): string | undefined {
   const isKnown = (account: string): boolean =>
     account === caller.account ||
     projection.account(account)?.state.kind === 'Account' ||
@@ -37,9 +41,10 @@ function assertPrincipalsExist({ statements }: PolicyDocument, { caller }: Call,
     for (const name of (principal && principal.of !== '*' && principal.of.AWS) || []) {
       const [, account = '', kind, rest = ''] =
         /^arn:[^:]+:(?:iam|sts)::(\d{12}):(user|role|assumed-role)\/(.+)$/.exec(name) ?? [];
-      if (kind !== undefined && isKnown(account) && !exists(kind, account, rest, projection)) throw invalidPrincipal();
+      if (kind !== undefined && isKnown(account) && !exists(kind, account, rest, projection)) return name;
     }
   }
+  return undefined;
 }
 
 /** `rest`: path and name, or of a session role and session name. */

@@ -12,12 +12,12 @@ import type { Wire } from '../wire/wire';
 import { type FoundPrincipal, roleFor, userFor } from './access';
 import { MARKER, MAX_ITEMS, POLICY_DOCUMENT, POLICY_NAME, ROLE_NAME, USER_NAME } from './fields';
 import { listPage, type PageRequest, pageFields } from './iam-pages';
-import { assertPolicyDocument, encodedDocument } from './policy-documents';
+import { assertIdentityPolicy, encodedDocument } from './policy-documents';
 
 type Found = FoundPrincipal<NamedPrincipal>;
 
 async function put(found: Found, policyName: string, policy: string, call: Call, ports: ControlPorts) {
-  assertPolicyDocument(policy, 'identity');
+  assertIdentityPolicy(policy);
   await ports.runCommand(found.ref, { type: 'PutPolicy', policyName, policy }, call);
   return undefined;
 }

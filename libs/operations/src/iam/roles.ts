@@ -22,7 +22,7 @@ import { MARKER, MAX_ITEMS, PATH, PATH_PREFIX, POLICY_DOCUMENT, ROLE_NAME, TAGS 
 import { pageFields, pageSize, positionOf } from './iam-pages';
 import { domainTags, type WireTag, wireTags } from './iam-tags';
 import { assertNoBoundary, BOUNDARY } from './permissions-boundary';
-import { assertPolicyDocument, encodedDocument } from './policy-documents';
+import { assertTrustPolicy, encodedDocument } from './policy-documents';
 import { ID_BYTES, uniqueId } from './unique-ids';
 
 const ROLES_PER_ACCOUNT = 1_000;
@@ -70,7 +70,7 @@ export const createRole = control<CreateRole, Wire<CreateRoleResponse>>({
     const tags = domainTags(request.Tags);
     mayActOn(roleArn(account, path, name), call, { tags });
     assertNoBoundary(request.PermissionsBoundary);
-    assertPolicyDocument(trustPolicy, 'trust');
+    assertTrustPolicy(trustPolicy, call, ports.projection);
     if (ports.projection.principalCount('Role', account) >= ROLES_PER_ACCOUNT) {
       throw quotaExceeded('RolesPerAccount', ROLES_PER_ACCOUNT);
     }
@@ -148,7 +148,7 @@ export const updateAssumeRolePolicy = control<UpdateAssumeRolePolicy, undefined>
   request: UpdateAssumeRolePolicy,
   async run({ RoleName, PolicyDocument: trustPolicy }, call, ports) {
     const { ref } = roleFor(RoleName, call, ports.projection);
-    assertPolicyDocument(trustPolicy, 'trust');
+    assertTrustPolicy(trustPolicy, call, ports.projection);
     await ports.runCommand(ref, { type: 'PutTrustPolicy', trustPolicy }, call);
     return undefined;
   },
