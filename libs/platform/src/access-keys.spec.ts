@@ -10,12 +10,12 @@ import type { SessionClaims } from '#operations/caller';
 import type { Call } from '#operations/operation';
 import { deriveSigningKey } from '#sigv4/signing-key';
 import { LiveView } from '#views/live-view';
+import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { rootCaller } from '../../../test/support/root-caller';
 import { AccessKeys } from './access-keys';
 import { Accounts } from './accounts';
 import { CryptoWorker } from './crypto-worker';
 import { KeyManager } from './key-manager';
-import { Lease } from './lease';
 import { SecretSigningKeys } from './secret-signing-keys';
 import { CachedSigningKeys } from './signing-keys';
 
@@ -48,11 +48,12 @@ async function started() {
   });
   const tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH, 2));
   const accessKeys = new AccessKeys(vault, view, (...command) => manager.runFor(...command));
-  const worker = new CryptoWorker(view, vault, new Lease(log, view, 5_000), tokens, accessKeys);
+  const worker = new CryptoWorker(view, vault, tokens, accessKeys);
   const clock = { now: () => now };
   const manager: KeyManager = new KeyManager({
     ...{ store: log, view, clock, materials: worker },
-    workersApplied: async () => {},
+    serving: ALWAYS_SERVING,
+    appliedEverywhere: async () => {},
     signGrantToken: async () => undefined,
     failPoint: () => {},
   });
