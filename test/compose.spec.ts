@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +11,8 @@ import {
   renderClusterUsers,
 } from '#platform/cluster-users';
 import { NATS_USERS } from '#platform/nats-users';
+import { parseSettings } from '#platform/settings';
+import { findOpenssl } from './support/certificates';
 import { appOf, isNode, ROOT, readCompose } from './support/compose';
 
 const compose = readCompose();
@@ -17,15 +20,21 @@ const nodes = Object.entries(compose.services).filter(([name]) => isNode(name));
 const services = Object.entries(compose.services).filter(([name]) => !isNode(name));
 const clusterUsers = NATS_USERS.filter((user) => user !== 'embedded');
 
+const openssl = findOpenssl();
+const withOpenssl = openssl === undefined ? it.skip : it;
+
 let work: string;
 let secrets: string;
+let certificates: string;
 const envOf = (file: string): Record<string, string> =>
   parseEnv(readFileSync(join(secrets, file), 'utf8')) as Record<string, string>;
 
 beforeAll(() => {
   work = mkdtempSync(join(tmpdir(), 'keytrail-compose-'));
   secrets = join(work, 'secrets');
+  certificates = join(work, 'certificates');
   execFileSync(join(ROOT, 'deploy/make-credentials'), [secrets], { stdio: 'pipe' });
+  if (openssl !== undefined) execFileSync(join(ROOT, 'deploy/make-certificates'), [certificates], { stdio: 'pipe' });
 });
 
 afterAll(() => rmSync(work, { recursive: true, force: true }));
@@ -61,8 +70,39 @@ describe('docker-compose.yml', () => {
   it.each(nodes)('gives %s a name, a volume and the configuration of deploy/nats', (name, node) => {
     expect(node.environment['NATS_SERVER_NAME']).toBe(name);
     expect(node.environment[CLIENT_REQUESTS_VARIABLE]).toBe(clientRequests(`\${KEYTRAIL_ACCOUNT_ID:-000000000000}`));
-    expect(node.volumes).toEqual([`${name}:/data`, './deploy/nats:/etc/nats:ro']);
+    expect(node.volumes).toEqual([
+      `${name}:/data`,
+      './deploy/nats:/etc/nats:ro',
+      `./deploy/certificates/${name}:/etc/nats-tls:ro`,
+    ]);
     expect(compose.volumes).toHaveProperty(name);
+  });
+
+  it.each(services)('has %s settings that the parser takes, and TLS to NATS', (name, service) => {
+    const settings = parseSettings({
+      ...service.environment,
+      ...envOf(`${appOf(name)}.env`),
+      KEYTRAIL_ACCOUNT_ID: '',
+      KEYTRAIL_CLOCK: '',
+      KEYTRAIL_LOG_LEVEL: '',
+    });
+    const mounts = service.volumes!.map((volume) => volume.split(':'));
+    expect(settings.natsCa).toBe('/etc/keytrail-tls/ca.pem');
+    expect(mounts).toEqual(
+      name === 'gateway'
+        ? [['./deploy/certificates/gateway', '/etc/keytrail-tls', 'ro']]
+        : [['./deploy/certificates/ca.pem', '/etc/keytrail-tls/ca.pem', 'ro']],
+    );
+  });
+
+  it('serves HTTPS outside of the containers, and health inside of them on loopback', () => {
+    const open = services.filter(([, { environment }]) => environment['KEYTRAIL_HOST'] !== undefined);
+    expect(open.map(([name]) => name)).toEqual(['gateway']);
+    expect(compose.services['gateway']!.environment).toMatchObject({
+      KEYTRAIL_HOST: '0.0.0.0',
+      KEYTRAIL_TLS_CERT: '/etc/keytrail-tls/certificate.pem',
+      KEYTRAIL_TLS_KEY: '/etc/keytrail-tls/key.pem',
+    });
   });
 
   it('publishes ports on loopback only', () => {
@@ -105,6 +145,49 @@ describe('deploy/make-credentials', () => {
     const before = envOf('nats.env');
     expect(() => execFileSync(join(ROOT, 'deploy/make-credentials'), [secrets], { stdio: 'pipe' })).toThrow('root key');
     expect(envOf('nats.env')).toEqual(before);
+  });
+});
+
+describe('deploy/make-certificates', () => {
+  const programs = ['nats-1', 'nats-2', 'nats-3', 'gateway'];
+  const read = (...path: string[]): Buffer => readFileSync(join(certificates, ...path));
+
+  withOpenssl.each(programs)('vouches for %s by the name that others call it by', (program) => {
+    const authority = new X509Certificate(read('ca.pem'));
+    const certificate = new X509Certificate(read(program, 'certificate.pem'));
+    expect(certificate.verify(authority.publicKey)).toBe(true);
+    expect(certificate.checkPrivateKey(createPrivateKey(read(program, 'key.pem')))).toBe(true);
+    for (const name of [program, 'localhost']) expect(certificate.checkHost(name)).toBe(name);
+    expect(certificate.checkIP('127.0.0.1')).toBe('127.0.0.1');
+    expect(certificate.checkHost('nats-9')).toBeUndefined();
+    expect(certificate.ca).toBe(false);
+  });
+
+  withOpenssl(
+    'keeps keys to their owner, all of it out of git, and the key of the authority out of every mount',
+    () => {
+      expect(read('.gitignore').toString()).toBe('*\n');
+      for (const program of programs) {
+        expect(statSync(join(certificates, program, 'key.pem')).mode & 0o777).toBe(0o600);
+        expect(readdirSync(join(certificates, program)).sort()).toEqual(['ca.pem', 'certificate.pem', 'key.pem']);
+      }
+      expect(statSync(join(certificates, 'authority')).mode & 0o077).toBe(0);
+      expect(JSON.stringify(compose)).not.toContain('authority');
+    },
+  );
+
+  withOpenssl('does nothing twice, and makes again only what was removed', () => {
+    const names = readdirSync(certificates).sort();
+    const again = () => execFileSync(join(ROOT, 'deploy/make-certificates'), [certificates], { stdio: 'pipe' });
+    const before = programs.map((program) => read(program, 'certificate.pem').toString());
+    again();
+    expect(programs.map((program) => read(program, 'certificate.pem').toString())).toEqual(before);
+    rmSync(join(certificates, 'gateway'), { recursive: true });
+    again();
+    const after = programs.map((program) => read(program, 'certificate.pem').toString());
+    expect(after.slice(0, 3)).toEqual(before.slice(0, 3));
+    expect(after[3]).not.toBe(before[3]);
+    expect(readdirSync(certificates).sort()).toEqual(names);
   });
 });
 

@@ -1,3 +1,4 @@
+import { connect as dial } from 'node:net';
 import {
   CreateAliasCommand,
   CreateKeyCommand,
@@ -20,11 +21,15 @@ import { ERRORS, isErrorCode } from '#domain/errors';
 import { EVENTS_STREAM, HEADER_AFTER, requestSubject } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { inboxPrefix, type NatsUserName } from '#platform/nats-users';
+import { findOpenssl } from './support/certificates';
 import type { Container } from './support/container';
 import { Load, type LoadFailure } from './support/load';
 import { Topology } from './support/topology';
 
 jest.setTimeout(120_000);
+
+// For the certificates of all that listens.
+const withOpenssl = findOpenssl() === undefined ? test.skip : test;
 
 const Plaintext = Buffer.from('across processes');
 
@@ -65,7 +70,7 @@ async function keytrail(...args: string[]): Promise<string> {
 /** A connection of a program outside of the cluster, as one of its users. */
 function connectAs(user: NatsUserName, servers = topology.natsUrl): Promise<NatsConnection> {
   const { KEYTRAIL_NATS_PASSWORD: pass } = topology.credentials(user);
-  return connect({ servers, user, pass, inboxPrefix: inboxPrefix(user) });
+  return connect({ servers, user, pass, inboxPrefix: inboxPrefix(user), tls: { caFile: topology.authority } });
 }
 
 /** How many commits of each event type there are on each of these keys, read from the log itself. */
@@ -84,49 +89,74 @@ async function countEvents(keyIds: readonly string[]): Promise<Record<string, nu
   }
 }
 
-test('every container of docker-compose.yml passes its own health check', async () => {
+withOpenssl('every container of docker-compose.yml passes its own health check', async () => {
   const outcomes = topology.services.map(async (service) => [service.name, await service.healthCheck()]);
   expect(await Promise.all(outcomes)).toEqual(topology.services.map(({ name }) => [name, 0]));
 });
 
-test('the three nodes keep three replicas of the log, and let no stranger in', async () => {
-  const nats = await connectAs('operator');
-  const manager = await nats.jetstreamManager({ checkAPI: false });
-  const { config, cluster } = await manager.streams.info(EVENTS_STREAM);
-  await nats.close();
-  expect(config.num_replicas).toBe(3);
-  const keepers = [cluster!.leader, ...cluster!.replicas!.map(({ name }) => name)];
-  expect(keepers.sort()).toEqual(topology.nodes.map(({ name }) => name));
-  await expect(connect({ servers: topology.natsUrl, user: 'operator', pass: 'wrong' })).rejects.toMatchObject({
-    code: 'AUTHORIZATION_VIOLATION',
+withOpenssl(
+  'the three nodes keep three replicas of the log, and let in no stranger, and nobody without TLS',
+  async () => {
+    const nats = await connectAs('operator');
+    const manager = await nats.jetstreamManager({ checkAPI: false });
+    const { config, cluster } = await manager.streams.info(EVENTS_STREAM);
+    await nats.close();
+    expect(config.num_replicas).toBe(3);
+    const keepers = [cluster!.leader, ...cluster!.replicas!.map(({ name }) => name)];
+    expect(keepers.sort()).toEqual(topology.nodes.map(({ name }) => name));
+    const stranger = {
+      servers: topology.natsUrl,
+      user: 'operator',
+      pass: 'wrong',
+      tls: { caFile: topology.authority },
+    };
+    await expect(connect(stranger)).rejects.toMatchObject({ code: 'AUTHORIZATION_VIOLATION' });
+    const plain = await Promise.all(topology.natsPorts.map(speaksPlain));
+    expect(plain).toEqual(topology.natsPorts.map(() => false));
+  },
+);
+
+/** Whether a node answers a PING that is not encrypted, after whatever it greets with. */
+const speaksPlain = (port: number): Promise<boolean> =>
+  new Promise((done) => {
+    const socket = dial(port, '127.0.0.1', () => socket.write('CONNECT {"verbose":false}\r\nPING\r\n'));
+    let heard = '';
+    socket.on('data', (chunk: Buffer) => {
+      heard += chunk.toString('latin1');
+      if (heard.includes('PONG')) done(true);
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => done(false));
   });
-});
 
-test('a key lives its whole life over the gateway, and the log and every view of it stand up to verify', async () => {
-  const KeyId = await newKey('orders');
-  await kms.send(new CreateAliasCommand({ AliasName: 'alias/orders', TargetKeyId: KeyId }));
-  const old = await encrypt('alias/orders');
-  await kms.send(new RotateKeyOnDemandCommand({ KeyId }));
-  const fresh = await encrypt('alias/orders');
-  for (const ciphertext of [old, fresh]) expect(await decrypt(ciphertext)).toEqual(Plaintext);
+withOpenssl(
+  'a key lives its whole life over the gateway, and the log and every view of it stand up to verify',
+  async () => {
+    const KeyId = await newKey('orders');
+    await kms.send(new CreateAliasCommand({ AliasName: 'alias/orders', TargetKeyId: KeyId }));
+    const old = await encrypt('alias/orders');
+    await kms.send(new RotateKeyOnDemandCommand({ KeyId }));
+    const fresh = await encrypt('alias/orders');
+    for (const ciphertext of [old, fresh]) expect(await decrypt(ciphertext)).toEqual(Plaintext);
 
-  await kms.send(new ScheduleKeyDeletionCommand({ KeyId, PendingWindowInDays: 7 }));
-  expect(await nameOf(decrypt(old))).toBe('KMSInvalidStateException');
-  await keytrail('clock', 'advance', '6d23h');
-  expect(await describeKey('alias/orders')).toMatchObject({ KeyId, KeyState: 'PendingDeletion' });
-  await keytrail('clock', 'advance', '1h');
-  for (const gone of [KeyId, 'alias/orders']) expect(await nameOf(describeKey(gone))).toBe('NotFoundException');
-  expect(await nameOf(decrypt(old))).toBe('NotFoundException');
-  expect(await countEvents([KeyId])).toEqual([
-    { KeyCreated: 1, KeyRotated: 1, KeyDeletionScheduled: 1, KeyDeleted: 1, KeyMaterialDestroyed: 1 },
-  ]);
+    await kms.send(new ScheduleKeyDeletionCommand({ KeyId, PendingWindowInDays: 7 }));
+    expect(await nameOf(decrypt(old))).toBe('KMSInvalidStateException');
+    await keytrail('clock', 'advance', '6d23h');
+    expect(await describeKey('alias/orders')).toMatchObject({ KeyId, KeyState: 'PendingDeletion' });
+    await keytrail('clock', 'advance', '1h');
+    for (const gone of [KeyId, 'alias/orders']) expect(await nameOf(describeKey(gone))).toBe('NotFoundException');
+    expect(await nameOf(decrypt(old))).toBe('NotFoundException');
+    expect(await countEvents([KeyId])).toEqual([
+      { KeyCreated: 1, KeyRotated: 1, KeyDeletionScheduled: 1, KeyDeleted: 1, KeyMaterialDestroyed: 1 },
+    ]);
 
-  const verified = await keytrail('verify');
-  const views = topology.services.filter(({ name }) => name !== 'gateway');
-  expect(verified.match(/holds what the log says/g)).toHaveLength(views.length);
-});
+    const verified = await keytrail('verify');
+    const views = topology.services.filter(({ name }) => name !== 'gateway');
+    expect(verified.match(/holds what the log says/g)).toHaveLength(views.length);
+  },
+);
 
-test('a client that reads at once what it wrote always finds it, whoever answers', async () => {
+withOpenssl('a client that reads at once what it wrote always finds it, whoever answers', async () => {
   const KeyId = await newKey();
   for (const round of upTo(100)) {
     await kms.send(new UpdateKeyDescriptionCommand({ KeyId, Description: `round ${round}` }));
@@ -138,15 +168,18 @@ test('a client that reads at once what it wrote always finds it, whoever answers
   }
 });
 
-test('an encryption right after DisableKey is refused, and right after EnableKey is done, in every round', async () => {
-  const KeyId = await newKey();
-  for (const _round of upTo(100)) {
-    await kms.send(new DisableKeyCommand({ KeyId }));
-    expect(await nameOf(encrypt(KeyId))).toBe('DisabledException');
-    await kms.send(new EnableKeyCommand({ KeyId }));
-    expect(await nameOf(encrypt(KeyId))).toBe('answered');
-  }
-});
+withOpenssl(
+  'an encryption right after DisableKey is refused, and right after EnableKey is done, in every round',
+  async () => {
+    const KeyId = await newKey();
+    for (const _round of upTo(100)) {
+      await kms.send(new DisableKeyCommand({ KeyId }));
+      expect(await nameOf(encrypt(KeyId))).toBe('DisabledException');
+      await kms.send(new EnableKeyCommand({ KeyId }));
+      expect(await nameOf(encrypt(KeyId))).toBe('answered');
+    }
+  },
+);
 
 /** The sum of a counter over those of its series that have this in their labels, as a service tells it. */
 async function counted(service: string, counter: string, label = ''): Promise<number> {
@@ -182,7 +215,7 @@ describe('once DisableKey has returned', () => {
       return reply.json<{ __type?: string }>().__type ?? 'encrypted';
     });
 
-  test('no worker encrypts any more', async () => {
+  withOpenssl('no worker encrypts any more', async () => {
     const before = await encryptions();
     for (const _round of upTo(30)) {
       await kms.send(new DisableKeyCommand({ KeyId }));
@@ -193,7 +226,7 @@ describe('once DisableKey has returned', () => {
     for (const [at, count] of after.entries()) expect(count).toBeGreaterThan(before[at]!);
   });
 
-  test('a worker that was frozen meanwhile does not do, when it wakes, what it was asked before', async () => {
+  withOpenssl('a worker that was frozen meanwhile does not do, when it wakes, what it was asked before', async () => {
     const frozen = topology.get('crypto-worker-2');
     frozen.signal('SIGSTOP');
     try {
@@ -213,7 +246,7 @@ describe('once DisableKey has returned', () => {
   });
 });
 
-test('two schedulers of each kind fire each timer once', async () => {
+withOpenssl('two schedulers of each kind fire each timer once', async () => {
   const rotating = await Promise.all(upTo(3).map(() => newKey()));
   const doomed = await Promise.all(upTo(3).map(() => newKey()));
   for (const KeyId of rotating) await kms.send(new EnableKeyRotationCommand({ KeyId, RotationPeriodInDays: 90 }));
@@ -236,7 +269,7 @@ test('two schedulers of each kind fire each timer once', async () => {
   }
 });
 
-test('one scheduler of each kind fires all timers when the other has died', async () => {
+withOpenssl('one scheduler of each kind fires all timers when the other has died', async () => {
   const [rotating, doomed] = [await newKey(), await newKey()];
   await kms.send(new EnableKeyRotationCommand({ KeyId: rotating, RotationPeriodInDays: 90 }));
   await kms.send(new ScheduleKeyDeletionCommand({ KeyId: doomed, PendingWindowInDays: 7 }));
@@ -254,7 +287,7 @@ test('one scheduler of each kind fires all timers when the other has died', asyn
   await topology.ready();
 });
 
-test('what a crypto-worker takes with it when it dies is asked of the other one', async () => {
+withOpenssl('what a crypto-worker takes with it when it dies is asked of the other one', async () => {
   const KeyId = await newKey();
   const before = await encryptions();
   for (const _time of upTo(10)) await encrypt(KeyId);
@@ -273,32 +306,36 @@ test('what a crypto-worker takes with it when it dies is asked of the other one'
   await topology.ready();
 });
 
-test('a gateway that has just started has its first request answered by a view that holds all that was acknowledged', async () => {
-  const KeyId = await newKey();
-  await topology.get('gateway').kill9();
-  topology.get('gateway').start();
-  await topology.ready();
-  // A key-manager's user may see the requests, and listens without taking part in the queue.
-  const observer = await connectAs('key-manager');
-  const seen = new Promise<Msg>((take) => {
-    observer.subscribe(requestSubject('*', '*', '*', 'DescribeKey'), {
-      max: 1,
-      callback: (_, message) => take(message),
+withOpenssl(
+  'a gateway that has just started has its first request answered by a view that holds all that was acknowledged',
+  async () => {
+    const KeyId = await newKey();
+    await topology.get('gateway').kill9();
+    topology.get('gateway').start();
+    await topology.ready();
+    // A key-manager's user may see the requests, and listens without taking part in the queue.
+    const observer = await connectAs('key-manager');
+    const seen = new Promise<Msg>((take) => {
+      observer.subscribe(requestSubject('*', '*', '*', 'DescribeKey'), {
+        max: 1,
+        callback: (_, message) => take(message),
+      });
     });
-  });
-  await observer.flush();
-  const position = await new JetStreamEventStore(observer).lastPosition();
-  expect(await describeKey(KeyId)).toMatchObject({ KeyId });
-  expect(Number((await seen).headers?.get(HEADER_AFTER))).toBe(position);
-  await observer.close();
-});
+    await observer.flush();
+    const position = await new JetStreamEventStore(observer).lastPosition();
+    expect(await describeKey(KeyId)).toMatchObject({ KeyId });
+    expect(Number((await seen).headers?.get(HEADER_AFTER))).toBe(position);
+    await observer.close();
+  },
+);
 
 describe('under load, killed with -9', () => {
   const retryable = ({ name, status }: LoadFailure): boolean =>
     status !== undefined && isErrorCode(name) && ERRORS[name].retryable;
   /** The client's patience ended while the request was with what had been killed. */
   const waiting = ({ name }: LoadFailure): boolean => name === 'AbortError';
-  const unconnected = ({ message }: LoadFailure): boolean => /ECONNREFUSED|ECONNRESET|socket hang up/.test(message);
+  const unconnected = ({ message }: LoadFailure): boolean =>
+    /ECONNREFUSED|ECONNRESET|socket hang up|socket disconnected/.test(message);
   let load: Load;
 
   beforeAll(async () => {
@@ -329,28 +366,28 @@ describe('under load, killed with -9', () => {
     return cluster!.leader!;
   }
 
-  test.each(['key-manager-1', 'crypto-worker-1'])('%s costs nothing but retries', async (name) => {
+  withOpenssl.each(['key-manager-1', 'crypto-worker-1'])('%s costs nothing but retries', async (name) => {
     const failures = await killed(topology.get(name));
     expect(failures.filter((failure) => !retryable(failure) && !waiting(failure))).toEqual([]);
   });
 
-  test('a NATS node that follows costs nothing but retries', async () => {
+  withOpenssl('a NATS node that follows costs nothing but retries', async () => {
     const leader = await leadingNode();
     const failures = await killed(topology.nodes.find(({ name }) => name !== leader)!);
     expect(failures.filter((failure) => !retryable(failure) && !waiting(failure))).toEqual([]);
   });
 
-  test('the NATS node that leads the log costs nothing but retries', async () => {
+  withOpenssl('the NATS node that leads the log costs nothing but retries', async () => {
     const failures = await killed(topology.get(await leadingNode()));
     expect(failures.filter((failure) => !retryable(failure) && !waiting(failure))).toEqual([]);
   });
 
-  test('the gateway costs what was on its way, and what is asked until it is back', async () => {
+  withOpenssl('the gateway costs what was on its way, and what is asked until it is back', async () => {
     const failures = await killed(topology.get('gateway'), false);
     expect(failures.filter((failure) => !unconnected(failure) && !retryable(failure))).toEqual([]);
   });
 
-  test('none of them cost anything that was acknowledged', async () => {
+  withOpenssl('none of them cost anything that was acknowledged', async () => {
     await load.stop();
     const listed = new Set<string>();
     for await (const { Keys } of paginateListKeys({ client: kms }, {})) for (const key of Keys!) listed.add(key.KeyId!);

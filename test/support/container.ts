@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { type ComposeService, ROOT } from './compose';
 import { findNatsServer, spawnTied } from './nats-server';
 
+const CERTIFICATES = './deploy/certificates/';
+
 /** Ports of this machine in place of those of containers. */
 export class Addresses {
   private readonly taken = new Map<string, number>();
@@ -33,15 +35,22 @@ export class Container {
   private gone: Promise<unknown> = Promise.resolve();
   private written = '';
 
-  /** `folder` stands for the container's own file system; `env` is all that the process gets. */
+  private readonly env: Record<string, string>;
+
+  /**
+   * `folder` stands for the container's own file system, and `certificates` for deploy/certificates; `env` is all that
+   * the process gets, with the paths of its volumes replaced.
+   */
   constructor(
     readonly name: string,
     private readonly service: ComposeService,
     private readonly folder: string,
-    private readonly env: Record<string, string>,
+    private readonly certificates: string,
+    env: Record<string, string>,
     private readonly addresses: Addresses,
   ) {
-    mkdirSync(folder);
+    mkdirSync(folder, { recursive: true });
+    this.env = Object.fromEntries(Object.entries(env).map(([variable, value]) => [variable, this.onHost(value)]));
   }
 
   start(): void {
@@ -91,9 +100,9 @@ export class Container {
     return (await this.get('healthz').catch(() => undefined))?.ok ?? false;
   }
 
-  /** From where a service serves its health and metrics: the gateway with its API, the others at a port for that. */
+  /** From where a service serves its health and metrics to probes. */
   get(path: 'healthz' | 'metrics'): Promise<Response> {
-    return fetch(`http://127.0.0.1:${this.env['KEYTRAIL_PORT'] ?? this.env['KEYTRAIL_HEALTH_PORT']}/${path}`);
+    return fetch(`http://127.0.0.1:${this.env['KEYTRAIL_HEALTH_PORT']}/${path}`);
   }
 
   /** The program's path in the image, or a path in a volume, as it is on this machine. */
@@ -101,15 +110,20 @@ export class Container {
     if (path.startsWith('dist/')) return join(ROOT, path);
     for (const volume of this.service.volumes ?? []) {
       const [source, target] = volume.split(':') as [string, string];
-      if (source.startsWith('./') && path.startsWith(`${target}/`)) {
-        this.copyConfiguration(join(ROOT, source), join(this.folder, target));
-        return join(this.folder, path);
-      }
+      if (path === target || path.startsWith(`${target}/`))
+        return this.sourceOf(source, target) + path.slice(target.length);
     }
     return path;
   }
 
-  /** The very files, with loopback in place of the container's addresses, and the container's volume in this folder. */
+  private sourceOf(source: string, target: string): string {
+    if (source.startsWith(CERTIFICATES)) return join(this.certificates, source.slice(CERTIFICATES.length));
+    const here = join(this.folder, target);
+    if (source.startsWith('./')) this.copyConfiguration(join(ROOT, source), here);
+    return here;
+  }
+
+  /** The very files, with loopback in place of the container's addresses, and this machine's paths of its volumes. */
   private copyConfiguration(source: string, target: string): void {
     mkdirSync(target, { recursive: true });
     for (const file of readdirSync(source)) {
@@ -117,7 +131,7 @@ export class Container {
         .replace(/"(0\.0\.0\.0:\d+)"/g, (_, address: string) =>
           JSON.stringify(this.addresses.local(this.name, address)),
         )
-        .replace('"/data"', JSON.stringify(join(this.folder, 'data')));
+        .replace(/"(\/[^"]*)"/g, (_, path: string) => JSON.stringify(this.onHost(path)));
       if (text.includes('0.0.0.0')) throw new Error(`${file} listens outside of loopback`);
       writeFileSync(join(target, file), text);
     }

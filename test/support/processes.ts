@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { Agent, type AgentOptions } from 'node:https';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { KMSClient } from '@aws-sdk/client-kms';
@@ -13,6 +14,9 @@ export interface KeytrailProcess {
   readonly gone: Promise<NodeJS.Signals | null>;
   /** Resolves once the process is gone; null where a signal ended it. */
   readonly exitCode: Promise<number | null>;
+  /** The last of what it logged. */
+  log(): string;
+  signal(name: NodeJS.Signals): void;
   stop(): Promise<void>;
 }
 
@@ -50,12 +54,15 @@ export async function startProcess(dataDir: string, extra: Record<string, string
     });
     void gone.then(() => failed(new Error(`keytrail ended before it was ready:\n${log}`)));
   });
-  const endpoint = `http://127.0.0.1:${port}`;
+  const chain = extra['KEYTRAIL_TLS_CERT'];
+  const endpoint = `${chain === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
   return {
     endpoint,
-    kms: kmsClient(endpoint, dataDir),
+    kms: kmsClient(endpoint, dataDir, chain === undefined ? {} : { ca: readFileSync(chain) }),
     gone,
     exitCode,
+    log: () => log,
+    signal: (name) => void child.kill(name),
     stop: async () => {
       child.kill('SIGTERM');
       await gone;
@@ -72,13 +79,14 @@ const exitCodeOf = (child: ChildProcess): Promise<number | null> =>
   });
 
 /** One attempt a request: a suite that counts what was acknowledged must not have the client repeat it. */
-export function kmsClient(endpoint: string, dataDir: string): KMSClient {
+export function kmsClient(endpoint: string, dataDir: string, tls: AgentOptions = {}): KMSClient {
   const lines = readFileSync(join(dataDir, 'aws/credentials'), 'utf8');
   const profile = parseEnv(lines.replace(/^\[.*\]$/gm, '')) as Record<string, string>;
   return new KMSClient({
     endpoint,
     region: 'us-east-1',
     maxAttempts: 1,
+    requestHandler: { httpsAgent: new Agent({ keepAlive: true, ...tls }) },
     credentials: {
       accessKeyId: profile['aws_access_key_id'] ?? '',
       secretAccessKey: profile['aws_secret_access_key'] ?? '',
@@ -90,7 +98,7 @@ export function kmsClient(endpoint: string, dataDir: string): KMSClient {
 export function run(
   args: string[],
   extra: Record<string, string>,
-): { done: Promise<{ code: number | null; output: string }>; kill(): void } {
+): { done: Promise<{ code: number | null; output: string }>; output(): string; kill(): void } {
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...extra },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -108,7 +116,7 @@ export function run(
       ended({ code, output });
     });
   });
-  return { done, kill: () => void child.kill('SIGKILL') };
+  return { done, output: () => output, kill: () => void child.kill('SIGKILL') };
 }
 
 export interface AppProcess {

@@ -10,18 +10,21 @@ import { formed, freePorts, until, untilCurrent } from './nats-server';
 import { kmsClient, MAIN, run } from './processes';
 
 const CLIENTS = 4222;
+const ROUTES = 6222;
 const MONITOR = 8222;
 const READY_MS = 60_000;
 
 /**
- * docker-compose.yml without Docker: each container a process on loopback, with the environment, users, permissions and
- * credentials that the file and deploy/make-credentials give it, and nothing else.
+ * docker-compose.yml without Docker: each container a process on loopback, with the environment, users, permissions,
+ * credentials and certificates that the file, deploy/make-credentials and deploy/make-certificates give it, and nothing
+ * else. Needs openssl.
  */
 export class Topology {
   private readonly containers = new Map<string, Container>();
   private readonly addresses: Addresses;
   private readonly work = mkdtempSync(join(tmpdir(), 'keytrail-topology-'));
   readonly secrets = join(this.work, 'secrets');
+  private readonly certificates = join(this.work, 'certificates');
   private readonly compose: Compose = readCompose();
 
   private constructor(
@@ -30,9 +33,11 @@ export class Topology {
   ) {
     this.addresses = new Addresses(ports);
     execFileSync(join(ROOT, 'deploy/make-credentials'), [this.secrets], { stdio: 'pipe' });
+    execFileSync(join(ROOT, 'deploy/make-certificates'), [this.certificates], { stdio: 'pipe' });
     for (const [name, service] of Object.entries(this.compose.services)) {
       const env = this.environmentOf(name, service);
-      this.containers.set(name, new Container(name, service, join(this.work, name), env, this.addresses));
+      const folder = join(this.work, 'containers', name);
+      this.containers.set(name, new Container(name, service, folder, this.certificates, env, this.addresses));
     }
   }
 
@@ -90,7 +95,12 @@ export class Topology {
 
   /** A client of the account's root, through the port that compose publishes. One attempt a request. */
   kms(): KMSClient {
-    return kmsClient(`http://${this.published('gateway')}`, this.secrets);
+    return kmsClient(`https://${this.published('gateway')}`, this.secrets, { ca: readFileSync(this.authority) });
+  }
+
+  /** PEM file of the authority of the gateway and the NATS nodes. */
+  get authority(): string {
+    return join(this.certificates, 'ca.pem');
   }
 
   get natsUrl(): string {
@@ -102,6 +112,11 @@ export class Topology {
     return this.nodes.map(({ name }) => `nats://127.0.0.1:${this.addresses.portOf(name, CLIENTS)}`);
   }
 
+  /** Where the nodes are reached by services, and by each other. */
+  get natsPorts(): number[] {
+    return this.nodes.flatMap(({ name }) => [CLIENTS, ROUTES].map((port) => this.addresses.portOf(name, port)));
+  }
+
   /** What deploy/make-credentials wrote for a user of NATS. */
   credentials(user: string): Record<string, string> {
     return parseEnv(readFileSync(join(this.secrets, `${user}.env`), 'utf8')) as Record<string, string>;
@@ -109,7 +124,8 @@ export class Topology {
 
   /** Runs the command line as docs/operations.md has it. */
   keytrail(...args: string[]): Promise<{ code: number | null; output: string }> {
-    return run([MAIN, ...args], { ...this.credentials('operator'), KEYTRAIL_NATS_URL: this.natsUrl }).done;
+    const nats = { KEYTRAIL_NATS_URL: this.natsUrl, KEYTRAIL_NATS_CA: this.authority };
+    return run([MAIN, ...args], { ...this.credentials('operator'), ...nats }).done;
   }
 
   async stop(): Promise<void> {

@@ -12,6 +12,7 @@ export const ERRORS = {
   InvalidSignatureException: { status: 400, retryable: false },
   MissingAuthenticationTokenException: { status: 400, retryable: false },
   RequestEntityTooLargeException: { status: 413, retryable: false },
+  RequestTimeoutException: { status: 408, retryable: true },
   SerializationException: { status: 400, retryable: false },
   ServiceUnavailableException: { status: 503, retryable: true },
   ThrottlingException: { status: 400, retryable: true },

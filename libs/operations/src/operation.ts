@@ -3,6 +3,7 @@ import type { AggregateRef } from '#domain/subjects';
 import type { CommandResult } from '#event-store/run-command';
 import type { BackingKey } from '#hsm/backing-key';
 import type { Projection } from '#views/projection';
+import type { QuotaClass } from './quotas/quota-classes';
 import type { RequestClass } from './wire/decode';
 
 /** Who calls, as authenticated: by signature over HTTP, by the NATS server's permissions over NATS. */
@@ -69,6 +70,8 @@ interface Common<I extends object> {
   /** AWS's name of it; routing, subjects, metrics and the IAM action derive from it. */
   name: string;
   request: RequestClass<I>;
+  /** With which it shares a request quota; absent for the default of its plane. See quotas/quota-classes.ts. */
+  quotaClass?: QuotaClass;
 }
 
 export interface ControlOperation<I extends object = object, O = unknown> extends Common<I> {
@@ -83,6 +86,10 @@ export interface DataOperation<I extends object = object, O = unknown> extends C
 }
 
 export type Operation = ControlOperation | DataOperation;
+
+/** Cryptographic operations share a quota, management operations have one each. */
+export const quotaClassOf = ({ quotaClass, plane, name }: Operation): string =>
+  quotaClass ?? (plane === 'data' ? 'symmetric' : name);
 
 export const iamAction = (operation: Operation): string => `kms:${operation.name}`;
 

@@ -3,6 +3,7 @@ import { isoDate } from '#domain/dates';
 import { ERRORS, type ErrorCode, isErrorCode } from '#domain/errors';
 import { HEADER_AFTER, HEADER_ERROR, HEADER_POSITION, HEADER_REQUEST_ID, requestSubject } from '#domain/subjects';
 import type { Caller, Operation, PlanePorts } from '#operations/operation';
+import type { Quotas } from '#operations/quotas/quotas';
 import { type ErrorObserver, errorReply, type OperationReply, runOperation } from '#operations/run-operation';
 import type { Clock } from './clock';
 import { requestReply } from './nats-request';
@@ -17,15 +18,24 @@ export interface Dispatcher {
   ): OperationReply | Promise<OperationReply>;
 }
 
-/** Runs the operation in this process: no hop on the hot path. A plane that is not served here is an internal error. */
+/**
+ * Runs the operation in this process: no hop on the hot path. A plane that is not served here is an internal error. The
+ * one place where request quotas are enforced.
+ */
 export class LocalDispatcher implements Dispatcher {
   constructor(
     private readonly ports: PlanePorts,
     private readonly clock: Clock,
     private readonly observe: ErrorObserver,
+    private readonly quotas?: Quotas,
   ) {}
 
   dispatch(operation: Operation, body: Uint8Array, caller: Caller, requestId: string) {
+    try {
+      this.quotas?.charge(operation, caller, performance.now());
+    } catch (error) {
+      return errorReply(error, { operation: operation.name, requestId }, this.observe);
+    }
     const call = { caller, requestId, operation: operation.name, now: isoDate(this.clock.now()) };
     return runOperation(operation, body, call, this.ports, this.observe);
   }

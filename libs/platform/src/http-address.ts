@@ -9,8 +9,11 @@ export function httpPort(parts: readonly string[], { port, healthPort }: Setting
 
 const LOOPBACK: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
-/** Where a program on this machine reaches what listens on `host`: loopback, for what listens everywhere. */
-export function httpUrl(host: string, port: number): string {
+/** The host to listen on. The name localhost may stand for ::1 as well, and one server listens on one address. */
+export const listenAddress = ({ host }: Pick<Settings, 'host'>): string => (host === 'localhost' ? '127.0.0.1' : host);
+
+/** Where a program on this machine reaches HTTP, or HTTPS: on loopback, if it is served everywhere. */
+export function httpUrl({ host, tlsCert }: Pick<Settings, 'host' | 'tlsCert'>, port: number): string {
   const reached = LOOPBACK[host] ?? host;
-  return `http://${isIPv6(reached) ? `[${reached}]` : reached}:${port}`;
+  return `${tlsCert === undefined ? 'http' : 'https'}://${isIPv6(reached) ? `[${reached}]` : reached}:${port}`;
 }

@@ -7,6 +7,7 @@ import { OPERATION_TABLE } from '#operations/table';
 import { CONTENT_TYPE } from '#operations/wire/wire';
 import { type Claim, parseClaim, type SignedRequest } from '#sigv4/claim';
 import { checkFreshness, checkScope, UNRECOGNIZED_CLIENT, verifySignature } from '#sigv4/verify';
+import type { Admission } from './admission';
 import type { Dispatcher } from './dispatch';
 import type { Health } from './health';
 import type { Metrics } from './metrics';
@@ -31,13 +32,13 @@ export interface HttpEdgePorts {
 }
 
 /** The AWS JSON 1.1 endpoint: one route for all operations, and every other path answered in AWS's own form. */
-export function serveHttpEdge(http: FastifyInstance, ports: HttpEdgePorts): void {
+export function serveHttpEdge(http: FastifyInstance, ports: HttpEdgePorts, admission: Admission): void {
   http.removeAllContentTypeParsers();
   http.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, (_request, body, done) =>
     done(null, body),
   );
   serveHealth(http, ports);
-  const edge = new HttpEdge(ports);
+  const edge = new HttpEdge(ports, admission);
   // Without a route for every method, Fastify and Nest would answer the others in their own form.
   const methods = METHODS.filter((method) => method !== 'CONNECT');
   for (const method of methods)
@@ -76,14 +77,26 @@ function refusalOf(error: Error & { code?: string; statusCode?: number }): KmsEr
 }
 
 class HttpEdge {
-  constructor(private readonly ports: HttpEdgePorts) {}
+  constructor(
+    private readonly ports: HttpEdgePorts,
+    private readonly admission: Admission,
+  ) {}
 
   handle(request: FastifyRequest, reply: FastifyReply): void {
+    const { socket } = request.raw;
+    const refused = this.admission.enter(socket);
+    if (refused) {
+      this.refuse(reply, refused);
+      return;
+    }
     const started = performance.now();
     const requestId = randomUUID();
+    let inFlight = true;
     // Authentication comes first, so an unknown operation shows only to a caller with a good signature.
     let name = 'Unknown';
     const answer = (answered: OperationReply): void => {
+      if (inFlight) this.admission.leave(socket);
+      inFlight = false;
       this.ports.metrics.answered(name, answered.error ?? 'OK', (performance.now() - started) / 1000);
       send(reply, answered, requestId);
     };
@@ -121,7 +134,9 @@ class HttpEdge {
 
   refuse(reply: FastifyReply, error: KmsError): void {
     const requestId = randomUUID();
-    const answered = errorReply(error, { operation: 'Unknown', requestId }, this.ports.observe);
+    // Under load there would be as many log lines as refusals.
+    const observe = error.code === 'ServiceUnavailableException' ? () => {} : this.ports.observe;
+    const answered = errorReply(error, { operation: 'Unknown', requestId }, observe);
     this.ports.metrics.answered('Unknown', error.code, 0);
     send(reply, answered, requestId);
   }

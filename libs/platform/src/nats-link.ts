@@ -1,8 +1,9 @@
-import { connect, type NatsConnection } from 'nats';
+import { connect, type NatsConnection, type TlsOptions } from 'nats';
 import type { Logger } from 'pino';
 import { settledWithin } from './bounded-wait';
 import { type EmbeddedNats, startEmbeddedNats } from './embedded-nats';
 import { inboxPrefix } from './nats-users';
+import { pem } from './served-certificate';
 import { type Settings, SettingsError } from './settings';
 
 const DRAIN_MS = 2_000;
@@ -21,7 +22,9 @@ export async function openNatsLink(settings: Settings, service: string, log: Log
   if (settings.natsUrl !== undefined) {
     log.info('connecting to NATS');
     const urls = settings.natsUrl.split(',').map((url) => url.trim());
-    const nats = await connectAs(urls, service, settings.natsUser, settings.natsPassword, true);
+    const { natsUser, natsPassword } = settings;
+    const tls = natsTls(settings);
+    const nats = await untilConnected(() => connectAs(urls, service, natsUser, natsPassword, false, tls), log);
     return linkOf(nats, settings.natsUrl, log);
   }
   if (service !== 'keytrail') throw new SettingsError('KEYTRAIL_NATS_URL: expected the nats:// URLs of the cluster');
@@ -43,6 +46,38 @@ export async function openNatsLink(settings: Settings, service: string, log: Log
   }
 }
 
+/**
+ * What the connection to the cluster must prove, and shows. The client reads the files for each connection, so renewed
+ * ones need no restart. Undefined where neither KEYTRAIL_NATS_CA nor a tls:// URL asks for TLS. Throws SettingsError
+ * for a file that cannot be read.
+ */
+export function natsTls({ natsUrl, natsCa, natsCert, natsKey }: Settings): TlsOptions | undefined {
+  if (natsCa === undefined && natsCert === undefined && !natsUrl?.includes('tls://')) return undefined;
+  const files = { KEYTRAIL_NATS_CA: natsCa, KEYTRAIL_NATS_CERT: natsCert, KEYTRAIL_NATS_KEY: natsKey };
+  for (const [setting, path] of Object.entries(files)) if (path !== undefined) pem(setting, path);
+  return {
+    ...(natsCa !== undefined && { caFile: natsCa }),
+    ...(natsCert !== undefined && { certFile: natsCert }),
+    ...(natsKey !== undefined && { keyFile: natsKey }),
+  };
+}
+
+const FIRST_CONNECT_PAUSE_MS = 200;
+
+/** Services may start before the cluster does. Whoever waits for ever is told why: most often it is a certificate. */
+async function untilConnected(attempt: () => Promise<NatsConnection>, log: Logger): Promise<NatsConnection> {
+  for (let said = ''; ; ) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const { message } = error as Error;
+      if (message !== said) log.warn({ reason: message }, 'cannot connect to NATS; trying again');
+      said = message;
+    }
+    await new Promise((resolve) => setTimeout(resolve, FIRST_CONNECT_PAUSE_MS));
+  }
+}
+
 /** Each user has an inbox of its own, which the server lets nobody else listen to. */
 export const connectAs = (
   servers: string[],
@@ -50,12 +85,14 @@ export const connectAs = (
   user: string | undefined,
   pass: string | undefined,
   waitOnFirstConnect: boolean,
+  tls?: TlsOptions,
 ): Promise<NatsConnection> =>
   connect({
     servers,
     name,
     ...(user === undefined ? {} : { user, inboxPrefix: inboxPrefix(user) }),
     ...(pass === undefined ? {} : { pass }),
+    ...(tls === undefined ? {} : { tls }),
     maxReconnectAttempts: -1,
     reconnectTimeWait: 200,
     reconnectJitter: 100,

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { writePrivately } from './private-file';
+import { endsInItsOwnAuthority, pem } from './served-certificate';
 import type { Settings } from './settings';
 
 /** The credentials file cannot be taken as it is; the message names it and says what to do. */
@@ -35,8 +36,18 @@ export function rootCredentials(settings: Settings): RootCredentials {
 }
 
 /** The AWS config file beside it, once it is known where HTTP is served. */
-export const writeAwsConfig = ({ dataDir, region }: Settings, endpoint: string): void =>
-  writePrivately(awsConfigPaths(dataDir).config, `[default]\nregion = ${region}\nendpoint_url = ${endpoint}\n`);
+export const writeAwsConfig = (settings: Settings, endpoint: string): void =>
+  writePrivately(
+    awsConfigPaths(settings.dataDir).config,
+    `[default]\nregion = ${settings.region}\nendpoint_url = ${endpoint}\n${caBundle(settings)}`,
+  );
+
+/** The line that has the AWS CLI trust an authority that it cannot know; none where it must know it already. */
+function caBundle({ tlsCert }: Settings): string {
+  if (tlsCert === undefined) return '';
+  const chain = pem('KEYTRAIL_TLS_CERT', tlsCert).toString('latin1');
+  return endsInItsOwnAuthority(chain) ? `ca_bundle = ${resolve(tlsCert)}\n` : '';
+}
 
 export function fromSettings({ rootAccessKeyId, rootSecretAccessKey }: Settings): RootCredentials | undefined {
   if (rootAccessKeyId === undefined || rootSecretAccessKey === undefined) return undefined;

@@ -1,16 +1,17 @@
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
-import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type Logger, pino } from 'pino';
 import { KmsError } from '#domain/errors';
-import { httpPort, httpUrl } from './http-address';
+import { httpPort, httpUrl, listenAddress } from './http-address';
 import { serveHealth, serveHttpEdge } from './http-edge';
+import { httpServer, stopHttp } from './http-server';
 import { writeAwsConfig } from './root-credentials';
+import { ServedCertificate } from './served-certificate';
 import { type Part, Service } from './service';
 import { ServiceModule } from './service.module';
 import { parseSettings, type Settings, SettingsError } from './settings';
-import { UNREAD_REQUESTS } from './unread-requests';
 
 export interface RunningService {
   service: Service;
@@ -22,15 +23,8 @@ export interface RunningService {
   stop(): Promise<void>;
 }
 
-/** For a whole request to arrive. Fastify's own default is none: a body that trickles would hold its connection for ever. */
-const REQUEST_TIMEOUT_MS = 60_000;
-
 export const createLogger = (settings: Settings): Logger =>
   pino({ level: settings.logLevel, base: { pid: process.pid } }, pino.destination({ dest: 2, sync: true }));
-
-/** How long a stop waits for HTTP requests in flight before it cuts them off. */
-const HTTP_STOP_WAIT_MS = 10_000;
-const IDLE_LOOK_MS = 50;
 
 /** Starts a process of Keytrail with these parts; resolves once it is ready, rejects when `signal` is aborted before. */
 export async function startService(
@@ -40,40 +34,35 @@ export async function startService(
   log = createLogger(settings),
   signal = new AbortController().signal,
 ): Promise<RunningService> {
+  const certificate = ServedCertificate.of(settings, log);
+  const { adapter, admission } = httpServer(certificate);
+  const health = httpServer().adapter.getInstance();
   const app = await NestFactory.create<NestFastifyApplication>(
     ServiceModule.of(name, parts, settings, log, signal),
-    new FastifyAdapter({
-      logger: false,
-      // A stop closes what is idle, and serves to its end what came in on the other connections.
-      forceCloseConnections: 'idle',
-      return503OnClosing: false,
-      exposeHeadRoutes: false,
-      keepAliveTimeout: 72_000,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      ...UNREAD_REQUESTS,
-    }),
+    adapter,
     { logger: false, bodyParser: false, abortOnError: false },
   );
   const service = app.get(Service);
   const { server } = app.getHttpAdapter().getInstance();
   const stop = async (): Promise<void> => {
-    const cut = setTimeout(() => server.closeAllConnections(), HTTP_STOP_WAIT_MS);
-    // A connection whose request had begun before is kept alive after its answer.
-    const idle = setInterval(() => server.closeIdleConnections(), IDLE_LOOK_MS);
-    try {
-      await app.close();
-    } finally {
-      clearTimeout(cut);
-      clearInterval(idle);
-    }
+    certificate?.stop();
+    await Promise.all([stopHttp(health.server, () => health.close()), stopHttp(server, () => app.close())]);
   };
   // Ends the timers and whatever else is waited for below.
   const abort = (): void => void service.stop();
   signal.addEventListener('abort', abort);
   try {
     const http = app.getHttpAdapter().getInstance();
-    if (parts.includes('gateway')) serveHttpEdge(http, service.httpEdge());
+    const isGateway = parts.includes('gateway');
+    if (isGateway) serveHttpEdge(http, service.httpEdge(), admission);
     else serveHealth(http, service);
+    if (certificate) {
+      service.metrics.gauge(
+        'keytrail_certificate_not_after_seconds',
+        'When the certificate that HTTPS is served with ends, in seconds since the epoch.',
+        () => certificate.notAfter,
+      );
+    }
     if (service.transport) app.connectMicroservice<MicroserviceOptions>({ strategy: service.transport });
     await app.startAllMicroservices();
     // Embedded, missed timers are tried before anybody is answered; among others they need them, so health comes first.
@@ -81,11 +70,17 @@ export async function startService(
     if (embedded) await service.startTimers();
     const wanted = httpPort(parts, settings);
     if (wanted === undefined) await app.init();
-    else await app.listen(wanted, settings.host);
+    else await app.listen(wanted, listenAddress(settings));
+    if (isGateway && settings.healthPort !== 0) {
+      // For probes on this machine, which have no client certificate to show.
+      serveHealth(health, service);
+      await health.listen({ port: settings.healthPort, host: '127.0.0.1' });
+    }
+    certificate?.watch();
     const address = server.address();
     const port = typeof address === 'object' && address ? address.port : 0;
-    const endpoint = httpUrl(settings.host, port);
-    if (parts.includes('gateway') && parts.includes('crypto-worker')) writeAwsConfig(settings, endpoint);
+    const endpoint = httpUrl(settings, port);
+    if (isGateway && parts.includes('crypto-worker')) writeAwsConfig(settings, endpoint);
     if (!embedded) await service.startTimers();
     signal.throwIfAborted();
     return { service, port, endpoint, stop };

@@ -6,6 +6,7 @@ import { INTERNAL, QUEUE } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { ensureClockStream, ensureEventStream } from '#event-store/streams';
 import type { Operation, PlanePorts } from '#operations/operation';
+import { Quotas } from '#operations/quotas/quotas';
 import type { ErrorObserver } from '#operations/run-operation';
 import type { Timer } from '#views/due-times';
 import { LiveView } from '#views/live-view';
@@ -120,9 +121,10 @@ export class Service {
     const worker = this.has('crypto-worker') ? await this.startCryptoWorker() : undefined;
     const manager = this.has('key-manager') ? this.startKeyManager(worker) : undefined;
     const planes: PlanePorts = { control: manager, data: worker };
+    const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
     this.dispatcher =
       manager || worker
-        ? new LocalDispatcher(planes, this.clock, this.observe)
+        ? new LocalDispatcher(planes, this.clock, this.observe, quotas)
         : new NatsDispatcher(nats, position, this.observe);
     if (this.has('gateway')) this.signingKeys ??= new CachedSigningKeys(new RemoteSigningKeys(nats));
     this.transport = this.transportFor(planes, this.dispatcher);

@@ -1,10 +1,18 @@
+import { BlockList, isIP } from 'node:net';
 import { isAbsolute, resolve } from 'node:path';
 import { isRegionName } from '#domain/arn';
+import { isQuotaClass, type QuotaClass } from '#operations/quotas/quota-classes';
+import type { QuotaRates } from '#operations/quotas/quotas';
 
 /** Everything that can be set, parsed once from the environment. */
 export interface Settings {
   host: string;
   port: number;
+  /** PEM files of the certificate chain and its key: both for HTTPS, neither for plain HTTP. */
+  tlsCert?: string | undefined;
+  tlsKey?: string | undefined;
+  /** PEM file of the authorities whose client certificates are required; absent to ask for none. */
+  tlsClientCa?: string | undefined;
   dataDir: string;
   accountId: string;
   /** Both or neither; neither means that they are generated and kept in the data folder. */
@@ -15,12 +23,17 @@ export interface Settings {
   natsUrl?: string | undefined;
   natsUser?: string | undefined;
   natsPassword?: string | undefined;
+  /** PEM file of the authorities that vouch for the cluster's nodes; set, a node without TLS is not talked to. */
+  natsCa?: string | undefined;
+  /** PEM files of this service's own certificate and key, where the cluster asks for them: both or neither. */
+  natsCert?: string | undefined;
+  natsKey?: string | undefined;
   /** Port of the embedded nats-server; 0 for the last one used, or a free one. */
   natsPort: number;
   natsServer?: string | undefined;
   replicas: 1 | 3;
   rootKey?: string | undefined;
-  /** Port of a separate service's own health and metrics endpoint; 0 for none. */
+  /** Port for health and metrics of a service of its own, of a gateway on loopback beside its API; 0 for none. */
   healthPort: number;
   logLevel: string;
   /** How long a crypto-worker may serve without having heard from the log, in ms. */
@@ -29,6 +42,8 @@ export interface Settings {
   orphanGraceSeconds: number;
   /** Default region for the generated AWS configuration. */
   region: string;
+  /** Request quotas: AWS's, but for these rates. Absent for none. */
+  quotas?: QuotaRates | undefined;
   /** Tests only: the process kills itself there. */
   failPoint?: string | undefined;
 }
@@ -39,6 +54,14 @@ export class SettingsError extends Error {
 }
 
 type Environment = Record<string, string | undefined>;
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
+LOOPBACK.addAddress('::1', 'ipv6');
+
+/** A name other than localhost may resolve to anything. */
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || (isIP(host) !== 0 && LOOPBACK.check(host, isIP(host) === 4 ? 'ipv4' : 'ipv6'));
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -67,6 +90,7 @@ export function parseSettings(environment: Environment): Settings {
       ),
     );
   const any = (value: string): boolean => value.length > 0;
+  const file = (name: string): string | undefined => text(name, any, 'the path of a PEM file');
   const port = integer('KEYTRAIL_PORT', 0, 65535, 4599);
   const clock = text(
     'KEYTRAIL_CLOCK',
@@ -84,6 +108,9 @@ export function parseSettings(environment: Environment): Settings {
       '127.0.0.1',
     )!,
     port,
+    tlsCert: file('KEYTRAIL_TLS_CERT'),
+    tlsKey: file('KEYTRAIL_TLS_KEY'),
+    tlsClientCa: file('KEYTRAIL_TLS_CLIENT_CA'),
     dataDir: isAbsolute(dataDir) ? dataDir : resolve(dataDir),
     accountId: text('KEYTRAIL_ACCOUNT_ID', (value) => /^\d{12}$/.test(value), '12 digits', '000000000000')!,
     rootAccessKeyId: text(
@@ -104,6 +131,9 @@ export function parseSettings(environment: Environment): Settings {
     ),
     natsUser: text('KEYTRAIL_NATS_USER', any, 'a user name'),
     natsPassword: text('KEYTRAIL_NATS_PASSWORD', any, 'a password'),
+    natsCa: file('KEYTRAIL_NATS_CA'),
+    natsCert: file('KEYTRAIL_NATS_CERT'),
+    natsKey: file('KEYTRAIL_NATS_KEY'),
     natsPort: integer('KEYTRAIL_NATS_PORT', 0, 65535, 0),
     natsServer: text('NATS_SERVER', any, 'the path of a nats-server'),
     replicas: replicas === '3' ? 3 : 1,
@@ -122,16 +152,64 @@ export function parseSettings(environment: Environment): Settings {
     leaseMs: integer('KEYTRAIL_LEASE_MS', 500, 60_000, 5_000),
     orphanGraceSeconds: integer('KEYTRAIL_ORPHAN_GRACE_SECONDS', 60, 31_536_000, 86_400),
     region: text('KEYTRAIL_REGION', isRegionName, 'a region name such as eu-central-1', 'us-east-1')!,
+    quotas: parseQuotas(environment['KEYTRAIL_QUOTAS'], (problem) => problems.push(problem)),
     failPoint: text('KEYTRAIL_FAIL_POINT', any, 'the name of a fail-point'),
   };
-  if (
-    (settings.rootAccessKeyId === undefined) !== (settings.rootSecretAccessKey === undefined) &&
-    problems.length === 0
-  ) {
-    problems.push('KEYTRAIL_ROOT_ACCESS_KEY_ID and KEYTRAIL_ROOT_SECRET_ACCESS_KEY: expected both or neither');
-  }
+  const plainAllowed = text(
+    'KEYTRAIL_ALLOW_PLAIN_HTTP',
+    (value) => value === 'true' || value === 'false',
+    'true or false',
+    'false',
+  );
+  if (problems.length === 0) problems.push(...contradictions(settings, plainAllowed === 'true'));
   if (problems.length > 0) throw new SettingsError(`bad settings:\n  ${problems.join('\n  ')}`);
   return settings;
+}
+
+/** What is wrong with settings that are each good for themselves. */
+function contradictions(settings: Settings, plainAllowed: boolean): string[] {
+  const found: string[] = [];
+  const together = (a: string, b: string, one: string | undefined, other: string | undefined): void => {
+    if ((one === undefined) !== (other === undefined)) found.push(`${a} and ${b}: expected both or neither`);
+  };
+  together(
+    'KEYTRAIL_ROOT_ACCESS_KEY_ID',
+    'KEYTRAIL_ROOT_SECRET_ACCESS_KEY',
+    settings.rootAccessKeyId,
+    settings.rootSecretAccessKey,
+  );
+  together('KEYTRAIL_TLS_CERT', 'KEYTRAIL_TLS_KEY', settings.tlsCert, settings.tlsKey);
+  together('KEYTRAIL_NATS_CERT', 'KEYTRAIL_NATS_KEY', settings.natsCert, settings.natsKey);
+  if (settings.tlsClientCa !== undefined && settings.tlsCert === undefined) {
+    found.push('KEYTRAIL_TLS_CLIENT_CA: expected only with KEYTRAIL_TLS_CERT and KEYTRAIL_TLS_KEY');
+  }
+  if (!isLoopback(settings.host) && settings.tlsCert === undefined && !plainAllowed) {
+    found.push(
+      `KEYTRAIL_HOST=${JSON.stringify(settings.host)}: anybody on the way could read plaintexts and data keys there. ` +
+        'Set KEYTRAIL_TLS_CERT and KEYTRAIL_TLS_KEY, or KEYTRAIL_ALLOW_PLAIN_HTTP=true if something before it ends TLS',
+    );
+  }
+  return found;
+}
+
+/** `off`, or `aws` followed by rates of its own for some classes: `aws,symmetric=500,DescribeKey=100`. */
+function parseQuotas(value: string | undefined, problem: (text: string) => void): QuotaRates | undefined {
+  if (value === undefined || value === '' || value === 'off') return undefined;
+  const [first, ...own] = value.split(',').map((part) => part.trim());
+  if (first !== 'aws') {
+    problem(`KEYTRAIL_QUOTAS=${JSON.stringify(value)}: expected off, or aws followed by rates such as symmetric=500`);
+    return undefined;
+  }
+  const rates: Partial<Record<QuotaClass, number>> = {};
+  for (const part of own) {
+    const [name, rate, ...more] = part.split('=') as [string, ...string[]];
+    if (!isQuotaClass(name)) {
+      problem(`KEYTRAIL_QUOTAS: ${JSON.stringify(name)} is no class of quotas: expected symmetric, DescribeKey, ...`);
+    } else if (rate === undefined || more.length > 0 || !/^\d{1,9}(\.\d{1,6})?$/.test(rate) || Number(rate) === 0) {
+      problem(`KEYTRAIL_QUOTAS: ${name}: expected ${name}=<requests a second>, a number above 0`);
+    } else rates[name] = Number(rate);
+  }
+  return rates;
 }
 
 const secret = (name: string): boolean => /SECRET|PASSWORD|ROOT_KEY/.test(name);

@@ -1,6 +1,6 @@
 import type { NatsConnection } from 'nats';
 import { readEndpoint, startEmbeddedNats } from '#platform/embedded-nats';
-import { connectAs } from '#platform/nats-link';
+import { connectAs, natsTls } from '#platform/nats-link';
 import type { Settings } from '#platform/settings';
 
 /** A command that cannot be carried out; the message says what to do next. */
@@ -21,7 +21,7 @@ export interface Operator {
  */
 export async function openOperator(settings: Settings, openStore: boolean): Promise<Operator> {
   if (settings.natsUrl !== undefined) {
-    const nats = await reach(settings.natsUrl.split(','), settings.natsUser, settings.natsPassword);
+    const nats = await reach(settings.natsUrl.split(','), settings.natsUser, settings.natsPassword, natsTls(settings));
     if (!nats)
       throw new CommandError(
         `no NATS server answers at ${settings.natsUrl}: check KEYTRAIL_NATS_URL, user and password`,
@@ -56,9 +56,14 @@ export async function openOperator(settings: Settings, openStore: boolean): Prom
   };
 }
 
-async function reach(servers: string[], user: string | undefined, password: string | undefined) {
+async function reach(
+  servers: string[],
+  user: string | undefined,
+  password: string | undefined,
+  tls?: ReturnType<typeof natsTls>,
+) {
   try {
-    return await connectAs(servers, 'operator', user, password, false);
+    return await connectAs(servers, 'operator', user, password, false, tls);
   } catch {
     return undefined;
   }

@@ -1,0 +1,44 @@
+import { LRUCache } from 'lru-cache';
+import { KmsError } from '#domain/errors';
+import { type Caller, type Operation, quotaClassOf } from '../operation';
+import { awsRate, isQuotaClass, type QuotaClass } from './quota-classes';
+import { fullBucket, type TokenBucket, take } from './token-bucket';
+
+/** Rates in requests a second that take the place of AWS's, in every region. */
+export type QuotaRates = Readonly<Partial<Record<QuotaClass, number>>>;
+
+/** AWS's own sentence. */
+const EXCEEDED = 'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.';
+
+/**
+ * A region is whatever a caller names, so the number of buckets is bounded. One that is dropped comes back full, which is
+ * worth a second of its rate; to have it dropped takes as many requests as there are buckets.
+ */
+const MAX_BUCKETS = 20_000;
+
+/** Request quotas by account, region and class. The time comes in with each request: ms that never go back. */
+export class Quotas {
+  private readonly buckets: LRUCache<string, TokenBucket>;
+
+  constructor(
+    private readonly rates: QuotaRates = {},
+    maxBuckets = MAX_BUCKETS,
+  ) {
+    this.buckets = new LRUCache({ max: maxBuckets });
+  }
+
+  /** Counts one request against the caller's account, whoever owns the key. Throws ThrottlingException beyond the rate. */
+  charge(operation: Operation, { account, region }: Pick<Caller, 'account' | 'region'>, now: number): void {
+    const quotaClass = quotaClassOf(operation);
+    if (!isQuotaClass(quotaClass)) return;
+    const name = `${account} ${region} ${quotaClass}`;
+    const bucket = this.buckets.get(name) ?? fullBucket(this.rates[quotaClass] ?? awsRate(quotaClass, region), now);
+    const taken = take(bucket, now);
+    this.buckets.set(name, taken.bucket);
+    if (!taken.allowed) throw new KmsError('ThrottlingException', EXCEEDED);
+  }
+
+  get size(): number {
+    return this.buckets.size;
+  }
+}

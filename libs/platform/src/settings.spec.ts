@@ -1,0 +1,85 @@
+import { parseSettings, SettingsError } from './settings';
+
+/** The lines of the error; none if the settings are good. */
+function problems(environment: Record<string, string>): string[] {
+  try {
+    parseSettings(environment);
+    return [];
+  } catch (error) {
+    expect(error).toBeInstanceOf(SettingsError);
+    return (error as Error).message.split('\n').slice(1);
+  }
+}
+
+const CERTIFICATE = { KEYTRAIL_TLS_CERT: 'server.pem', KEYTRAIL_TLS_KEY: 'server-key.pem' };
+
+describe('the host', () => {
+  it.each(['127.0.0.1', '127.8.9.10', '::1', 'localhost', '::ffff:127.0.0.1'])('%s may serve plain HTTP', (host) => {
+    expect(problems({ KEYTRAIL_HOST: host })).toEqual([]);
+  });
+
+  it.each(['0.0.0.0', '::', '10.0.0.1', '128.0.0.1', '127.0.0.1.example.com', 'kms.internal', '127.1'])(
+    '%s needs TLS, or a word that plain HTTP is meant',
+    (host) => {
+      expect(problems({ KEYTRAIL_HOST: host })).toEqual([
+        expect.stringMatching(
+          /KEYTRAIL_HOST=.*KEYTRAIL_TLS_CERT and KEYTRAIL_TLS_KEY, or KEYTRAIL_ALLOW_PLAIN_HTTP=true/,
+        ),
+      ]);
+      expect(problems({ KEYTRAIL_HOST: host, KEYTRAIL_ALLOW_PLAIN_HTTP: 'false' })).toHaveLength(1);
+      expect(problems({ KEYTRAIL_HOST: host, KEYTRAIL_ALLOW_PLAIN_HTTP: 'true' })).toEqual([]);
+      expect(problems({ KEYTRAIL_HOST: host, ...CERTIFICATE })).toEqual([]);
+    },
+  );
+
+  it('is not opened by a word that is none', () => {
+    expect(problems({ KEYTRAIL_HOST: '0.0.0.0', KEYTRAIL_ALLOW_PLAIN_HTTP: 'yes' })).toEqual([
+      '  KEYTRAIL_ALLOW_PLAIN_HTTP="yes": expected true or false',
+    ]);
+  });
+});
+
+describe('certificates', () => {
+  it.each([
+    ['KEYTRAIL_TLS_CERT', 'KEYTRAIL_TLS_KEY'],
+    ['KEYTRAIL_NATS_CERT', 'KEYTRAIL_NATS_KEY'],
+  ])('%s and %s come together', (cert, key) => {
+    for (const name of [cert, key]) {
+      expect(problems({ [name]: 'a.pem' })).toEqual([`  ${cert} and ${key}: expected both or neither`]);
+    }
+  });
+
+  it('of clients are asked for only where there is TLS', () => {
+    expect(problems({ KEYTRAIL_TLS_CLIENT_CA: 'ca.pem' })).toEqual([
+      '  KEYTRAIL_TLS_CLIENT_CA: expected only with KEYTRAIL_TLS_CERT and KEYTRAIL_TLS_KEY',
+    ]);
+    expect(problems({ KEYTRAIL_TLS_CLIENT_CA: 'ca.pem', ...CERTIFICATE })).toEqual([]);
+  });
+});
+
+describe('quotas', () => {
+  it.each([undefined, '', 'off'])('are off where KEYTRAIL_QUOTAS is %j', (KEYTRAIL_QUOTAS) => {
+    expect(parseSettings({ KEYTRAIL_QUOTAS }).quotas).toBeUndefined();
+  });
+
+  it("are AWS's, but for what is set", () => {
+    expect(parseSettings({ KEYTRAIL_QUOTAS: 'aws' }).quotas).toEqual({});
+    expect(parseSettings({ KEYTRAIL_QUOTAS: 'aws, symmetric=500, DescribeKey=0.25' }).quotas).toEqual({
+      symmetric: 500,
+      DescribeKey: 0.25,
+    });
+  });
+
+  it('name every class that there is not, and every rate that is none', () => {
+    expect(problems({ KEYTRAIL_QUOTAS: 'aws,Frobnicate=1,symmetric=0,CreateKey=many,toString=1,DescribeKey' })).toEqual(
+      [
+        '  KEYTRAIL_QUOTAS: "Frobnicate" is no class of quotas: expected symmetric, DescribeKey, ...',
+        '  KEYTRAIL_QUOTAS: symmetric: expected symmetric=<requests a second>, a number above 0',
+        '  KEYTRAIL_QUOTAS: CreateKey: expected CreateKey=<requests a second>, a number above 0',
+        '  KEYTRAIL_QUOTAS: "toString" is no class of quotas: expected symmetric, DescribeKey, ...',
+        '  KEYTRAIL_QUOTAS: DescribeKey: expected DescribeKey=<requests a second>, a number above 0',
+      ],
+    );
+    expect(problems({ KEYTRAIL_QUOTAS: 'on' })).toHaveLength(1);
+  });
+});
