@@ -38,10 +38,49 @@ export function parseEventSubject(subject: string): AggregateRef {
 export const materialSubject = (materialId: string): string => `kms.mat.${materialId}`;
 
 /** Public request subject: the principal is in it, so that NATS permissions confine a client to its own identity. */
-export const requestSubject = (region: string, account: string, principalId: string, operation: string): string =>
-  `kms.req.${region}.${account}.${principalId}.${operation}`;
+export const requestSubject = (region: string, account: string, principal: string, operation: string): string =>
+  `kms.req.${region}.${account}.${principal}.${operation}`;
 /** What a service subscribes to in order to serve one operation for everybody. */
 export const requestSubscription = (operation: string): string => `kms.req.*.*.*.${operation}`;
+
+/** What gateways have authenticated by signature: only they may publish here, so what they say in headers is trusted. */
+export const gatewaySubject = (region: string, account: string, principal: string, operation: string): string =>
+  `kms.gw.${region}.${account}.${principal}.${operation}`;
+export const gatewaySubscription = (operation: string): string => `kms.gw.*.*.*.${operation}`;
+/** Whether a request came from a gateway. */
+export const isGatewaySubject = (subject: string): boolean => subject.startsWith('kms.gw.');
+
+const IN_TOKEN = /^[A-Za-z0-9_+=,@:-]*$/;
+
+/** A principal id (`root`, `AIDA...`, `AROA...:session.name`) as a subject token: what cannot stand in one is `%XX`, of UTF-8. */
+export const principalToken = (principalId: string): string =>
+  IN_TOKEN.test(principalId)
+    ? principalId
+    : Array.from(Buffer.from(principalId, 'utf8'), (byte) => {
+        const character = String.fromCharCode(byte);
+        return IN_TOKEN.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+      }).join('');
+
+/** The principal id of a token, or undefined where principalToken does not make it: each id has one subject. */
+export function principalIdOf(token: string): string | undefined {
+  if (IN_TOKEN.test(token)) return token;
+  try {
+    const principalId = decodeURIComponent(token);
+    return principalToken(principalId) === token ? principalId : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where a principal's own NATS clients get their replies: the only subjects that they may subscribe to, or be answered on. */
+export const clientInbox = (account: string, principal: string): string => `_INBOX_c.${account}.${principal}`;
+/** What a service may publish to in order to answer clients. */
+export const ALL_CLIENT_INBOXES = '_INBOX_c.>';
+
+/** Where nats-server asks who a client is that it does not know itself (auth callout, nats-server 2.10). */
+export const AUTH_CALLOUT = '$SYS.REQ.USER.AUTH';
+/** Where it wants the answer. */
+export const AUTH_CALLOUT_REPLIES = '$SYS._INBOX.>';
 
 /** Queue groups: of all instances that serve a subject, one answers. Requests of each plane go to one of them. */
 export const QUEUE = { control: 'key-manager', data: 'crypto-worker' } as const;
@@ -51,6 +90,8 @@ export const INTERNAL = {
   materialCreate: 'kms.int.material.create',
   materialDestroy: 'kms.int.material.destroy',
   signingKey: 'kms.int.signing-key',
+  /** What callers are checked against besides the log: the public key of session tokens. */
+  tokenKey: 'kms.int.token-key',
   timerFire: 'kms.int.timer.fire',
   /** Heartbeats of crypto-workers: position applied, lease. */
   workerBeat: 'kms.int.worker.beat',
@@ -64,5 +105,11 @@ export const INTERNAL = {
 
 export const HEADER_AFTER = 'Keytrail-After';
 export const HEADER_REQUEST_ID = 'Keytrail-Request-Id';
+/** Trusted from gateways alone: access key that signed, address of the client, whether it came by TLS (`true`, `false`). */
+export const HEADER_ACCESS_KEY = 'Keytrail-Access-Key';
+export const HEADER_SOURCE_IP = 'Keytrail-Source-Ip';
+export const HEADER_SECURE_TRANSPORT = 'Keytrail-Secure-Transport';
+/** Of temporary credentials; taken from anybody, since it proves itself. */
+export const HEADER_SESSION_TOKEN = 'Keytrail-Session-Token';
 export const HEADER_POSITION = 'Keytrail-Position';
 export const HEADER_ERROR = 'Keytrail-Error';

@@ -2,6 +2,7 @@ import { connect, headers, type Msg, type NatsConnection } from 'nats';
 import { HEADER_AFTER, HEADER_ERROR, HEADER_POSITION, HEADER_REQUEST_ID, requestSubject } from '#domain/subjects';
 import { LiveView } from '#views/live-view';
 import { GOLDEN_COMMITS } from '../../../test/support/golden-commits';
+import { ROOT_INBOX } from '../../../test/support/nats-client';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
 import type { Dispatcher } from './dispatch';
 import { Metrics } from './metrics';
@@ -22,7 +23,7 @@ let reply: () => ReturnType<Dispatcher['dispatch']>;
 
 beforeAll(async () => {
   server = await startNats();
-  nats = await connect({ servers: server.url });
+  nats = await connect({ servers: server.url, inboxPrefix: ROOT_INBOX });
 });
 
 afterAll(async () => {

@@ -18,6 +18,7 @@ import type { LiveView } from '#views/live-view';
 import { settledWithin } from './bounded-wait';
 import type { Dispatcher } from './dispatch';
 import type { Metrics } from './metrics';
+import { wantsOwnReply } from './nats-reply';
 import { ServedRequests } from './served-requests';
 
 export interface NatsTransportPorts {
@@ -49,8 +50,11 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
   listen(callback: (error?: unknown) => void): void {
     for (const operation of OPERATION_TABLE.values()) {
       if (!this.ports.planes.has(operation.plane)) continue;
-      this.served.serve(requestSubscription(operation.name), QUEUE[operation.plane], (message) =>
-        this.serve(operation, message),
+      this.served.serve(
+        requestSubscription(operation.name),
+        QUEUE[operation.plane],
+        (message) => this.serve(operation, message),
+        wantsOwnReply,
       );
     }
     this.ports.nats.flush().then(() => callback(), callback);

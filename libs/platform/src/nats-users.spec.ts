@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { connect, type NatsConnection } from 'nats';
 import {
+  AUTH_CALLOUT,
+  AUTH_CALLOUT_REPLIES,
   CLOCK_STREAM,
   CLOCK_SUBJECT,
   EVENTS_STREAM,
@@ -18,18 +20,24 @@ import { ensureClockStream, ensureEventStream, ensureMaterialStream } from '#eve
 import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
 import { VirtualClock } from './clock';
-import { inboxPrefix, NATS_USERS, type NatsUserName, natsPermissions, renderAuthorization } from './nats-users';
+import {
+  clientInboxPrefix,
+  inboxPrefix,
+  NATS_USERS,
+  type NatsUserName,
+  natsPermissions,
+  renderAuthorization,
+} from './nats-users';
 
 const ACCOUNT = '000000000000';
 const permissions = natsPermissions({
-  account: ACCOUNT,
   controlOperations: ['CreateKey', 'DescribeKey'],
   dataOperations: ['Encrypt', 'Decrypt'],
 });
 const key = { region: 'us-east-1', account: ACCOUNT, aggregate: 'key', id: 'k1' } as const;
-const services = NATS_USERS.filter((user) => !['client', 'operator', 'embedded'].includes(user));
+const services = NATS_USERS.filter((user) => !['operator', 'embedded'].includes(user));
 const confined = NATS_USERS.filter((user) => user !== 'embedded');
-const readers = NATS_USERS.filter((user) => !['client', 'gateway', 'embedded'].includes(user));
+const readers = NATS_USERS.filter((user) => !['gateway', 'embedded'].includes(user));
 
 let server: TestNats;
 const connections = new Map<NatsUserName, NatsConnection>();
@@ -159,24 +167,6 @@ describe('what each user can do', () => {
     ['key-manager', 'crypto-worker', INTERNAL.materialDestroy, INTERNAL.materialDestroy],
     ['rotation-scheduler', 'key-manager', INTERNAL.timerFire, INTERNAL.timerFire],
     ['deletion-scheduler', 'key-manager', INTERNAL.timerFire, INTERNAL.timerFire],
-    [
-      'client',
-      'key-manager',
-      requestSubject('eu-west-1', ACCOUNT, 'root', 'CreateKey'),
-      requestSubscription('CreateKey'),
-    ],
-    [
-      'client',
-      'crypto-worker',
-      requestSubject('eu-west-1', ACCOUNT, 'root', 'Encrypt'),
-      requestSubscription('Encrypt'),
-    ],
-    [
-      'operator',
-      'key-manager',
-      requestSubject('eu-west-1', ACCOUNT, 'bob', 'CreateKey'),
-      requestSubscription('CreateKey'),
-    ],
     ...services.map(
       (user) => ['operator', user, INTERNAL.settle, INTERNAL.settle] as [NatsUserName, NatsUserName, string, string],
     ),
@@ -214,9 +204,9 @@ describe('what each user is refused', () => {
     [eventSubject(key), ['key-manager']],
     [materialSubject('m9'), ['crypto-worker']],
     [CLOCK_SUBJECT, ['operator']],
-    [requestSubject('r', ACCOUNT, 'alice', 'Encrypt'), ['gateway', 'operator']],
-    [requestSubject('r', ACCOUNT, 'root', 'Encrypt'), ['gateway', 'operator', 'client']],
-    [requestSubject('r', '111111111111', 'root', 'Encrypt'), ['gateway', 'operator']],
+    [requestSubject('r', ACCOUNT, 'alice', 'Encrypt'), ['gateway']],
+    [requestSubject('r', ACCOUNT, 'root', 'Encrypt'), ['gateway']],
+    [requestSubject('r', '111111111111', 'root', 'Encrypt'), ['gateway']],
     [INTERNAL.materialCreate, ['key-manager']],
     [INTERNAL.materialDestroy, ['key-manager']],
     [INTERNAL.signingKey, ['gateway']],
@@ -255,7 +245,9 @@ describe('what each user is refused', () => {
     [api('ACCOUNT.PURGE.x'), []],
     ['$SYS.REQ.SERVER.PING', []],
     [inboxes[NATS_USERS.indexOf('gateway')]!, ['key-manager', 'crypto-worker']],
-    [inboxes[NATS_USERS.indexOf('client')]!, ['key-manager', 'crypto-worker']],
+    [`${clientInboxPrefix(ACCOUNT, 'root')}.reply`, ['key-manager', 'crypto-worker']],
+    [AUTH_CALLOUT, []],
+    [AUTH_CALLOUT_REPLIES.replace('>', 'server.reply'), ['crypto-worker']],
     [inboxes[NATS_USERS.indexOf('key-manager')]!, ['crypto-worker']],
     [inboxes[NATS_USERS.indexOf('rotation-scheduler')]!, ['key-manager']],
     [inboxes[NATS_USERS.indexOf('deletion-scheduler')]!, ['key-manager']],
@@ -281,6 +273,7 @@ describe('what each user is refused', () => {
     [INTERNAL.materialCreate, ['crypto-worker']],
     [INTERNAL.materialDestroy, ['crypto-worker']],
     [INTERNAL.signingKey, ['crypto-worker']],
+    [AUTH_CALLOUT, ['crypto-worker']],
     [INTERNAL.timerFire, ['key-manager']],
     [INTERNAL.workerBeat, ['key-manager']],
     [INTERNAL.settle, services],
@@ -292,6 +285,16 @@ describe('what each user is refused', () => {
 
   it.each(subscribers)('refuses all but the right users to subscribe to %s', async (subject, allowed) => {
     expect(await permitted(`SUB ${subject} 7\r\nUNSUB 7`)).toEqual([...allowed].sort());
+  });
+
+  it('refuses the process that does the work of all services what no service ever asks', async () => {
+    const calls = ['DELETE', 'PURGE', 'UPDATE', 'SNAPSHOT', 'RESTORE'];
+    for (const stream of [EVENTS_STREAM, MATERIAL_STREAM, CLOCK_STREAM]) {
+      for (const call of calls) {
+        const subject = api(`STREAM.${call}.${stream}`);
+        expect([subject, ...(await wires.get('embedded')!.refusals(`PUB ${subject} 0\r\n`))]).toHaveLength(2);
+      }
+    }
   });
 
   it('keeps a caller from having a service write where the caller may not, by naming it as the reply', async () => {
@@ -306,7 +309,7 @@ describe('what each user is refused', () => {
       });
     });
     await as('crypto-worker').flush();
-    as('client').publish(requestSubject('r', ACCOUNT, 'root', 'Encrypt'), '', { reply: eventSubject(key) });
+    as('gateway').publish(requestSubject('r', ACCOUNT, 'root', 'Encrypt'), '', { reply: eventSubject(key) });
     await answered;
     await as('crypto-worker').flush();
     expect(await new JetStreamEventStore(as('operator')).lastPosition()).toBe(before);

@@ -224,9 +224,10 @@ export class Service {
   }
 
   private async startCryptoWorker(): Promise<CryptoWorker> {
-    const { instance, settings, store, view, served, health, log } = this;
+    const { instance, settings, store, view, served, health, metrics, log } = this;
     const { worker, signingKeys, stop } = await startCryptoWorker({
-      ...{ instance, settings, store, view, served, health, log },
+      ...{ instance, settings, store, view, served, health, metrics, log },
+      callout: this.link.callout,
       besideGateway: this.has('gateway'),
     });
     this.closers.push(stop);

@@ -3,6 +3,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { isRegionName } from '#domain/arn';
 import { isQuotaClass, type QuotaClass } from '#operations/quotas/quota-classes';
 import type { QuotaRates } from '#operations/quotas/quotas';
+import type { CalloutSeeds } from './callout-keys';
 
 /** Everything that can be set, parsed once from the environment. */
 export interface Settings {
@@ -23,6 +24,8 @@ export interface Settings {
   natsUrl?: string | undefined;
   natsUser?: string | undefined;
   natsPassword?: string | undefined;
+  /** Crypto-workers of an outer cluster: with it they let NATS clients in by their access keys. */
+  natsCallout?: CalloutSeeds | undefined;
   /** PEM file of the authorities that vouch for the cluster's nodes; set, a node without TLS is not talked to. */
   natsCa?: string | undefined;
   /** PEM files of this service's own certificate and key, where the cluster asks for them: both or neither. */
@@ -100,6 +103,13 @@ export function parseSettings(environment: Environment): Settings {
   );
   const replicas = text('KEYTRAIL_REPLICAS', (value) => value === '1' || value === '3', '1 or 3', '1');
   const dataDir = text('KEYTRAIL_DATA_DIR', any, 'a folder', './data')!;
+  const seeds = Object.entries(CALLOUT_SEEDS).map(([name, { form, expected }]) =>
+    text(name, (value) => form.test(value), expected),
+  );
+  const calloutSeeds = seeds.every((seed) => seed !== undefined) ? seeds : undefined;
+  if (!calloutSeeds && seeds.some((seed) => seed !== undefined)) {
+    problems.push(`${Object.keys(CALLOUT_SEEDS).join(' and ')}: expected both or neither`);
+  }
   const settings: Settings = {
     host: text(
       'KEYTRAIL_HOST',
@@ -131,6 +141,7 @@ export function parseSettings(environment: Environment): Settings {
     ),
     natsUser: text('KEYTRAIL_NATS_USER', any, 'a user name'),
     natsPassword: text('KEYTRAIL_NATS_PASSWORD', any, 'a password'),
+    natsCallout: calloutSeeds && { issuer: calloutSeeds[0]!, xkey: calloutSeeds[1]! },
     natsCa: file('KEYTRAIL_NATS_CA'),
     natsCert: file('KEYTRAIL_NATS_CERT'),
     natsKey: file('KEYTRAIL_NATS_KEY'),
@@ -212,4 +223,9 @@ function parseQuotas(value: string | undefined, problem: (text: string) => void)
   return rates;
 }
 
-const secret = (name: string): boolean => /SECRET|PASSWORD|ROOT_KEY/.test(name);
+const CALLOUT_SEEDS = {
+  KEYTRAIL_NATS_CALLOUT_SEED: { form: /^SA[A-Z2-7]{56}$/, expected: 'the seed of an account nkey (SA...)' },
+  KEYTRAIL_NATS_CALLOUT_XKEY_SEED: { form: /^SX[A-Z2-7]{56}$/, expected: 'the seed of a curve nkey (SX...)' },
+};
+
+const secret = (name: string): boolean => /SECRET|PASSWORD|ROOT_KEY|SEED/.test(name);

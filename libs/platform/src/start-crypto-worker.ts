@@ -9,11 +9,15 @@ import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
 import { MaterialVault } from '#hsm/material-vault';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { LiveView } from '#views/live-view';
+import { serveAuthCallout } from './auth-callout';
+import { type CalloutSeeds, calloutKeys } from './callout-keys';
+import { RootCredentialCheck } from './credential-check';
 import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
 import type { Health } from './health';
 import { serveMaterials } from './internal-requests';
 import { Lease } from './lease';
+import type { Metrics } from './metrics';
 import { fromSettings, rootCredentials } from './root-credentials';
 import type { ServedRequests } from './served-requests';
 import { type Settings, SettingsError } from './settings';
@@ -32,7 +36,10 @@ export interface CryptoWorkerSurroundings {
   view: LiveView;
   served: ServedRequests;
   health: Health;
+  metrics: Metrics;
   log: Logger;
+  /** Absent where NATS clients are not let in by their access keys. */
+  callout: CalloutSeeds | undefined;
   /** With the gateway in one process the root credentials are made here and kept in the data folder. */
   besideGateway: boolean;
 }
@@ -45,7 +52,7 @@ export interface StartedCryptoWorker {
 
 /** Opens the root key and the vault, holds the lease, and answers what only a process with key material can. */
 export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promise<StartedCryptoWorker> {
-  const { instance, settings, store, view, served, health, log } = around;
+  const { instance, settings, store, view, served, health, metrics, log } = around;
   const { nats } = served;
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
   await ensureMaterialStream(nats, settings);
@@ -67,6 +74,14 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   }
   const signingKeys = new CachedSigningKeys(new RootSigningKeys(settings.accountId, credentials));
   serveSigningKeys(served, signingKeys, (error) => log.error({ err: error }, 'signing key request failed'));
+  if (around.callout) {
+    serveAuthCallout(served, {
+      keys: calloutKeys(around.callout),
+      credentials: new RootCredentialCheck(settings.accountId, credentials),
+      ended: (outcome) => metrics.loggedIn(outcome),
+      onError: (error) => log.error({ err: error }, 'a login over NATS failed'),
+    });
+  }
   const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
   serveMaterials(served, worker, caughtUp, (error) => log.error({ err: error }, 'material request failed'));
   const stopping = new AbortController();
