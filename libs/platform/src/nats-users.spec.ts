@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { connect as connectSocket, type Socket } from 'node:net';
 import { connect, type NatsConnection } from 'nats';
 import {
   AUTH_CALLOUT,
@@ -19,6 +17,7 @@ import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { ensureClockStream, ensureEventStream, ensureMaterialStream } from '#event-store/streams';
 import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
+import { Wire } from '../../../test/support/nats-wire';
 import { VirtualClock } from './clock';
 import {
   clientInboxPrefix,
@@ -43,33 +42,6 @@ let server: TestNats;
 const connections = new Map<NatsUserName, NatsConnection>();
 const as = (user: NatsUserName): NatsConnection => connections.get(user)!;
 
-/** The bare protocol: the server answers a PING only after every refusal of what came before it. */
-class Wire {
-  private received = '';
-  private socket: Socket | undefined;
-
-  async open(port: number, user: NatsUserName): Promise<this> {
-    this.socket = connectSocket(port, '127.0.0.1');
-    this.socket.on('data', (chunk) => {
-      this.received += chunk.toString();
-    });
-    const options = JSON.stringify({ user, pass: 'pw', verbose: false, pedantic: false, protocol: 1 });
-    await this.refusals(`CONNECT ${options}`);
-    return this;
-  }
-
-  /** What the server refuses of these protocol lines. */
-  async refusals(lines: string): Promise<string[]> {
-    this.received = '';
-    this.socket!.write(`${lines}\r\nPING\r\n`);
-    while (!this.received.includes('PONG\r\n')) await once(this.socket!, 'data');
-    return this.received.split('\r\n').filter((line) => line.startsWith('-ERR'));
-  }
-
-  close(): void {
-    this.socket?.destroy();
-  }
-}
 const wires = new Map<NatsUserName, Wire>();
 
 beforeAll(async () => {
@@ -77,7 +49,7 @@ beforeAll(async () => {
   for (const user of NATS_USERS) {
     const nats = await connect({ servers: server.url, user, pass: 'pw', inboxPrefix: inboxPrefix(user) });
     connections.set(user, nats);
-    wires.set(user, await new Wire().open(server.port, user));
+    wires.set(user, await new Wire().open(server.port, user, 'pw'));
   }
   await ensureEventStream(as('key-manager'), { replicas: 1 });
   await ensureClockStream(as('key-manager'), { replicas: 1 });
