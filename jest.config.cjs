@@ -22,5 +22,5 @@ module.exports = {
   moduleNameMapper: {
     '^#(domain|policy|sigv4|crypto|hsm|event-store|views|operations|platform)/(.*)$': '<rootDir>/libs/$1/src/$2',
   },
-  testTimeout: 30000,
+  testTimeout: 120_000,
 };

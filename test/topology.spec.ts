@@ -357,8 +357,7 @@ describe('under load, killed with -9', () => {
     await victim.kill9();
     if (replaceable) await load.progress(5, `nobody did the work of ${victim.name}`);
     expect(stopped()).toEqual([victim.name]);
-    victim.start();
-    await topology.ready();
+    await topology.rejoin(victim);
     await load.progress(5, `the load stood still after ${victim.name} was started again`);
     expect(stopped()).toEqual([]);
     return load.failures.slice(before);

@@ -6,7 +6,7 @@ import { parseEnv } from 'node:util';
 import type { KMSClient } from '@aws-sdk/client-kms';
 import { type Compose, type ComposeService, interpolate, isNode, ROOT, readCompose } from './compose';
 import { Addresses, Container } from './container';
-import { formed, freePorts, until, untilCurrent } from './nats-server';
+import { FORMED_MS, formed, freePorts, rejoined, until, untilCurrent } from './nats-server';
 import { kmsClient, MAIN, run } from './processes';
 
 const CLIENTS = 4222;
@@ -57,9 +57,9 @@ export class Topology {
   }
 
   /** Resolves once the NATS nodes are current and every service says that it is ready. */
-  async ready(): Promise<void> {
+  async ready(nodesWithinMs?: number): Promise<void> {
     const nodes = this.nodes.map(({ name }) => ({ name, monitor: this.addresses.portOf(name, MONITOR) }));
-    await untilCurrent(nodes, () => this.assertAlive(this.nodes));
+    await untilCurrent(nodes, () => this.assertAlive(this.nodes), nodesWithinMs);
     for (const service of this.services) {
       const healthy = () => {
         this.assertAlive([service]);
@@ -69,6 +69,17 @@ export class Topology {
         throw new Error(`${error.message}:\n${service.log}`);
       });
     }
+  }
+
+  /** Starts a NATS node or a service again, and resolves once all is ready. */
+  rejoin(container: Container): Promise<void> {
+    return rejoined(
+      async () => {
+        await container.kill9();
+        container.start();
+      },
+      () => this.ready(isNode(container.name) ? FORMED_MS : undefined),
+    );
   }
 
   private assertAlive(containers: Container[]): void {

@@ -1,0 +1,24 @@
+import { signRequest } from '#sigv4/sign';
+import type { KeytrailProcess } from './processes';
+
+/** A KMS request without any client in between: the body of the reply, byte for byte. */
+export async function rawReply(server: KeytrailProcess, operation: string, input: object): Promise<Buffer> {
+  const { accessKeyId, secretAccessKey } = await server.kms.config.credentials();
+  const body = JSON.stringify(input);
+  const headers = signRequest({
+    accessKeyId,
+    secretAccessKey,
+    region: await server.kms.config.region(),
+    service: 'kms',
+    timeMs: Date.now(),
+    method: 'POST',
+    path: '/',
+    headers: {
+      host: new URL(server.endpoint).host,
+      'content-type': 'application/x-amz-json-1.1',
+      'x-amz-target': `TrentService.${operation}`,
+    },
+    body: Buffer.from(body),
+  });
+  return Buffer.from(await (await fetch(server.endpoint, { method: 'POST', headers, body })).arrayBuffer());
+}
