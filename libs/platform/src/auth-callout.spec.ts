@@ -1,0 +1,209 @@
+import { type ConnectionOptions, connect, Events, type NatsConnection } from 'nats';
+import { clientInbox, principalToken, requestSubject } from '#domain/subjects';
+import { startNats, type TestNats, until } from '../../../test/support/nats-server';
+import { type LoginOutcome, serveAuthCallout, shownCredentials } from './auth-callout';
+import { calloutKeys, calloutPublicKeys, newCalloutSeeds } from './callout-keys';
+import {
+  type CredentialCheck,
+  RootCredentialCheck,
+  type ShownCredentials,
+  type ShownIdentity,
+} from './credential-check';
+import { inboxPrefix, natsPermissions, natsUserScope, renderAuthorization } from './nats-users';
+import { ServedRequests } from './served-requests';
+
+const ACCOUNT = '111122223333';
+const seeds = newCalloutSeeds();
+const WITH_PASSWORD = { user: 'AKIAONE', pass: 'the secret' };
+
+let server: TestNats;
+let connections: NatsConnection[] = [];
+let outcomes: LoginOutcome[] = [];
+let errors: unknown[] = [];
+let shown: ShownCredentials[] = [];
+let identify: CredentialCheck['identify'];
+
+beforeAll(async () => {
+  const { issuer, xkey } = calloutPublicKeys(seeds);
+  const authorization = renderAuthorization(natsPermissions(natsUserScope()), () => '"pw"', { issuer, xkey });
+  server = await startNats({ config: `max_control_line: 32KB\n${authorization}` });
+});
+afterAll(() => server?.stop());
+
+beforeEach(() => {
+  [outcomes, errors, shown] = [[], [], []];
+  identify = () => ({ account: ACCOUNT, principalId: 'root' });
+});
+afterEach(async () => {
+  for (const nats of connections) await nats.close();
+  connections = [];
+});
+
+async function connected(options: ConnectionOptions): Promise<NatsConnection> {
+  const nats = await connect({ servers: server.url, reconnect: false, ...options });
+  connections.push(nats);
+  return nats;
+}
+
+/** What a crypto-worker runs. */
+async function answering(
+  options: { loginSeconds?: number; keys?: ReturnType<typeof calloutKeys> } = {},
+): Promise<void> {
+  const user = 'crypto-worker';
+  const nats = await connected({ user, pass: 'pw', inboxPrefix: inboxPrefix(user) });
+  serveAuthCallout(new ServedRequests(nats, (error) => errors.push(error)), {
+    keys: calloutKeys(seeds),
+    credentials: {
+      identify: (credentials) => {
+        shown.push(credentials);
+        return identify(credentials);
+      },
+    },
+    ended: (outcome) => outcomes.push(outcome),
+    onError: (error) => errors.push(error),
+    ...options,
+  });
+  await nats.flush();
+}
+
+const refused = (options: ConnectionOptions): Promise<void> =>
+  expect(connected(options)).rejects.toMatchObject({ code: 'AUTHORIZATION_VIOLATION' });
+
+describe('a login', () => {
+  it('shows access key id and secret as user and password', async () => {
+    await answering();
+    await connected(WITH_PASSWORD);
+    expect(shown).toEqual([{ accessKeyId: 'AKIAONE', secretAccessKey: 'the secret' }]);
+    expect(outcomes).toEqual(['accepted']);
+  });
+
+  it('shows a session token as NATS token, or behind the secret', async () => {
+    await answering();
+    const sessionToken = 'x'.repeat(20_000);
+    await connected({ user: 'ASIAONE', pass: 'secret', token: sessionToken });
+    await connected({ user: 'ASIAONE', pass: `secret:${sessionToken}` });
+    const expected = { accessKeyId: 'ASIAONE', secretAccessKey: 'secret', sessionToken };
+    expect(shown).toEqual([expected, expected]);
+  });
+
+  it('lets a principal ask and hear as itself, whatever is in the name of its session', async () => {
+    await answering();
+    const principalId = 'AROAONE:a.b@example.com';
+    identify = () => ({ account: ACCOUNT, principalId });
+    const token = principalToken(principalId);
+    const nats = await connected({ ...WITH_PASSWORD, inboxPrefix: clientInbox(ACCOUNT, token) });
+    const served = connections[0]!.subscribe(requestSubject('*', '*', '*', 'Encrypt'), {
+      callback: (error, message) => void (error ?? message.respond(message.subject)),
+    });
+    await connections[0]!.flush();
+    const subject = requestSubject('eu-west-1', ACCOUNT, token, 'Encrypt');
+    expect((await nats.request(subject)).string()).toBe(subject);
+    served.unsubscribe();
+  });
+
+  it.each<[string, ShownIdentity | undefined]>([
+    ['nobody has these credentials', undefined],
+    ['they have expired', { account: ACCOUNT, principalId: 'AROAONE:x', expiresAt: Date.now() / 1000 - 1 }],
+    ['they expire now', { account: ACCOUNT, principalId: 'AROAONE:x', expiresAt: Math.floor(Date.now() / 1000) }],
+  ])('is refused where %s', async (_what, identity) => {
+    await answering();
+    identify = async () => identity;
+    await refused(WITH_PASSWORD);
+    expect(outcomes).toEqual(['refused']);
+    expect(errors).toEqual([]);
+  });
+
+  it('is refused where the credentials cannot be looked up, and the next one is not', async () => {
+    await answering();
+    identify = () => Promise.reject(new Error('the store does not answer'));
+    await refused(WITH_PASSWORD);
+    expect(errors).toHaveLength(1);
+    identify = () => ({ account: ACCOUNT, principalId: 'root' });
+    await connected(WITH_PASSWORD);
+  });
+
+  it('is refused where it is answered with the keys of another installation', async () => {
+    await answering({ keys: { ...calloutKeys(newCalloutSeeds()), xkey: calloutKeys(seeds).xkey } });
+    await refused(WITH_PASSWORD);
+    expect(outcomes).toEqual(['accepted']);
+  });
+
+  it('is refused with nobody there to ask', () => refused(WITH_PASSWORD));
+
+  it('ends with the session it was made with, and a client that has new credentials logs in again by itself', async () => {
+    await answering();
+    identify = () => ({ account: ACCOUNT, principalId: 'root', expiresAt: Date.now() / 1000 + 2 });
+    const nats = await connected({
+      ...WITH_PASSWORD,
+      reconnect: true,
+      reconnectTimeWait: 20,
+      maxReconnectAttempts: -1,
+    });
+    const seen: string[] = [];
+    for await (const { type } of nats.status()) {
+      seen.push(type);
+      if (type === Events.Reconnect) break;
+    }
+    expect(seen).toContain(Events.Disconnect);
+    expect(outcomes).toEqual(['accepted', 'accepted']);
+  });
+
+  it('is checked with a bounded number of others at once', async () => {
+    await answering();
+    let most = 0;
+    let now = 0;
+    const turns: (() => void)[] = [];
+    identify = async () => {
+      most = Math.max(most, ++now);
+      await new Promise<void>((turn) => turns.push(turn));
+      now--;
+      return { account: ACCOUNT, principalId: 'root' };
+    };
+    const logins = Promise.all(Array.from({ length: 40 }, () => connected(WITH_PASSWORD)));
+    let over = false;
+    const watch = logins.finally(() => {
+      over = true;
+    });
+    await until(() => turns.length === 16, 'the first logins were not checked');
+    await until(() => {
+      for (const turn of turns.splice(0)) turn();
+      return over;
+    }, 'not everybody was let in');
+    await watch;
+    expect(most).toBe(16);
+  });
+});
+
+describe('the root credentials', () => {
+  const check = new RootCredentialCheck(ACCOUNT, { accessKeyId: 'AKIAROOT', secretAccessKey: 'se:cret' });
+
+  it('are known whole', () => {
+    const credentials = shownCredentials({ protocol: 1, user: 'AKIAROOT', pass: 'se:cret' })!;
+    expect(check.identify(credentials)).toEqual({ account: ACCOUNT, principalId: 'root' });
+  });
+
+  it.each([
+    { accessKeyId: 'AKIAROOT', secretAccessKey: 'se:cre' },
+    { accessKeyId: 'AKIAROOT', secretAccessKey: '' },
+    { accessKeyId: 'AKIAROO', secretAccessKey: 'se:cret' },
+    { accessKeyId: 'AKIAROOT', secretAccessKey: 'se:cret', sessionToken: 'any' },
+  ])('are not %j', (credentials) => {
+    expect(check.identify(credentials)).toBeUndefined();
+  });
+});
+
+describe('the seeds of auth callout', () => {
+  it('are refused in the place of each other, or damaged', () => {
+    expect(() => calloutKeys({ issuer: seeds.xkey, xkey: seeds.issuer })).toThrow();
+    expect(() =>
+      calloutKeys({ ...seeds, issuer: `${seeds.issuer.slice(0, -1)}${seeds.issuer.endsWith('A') ? 'B' : 'A'}` }),
+    ).toThrow();
+    expect(() => calloutKeys({ ...seeds, xkey: '' })).toThrow();
+  });
+
+  it('sign as nkeys.js checks it', () => {
+    const { issuer } = calloutKeys(newCalloutSeeds());
+    const message = Buffer.from('who may do what');
+    expect(issuer.verify(message, issuer.sign(message))).toBe(true);
+  });
+});
