@@ -103,9 +103,11 @@ export function rootKeyOf(dataDir: string): { accessKeyId: string; secretAccessK
 export function run(
   args: string[],
   extra: Record<string, string>,
+  cwd = process.cwd(),
 ): { done: Promise<{ code: number | null; output: string }>; output(): string; kill(): void } {
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...extra },
+    cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   running.add(child);

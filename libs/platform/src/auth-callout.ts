@@ -23,6 +23,8 @@ export type LoginOutcome = 'accepted' | 'refused' | 'crowded_out';
  * the connection itself ends with its login.
  */
 const LOGIN_SECONDS = 3600;
+/** Of one connection; a client library needs one for all its replies. */
+const MAX_SUBSCRIPTIONS = 1_000;
 /** Logins being checked at once. */
 const AT_ONCE = 16;
 const MAX_WAITING = 1_000;
@@ -99,11 +101,17 @@ class AuthCallout {
     // nats-server takes one that ends now for one that never ends.
     if (exp <= now) return undefined;
     const { publish, subscribe } = clientPermissions(account, principalId);
-    const permissions = { pub: { allow: [...publish], deny: [] }, sub: { allow: [...subscribe], deny: [] } };
+    const permissions = {
+      pub: { allow: [...publish], deny: [] },
+      sub: { allow: [...subscribe], deny: [] },
+      subs: MAX_SUBSCRIPTIONS,
+    };
     const { issuer } = this.ports.keys;
     const algorithm = Algorithms.v2;
     const jwt = await encodeUser(`${account}/${principalId}`, user_nkey, issuer, permissions, {
-      ...{ exp, aud: NATS_ACCOUNT, algorithm },
+      exp,
+      aud: NATS_ACCOUNT,
+      algorithm,
     });
     return encodeAuthorizationResponse(user_nkey, server_id.id, issuer, { jwt }, { algorithm });
   }

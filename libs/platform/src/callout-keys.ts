@@ -27,10 +27,21 @@ export const newCalloutSeeds = (): CalloutSeeds => ({
 
 /** Throws unless both are whole seeds of their kind. */
 export function calloutKeys({ issuer, xkey }: CalloutSeeds): CalloutKeys {
-  const account = fromSeed(Buffer.from(issuer));
-  const curve = fromCurveSeed(Buffer.from(xkey));
-  if (!account.getPublicKey().startsWith('A')) throw new Error('the issuer of auth callout must be an account nkey');
-  return { issuer: new NativeSigner(account), xkey: curve };
+  if (!isIssuerSeed(issuer) || !isXkeySeed(xkey)) throw new Error('auth callout: expected seeds SA... and SX...');
+  return { issuer: new NativeSigner(fromSeed(Buffer.from(issuer))), xkey: fromCurveSeed(Buffer.from(xkey)) };
+}
+
+/** Whether it is a whole seed, checksum and all. */
+export const isIssuerSeed = (text: string): boolean => isSeed(text, 'SA', fromSeed);
+export const isXkeySeed = (text: string): boolean => isSeed(text, 'SX', fromCurveSeed);
+
+function isSeed(text: string, prefix: string, parse: (seed: Uint8Array) => KeyPair): boolean {
+  try {
+    parse(Buffer.from(text)).getPublicKey();
+    return text.startsWith(prefix);
+  } catch {
+    return false;
+  }
 }
 
 export function calloutPublicKeys(seeds: CalloutSeeds): CalloutPublicKeys {

@@ -25,10 +25,10 @@ export async function openNatsLink(settings: Settings, service: string, log: Log
   if (settings.natsUrl !== undefined) {
     log.info('connecting to NATS');
     const urls = settings.natsUrl.split(',').map((url) => url.trim());
-    const { natsUser, natsPassword } = settings;
+    const { natsUser, natsPassword, natsCalloutSeed: issuer, natsCalloutXkeySeed: xkey } = settings;
     const tls = natsTls(settings);
     const nats = await untilConnected(() => connectAs(urls, service, natsUser, natsPassword, false, tls), log);
-    return linkOf(nats, settings.natsUrl, settings.natsCallout, log);
+    return linkOf(nats, settings.natsUrl, issuer && xkey ? { issuer, xkey } : undefined, log);
   }
   if (service !== 'keytrail') throw new SettingsError('KEYTRAIL_NATS_URL: expected the nats:// URLs of the cluster');
   log.info('starting a nats-server');

@@ -3,7 +3,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { isRegionName } from '#domain/arn';
 import { isQuotaClass, type QuotaClass } from '#operations/quotas/quota-classes';
 import type { QuotaRates } from '#operations/quotas/quotas';
-import type { CalloutSeeds } from './callout-keys';
+import { isIssuerSeed, isXkeySeed } from './callout-keys';
 
 /** Everything that can be set, parsed once from the environment. */
 export interface Settings {
@@ -24,8 +24,9 @@ export interface Settings {
   natsUrl?: string | undefined;
   natsUser?: string | undefined;
   natsPassword?: string | undefined;
-  /** Crypto-workers of an outer cluster: with it they let NATS clients in by their access keys. */
-  natsCallout?: CalloutSeeds | undefined;
+  /** Both or neither; with them the crypto-workers of an outer cluster let NATS clients in by their access keys. */
+  natsCalloutSeed?: string | undefined;
+  natsCalloutXkeySeed?: string | undefined;
   /** PEM file of the authorities that vouch for the cluster's nodes; set, a node without TLS is not talked to. */
   natsCa?: string | undefined;
   /** PEM files of this service's own certificate and key, where the cluster asks for them: both or neither. */
@@ -103,13 +104,6 @@ export function parseSettings(environment: Environment): Settings {
   );
   const replicas = text('KEYTRAIL_REPLICAS', (value) => value === '1' || value === '3', '1 or 3', '1');
   const dataDir = text('KEYTRAIL_DATA_DIR', any, 'a folder', './data')!;
-  const seeds = Object.entries(CALLOUT_SEEDS).map(([name, { form, expected }]) =>
-    text(name, (value) => form.test(value), expected),
-  );
-  const calloutSeeds = seeds.every((seed) => seed !== undefined) ? seeds : undefined;
-  if (!calloutSeeds && seeds.some((seed) => seed !== undefined)) {
-    problems.push(`${Object.keys(CALLOUT_SEEDS).join(' and ')}: expected both or neither`);
-  }
   const settings: Settings = {
     host: text(
       'KEYTRAIL_HOST',
@@ -141,7 +135,8 @@ export function parseSettings(environment: Environment): Settings {
     ),
     natsUser: text('KEYTRAIL_NATS_USER', any, 'a user name'),
     natsPassword: text('KEYTRAIL_NATS_PASSWORD', any, 'a password'),
-    natsCallout: calloutSeeds && { issuer: calloutSeeds[0]!, xkey: calloutSeeds[1]! },
+    natsCalloutSeed: text('KEYTRAIL_NATS_CALLOUT_SEED', isIssuerSeed, 'the seed of an account nkey (SA...)'),
+    natsCalloutXkeySeed: text('KEYTRAIL_NATS_CALLOUT_XKEY_SEED', isXkeySeed, 'the seed of a curve nkey (SX...)'),
     natsCa: file('KEYTRAIL_NATS_CA'),
     natsCert: file('KEYTRAIL_NATS_CERT'),
     natsKey: file('KEYTRAIL_NATS_KEY'),
@@ -190,6 +185,12 @@ function contradictions(settings: Settings, plainAllowed: boolean): string[] {
     settings.rootSecretAccessKey,
   );
   together('KEYTRAIL_TLS_CERT', 'KEYTRAIL_TLS_KEY', settings.tlsCert, settings.tlsKey);
+  together(
+    'KEYTRAIL_NATS_CALLOUT_SEED',
+    'KEYTRAIL_NATS_CALLOUT_XKEY_SEED',
+    settings.natsCalloutSeed,
+    settings.natsCalloutXkeySeed,
+  );
   together('KEYTRAIL_NATS_CERT', 'KEYTRAIL_NATS_KEY', settings.natsCert, settings.natsKey);
   if (settings.tlsClientCa !== undefined && settings.tlsCert === undefined) {
     found.push('KEYTRAIL_TLS_CLIENT_CA: expected only with KEYTRAIL_TLS_CERT and KEYTRAIL_TLS_KEY');
@@ -222,10 +223,5 @@ function parseQuotas(value: string | undefined, problem: (text: string) => void)
   }
   return rates;
 }
-
-const CALLOUT_SEEDS = {
-  KEYTRAIL_NATS_CALLOUT_SEED: { form: /^SA[A-Z2-7]{56}$/, expected: 'the seed of an account nkey (SA...)' },
-  KEYTRAIL_NATS_CALLOUT_XKEY_SEED: { form: /^SX[A-Z2-7]{56}$/, expected: 'the seed of a curve nkey (SX...)' },
-};
 
 const secret = (name: string): boolean => /SECRET|PASSWORD|ROOT_KEY|SEED/.test(name);
