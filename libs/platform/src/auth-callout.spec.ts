@@ -1,5 +1,7 @@
-import { type ConnectionOptions, connect, Events, type NatsConnection } from 'nats';
-import { clientInbox, principalToken, requestSubject } from '#domain/subjects';
+import { type ConnectionOptions, connect, Events, headers, type NatsConnection } from 'nats';
+import { createServer, createUser, decode, type User } from 'nats-jwt';
+import { createCurve } from 'nkeys.js';
+import { AUTH_CALLOUT, AUTH_CALLOUT_REPLIES, clientInbox, principalToken, requestSubject } from '#domain/subjects';
 import { startNats, type TestNats, until } from '../../../test/support/nats-server';
 import { type LoginOutcome, serveAuthCallout, shownCredentials } from './auth-callout';
 import { calloutKeys, calloutPublicKeys, newCalloutSeeds } from './callout-keys';
@@ -46,11 +48,15 @@ async function connected(options: ConnectionOptions): Promise<NatsConnection> {
 }
 
 /** What a crypto-worker runs. */
-async function answering(
-  options: { loginSeconds?: number; keys?: ReturnType<typeof calloutKeys> } = {},
-): Promise<void> {
+async function answering({
+  servers = server.url,
+  ...options
+}: {
+  servers?: string;
+  keys?: ReturnType<typeof calloutKeys>;
+} = {}): Promise<void> {
   const user = 'crypto-worker';
-  const nats = await connected({ user, pass: 'pw', inboxPrefix: inboxPrefix(user) });
+  const nats = await connected({ servers, user, pass: 'pw', inboxPrefix: inboxPrefix(user) });
   serveAuthCallout(new ServedRequests(nats, (error) => errors.push(error)), {
     keys: calloutKeys(seeds),
     credentials: {
@@ -147,9 +153,79 @@ describe('a login', () => {
     expect(seen).toContain(Events.Disconnect);
     expect(outcomes).toEqual(['accepted', 'accepted']);
   });
+});
 
-  it('is checked with a bounded number of others at once', async () => {
-    await answering();
+describe('what asks as nats-server does', () => {
+  const sender = createCurve();
+  const request = { user_nkey: createUser().getPublicKey(), server_id: { id: createServer().getPublicKey() } };
+  const claims = (nats: object): string =>
+    ['{}', JSON.stringify({ nats }), ''].map((part) => Buffer.from(part).toString('base64url')).join('.');
+  const sealed = (text: string): Uint8Array => sender.seal(Buffer.from(text), calloutPublicKeys(seeds).xkey);
+  const login = sealed(claims({ ...request, connect_opts: { ...WITH_PASSWORD, protocol: 1 } }));
+
+  let open: TestNats;
+  let asker: NatsConnection;
+  let answers: string[];
+
+  beforeAll(async () => {
+    open = await startNats();
+  });
+  afterAll(() => open?.stop());
+
+  beforeEach(async () => {
+    answers = [];
+    asker = await connected({ servers: open.url });
+    asker.subscribe(AUTH_CALLOUT_REPLIES, { callback: (_, message) => answers.push(message.string()) });
+    await asker.flush();
+    await answering({ servers: open.url });
+  });
+
+  const ask = (payload: Uint8Array, xkey = sender.getPublicKey(), reply = '$SYS._INBOX.server.reply'): void => {
+    const given = headers();
+    if (xkey) given.set('Nats-Server-Xkey', xkey);
+    asker.publish(AUTH_CALLOUT, payload, { headers: given, reply });
+  };
+
+  it('is answered with signed permissions', async () => {
+    ask(login);
+    await until(() => answers.length === 1, 'no answer');
+    const { nats, aud, sub } = decode<{ jwt: string }>(answers[0]!);
+    expect([aud, sub]).toEqual([request.server_id.id, request.user_nkey]);
+    const user = decode<User>(nats.jwt!);
+    expect(user.nats.pub).toEqual({ allow: [`kms.req.*.${ACCOUNT}.root.*`], deny: [] });
+    expect(user.nats.sub).toEqual({ allow: [`_INBOX_c.${ACCOUNT}.root.>`], deny: [] });
+    expect(user.exp! - Math.floor(Date.now() / 1000)).toBeGreaterThan(3_590);
+    expect(user.exp! - Math.floor(Date.now() / 1000)).toBeLessThanOrEqual(3_600);
+  });
+
+  it.each<[string, Uint8Array, string?]>([
+    ['in clear', Buffer.from(claims(request)), ''],
+    ['sealed by another', login, createCurve().getPublicKey()],
+    ['sealed by a key that is none', login, 'X'],
+    ['cut short', login.slice(0, 40)],
+    ['empty', new Uint8Array()],
+    ['that is no JWT', sealed('none')],
+    ['that is no JSON', sealed('a.b.c')],
+    ['without what the client showed', sealed(claims(request))],
+    ['that shows no texts', sealed(claims({ ...request, connect_opts: { user: {}, pass: ['x'] } }))],
+    ['for no user', sealed(claims({ ...request, user_nkey: 'none', connect_opts: WITH_PASSWORD }))],
+  ])('is refused with a request %s, and the next one is not', async (_what, payload, xkey) => {
+    ask(payload, xkey);
+    await until(() => answers.length === 1, 'no answer');
+    expect(answers).toEqual(['']);
+    ask(login);
+    await until(() => answers.length === 2, 'the next one had no answer');
+    expect(outcomes).toEqual(['refused', 'accepted']);
+  });
+
+  it('is not answered where nats-server does not want an answer', async () => {
+    ask(login, undefined, 'kms.evt.forged');
+    ask(login);
+    await until(() => answers.length === 1, 'no answer');
+    expect(shown).toHaveLength(1);
+  });
+
+  it('has no more than 16 logins checked at once', async () => {
     let most = 0;
     let now = 0;
     const turns: (() => void)[] = [];
@@ -157,20 +233,25 @@ describe('a login', () => {
       most = Math.max(most, ++now);
       await new Promise<void>((turn) => turns.push(turn));
       now--;
-      return { account: ACCOUNT, principalId: 'root' };
+      return undefined;
     };
-    const logins = Promise.all(Array.from({ length: 40 }, () => connected(WITH_PASSWORD)));
-    let over = false;
-    const watch = logins.finally(() => {
-      over = true;
-    });
+    for (let i = 0; i < 20; i++) ask(login);
     await until(() => turns.length === 16, 'the first logins were not checked');
+    await asker.flush();
     await until(() => {
       for (const turn of turns.splice(0)) turn();
-      return over;
-    }, 'not everybody was let in');
-    await watch;
+      return answers.length === 20;
+    }, 'not everybody was answered');
     expect(most).toBe(16);
+    expect(shown).toHaveLength(20);
+  });
+
+  it('has logins beyond a thousand that wait refused at once', async () => {
+    identify = () => new Promise(() => {});
+    for (let i = 0; i < 1_016 + 7; i++) ask(login);
+    await until(() => answers.length === 7, 'nobody was refused at once');
+    expect(outcomes).toEqual(Array(7).fill('crowded_out'));
+    expect(shown).toHaveLength(16);
   });
 });
 
@@ -195,9 +276,8 @@ describe('the root credentials', () => {
 describe('the seeds of auth callout', () => {
   it('are refused in the place of each other, or damaged', () => {
     expect(() => calloutKeys({ issuer: seeds.xkey, xkey: seeds.issuer })).toThrow();
-    expect(() =>
-      calloutKeys({ ...seeds, issuer: `${seeds.issuer.slice(0, -1)}${seeds.issuer.endsWith('A') ? 'B' : 'A'}` }),
-    ).toThrow();
+    const damaged = seeds.issuer.replace(/(?<=^.{20})./, (letter) => (letter === 'A' ? 'B' : 'A'));
+    expect(() => calloutKeys({ ...seeds, issuer: damaged })).toThrow();
     expect(() => calloutKeys({ ...seeds, xkey: '' })).toThrow();
   });
 

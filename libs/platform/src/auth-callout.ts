@@ -12,8 +12,6 @@ export interface AuthCalloutPorts {
   /** Told how each login ended. */
   ended(outcome: LoginOutcome): void;
   onError(error: unknown): void;
-  /** Seconds after which a client must show its credentials again. */
-  loginSeconds?: number;
 }
 
 export type LoginOutcome = 'accepted' | 'refused' | 'crowded_out';
@@ -97,7 +95,7 @@ class AuthCallout {
     { user_nkey, server_id }: AuthorizationRequest,
   ): Promise<string | undefined> {
     const now = Math.floor(Date.now() / 1000);
-    const exp = Math.min(Math.floor(expiresAt), now + (this.ports.loginSeconds ?? LOGIN_SECONDS));
+    const exp = Math.min(Math.floor(expiresAt), now + LOGIN_SECONDS);
     // nats-server takes one that ends now for one that never ends.
     if (exp <= now) return undefined;
     const { publish, subscribe } = clientPermissions(account, principalId);
