@@ -92,7 +92,7 @@ test('subjects are spelt in the subjects file alone', () => {
   // The table of NATS users states subjects a second time on purpose: as permissions.
   const spelt = [...sourcesIn('libs'), ...sourcesIn('apps')]
     .filter((path) => !isTest(path) && !/(^|\/)nats-users\.ts$/.test(path))
-    .filter((path) => /['"`]kms\.(evt|mat|req|int)\./.test(read(path)));
+    .filter((path) => /['"`]kms\.(evt|mat|req|gw|int)\./.test(read(path)));
   expect(spelt).toEqual(['libs/domain/src/subjects.ts']);
 });
 

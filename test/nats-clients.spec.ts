@@ -1,13 +1,32 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ConnectionOptions, connect, jwtAuthenticator, type NatsConnection } from 'nats';
+import {
+  CreateAccessKeyCommand,
+  CreateRoleCommand,
+  CreateUserCommand,
+  DeleteAccessKeyCommand,
+  PutRolePolicyCommand,
+  PutUserPolicyCommand,
+  UpdateAccessKeyCommand,
+} from '@aws-sdk/client-iam';
+import { AssumeRoleCommand } from '@aws-sdk/client-sts';
+import { type ConnectionOptions, connect, headers, jwtAuthenticator, type NatsConnection } from 'nats';
 import { Algorithms, createAccount, createUser, encodeUser } from 'nats-jwt';
 import { AGGREGATE_TYPES } from '#domain/aggregates';
 import * as subjects from '#domain/subjects';
 import { OPERATION_TABLE } from '#operations/table';
 import { type NatsEndpoint, readEndpoint } from '#platform/embedded-nats';
 import { inboxPrefix, NATS_USERS } from '#platform/nats-users';
+import {
+  allowing,
+  type Clients,
+  type Credentials,
+  clientsOf,
+  longTerm,
+  temporary,
+  trusting,
+} from './support/identities';
 import { connectAsRoot, ROOT_INBOX } from './support/nats-client';
 import { until } from './support/nats-server';
 import { Wire } from './support/nats-wire';
@@ -207,5 +226,82 @@ describe('nobody is let in', () => {
     const everything = { pub: { allow: ['>'], deny: [] }, sub: { allow: ['>'], deny: [] } };
     const jwt = await encodeUser('mallory', user, createAccount(), everything, { algorithm: Algorithms.v2 });
     await refused({ authenticator: jwtAuthenticator(jwt, user.getSeed()) });
+  });
+});
+
+describe('who may log in', () => {
+  let root: Clients;
+  let ann: Credentials;
+  let userId: string;
+
+  beforeAll(async () => {
+    root = clientsOf(server.endpoint, key);
+    const { User } = await root.iam.send(new CreateUserCommand({ UserName: 'ann' }));
+    userId = User!.UserId!;
+    ann = longTerm(await root.iam.send(new CreateAccessKeyCommand({ UserName: 'ann' })));
+    const PolicyDocument = allowing('kms:ListKeys');
+    await root.iam.send(new PutUserPolicyCommand({ UserName: 'ann', PolicyName: 'own', PolicyDocument }));
+  });
+
+  const login = ({ accessKeyId, secretAccessKey, sessionToken }: Credentials, principalId: string) =>
+    connectWith({
+      user: accessKeyId,
+      pass: secretAccessKey,
+      ...(sessionToken !== undefined && { token: sessionToken }),
+      inboxPrefix: clientInbox(ACCOUNT, principalToken(principalId)),
+    });
+
+  async function listKeys(nats: NatsConnection, principalId: string, sessionToken?: string): Promise<object> {
+    const sent = headers();
+    if (sessionToken !== undefined) sent.set(subjects.HEADER_SESSION_TOKEN, sessionToken);
+    const subject = requestSubject(REGION, ACCOUNT, principalToken(principalId), 'ListKeys');
+    return (await nats.request(subject, '{}', { headers: sent, timeout: 20_000 })).json<object>();
+  }
+
+  test('a user with an access key, as that user alone', async () => {
+    const nats = await login(ann, userId);
+    expect(await listKeys(nats, userId)).toHaveProperty('Keys');
+    await expect(listKeys(nats, 'root')).rejects.toThrow();
+    await nats.close();
+    const { secretAccessKey } = key;
+    await expect(login({ ...ann, secretAccessKey }, userId)).rejects.toMatchObject({ code: 'AUTHORIZATION_VIOLATION' });
+  });
+
+  test('a session of a role, with its token', async () => {
+    const trust = trusting(`arn:aws:iam::${ACCOUNT}:root`);
+    const { Role } = await root.iam.send(new CreateRoleCommand({ RoleName: 'job', AssumeRolePolicyDocument: trust }));
+    const RolePolicy = { RoleName: 'job', PolicyName: 'own', PolicyDocument: allowing('kms:ListKeys') };
+    await root.iam.send(new PutRolePolicyCommand(RolePolicy));
+    await root.iam.send(
+      new PutUserPolicyCommand({ UserName: 'ann', PolicyName: 'sts', PolicyDocument: allowing('sts:AssumeRole') }),
+    );
+    const assume = new AssumeRoleCommand({ RoleArn: Role!.Arn!, RoleSessionName: 'night.ly' });
+    const assumed = await clientsOf(server.endpoint, ann).sts.send(assume);
+    const session = temporary(assumed.Credentials);
+    const principalId = assumed.AssumedRoleUser!.AssumedRoleId!;
+    const nats = await login(session, principalId);
+    expect(await listKeys(nats, principalId, session.sessionToken)).toHaveProperty('Keys');
+    await nats.close();
+    const { accessKeyId, secretAccessKey, sessionToken } = session;
+    const behind = { accessKeyId, secretAccessKey: `${secretAccessKey}:${sessionToken}` };
+    await (await login(behind, principalId)).close();
+    for (const wrong of [
+      { accessKeyId, secretAccessKey },
+      { ...session, sessionToken: `${sessionToken!.slice(0, -4)}AAAA` },
+      { ...session, secretAccessKey: ann.secretAccessKey },
+      { ...session, accessKeyId: ann.accessKeyId },
+    ]) {
+      await expect(login(wrong, principalId)).rejects.toMatchObject({ code: 'AUTHORIZATION_VIOLATION' });
+    }
+  });
+
+  test('not with a key that is inactive, nor with a deleted one', async () => {
+    const AccessKeyId = ann.accessKeyId;
+    await root.iam.send(new UpdateAccessKeyCommand({ UserName: 'ann', AccessKeyId, Status: 'Inactive' }));
+    await expect(login(ann, userId)).rejects.toMatchObject({ code: 'AUTHORIZATION_VIOLATION' });
+    await root.iam.send(new UpdateAccessKeyCommand({ UserName: 'ann', AccessKeyId, Status: 'Active' }));
+    await (await login(ann, userId)).close();
+    await root.iam.send(new DeleteAccessKeyCommand({ UserName: 'ann', AccessKeyId }));
+    await expect(login(ann, userId)).rejects.toMatchObject({ code: 'AUTHORIZATION_VIOLATION' });
   });
 });

@@ -41,10 +41,10 @@ async function createKey(): Promise<string> {
   return reply.KeyMetadata.KeyId;
 }
 
-/** A key's commits, read from the stream itself. */
-async function history(id: string): Promise<StoredCommit[]> {
+/** An aggregate's commits, read from the stream itself. */
+async function history(id: string, aggregate: 'key' | 'grant' = 'key'): Promise<StoredCommit[]> {
   const manager = await nats.jetstreamManager();
-  const subject = eventSubject({ region: REGION, account: ACCOUNT, aggregate: 'key', id });
+  const subject = eventSubject({ region: REGION, account: ACCOUNT, aggregate, id });
   const commits: StoredCommit[] = [];
   for (let seq = 1; seq <= (await manager.streams.info(EVENTS_STREAM)).state.last_seq; seq++) {
     const message = await manager.streams.getMessage(EVENTS_STREAM, { seq });
@@ -116,5 +116,51 @@ describe('two key-managers that decide at once', () => {
     expect(replies.filter(({ __type }) => __type === 'AlreadyExistsException')).toHaveLength(keys.length - 1);
     const { Aliases } = await kms<{ Aliases: { AliasName: string; TargetKeyId: string }[] }>('ListAliases', {});
     expect(Aliases.filter((alias) => alias.AliasName === AliasName)).toMatchObject([{ TargetKeyId: winners[0] }]);
+  });
+
+  test('make one grant of one name and parameters, and after its end the next one', async () => {
+    const KeyId = await createKey();
+    const request = {
+      KeyId,
+      Name: 'contested',
+      GranteePrincipal: `arn:aws:iam::${ACCOUNT}:root`,
+      Operations: ['Decrypt', 'Encrypt'],
+    };
+    const ids = new Set<string>();
+    for (let generation = 1; generation <= 3; generation++) {
+      const replies = await Promise.all(
+        Array.from({ length: 12 }, () => kms<{ GrantId: string; GrantToken: string }>('CreateGrant', request)),
+      );
+      expect(replies.filter(({ __type }) => __type !== undefined)).toEqual([]);
+      const { GrantId } = replies[0]!;
+      expect(new Set(replies.map((reply) => reply.GrantId))).toEqual(new Set([GrantId]));
+      expect(new Set(replies.map((reply) => reply.GrantToken)).size).toBe(replies.length);
+      expect(typesOf(await history(GrantId, 'grant'))).toEqual(['GrantCreated']);
+      ids.add(GrantId);
+      const ends = await Promise.all(Array.from({ length: 6 }, () => kms('RevokeGrant', { KeyId, GrantId })));
+      expect(succeeded(ends)).toHaveLength(1);
+      expect(ends.filter(({ __type }) => __type === 'NotFoundException')).toHaveLength(ends.length - 1);
+      expect(typesOf(await history(GrantId, 'grant'))).toEqual(['GrantCreated', 'GrantRevoked']);
+    }
+    expect(ids.size).toBe(3);
+  });
+
+  test('make and end grants of one name at once, and agree on each of them', async () => {
+    const KeyId = await createKey();
+    const request = {
+      KeyId,
+      Name: 'fought-over',
+      GranteePrincipal: `arn:aws:iam::${ACCOUNT}:root`,
+      Operations: ['Decrypt'],
+    };
+    const makeAndEnd = async (): Promise<string> => {
+      const { GrantId, ...failed } = await kms<{ GrantId: string }>('CreateGrant', request);
+      expect(failed).toEqual({ GrantToken: expect.any(String) });
+      await kms('RetireGrant', { KeyId, GrantId });
+      return GrantId;
+    };
+    const ids = new Set(await Promise.all(Array.from({ length: 12 }, makeAndEnd)));
+    for (const id of ids) expect(typesOf(await history(id, 'grant'))).toEqual(['GrantCreated', 'GrantRetired']);
+    expect((await kms<{ Grants: unknown[] }>('ListGrants', { KeyId })).Grants).toEqual([]);
   });
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import {
   CancelKeyDeletionCommand,
   CreateAliasCommand,
+  CreateGrantCommand,
   CreateKeyCommand,
   DecryptCommand,
   DeleteAliasCommand,
@@ -19,11 +20,14 @@ import {
   GetKeyRotationStatusCommand,
   type KMSClient,
   ListAliasesCommand,
+  ListGrantsCommand,
   ListKeyPoliciesCommand,
   ListKeyRotationsCommand,
   ListResourceTagsCommand,
   PutKeyPolicyCommand,
   ReEncryptCommand,
+  RetireGrantCommand,
+  RevokeGrantCommand,
   RotateKeyOnDemandCommand,
   ScheduleKeyDeletionCommand,
   TagResourceCommand,
@@ -56,6 +60,7 @@ interface Subject {
   AliasName: string;
   CiphertextBlob: Uint8Array;
   Policy: string;
+  GrantId: string;
   /** An alias of another key, which is enabled. */
   otherAlias: string;
   otherKeyId: string;
@@ -66,13 +71,18 @@ const Plaintext = Buffer.from('made while it was enabled');
 const encrypt = async (KeyId: string): Promise<Uint8Array> =>
   (await kms.send(new EncryptCommand({ KeyId, Plaintext }))).CiphertextBlob!;
 
+const GranteePrincipal = 'arn:aws:iam::999999999999:root';
+const createGrant = async (KeyId: string): Promise<string> =>
+  (await kms.send(new CreateGrantCommand({ KeyId, GranteePrincipal, Operations: ['Decrypt'] }))).GrantId!;
+
 async function newSubject(): Promise<Subject> {
   const [KeyId, otherKeyId] = await Promise.all([newKey(), newKey()]);
   const [AliasName, otherAlias] = [`alias/${KeyId}`, `alias/${otherKeyId}`];
   await kms.send(new CreateAliasCommand({ AliasName, TargetKeyId: KeyId }));
   await kms.send(new CreateAliasCommand({ AliasName: otherAlias, TargetKeyId: otherKeyId }));
   const { Policy } = await kms.send(new GetKeyPolicyCommand({ KeyId }));
-  return { KeyId, AliasName, CiphertextBlob: await encrypt(KeyId), Policy: Policy!, otherAlias, otherKeyId };
+  const GrantId = await createGrant(KeyId);
+  return { KeyId, AliasName, CiphertextBlob: await encrypt(KeyId), Policy: Policy!, GrantId, otherAlias, otherKeyId };
 }
 
 const BRING_TO: Record<string, (KeyId: string) => Promise<unknown>> = {
@@ -112,6 +122,10 @@ const OPERATIONS: Record<KeyOperation, (subject: Subject) => Promise<unknown>> =
   ListAliases: ({ KeyId }) => kms.send(new ListAliasesCommand({ KeyId })),
   ListKeyPolicies: ({ KeyId }) => kms.send(new ListKeyPoliciesCommand({ KeyId })),
   ListResourceTags: ({ KeyId }) => kms.send(new ListResourceTagsCommand({ KeyId })),
+  CreateGrant: ({ KeyId }) => createGrant(KeyId),
+  ListGrants: ({ KeyId }) => kms.send(new ListGrantsCommand({ KeyId })),
+  RetireGrant: ({ KeyId, GrantId }) => kms.send(new RetireGrantCommand({ KeyId, GrantId })),
+  RevokeGrant: ({ KeyId, GrantId }) => kms.send(new RevokeGrantCommand({ KeyId, GrantId })),
 };
 
 const outcomeOf = (answer: Promise<unknown>): Promise<string> =>

@@ -18,7 +18,7 @@ import {
 import { connect, type Msg, type NatsConnection } from 'nats';
 import { decodeCommit } from '#domain/commit-codec';
 import { ERRORS, isErrorCode } from '#domain/errors';
-import { EVENTS_STREAM, HEADER_AFTER, requestSubject } from '#domain/subjects';
+import { EVENTS_STREAM, gatewaySubject, HEADER_AFTER, requestSubject } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { inboxPrefix, type NatsUserName } from '#platform/nats-users';
 import { findOpenssl } from './support/certificates';
@@ -321,7 +321,7 @@ withOpenssl(
     // A key-manager's user may see the requests, and listens without taking part in the queue.
     const observer = await connectAs('key-manager');
     const seen = new Promise<Msg>((take) => {
-      observer.subscribe(requestSubject('*', '*', '*', 'DescribeKey'), {
+      observer.subscribe(gatewaySubject('*', '*', '*', 'DescribeKey'), {
         max: 1,
         callback: (_, message) => take(message),
       });

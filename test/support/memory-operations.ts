@@ -1,14 +1,24 @@
 import { createHash, createSecretKey, randomBytes } from 'node:crypto';
-import { rootArn } from '#domain/arn';
+import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
+import type { AggregateType, CommandOf } from '#domain/aggregates';
+import type { AggregateRef } from '#domain/subjects';
 import { MemoryEventStore } from '#event-store/memory-event-store';
 import type { BackingKey } from '#hsm/backing-key';
+import type { Caller, CallerClaim, SessionClaims } from '#operations/caller';
 import { MaterialNotLoaded } from '#operations/operation';
+import { resolveCaller } from '#operations/resolve-caller';
 import { runOperation } from '#operations/run-operation';
 import { OPERATION_TABLE } from '#operations/table';
+import { GrantTokens, localSigner } from '#platform/grant-tokens';
 import { KeyManager } from '#platform/key-manager';
 import { LiveView } from '#views/live-view';
+import { rootCaller } from './root-caller';
 
 export const ACCOUNT = '000000000000';
+
+/** An identity policy for all resources. */
+export const allowing = (...actions: string[]): string =>
+  JSON.stringify({ Version: '2012-10-17', Statement: { Effect: 'Allow', Action: actions, Resource: '*' } });
 
 interface Reply {
   /** The error's code, or OK. */
@@ -22,9 +32,19 @@ interface Reply {
 export class MemoryOperations {
   /** ms since the epoch; a test moves it. */
   now = Date.parse('2026-01-01T00:00:00.000Z');
+  /** Session tokens that are taken for good. */
+  readonly sessions = new Map<string, SessionClaims>();
+  private readonly anchors = {
+    account: ACCOUNT,
+    rootAccessKeyId: 'AKIAROOT',
+    sessionClaimsOf: (token: string) => this.sessions.get(token),
+  };
   private readonly store = new MemoryEventStore();
   private readonly view = new LiveView();
+  private calls = 0;
   private readonly backingKeys = new Map<string, BackingKey>();
+  private readonly tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH));
+  private readonly grantTokens = new GrantTokens(this.view, this.tokens.publicKey.export());
   private readonly manager = new KeyManager({
     store: this.store,
     view: this.view,
@@ -41,18 +61,39 @@ export class MemoryOperations {
     },
     workersApplied: async () => {},
     failPoint: () => {},
+    signGrantToken: localSigner(this.tokens),
   });
 
-  async call(operation: string, input: object, region = 'us-east-1'): Promise<Reply> {
-    const caller = { region, account: ACCOUNT, principalId: 'root', principalArn: rootArn(ACCOUNT) };
+  /** Who a claim is of now: root's, unless it says otherwise. */
+  resolve(claim: Partial<CallerClaim>): Caller {
+    const whole = { region: 'us-east-1', account: ACCOUNT, principalId: 'root', ...claim };
+    return resolveCaller(whole, this.view.projection, this.anchors, this.now);
+  }
+
+  /** A command as root of its account gives it, past the operations. */
+  async runCommand<T extends AggregateType>(ref: AggregateRef<T>, command: CommandOf<T>): Promise<void> {
+    const caller = rootCaller('us-east-1', ref.account);
+    const now = new Date(this.now).toISOString();
+    await this.manager.runCommand(ref, command, { caller, requestId: 'test', operation: 'Test', now });
+  }
+
+  /** As root, unless `claim` says otherwise. */
+  async call(operation: string, input: object, claim: Partial<CallerClaim> = {}): Promise<Reply> {
     const reply = await runOperation(
       OPERATION_TABLE.get(operation)!,
       Buffer.from(JSON.stringify(input)),
-      { caller, requestId: 'test', operation, now: new Date(this.now).toISOString() },
+      {
+        requestId: `test-${++this.calls}`,
+        operation,
+        now: new Date(this.now).toISOString(),
+        resolveCaller: () => this.resolve(claim),
+      },
       {
         control: {
           projection: this.view.projection,
           newKeyId: () => this.manager.newKeyId(),
+          grantToken: (claims) => this.manager.grantToken(claims),
+          random: (length) => randomBytes(length),
           wasBehind: () => this.manager.wasBehind(),
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
         },
@@ -66,7 +107,17 @@ export class MemoryOperations {
           },
           loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
           random: (length) => randomBytes(length),
+          tokens: this.tokens,
+          systemSeconds: () => this.now / 1000,
+          accessKeys: {
+            create: async () => 'a secret of the test, of forty characters'.slice(0, 40),
+            runCommand: async (ref, command, call) => {
+              await this.manager.runCommand(ref, command, call);
+            },
+            erase: async () => {},
+          },
         },
+        grantTokens: this.grantTokens,
       },
       (error) => {
         throw error;
@@ -77,8 +128,8 @@ export class MemoryOperations {
   }
 
   /** A new key's id and ARN. */
-  async newKey(region?: string): Promise<{ KeyId: string; Arn: string }> {
-    const { body } = await this.call('CreateKey', {}, region);
+  async newKey(region = 'us-east-1'): Promise<{ KeyId: string; Arn: string }> {
+    const { body } = await this.call('CreateKey', {}, { region });
     return body['KeyMetadata'] as { KeyId: string; Arn: string };
   }
 }

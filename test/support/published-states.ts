@@ -7,6 +7,7 @@ import type { KeyOperation, KeyStateName } from '#domain/key/state-table';
  */
 const PUBLISHED = `
 Encrypt, Decrypt, ReEncrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext | ok | D  | P  | IS | IS | IS | ok
+CreateGrant                                                                   | ok | D  | P  | IS | ok | IS | ok
 CancelKeyDeletion                                                             | IS | IS | ok | IS | IS | IS | IS
 ScheduleKeyDeletion                                                           | ok | ok | IS | ok | ok | ok | IS
 EnableKey, DisableKey                                                         | ok | ok | IS | IS | ok | IS | IS
@@ -14,7 +15,8 @@ EnableKeyRotation, DisableKeyRotation, RotateKeyOnDemand                      | 
 GetKeyRotationStatus, ListKeyRotations                                        | ok | ok | ok | ok | UO | ok | ok
 CreateAlias, UpdateAlias, TagResource, UntagResource, UpdateKeyDescription    | ok | ok | IS | ok | ok | ok | ok
 DescribeKey, GetKeyPolicy, PutKeyPolicy, DeleteAlias                          | ok | ok | ok | ok | ok | ok | ok
-ListAliases, ListKeyPolicies, ListResourceTags                                | ok | ok | ok | ok | ok | ok | ok
+ListAliases, ListGrants, ListKeyPolicies, ListResourceTags                    | ok | ok | ok | ok | ok | ok | ok
+RetireGrant, RevokeGrant                                                      | ok | ok | ok | ok | ok | ok | ok
 `;
 const COLUMNS: KeyStateName[][] = [
   ['Enabled'],

@@ -1,10 +1,12 @@
 import { Command } from 'commander';
 import { reportFailure } from '#platform/run-service';
 import { parseSettings, type Settings } from '#platform/settings';
+import { createAccount, listAccounts } from './cli/accounts';
 import { parseDuration, parseMoment } from './cli/duration';
+import { type ExplainOptions, explain } from './cli/explain';
 import { type Operator, openOperator } from './cli/operator';
 import { type ReplayOptions, replay } from './cli/replay';
-import { advanceClock, printClock, status } from './cli/services';
+import { advanceClock, printClock, status, timeNow } from './cli/services';
 import { start } from './cli/start';
 import { verify } from './cli/verify';
 
@@ -48,8 +50,11 @@ Examples:
   keytrail start                               serve on http://127.0.0.1:4599
   KEYTRAIL_CLOCK=virtual keytrail start        serve with a clock that can be moved
   keytrail clock advance 8d                    move it, and fire what comes due
+  keytrail account create 111122223333         a further account; prints its root credentials once
   keytrail replay --key <key id>               a key's history, state and next timer, from the log alone
   keytrail replay --at 2026-11-24T12:00:00Z    all keys, aliases, principals and grants at a past moment
+  keytrail explain --principal ann --action kms:Decrypt --key <key id>
+                                               whether somebody may, and which policy or grant decides
   keytrail verify                              check the log, and the running services against it
 
 Settings are environment variables: KEYTRAIL_PORT, KEYTRAIL_DATA_DIR, ... (see README.md).`,
@@ -79,6 +84,22 @@ clock
     operating(false, async (operator, duration: string) => advanceClock(operator, parseDuration(duration), print)),
   );
 
+const account = program.command('account').description('accounts, each with users, roles and keys of its own');
+account
+  .command('create')
+  .argument('<account>', '12 digits')
+  .option('--write <file>', 'write the root credentials there (0600) instead of printing them')
+  .description('make an account with a root access key, whose secret is told this once')
+  .action(
+    operating(false, (operator, id: string, options: { write?: string }) =>
+      createAccount(operator, id, options, print),
+    ),
+  );
+account
+  .command('list')
+  .description('the accounts there are')
+  .action(operating(true, (operator) => listAccounts(operator, parseSettings(process.env), print)));
+
 program
   .command('replay')
   .description('rebuild keys, aliases, principals and grants from the log alone: history, state and next timers')
@@ -90,6 +111,50 @@ program
       replay(operator, { ...options, ...(at === undefined ? {} : { at: parseMoment(at) }) }, print),
     ),
   );
+
+program
+  .command('explain')
+  .description(
+    'whether a principal may do something, and why, from the log alone; exit code 0 allowed, 1 denied, 2 usage',
+  )
+  .requiredOption('--principal <principal>', 'an ARN, or the name of a user or role')
+  .requiredOption('--action <action>', 'such as kms:Decrypt')
+  .option('--key <key>', 'a key id, key ARN, alias name or alias ARN; none for actions on the account')
+  .option(
+    '--context <name=value>',
+    'of the encryption context, or a condition key (aws:..., kms:...); may be repeated',
+    (pair: string, before: string[]) => [...before, pair],
+    [],
+  )
+  .option('--json', 'print JSON')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  keytrail explain --principal ann --action kms:Decrypt --key alias/orders
+  keytrail explain --principal ann --action kms:Encrypt --key <key id> --context team=a --context aws:SourceIp=192.0.2.1
+  keytrail explain --principal arn:aws:iam::111122223333:role/build --action kms:CreateKey --json`,
+  )
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+  .action(async (options: ExplainOptions) => {
+    try {
+      process.exitCode = (await explaining(options)) ? 0 : 1;
+    } catch (error) {
+      reportFailure('keytrail', error);
+      process.exit(2);
+    }
+  });
+
+async function explaining(options: ExplainOptions): Promise<boolean> {
+  const settings = parseSettings(process.env);
+  const operator = await openOperator(settings, true);
+  try {
+    const { accountId, region } = settings;
+    return await explain(operator, options, { accountId, region, now: await timeNow(operator, settings.clock) }, print);
+  } finally {
+    await operator.close();
+  }
+}
 
 program
   .command('verify')

@@ -16,6 +16,9 @@ export const userArn = (account: string, path: string, name: string): string =>
 export const roleArn = (account: string, path: string, name: string): string =>
   `arn:aws:iam::${account}:role${path}${name}`;
 
+export const assumedRoleArn = (account: string, roleName: string, sessionName: string): string =>
+  `arn:aws:sts::${account}:assumed-role/${roleName}/${sessionName}`;
+
 export interface KmsArn {
   region: string;
   account: string;

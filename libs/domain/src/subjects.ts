@@ -92,7 +92,13 @@ export const INTERNAL = {
   signingKey: 'kms.int.signing-key',
   /** What callers are checked against besides the log: the public key of session tokens. */
   tokenKey: 'kms.int.token-key',
+  /** The operator has a crypto-worker make an account with a root access key. */
+  accountCreate: 'kms.int.account.create',
+  /** Signs the token of a new grant. */
+  grantToken: 'kms.int.grant-token',
   timerFire: 'kms.int.timer.fire',
+  /** A crypto-worker has a key-manager append that an access key was made or deleted. */
+  principalCommand: 'kms.int.principal-command',
   /** Heartbeats of crypto-workers: position applied, lease. */
   workerBeat: 'kms.int.worker.beat',
   /** Every live service answers with what it is and how it is. */

@@ -11,6 +11,7 @@ import { aliasArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { assertStateAllows, type KeyOperation } from '#domain/key/state-table';
 import type { AggregateRef } from '#domain/subjects';
+import { authorizeAccount, authorizeKey } from './authorization';
 import { existingKey, type FoundKey, findKey, resourceOf } from './key-lookup';
 import { type Call, type ControlPorts, control } from './operation';
 import { decodeMarker, pageFields, takePage } from './pagination';
@@ -37,14 +38,27 @@ function aliasRef(aliasName: string, call: Call): AggregateRef<'alias'> {
   return { region, account, aggregate: 'alias', id: aliasName.slice(PREFIX.length) };
 }
 
-/** The key that an alias is to point at, in a state that allows it and below its limit of aliases. */
+/** Whether the caller may do this with the alias; whether there is one does not matter. By the caller's own policies. */
+const authorizeAlias = (ref: AggregateRef<'alias'>, call: Call): void =>
+  authorizeAccount(call, { resource: aliasArn(ref.region, ref.account, PREFIX + ref.id) });
+
+/** The key that an alias is to point at, if the caller may have it so, in a state that allows it. */
 function targetKey(operation: KeyOperation, targetKeyId: string, call: Call, ports: ControlPorts): FoundKey {
   if (resourceOf(targetKeyId, call).resource.startsWith(PREFIX)) {
     throw new KmsError('ValidationException', 'Aliases must refer to keys. Not aliases');
   }
   const target = findKey(targetKeyId, 'key', call, ports.projection);
+  authorizeKey(call, ports.projection, target);
   assertStateAllows(operation, target.key.keyState, target.arn);
   return target;
+}
+
+/** The key that an existing alias points at now: changing or deleting the alias takes it from that key. */
+function authorizeCurrentKey(ref: AggregateRef<'alias'>, call: Call, { projection }: ControlPorts): void {
+  const alias = projection.alias(ref.region, ref.account, ref.id)?.state;
+  if (alias?.aliasState !== 'Active') return;
+  const current = existingKey(ref.region, ref.account, alias.targetKeyId, call, projection);
+  if (current) authorizeKey(call, projection, current);
 }
 
 function assertRoomForAlias(target: FoundKey, alias: AggregateRef, { projection }: ControlPorts): void {
@@ -71,6 +85,7 @@ export const createAlias = control<AliasToKey, undefined>({
   request: AliasToKey,
   async run(request, call, ports) {
     const ref = aliasRef(request.AliasName, call);
+    authorizeAlias(ref, call);
     const gone = goneKeyId(ref, call, ports);
     const target = targetKey('CreateAlias', request.TargetKeyId, call, ports);
     const exists = ports.projection.alias(ref.region, ref.account, ref.id)?.state.aliasState === 'Active';
@@ -86,10 +101,12 @@ export const updateAlias = control<AliasToKey, undefined>({
   request: AliasToKey,
   async run(request, call, ports) {
     const ref = aliasRef(request.AliasName, call);
+    authorizeAlias(ref, call);
     const gone = goneKeyId(ref, call, ports);
     const alias = ports.projection.alias(ref.region, ref.account, ref.id)?.state;
     if (alias?.aliasState !== 'Active' || gone)
       throw aliasNotFound(aliasArn(ref.region, ref.account, request.AliasName));
+    authorizeCurrentKey(ref, call, ports);
     const target = targetKey('UpdateAlias', request.TargetKeyId, call, ports);
     assertRoomForAlias(target, ref, ports);
     await ports.runCommand(ref, { type: 'UpdateAlias', targetKeyId: target.keyId, goneKeyId: gone }, call);
@@ -106,6 +123,8 @@ export const deleteAlias = control<DeleteAlias, undefined>({
   request: DeleteAlias,
   async run(request, call, ports) {
     const ref = aliasRef(request.AliasName, call);
+    authorizeAlias(ref, call);
+    authorizeCurrentKey(ref, call, ports);
     await ports.runCommand(ref, { type: 'DeleteAlias', goneKeyId: goneKeyId(ref, call, ports) }, call);
     return undefined;
   },
@@ -121,6 +140,7 @@ export const listAliases = control<ListAliases, Wire<ListAliasesResponse>>({
   name: 'ListAliases',
   request: ListAliases,
   run(request, call, ports) {
+    authorizeAccount(call);
     const target = request.KeyId === undefined ? undefined : findKey(request.KeyId, 'key', call, ports.projection);
     const after = decodeMarker(request.Marker);
     const names = target

@@ -7,10 +7,11 @@ import type {
   GenerateRandomResponse,
 } from '@aws-sdk/client-kms';
 import { KmsError } from '#domain/errors';
+import { authorizeAccount, authorizeKey } from './authorization';
 import { endDryRun } from './dry-run';
 import { findKey } from './key-lookup';
 import { type Call, type DataPorts, data } from './operation';
-import { assertNoRecipient, assertUsable, currentBackingKey, encryptUnder } from './symmetric-crypto';
+import { assertNoRecipient, assertUsable, cryptographic, currentBackingKey, encryptUnder } from './symmetric-crypto';
 import { BOOLEAN, CONTEXT, GRANT_TOKENS, KEY_ID, Optional, Required } from './wire/fields';
 import type { Wire } from './wire/wire';
 
@@ -42,6 +43,7 @@ function generate(
 ): Wire<GenerateDataKeyResponse> {
   assertNoRecipient(request.Recipient);
   const found = findKey(request.KeyId, 'any', call, ports.projection);
+  authorizeKey(call, ports.projection, found, cryptographic(request.EncryptionContext));
   const length = dataKeyLength(request);
   assertUsable(found, operation, undefined);
   endDryRun(request.DryRun);
@@ -74,7 +76,8 @@ class GenerateRandom implements GenerateRandomRequest {
 export const generateRandom = data<GenerateRandom, Wire<GenerateRandomResponse>>({
   name: 'GenerateRandom',
   request: GenerateRandom,
-  run(request, _call, ports) {
+  run(request, call, ports) {
+    authorizeAccount(call);
     assertNoRecipient(request.Recipient);
     if (request.CustomKeyStoreId !== undefined) {
       throw new KmsError(

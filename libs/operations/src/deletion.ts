@@ -6,6 +6,8 @@ import type {
 } from '@aws-sdk/client-kms';
 import { KmsError } from '#domain/errors';
 import { LIMITS } from '#domain/key/decide';
+import { authorizeKey } from './authorization';
+import { fixedContext } from './condition-context';
 import { findKey } from './key-lookup';
 import { control } from './operation';
 import { KEY_ID, Optional, Required } from './wire/fields';
@@ -20,8 +22,11 @@ export const scheduleKeyDeletion = control<ScheduleKeyDeletion, Wire<ScheduleKey
   name: 'ScheduleKeyDeletion',
   request: ScheduleKeyDeletion,
   async run(request, call, ports) {
-    const { ref, arn } = findKey(request.KeyId, 'key', call, ports.projection);
+    const found = findKey(request.KeyId, 'key', call, ports.projection);
+    const { ref, arn } = found;
     const pendingWindowInDays = request.PendingWindowInDays ?? LIMITS.defaultPendingWindowInDays;
+    const context = fixedContext({ 'kms:schedulekeydeletionpendingwindowindays': pendingWindowInDays });
+    authorizeKey(call, ports.projection, found, { context });
     const { events } = await ports.runCommand(ref, { type: 'ScheduleKeyDeletion', pendingWindowInDays }, call);
     // From what was appended: by now somebody else may have cancelled it.
     const scheduled = events.find((event) => event.type === 'KeyDeletionScheduled');
@@ -43,8 +48,9 @@ export const cancelKeyDeletion = control<CancelKeyDeletion, Wire<CancelKeyDeleti
   name: 'CancelKeyDeletion',
   request: CancelKeyDeletion,
   async run(request, call, ports) {
-    const { ref, arn } = findKey(request.KeyId, 'key', call, ports.projection);
-    await ports.runCommand(ref, { type: 'CancelKeyDeletion' }, call);
-    return { KeyId: arn };
+    const found = findKey(request.KeyId, 'key', call, ports.projection);
+    authorizeKey(call, ports.projection, found);
+    await ports.runCommand(found.ref, { type: 'CancelKeyDeletion' }, call);
+    return { KeyId: found.arn };
   },
 });

@@ -6,19 +6,19 @@ import type {
   ReEncryptRequest,
   ReEncryptResponse,
 } from '@aws-sdk/client-kms';
+import { type Asked, authorizeKey } from './authorization';
 import { DRY_RUN_MODIFIERS, type DryRunModifier, endDryRun, ignoresCiphertext } from './dry-run';
-import { findKey } from './key-lookup';
+import { type FoundKey, findKey } from './key-lookup';
 import { data } from './operation';
 import {
   assertNoRecipient,
-  assertSameKey,
   assertUsable,
+  authorizedSource,
+  cryptographic,
   currentBackingKey,
   decryptFrom,
   encryptUnder,
-  namedSource,
   SYMMETRIC,
-  sourceOf,
 } from './symmetric-crypto';
 import {
   BOOLEAN,
@@ -49,6 +49,7 @@ export const encrypt = data<Encrypt, Wire<EncryptResponse>>({
   request: Encrypt,
   run(request, call, ports) {
     const found = findKey(request.KeyId, 'any', call, ports.projection);
+    authorizeKey(call, ports.projection, found, cryptographic(request.EncryptionContext, request.EncryptionAlgorithm));
     assertUsable(found, 'Encrypt', request.EncryptionAlgorithm);
     endDryRun(request.DryRun);
     const { ciphertext } = encryptUnder(found, request.Plaintext, request.EncryptionContext, ports);
@@ -78,15 +79,19 @@ export const decrypt = data<Decrypt, Wire<DecryptResponse>>({
   request: Decrypt,
   run(request, call, ports) {
     assertNoRecipient(request.Recipient);
+    const asked = cryptographic(request.EncryptionContext, request.EncryptionAlgorithm);
     if (ignoresCiphertext(request)) {
       const found = findKey(present(request.KeyId, KEY_ID, 'KeyId'), 'any', call, ports.projection);
+      authorizeKey(call, ports.projection, found, asked);
       assertUsable(found, 'Decrypt', request.EncryptionAlgorithm);
       endDryRun(request.DryRun);
     }
     const ciphertext = present(request.CiphertextBlob, CIPHERTEXT, 'CiphertextBlob');
-    const named = namedSource(request.KeyId, call, ports);
-    const source = sourceOf(ciphertext, call, ports);
-    assertSameKey(named, source);
+    const source = authorizedSource(
+      { keyId: request.KeyId, ciphertext, action: 'Decrypt', askedOf: () => asked },
+      call,
+      ports,
+    );
     assertUsable(source.found, 'Decrypt', request.EncryptionAlgorithm);
     const plaintext = decryptFrom(source, request.EncryptionContext, ports);
     try {
@@ -117,22 +122,47 @@ class ReEncrypt implements ReEncryptRequest {
   @Optional(DRY_RUN_MODIFIERS) DryRunModifiers?: DryRunModifier[];
 }
 
+/** Both sides are asked whether the key stays the same. */
+const onSameKey = (asked: Asked, source: FoundKey, destination: FoundKey): Asked => ({
+  ...asked,
+  context: (key) => (key === 'kms:reencryptonsamekey' ? String(source.arn === destination.arn) : asked.context?.(key)),
+});
+
 export const reEncrypt = data<ReEncrypt, Wire<ReEncryptResponse>>({
   name: 'ReEncrypt',
   request: ReEncrypt,
   run(request, call, ports) {
+    const from: Asked = {
+      ...cryptographic(request.SourceEncryptionContext, request.SourceEncryptionAlgorithm),
+      action: 'ReEncryptFrom',
+    };
+    const to: Asked = {
+      ...cryptographic(request.DestinationEncryptionContext, request.DestinationEncryptionAlgorithm),
+      action: 'ReEncryptTo',
+    };
     if (ignoresCiphertext(request)) {
-      const found = findKey(present(request.SourceKeyId, KEY_ID, 'SourceKeyId'), 'any', call, ports.projection);
+      const sourceKeyId = present(request.SourceKeyId, KEY_ID, 'SourceKeyId');
+      const found = findKey(sourceKeyId, 'any', call, ports.projection, from.action);
+      const target = findKey(request.DestinationKeyId, 'any', call, ports.projection, to.action);
+      authorizeKey(call, ports.projection, found, onSameKey(from, found, target));
+      authorizeKey(call, ports.projection, target, onSameKey(to, found, target));
       assertUsable(found, 'ReEncrypt', request.SourceEncryptionAlgorithm);
-      const target = findKey(request.DestinationKeyId, 'any', call, ports.projection);
       assertUsable(target, 'ReEncrypt', request.DestinationEncryptionAlgorithm);
       endDryRun(request.DryRun);
     }
     const ciphertextBlob = present(request.CiphertextBlob, CIPHERTEXT, 'CiphertextBlob');
-    const named = namedSource(request.SourceKeyId, call, ports);
-    const destination = findKey(request.DestinationKeyId, 'any', call, ports.projection);
-    const source = sourceOf(ciphertextBlob, call, ports);
-    assertSameKey(named, source);
+    const destination = findKey(request.DestinationKeyId, 'any', call, ports.projection, to.action);
+    const source = authorizedSource(
+      {
+        keyId: request.SourceKeyId,
+        ciphertext: ciphertextBlob,
+        action: 'ReEncryptFrom',
+        askedOf: (found) => onSameKey(from, found, destination),
+      },
+      call,
+      ports,
+    );
+    authorizeKey(call, ports.projection, destination, onSameKey(to, source.found, destination));
     assertUsable(source.found, 'ReEncrypt', request.SourceEncryptionAlgorithm);
     assertUsable(destination, 'ReEncrypt', request.DestinationEncryptionAlgorithm);
     currentBackingKey(destination, ports);

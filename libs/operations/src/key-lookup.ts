@@ -12,6 +12,8 @@ export interface FoundKey {
   keyId: string;
   arn: string;
   key: LivingKey;
+  /** `alias/<name>`, where the request named the key by an alias. */
+  viaAlias?: string;
 }
 
 /** What KeyId may be: `key` takes a key id or key ARN; `any` an alias name or alias ARN as well. */
@@ -19,30 +21,82 @@ export type Accepts = 'key' | 'any';
 
 const KEY_ID = /^(?:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|mrk-[0-9a-fA-F]{32})$/;
 
-/** The key that a request's KeyId names, if it exists at `call.now`. Throws NotFoundException or InvalidArnException. */
-export function findKey(keyId: string, accepts: Accepts, call: Call, projection: Projection): FoundKey {
+/** Operations of the API that take a key of another account, as the documentation of each says. */
+const ACROSS_ACCOUNTS: ReadonlySet<string> = new Set([
+  'CreateGrant',
+  'Decrypt',
+  'DeriveSharedSecret',
+  'DescribeKey',
+  'Encrypt',
+  'GenerateDataKey',
+  'GenerateDataKeyPair',
+  'GenerateDataKeyPairWithoutPlaintext',
+  'GenerateDataKeyWithoutPlaintext',
+  'GenerateMac',
+  'GetKeyRotationStatus',
+  'GetPublicKey',
+  'ListGrants',
+  'ReEncrypt',
+  'RetireGrant',
+  'RevokeGrant',
+  'Sign',
+  'Verify',
+  'VerifyMac',
+]);
+
+export const takesKeysOfOtherAccounts = (operation: string): boolean => ACROSS_ACCOUNTS.has(operation);
+
+/**
+ * The key that a request's KeyId names, if it exists at `call.now`. One of another account is yet to be authorised, and
+ * one that does not exist there is refused like one that nothing allows: `action` is what that refusal names. Throws
+ * NotFoundException, InvalidArnException or AccessDeniedException.
+ */
+export function findKey(
+  keyId: string,
+  accepts: Accepts,
+  call: Call,
+  projection: Projection,
+  action = call.operation,
+): FoundKey {
   const { region, account } = call.caller;
   if (keyId.length === 36 && keyId.charCodeAt(8) === 45)
     return keyById(region, account, keyId, call, projection, quoted(keyId));
-  const { resource, inArn } = resourceOf(keyId, call);
-  if (resource.startsWith('alias/')) {
-    if (accepts === 'key') {
-      throw new KmsError('InvalidArnException', 'Key Aliases are not supported for this operation.');
-    }
-    return keyByAlias(region, account, resource, call, projection);
+  const { resource, inArn, account: owner } = resourceOf(keyId, call, action);
+  const isAlias = resource.startsWith('alias/');
+  if (isAlias && accepts === 'key') {
+    throw new KmsError('InvalidArnException', 'Key Aliases are not supported for this operation.');
+  }
+  if (owner !== account) {
+    const found = isAlias
+      ? aliasedKey(region, owner, resource, call, projection)
+      : existingKey(region, owner, resource.slice('key/'.length), call, projection);
+    if (!found) throw nowhereFor(call, action, 'this resource');
+    return found;
+  }
+  if (isAlias) {
+    const found = aliasedKey(region, account, resource, call, projection);
+    if (!found) throw aliasNotFound(aliasArn(region, account, resource));
+    return found;
   }
   const id = inArn ? resource.slice('key/'.length) : resource;
   return keyById(region, account, id, call, projection, inArn ? id : quoted(id));
 }
 
-/** The key that an alias points at. `aliasName` includes `alias/`. */
-function keyByAlias(region: string, account: string, aliasName: string, call: Call, projection: Projection): FoundKey {
+/**
+ * The key that an alias points at. `aliasName` includes `alias/`. None while the key has been deleted and its alias is
+ * about to be: it is gone already for callers.
+ */
+function aliasedKey(
+  region: string,
+  account: string,
+  aliasName: string,
+  call: Call,
+  projection: Projection,
+): FoundKey | undefined {
   const alias = projection.alias(region, account, aliasName.slice('alias/'.length))?.state;
-  if (alias?.aliasState !== 'Active') throw aliasNotFound(aliasArn(region, account, aliasName));
+  if (alias?.aliasState !== 'Active') return undefined;
   const found = existingKey(region, account, alias.targetKeyId, call, projection);
-  // The key has been deleted and its alias is about to be: it is gone already for callers.
-  if (!found) throw aliasNotFound(aliasArn(region, account, aliasName));
-  return found;
+  return found && { ...found, viaAlias: aliasName };
 }
 
 /** Whether the key exists for callers at `call.now`. */
@@ -50,7 +104,7 @@ export function existingKey(
   region: string,
   account: string,
   keyId: string,
-  call: Call,
+  call: Pick<Call, 'now'>,
   projection: Projection,
 ): FoundKey | undefined {
   const folded = projection.key(region, account, keyId);
@@ -58,17 +112,24 @@ export function existingKey(
   return key && { ref: folded.ref, keyId, arn: keyArn(region, account, keyId), key };
 }
 
-/** The alias or key resource in an identifier; throws for an ARN that is not one, or of another region or account. */
-export function resourceOf(identifier: string, call: Call): { resource: string; inArn: boolean } {
-  if (!identifier.startsWith('arn:')) return { resource: identifier, inArn: false };
+/**
+ * The alias or key resource in an identifier, and whose it is; throws for an ARN that is not one, of another region, or of
+ * another account where the operation takes none.
+ */
+export function resourceOf(
+  identifier: string,
+  call: Call,
+  action = call.operation,
+): { resource: string; inArn: boolean; account: string } {
+  const { region, account } = call.caller;
+  if (!identifier.startsWith('arn:')) return { resource: identifier, inArn: false, account };
   const arn = parseKmsArn(identifier);
   if (!arn) throw new KmsError('InvalidArnException', `${identifier} is not a valid key or alias ARN`);
-  if (arn.region !== call.caller.region) throw new KmsError('NotFoundException', `Invalid arn ${arn.region}`);
-  if (arn.account !== call.caller.account) {
-    if (arn.resource.startsWith('alias/')) throw aliasNotFound(identifier);
-    throw nowhereFor(call, call.operation, 'this resource');
+  if (arn.region !== region) throw new KmsError('NotFoundException', `Invalid arn ${arn.region}`);
+  if (arn.account !== account && !takesKeysOfOtherAccounts(call.operation)) {
+    throw nowhereFor(call, action, 'this resource');
   }
-  return { resource: arn.resource, inArn: true };
+  return { resource: arn.resource, inArn: true, account: arn.account };
 }
 
 /** AWS's refusal of what is not in the caller's region and account: it does not say which of its reasons holds. */

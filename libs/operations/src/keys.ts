@@ -11,14 +11,18 @@ import type {
 } from '@aws-sdk/client-kms';
 import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
-import { defaultKeyPolicy, parsePolicyDocument } from '#policy/document';
-import { assertNotLockedOut } from '#policy/lockout';
+import { defaultKeyPolicy } from '#policy/document';
+import type { ContextLookup } from '#policy/variables';
+import type { Projection } from '#views/projection';
+import { authorizeAccount, authorizeKey } from './authorization';
+import { fixedContext, tagContext } from './condition-context';
 import { assertUsageFits, KEY_SPECS, KEY_USAGES, type KeySpecName, type KeyUsageName } from './key-kinds';
 import { existingKey, findKey } from './key-lookup';
 import { keyMetadata } from './key-metadata';
+import { assertKeyPolicy } from './key-policy';
 import { type Call, type ControlPorts, control } from './operation';
 import { decodeMarker, pageFields, takePage } from './pagination';
-import { domainTags } from './tags';
+import { asTags, domainTags } from './tags';
 import { BOOLEAN, GRANT_TOKENS, KEY_ID, LIMIT, MARKER, Optional, POLICY, Required, TAGS } from './wire/fields';
 import type { Wire } from './wire/wire';
 
@@ -62,21 +66,40 @@ function assertSupported(request: CreateKey): void {
 }
 
 /** The policy to keep: the given one, checked, or the default. */
-function keyPolicy(request: { Policy?: string; BypassPolicyLockoutSafetyCheck?: boolean }, call: Call): string {
+function keyPolicy(request: CreateKey, call: Call, projection: Projection): string {
   if (request.Policy === undefined) return defaultKeyPolicy(call.caller.account);
-  const document = parsePolicyDocument(request.Policy);
-  if (!request.BypassPolicyLockoutSafetyCheck) assertNotLockedOut(document, call.caller.principalArn);
+  assertKeyPolicy(request.Policy, request.BypassPolicyLockoutSafetyCheck, call, projection);
   return request.Policy;
+}
+
+/** Tags at creation need the permission to tag as well. */
+function authorizeCreation(request: CreateKey, call: Call): void {
+  const keySpec = request.KeySpec ?? request.CustomerMasterKeySpec ?? 'SYMMETRIC_DEFAULT';
+  const keyUsage = request.KeyUsage ?? 'ENCRYPT_DECRYPT';
+  const tags = tagContext(asTags(request.Tags ?? []));
+  const fixed = fixedContext({
+    'kms:bypasspolicylockoutsafetycheck': request.BypassPolicyLockoutSafetyCheck ?? false,
+    'kms:customermasterkeyspec': keySpec,
+    'kms:customermasterkeyusage': keyUsage,
+    'kms:keyorigin': request.Origin ?? 'AWS_KMS',
+    'kms:keyspec': keySpec,
+    'kms:keyusage': keyUsage,
+    'kms:multiregion': request.MultiRegion ?? false,
+  });
+  const context: ContextLookup = (key) => fixed(key) ?? tags(key);
+  authorizeAccount(call, { context });
+  if (request.Tags && request.Tags.length > 0) authorizeAccount(call, { action: 'TagResource', context });
 }
 
 export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
   name: 'CreateKey',
   request: CreateKey,
   async run(request, call, ports) {
+    authorizeCreation(request, call);
     assertSupported(request);
     const { region, account } = call.caller;
     const tags = domainTags(request.Tags ?? []);
-    const policy = keyPolicy(request, call);
+    const policy = keyPolicy(request, call, ports.projection);
     if (ports.projection.keyCount(region, account) >= KEYS_PER_ACCOUNT_AND_REGION) {
       throw new KmsError(
         'LimitExceededException',
@@ -112,7 +135,11 @@ class DescribeKey implements DescribeKeyRequest {
 export const describeKey = control<DescribeKey, Wire<DescribeKeyResponse>>({
   name: 'DescribeKey',
   request: DescribeKey,
-  run: (request, call, ports) => ({ KeyMetadata: keyMetadata(findKey(request.KeyId, 'any', call, ports.projection)) }),
+  run(request, call, ports) {
+    const found = findKey(request.KeyId, 'any', call, ports.projection);
+    authorizeKey(call, ports.projection, found);
+    return { KeyMetadata: keyMetadata(found) };
+  },
 });
 
 class ListKeys implements ListKeysRequest {
@@ -126,6 +153,7 @@ export const listKeys = control<ListKeys, Wire<ListKeysResponse>>({
   name: 'ListKeys',
   request: ListKeys,
   run(request, call, { projection }) {
+    authorizeAccount(call);
     const { region, account } = call.caller;
     const page = takePage(
       existing(projection.keyIdsAfter(region, account, decodeMarker(request.Marker)), call, projection),
@@ -154,7 +182,9 @@ const switchKey = (name: 'EnableKey' | 'DisableKey') =>
     name,
     request: KeyIdOnly,
     async run(request, call, ports) {
-      await ports.runCommand(findKey(request.KeyId, 'key', call, ports.projection).ref, { type: name }, call);
+      const found = findKey(request.KeyId, 'key', call, ports.projection);
+      authorizeKey(call, ports.projection, found);
+      await ports.runCommand(found.ref, { type: name }, call);
       return undefined;
     },
   });
@@ -171,8 +201,9 @@ export const updateKeyDescription = control<UpdateKeyDescription, undefined>({
   name: 'UpdateKeyDescription',
   request: UpdateKeyDescription,
   async run(request, call, ports) {
-    const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
-    await ports.runCommand(ref, { type: 'UpdateKeyDescription', description: request.Description }, call);
+    const found = findKey(request.KeyId, 'key', call, ports.projection);
+    authorizeKey(call, ports.projection, found);
+    await ports.runCommand(found.ref, { type: 'UpdateKeyDescription', description: request.Description }, call);
     return undefined;
   },
 });

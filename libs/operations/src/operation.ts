@@ -1,18 +1,13 @@
+import type { TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf, EventOf } from '#domain/aggregates';
 import type { AggregateRef } from '#domain/subjects';
 import type { CommandResult } from '#event-store/run-command';
 import type { BackingKey } from '#hsm/backing-key';
 import type { Projection } from '#views/projection';
+import type { Caller } from './caller';
+import type { GrantTokenClaims, GrantTokenReader } from './grants/grant-tokens';
 import type { QuotaClass } from './quotas/quota-classes';
 import type { RequestClass } from './wire/decode';
-
-/** Who calls, as authenticated: by signature over HTTP, by the NATS server's permissions over NATS. */
-export interface Caller {
-  region: string;
-  account: string;
-  principalId: string;
-  principalArn: string;
-}
 
 export interface Call {
   caller: Caller;
@@ -20,12 +15,24 @@ export interface Call {
   operation: string;
   /** ISO 8601, from the clock. */
   now: string;
+  /** What the request's GrantToken says, where it has one. */
+  grantToken?: GrantTokenClaims | undefined;
+}
+
+/** A call whose caller is yet to be found in the view. Found anew after each wait, in which it may have lost its rights. */
+export interface UnresolvedCall extends Omit<Call, 'caller' | 'grantToken'> {
+  /** Throws UnrecognizedClientException or ExpiredTokenException. */
+  resolveCaller(): Caller;
 }
 
 /** What control operations may use. */
 export interface ControlPorts {
   projection: Projection;
   newKeyId(): string;
+  /** Signs a token; undefined while nobody can. */
+  grantToken(claims: GrantTokenClaims): Promise<string | undefined>;
+  /** Fresh random bytes. */
+  random(length: number): Buffer;
   /** Whether the log held more than this process had folded in; resolves once it has. */
   wasBehind(): Promise<boolean>;
   /** Decides the command and appends its events. Returns once they are in `projection` and, if they revoke, in every worker. */
@@ -46,6 +53,25 @@ export interface DataPorts {
   loadBackingKey(keyArn: string, materialId: string): Promise<void>;
   /** Fresh random bytes, never handed out twice. */
   random(length: number): Buffer;
+  /** Makes session tokens. */
+  tokens: TokenIssuer;
+  /** The system's time, by which sessions end: clients compare it with their own. */
+  systemSeconds(): number;
+  accessKeys: AccessKeyPorts;
+}
+
+/** What it takes to make and unmake an access key, whose secret no key-manager may see. */
+export interface AccessKeyPorts {
+  /** Stores a new secret and gives it back: 40 characters. A crash afterwards leaves one that no event names, for the sweep. */
+  create(ownerArn: string, accessKeyId: string): Promise<string>;
+  /** By way of a key-manager. Returns once it is in `projection` and, if it revokes, in every worker. */
+  runCommand(
+    ref: AggregateRef<'principal'>,
+    command: Extract<CommandOf<'principal'>, { type: 'CreateAccount' | 'CreateAccessKey' | 'DeleteAccessKey' }>,
+    call: Call,
+  ): Promise<void>;
+  /** For good; harmless to repeat. */
+  erase(accessKeyId: string): Promise<void>;
 }
 
 /** Not an error: what an operation needs must come from the store first. */
@@ -64,10 +90,15 @@ export class MaterialNotLoaded extends Error {
 export interface PlanePorts {
   control?: ControlPorts | undefined;
   data?: DataPorts | undefined;
+  grantTokens: GrantTokenReader;
 }
 
+/** AWS's services that are served, as they are called in the scope of a signature and in IAM actions. */
+export type ServiceName = 'kms' | 'iam' | 'sts';
+
 interface Common<I extends object> {
-  /** AWS's name of it; routing, subjects, metrics and the IAM action derive from it. */
+  service: ServiceName;
+  /** AWS's name of it, no other service's too; routing, subjects, metrics and the IAM action derive from it. */
   name: string;
   request: RequestClass<I>;
   /** With which it shares a request quota; absent for the default of its plane. See quotas/quota-classes.ts. */
@@ -85,18 +116,37 @@ export interface DataOperation<I extends object = object, O = unknown> extends C
   run(request: I, call: Call, ports: DataPorts): O;
 }
 
-export type Operation = ControlOperation | DataOperation;
+/**
+ * For what has to wait on the data plane: a secret to be stored, a key-manager to append. What must still hold after the
+ * wait is decided again by whoever appends.
+ */
+export interface WaitingDataOperation<I extends object = object, O = unknown> extends Common<I> {
+  plane: 'data';
+  runAsync(request: I, call: Call, ports: DataPorts): Promise<O>;
+}
 
-/** Cryptographic operations share a quota, management operations have one each. */
-export const quotaClassOf = ({ quotaClass, plane, name }: Operation): string =>
-  quotaClass ?? (plane === 'data' ? 'symmetric' : name);
+export type Operation = ControlOperation | DataOperation | WaitingDataOperation;
 
-export const iamAction = (operation: Operation): string => `kms:${operation.name}`;
+export const isWaiting = (operation: Operation): operation is WaitingDataOperation => 'runAsync' in operation;
+
+/** Cryptographic operations share a quota, management operations have one each; those of IAM and STS have none. */
+export const quotaClassOf = ({ service, quotaClass, plane, name }: Operation): string | undefined =>
+  service === 'kms' ? (quotaClass ?? (plane === 'data' ? 'symmetric' : name)) : undefined;
+
+export const iamAction = ({ service, name }: Operation): string => `${service}:${name}`;
+
+/** Without a service it is one of AWS KMS. */
+type Declared<T extends Operation> = Omit<T, 'plane' | 'service'> & { service?: ServiceName };
 
 /** Declares a control operation; the types of request and reply are checked here and erased for the table. */
-export const control = <I extends object, O>(operation: Omit<ControlOperation<I, O>, 'plane'>): ControlOperation =>
-  ({ plane: 'control', ...operation }) as unknown as ControlOperation;
+export const control = <I extends object, O>(operation: Declared<ControlOperation<I, O>>): ControlOperation =>
+  ({ plane: 'control', service: 'kms', ...operation }) as unknown as ControlOperation;
 
 /** Declares a data operation. */
-export const data = <I extends object, O>(operation: Omit<DataOperation<I, O>, 'plane'>): DataOperation =>
-  ({ plane: 'data', ...operation }) as unknown as DataOperation;
+export const data = <I extends object, O>(operation: Declared<DataOperation<I, O>>): DataOperation =>
+  ({ plane: 'data', service: 'kms', ...operation }) as unknown as DataOperation;
+
+/** Declares a data operation that waits. */
+export const waitingData = <I extends object, O>(
+  operation: Declared<WaitingDataOperation<I, O>>,
+): WaitingDataOperation => ({ plane: 'data', service: 'kms', ...operation }) as unknown as WaitingDataOperation;

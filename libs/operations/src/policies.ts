@@ -6,9 +6,9 @@ import type {
   PutKeyPolicyRequest,
 } from '@aws-sdk/client-kms';
 import { KmsError } from '#domain/errors';
-import { parsePolicyDocument } from '#policy/document';
-import { assertNotLockedOut } from '#policy/lockout';
+import { authorizeKey } from './authorization';
 import { findKey } from './key-lookup';
+import { assertKeyPolicy, bypassContext } from './key-policy';
 import { control } from './operation';
 import { pageFields, pageOfList } from './pagination';
 import { BOOLEAN, KEY_ID, LIMIT, MARKER, Optional, POLICY, POLICY_NAME, Required } from './wire/fields';
@@ -31,9 +31,10 @@ export const getKeyPolicy = control<GetKeyPolicy, Wire<GetKeyPolicyResponse>>({
   name: 'GetKeyPolicy',
   request: GetKeyPolicy,
   run(request, call, ports) {
-    const { key } = findKey(request.KeyId, 'key', call, ports.projection);
+    const found = findKey(request.KeyId, 'key', call, ports.projection);
+    authorizeKey(call, ports.projection, found);
     assertPolicyName(request.PolicyName);
-    return { Policy: key.policy, PolicyName: DEFAULT };
+    return { Policy: found.key.policy, PolicyName: DEFAULT };
   },
 });
 
@@ -48,11 +49,11 @@ export const putKeyPolicy = control<PutKeyPolicy, undefined>({
   name: 'PutKeyPolicy',
   request: PutKeyPolicy,
   async run(request, call, ports) {
-    const { ref, arn } = findKey(request.KeyId, 'key', call, ports.projection);
+    const found = findKey(request.KeyId, 'key', call, ports.projection);
+    authorizeKey(call, ports.projection, found, { context: bypassContext(request) });
     assertPolicyName(request.PolicyName);
-    const document = parsePolicyDocument(request.Policy);
-    if (!request.BypassPolicyLockoutSafetyCheck) assertNotLockedOut(document, call.caller.principalArn, arn);
-    await ports.runCommand(ref, { type: 'PutKeyPolicy', policy: request.Policy }, call);
+    assertKeyPolicy(request.Policy, request.BypassPolicyLockoutSafetyCheck, call, ports.projection, found.arn);
+    await ports.runCommand(found.ref, { type: 'PutKeyPolicy', policy: request.Policy }, call);
     return undefined;
   },
 });
@@ -67,7 +68,8 @@ export const listKeyPolicies = control<ListKeyPolicies, Wire<ListKeyPoliciesResp
   name: 'ListKeyPolicies',
   request: ListKeyPolicies,
   run(request, call, ports) {
-    findKey(request.KeyId, 'key', call, ports.projection);
+    const found = findKey(request.KeyId, 'key', call, ports.projection);
+    authorizeKey(call, ports.projection, found);
     const page = pageOfList([DEFAULT], request.Limit ?? 100, request.Marker);
     return { PolicyNames: page.items, ...pageFields(page) };
   },

@@ -9,8 +9,11 @@ import type {
   RotateKeyOnDemandResponse,
   RotationsListEntry,
 } from '@aws-sdk/client-kms';
+import { LIMITS } from '#domain/key/decide';
 import { currentVersion, type KeyVersion } from '#domain/key/state';
 import { assertStateAllows } from '#domain/key/state-table';
+import { authorizeKey } from './authorization';
+import { fixedContext } from './condition-context';
 import { type FoundKey, findKey } from './key-lookup';
 import { control } from './operation';
 import { pageFields, pageOfList } from './pagination';
@@ -26,9 +29,13 @@ export const enableKeyRotation = control<EnableKeyRotation, undefined>({
   name: 'EnableKeyRotation',
   request: EnableKeyRotation,
   async run(request, call, ports) {
-    const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
+    const found = findKey(request.KeyId, 'key', call, ports.projection);
+    const context = fixedContext({
+      'kms:rotationperiodindays': request.RotationPeriodInDays ?? LIMITS.defaultRotationPeriodInDays,
+    });
+    authorizeKey(call, ports.projection, found, { context });
     await ports.runCommand(
-      ref,
+      found.ref,
       { type: 'EnableKeyRotation', rotationPeriodInDays: request.RotationPeriodInDays },
       call,
     );
@@ -44,8 +51,9 @@ export const disableKeyRotation = control<KeyIdOnly, undefined>({
   name: 'DisableKeyRotation',
   request: KeyIdOnly,
   async run(request, call, ports) {
-    const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
-    await ports.runCommand(ref, { type: 'DisableKeyRotation' }, call);
+    const found = findKey(request.KeyId, 'key', call, ports.projection);
+    authorizeKey(call, ports.projection, found);
+    await ports.runCommand(found.ref, { type: 'DisableKeyRotation' }, call);
     return undefined;
   },
 });
@@ -54,7 +62,9 @@ export const getKeyRotationStatus = control<KeyIdOnly, Wire<GetKeyRotationStatus
   name: 'GetKeyRotationStatus',
   request: KeyIdOnly,
   run(request, call, ports) {
-    const { key, arn } = findKey(request.KeyId, 'key', call, ports.projection);
+    const found = findKey(request.KeyId, 'key', call, ports.projection);
+    authorizeKey(call, ports.projection, found);
+    const { key, arn } = found;
     assertStateAllows('GetKeyRotationStatus', key.keyState, arn);
     // While a key is pending deletion its rotation counts as off; cancelling brings the former status back.
     if (!key.rotation || key.keyState === 'PendingDeletion') return { KeyId: arn, KeyRotationEnabled: false };
@@ -71,9 +81,10 @@ export const rotateKeyOnDemand = control<KeyIdOnly, Wire<RotateKeyOnDemandRespon
   name: 'RotateKeyOnDemand',
   request: KeyIdOnly,
   async run(request, call, ports) {
-    const { ref, arn } = findKey(request.KeyId, 'key', call, ports.projection);
-    await ports.runCommand(ref, { type: 'RotateKeyOnDemand' }, call);
-    return { KeyId: arn };
+    const found = findKey(request.KeyId, 'key', call, ports.projection);
+    authorizeKey(call, ports.projection, found);
+    await ports.runCommand(found.ref, { type: 'RotateKeyOnDemand' }, call);
+    return { KeyId: found.arn };
   },
 });
 
@@ -93,6 +104,7 @@ export const listKeyRotations = control<ListKeyRotations, Wire<ListKeyRotationsR
   request: ListKeyRotations,
   run(request, call, ports) {
     const found = findKey(request.KeyId, 'key', call, ports.projection);
+    authorizeKey(call, ports.projection, found);
     assertStateAllows('ListKeyRotations', found.key.keyState, found.arn);
     const withFirst = request.IncludeKeyMaterial === 'ALL_KEY_MATERIAL';
     const versions = withFirst ? found.key.versions : found.key.versions.slice(1);

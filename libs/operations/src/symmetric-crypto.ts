@@ -6,6 +6,7 @@ import { KmsError } from '#domain/errors';
 import { currentVersion } from '#domain/key/state';
 import { assertStateAllows, type KeyOperation } from '#domain/key/state-table';
 import type { BackingKey } from '#hsm/backing-key';
+import { type Asked, authorizeKey } from './authorization';
 import { existingKey, type FoundKey, findKey, nowhereFor } from './key-lookup';
 import type { Call, DataPorts } from './operation';
 
@@ -76,52 +77,74 @@ export interface Source {
   blob: ParsedBlob;
 }
 
+/** What an operation that encrypts or decrypts asks for. */
+export const cryptographic = (
+  encryptionContext: Record<string, string> | undefined,
+  algorithm: string | undefined = SYMMETRIC,
+): Asked => ({
+  encryptionContext,
+  context: (key) => (key === 'kms:encryptionalgorithm' ? algorithm : undefined),
+});
+
+const OF_CIPHERTEXT = 'the resource associated with this ciphertext';
+
 /**
- * The key that a ciphertext names. Throws AccessDeniedException if it is one of another region or account, and
- * InvalidCiphertextException if there is none.
+ * The key that a ciphertext names. Throws AccessDeniedException if it is of another region, or gone from another
+ * account, and InvalidCiphertextException if there never was one.
  */
-export function sourceOf(ciphertext: Uint8Array, call: Call, ports: DataPorts): Source {
+function sourceOf(ciphertext: Uint8Array, call: Call, ports: DataPorts, action: string): Source {
   const blob = parseBlob(ciphertext);
   const { region, account } = call.caller;
-  if (blob.region !== region || blob.account !== account) {
-    if (!ports.projection.key(blob.region, blob.account, blob.keyId)) throw invalidCiphertext();
-    const action = call.operation === 'ReEncrypt' ? 'ReEncryptFrom' : call.operation;
-    throw nowhereFor(call, action, 'the resource associated with this ciphertext');
-  }
-  const found = existingKey(region, account, blob.keyId, call, ports.projection);
+  const known = ports.projection.key(blob.region, blob.account, blob.keyId);
+  if (!known) throw invalidCiphertext();
+  const found =
+    blob.region === region ? existingKey(region, blob.account, blob.keyId, call, ports.projection) : undefined;
   if (!found) {
+    if (blob.region !== region || blob.account !== account) throw nowhereFor(call, action, OF_CIPHERTEXT);
     // A key that was deleted is told apart from a blob that was never ours: the log still knows it.
-    if (ports.projection.key(region, account, blob.keyId)) {
-      throw new KmsError('NotFoundException', `Key '${keyArn(region, account, blob.keyId)}' does not exist`);
-    }
-    throw invalidCiphertext();
+    throw new KmsError('NotFoundException', `Key '${keyArn(region, account, blob.keyId)}' does not exist`);
   }
-  if (!found.key.versions.some((version) => version.materialId === blob.materialId)) throw invalidCiphertext();
   return { found, blob };
 }
 
-/** A key as a request names it. */
-type NamedKey = Pick<FoundKey, 'arn'>;
-
-/**
- * The key that a request says its ciphertext is under. Whether one of another region exists is not asked: it is not
- * the ciphertext's, which is all that AWS says about it.
- */
-export function namedSource(keyId: string | undefined, call: Call, ports: DataPorts): NamedKey | undefined {
-  if (keyId === undefined) return undefined;
-  const region = keyId.startsWith('arn:') ? parseKmsArn(keyId)?.region : undefined;
-  if (region !== undefined && region !== call.caller.region) return { arn: keyId };
-  return findKey(keyId, 'any', call, ports.projection);
+interface SourceAsked {
+  /** As the request names the key, if it does. */
+  keyId: string | undefined;
+  ciphertext: Uint8Array;
+  /** What is done with the source, without `kms:`. */
+  action: string;
+  askedOf(found: FoundKey): Asked;
 }
 
-/** Refuses a KeyId of the request that is not the key of the ciphertext. */
-export function assertSameKey(named: NamedKey | undefined, source: Source): void {
-  if (named && named.arn !== source.found.arn) {
+/**
+ * The key of a ciphertext, which the caller may use, and which is the one that the request names if it names any. That
+ * one is authorised first, so that what is said of it is said only to who may know. Whether a key of another region
+ * exists is not asked: it is not the ciphertext's, which is all that AWS says about it.
+ */
+export function authorizedSource(
+  { keyId, ciphertext, action, askedOf }: SourceAsked,
+  call: Call,
+  ports: DataPorts,
+): Source {
+  const region = keyId?.startsWith('arn:') ? parseKmsArn(keyId)?.region : undefined;
+  const elsewhere = region !== undefined && region !== call.caller.region;
+  const named = keyId === undefined || elsewhere ? undefined : findKey(keyId, 'any', call, ports.projection, action);
+  if (named) authorizeKey(call, ports.projection, named, askedOf(named));
+  const source = sourceOf(ciphertext, call, ports, action);
+  if (elsewhere || (named && named.arn !== source.found.arn)) {
     throw new KmsError(
       'IncorrectKeyException',
       'The key ID in the request does not identify a CMK that can perform this operation.',
     );
   }
+  if (!named) {
+    const { found } = source;
+    authorizeKey(call, ports.projection, found, { ...askedOf(found), calledIt: OF_CIPHERTEXT });
+  }
+  if (!source.found.key.versions.some((version) => version.materialId === source.blob.materialId)) {
+    throw invalidCiphertext();
+  }
+  return source;
 }
 
 export function decryptFrom(

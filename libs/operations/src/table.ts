@@ -2,6 +2,29 @@ import { createAlias, deleteAlias, listAliases, updateAlias } from './aliases';
 import { generateDataKey, generateDataKeyWithoutPlaintext, generateRandom } from './data-keys';
 import { cancelKeyDeletion, scheduleKeyDeletion } from './deletion';
 import { decrypt, encrypt, reEncrypt } from './encryption';
+import { createGrant } from './grants/create-grant';
+import { retireGrant, revokeGrant } from './grants/end-grant';
+import { listGrants, listRetirableGrants } from './grants/list-grants';
+import {
+  createAccessKey,
+  deleteAccessKey,
+  getAccessKeyLastUsed,
+  listAccessKeys,
+  updateAccessKey,
+} from './iam/access-keys';
+import {
+  deleteRolePolicy,
+  deleteUserPolicy,
+  getRolePolicy,
+  getUserPolicy,
+  listRolePolicies,
+  listUserPolicies,
+  putRolePolicy,
+  putUserPolicy,
+} from './iam/inline-policies';
+import { listRoleTags, listUserTags, tagRole, tagUser, untagRole, untagUser } from './iam/principal-tags';
+import { createRole, deleteRole, getRole, listRoles, updateAssumeRolePolicy } from './iam/roles';
+import { createUser, deleteUser, getUser, listUsers } from './iam/users';
 import { createKey, describeKey, disableKey, enableKey, listKeys, updateKeyDescription } from './keys';
 import type { Operation } from './operation';
 import { getKeyPolicy, listKeyPolicies, putKeyPolicy } from './policies';
@@ -12,6 +35,9 @@ import {
   listKeyRotations,
   rotateKeyOnDemand,
 } from './rotation';
+import { assumeRole } from './sts/assume-role';
+import { getCallerIdentity } from './sts/caller-identity';
+import { getSessionToken } from './sts/session-token';
 import { listResourceTags, tagResource, untagResource } from './tags';
 
 /** THE table of operations. Routing, subjects, metrics and authorisation all derive from it. */
@@ -45,6 +71,42 @@ const OPERATIONS: readonly Operation[] = [
   getKeyPolicy,
   putKeyPolicy,
   listKeyPolicies,
+  createGrant,
+  listGrants,
+  listRetirableGrants,
+  retireGrant,
+  revokeGrant,
+  createUser,
+  getUser,
+  listUsers,
+  deleteUser,
+  tagUser,
+  untagUser,
+  listUserTags,
+  putUserPolicy,
+  getUserPolicy,
+  deleteUserPolicy,
+  listUserPolicies,
+  createRole,
+  getRole,
+  listRoles,
+  deleteRole,
+  updateAssumeRolePolicy,
+  tagRole,
+  untagRole,
+  listRoleTags,
+  putRolePolicy,
+  getRolePolicy,
+  deleteRolePolicy,
+  listRolePolicies,
+  createAccessKey,
+  listAccessKeys,
+  updateAccessKey,
+  deleteAccessKey,
+  getAccessKeyLastUsed,
+  getCallerIdentity,
+  assumeRole,
+  getSessionToken,
 ];
 
 export const OPERATION_TABLE: ReadonlyMap<string, Operation> = new Map(

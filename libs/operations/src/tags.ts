@@ -7,6 +7,8 @@ import type {
 import { KmsError } from '#domain/errors';
 import { LIMITS } from '#domain/key/decide';
 import type { Tag } from '#domain/key/events';
+import { authorizeKey } from './authorization';
+import { fixedContext, tagContext } from './condition-context';
 import { findKey } from './key-lookup';
 import { control } from './operation';
 import { pageFields, pageOfList } from './pagination';
@@ -24,8 +26,12 @@ export function domainTags(tags: readonly WireTag[]): Tag[] {
   if (keys.size < tags.length) throw new KmsError('TagException', 'Duplicate tag keys');
   if (tags.length > LIMITS.tagsPerKey) throw new KmsError('TagException', 'Too many tags');
   for (const key of keys) assertNotReserved(key);
-  return tags.map(({ TagKey, TagValue }) => ({ key: TagKey, value: TagValue }));
+  return asTags(tags);
 }
+
+/** The same, not yet checked. */
+export const asTags = (tags: readonly WireTag[]): Tag[] =>
+  tags.map(({ TagKey, TagValue }) => ({ key: TagKey, value: TagValue }));
 
 function assertNotReserved(tagKey: string): void {
   if (tagKey.toLowerCase().startsWith('aws:')) {
@@ -42,8 +48,9 @@ export const tagResource = control<TagResource, undefined>({
   name: 'TagResource',
   request: TagResource,
   async run(request, call, ports) {
-    const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
-    await ports.runCommand(ref, { type: 'TagResource', tags: domainTags(request.Tags) }, call);
+    const found = findKey(request.KeyId, 'key', call, ports.projection);
+    authorizeKey(call, ports.projection, found, { context: tagContext(asTags(request.Tags)) });
+    await ports.runCommand(found.ref, { type: 'TagResource', tags: domainTags(request.Tags) }, call);
     return undefined;
   },
 });
@@ -57,9 +64,10 @@ export const untagResource = control<UntagResource, undefined>({
   name: 'UntagResource',
   request: UntagResource,
   async run(request, call, ports) {
-    const { ref } = findKey(request.KeyId, 'key', call, ports.projection);
+    const found = findKey(request.KeyId, 'key', call, ports.projection);
+    authorizeKey(call, ports.projection, found, { context: fixedContext({ 'aws:tagkeys': request.TagKeys }) });
     for (const tagKey of request.TagKeys) assertNotReserved(tagKey);
-    await ports.runCommand(ref, { type: 'UntagResource', tagKeys: request.TagKeys }, call);
+    await ports.runCommand(found.ref, { type: 'UntagResource', tagKeys: request.TagKeys }, call);
     return undefined;
   },
 });
@@ -74,8 +82,9 @@ export const listResourceTags = control<ListResourceTags, Wire<ListResourceTagsR
   name: 'ListResourceTags',
   request: ListResourceTags,
   run(request, call, { projection }) {
-    const { key } = findKey(request.KeyId, 'key', call, projection);
-    const page = pageOfList(key.tags, request.Limit ?? LIMITS.tagsPerKey, request.Marker);
+    const found = findKey(request.KeyId, 'key', call, projection);
+    authorizeKey(call, projection, found);
+    const page = pageOfList(found.key.tags, request.Limit ?? LIMITS.tagsPerKey, request.Marker);
     return { Tags: page.items.map((tag) => ({ TagKey: tag.key, TagValue: tag.value })), ...pageFields(page) };
   },
 });

@@ -3,14 +3,9 @@ import { createServer, createUser, decode, type User } from 'nats-jwt';
 import { createCurve } from 'nkeys.js';
 import { AUTH_CALLOUT, AUTH_CALLOUT_REPLIES, clientInbox, principalToken, requestSubject } from '#domain/subjects';
 import { startNats, type TestNats, until } from '../../../test/support/nats-server';
-import { type LoginOutcome, serveAuthCallout, shownCredentials } from './auth-callout';
+import { type LoginOutcome, serveAuthCallout } from './auth-callout';
 import { calloutKeys, calloutPublicKeys, newCalloutSeeds } from './callout-keys';
-import {
-  type CredentialCheck,
-  RootCredentialCheck,
-  type ShownCredentials,
-  type ShownIdentity,
-} from './credential-check';
+import { type CredentialCheck, type ShownCredentials, type ShownIdentity } from './credential-check';
 import { inboxPrefix, natsPermissions, natsUserScope, renderAuthorization } from './nats-users';
 import { ServedRequests } from './served-requests';
 
@@ -252,24 +247,6 @@ describe('what asks as nats-server does', () => {
     await until(() => answers.length === 7, 'nobody was refused at once');
     expect(outcomes).toEqual(Array(7).fill('crowded_out'));
     expect(shown).toHaveLength(16);
-  });
-});
-
-describe('the root credentials', () => {
-  const check = new RootCredentialCheck(ACCOUNT, { accessKeyId: 'AKIAROOT', secretAccessKey: 'se:cret' });
-
-  it('are known whole', () => {
-    const credentials = shownCredentials({ protocol: 1, user: 'AKIAROOT', pass: 'se:cret' })!;
-    expect(check.identify(credentials)).toEqual({ account: ACCOUNT, principalId: 'root' });
-  });
-
-  it.each([
-    { accessKeyId: 'AKIAROOT', secretAccessKey: 'se:cre' },
-    { accessKeyId: 'AKIAROOT', secretAccessKey: '' },
-    { accessKeyId: 'AKIAROO', secretAccessKey: 'se:cret' },
-    { accessKeyId: 'AKIAROOT', secretAccessKey: 'se:cret', sessionToken: 'any' },
-  ])('are not %j', (credentials) => {
-    expect(check.identify(credentials)).toBeUndefined();
   });
 });
 

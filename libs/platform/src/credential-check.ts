@@ -1,5 +1,8 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
-import type { RootCredentials } from './root-credentials';
+import { timingSafeEqual } from 'node:crypto';
+import { ERRORS, KmsError } from '#domain/errors';
+import { deriveSigningKey } from '#sigv4/signing-key';
+import type { Callers } from './callers';
+import type { SigningKeys } from './signing-keys';
 
 /** What a NATS client shows: the credentials that it would sign with over HTTP. */
 export interface ShownCredentials {
@@ -23,21 +26,29 @@ export interface CredentialCheck {
   identify(shown: ShownCredentials): ShownIdentity | undefined | Promise<ShownIdentity | undefined>;
 }
 
-/** In a time that says nothing about how much of them is the same. */
-export const sameSecret = (a: string, b: string): boolean => timingSafeEqual(digest(a), digest(b));
+/** Nothing that is signed over HTTP has this scope. */
+const SCOPE = { date: '19700101', region: 'nats', service: 'nats' };
 
-const digest = (secret: string): Buffer => createHash('sha256').update(secret, 'utf8').digest();
-
-/** Knows the root credentials of the account in the settings. */
-export class RootCredentialCheck implements CredentialCheck {
+/** Compares the signing keys that the shown and the true secret give, and has the view say whether they may be used. */
+export class SecretCredentialCheck implements CredentialCheck {
   constructor(
-    private readonly account: string,
-    private readonly root: RootCredentials,
+    private readonly keys: SigningKeys,
+    private readonly callers: Pick<Callers, 'resolve'>,
   ) {}
 
-  identify({ accessKeyId, secretAccessKey, sessionToken }: ShownCredentials): ShownIdentity | undefined {
-    if (accessKeyId !== this.root.accessKeyId || sessionToken !== undefined) return undefined;
-    if (!sameSecret(secretAccessKey, this.root.secretAccessKey)) return undefined;
-    return { account: this.account, principalId: 'root' };
+  async identify(shown: ShownCredentials): Promise<ShownIdentity | undefined> {
+    const { accessKeyId, secretAccessKey, sessionToken } = shown;
+    const { date, region, service } = SCOPE;
+    try {
+      const identity = await this.keys.identify({ accessKeyId, sessionToken, ...SCOPE });
+      if (!identity) return undefined;
+      const { account, principalId, expiresAt, signingKey } = identity;
+      if (!timingSafeEqual(signingKey, deriveSigningKey(secretAccessKey, date, region, service))) return undefined;
+      this.callers.resolve({ region, account, principalId, accessKeyId, sessionToken });
+      return { account, principalId, expiresAt };
+    } catch (error) {
+      if (error instanceof KmsError && ERRORS[error.code].status < 500) return undefined;
+      throw error;
+    }
   }
 }

@@ -1,3 +1,4 @@
+import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import { keyArn } from '#domain/arn';
 import type { KeyCommand } from '#domain/key/commands';
 import { materialIdOf } from '#domain/key/material-id';
@@ -8,6 +9,8 @@ import { MemoryMaterialStore } from '#hsm/memory-material-store';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { Call } from '#operations/operation';
 import { LiveView } from '#views/live-view';
+import { rootCaller } from '../../../test/support/root-caller';
+import { AccessKeys } from './access-keys';
 import { CryptoWorker } from './crypto-worker';
 import { KeyManager } from './key-manager';
 import { Lease } from './lease';
@@ -35,14 +38,17 @@ async function started() {
   });
   const store = new MemoryMaterialStore(() => now);
   const vault = new MaterialVault(provider, store, { logPosition: () => view.position });
-  const worker = new CryptoWorker(view, vault, new Lease(log, view, 5_000));
-  const manager = new KeyManager({
+  const tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH));
+  const accessKeys = new AccessKeys(vault, view, (...command) => manager.runFor(...command));
+  const worker = new CryptoWorker(view, vault, new Lease(log, view, 5_000), tokens, accessKeys);
+  const manager: KeyManager = new KeyManager({
     store: log,
     view,
     clock: { now: () => now },
     materials: worker,
     workersApplied: async () => {},
     failPoint: () => {},
+    signGrantToken: async () => undefined,
   });
   const isoNow = (): string => new Date(now).toISOString();
   const run = (command: KeyCommand) => manager.runCommand(REF, command, { ...CALL, now: isoNow() });
@@ -73,12 +79,7 @@ async function started() {
 }
 
 const CALL: Omit<Call, 'now'> = {
-  caller: {
-    region: REF.region,
-    account: REF.account,
-    principalId: 'root',
-    principalArn: 'arn:aws:iam::000000000000:root',
-  },
+  caller: rootCaller(REF.region, REF.account),
   requestId: 'request',
   operation: 'Test',
 };

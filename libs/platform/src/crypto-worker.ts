@@ -1,4 +1,5 @@
 import { RandomPool } from '#crypto/random-pool';
+import type { TokenIssuer } from '#crypto/signed-token';
 import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { materialIdOf } from '#domain/key/material-id';
@@ -8,7 +9,7 @@ import type { AggregateRef } from '#domain/subjects';
 import { shorterThanMaterial } from '#event-store/log-damage';
 import type { BackingKey } from '#hsm/backing-key';
 import type { MaterialVault } from '#hsm/material-vault';
-import { type DataPorts, MaterialNotLoaded } from '#operations/operation';
+import { type AccessKeyPorts, type DataPorts, MaterialNotLoaded } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
 import type { MaterialCustodian } from './key-manager';
 import type { Lease } from './lease';
@@ -31,6 +32,8 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     private readonly view: LiveView,
     private readonly vault: MaterialVault,
     private readonly lease: Lease,
+    readonly tokens: TokenIssuer,
+    readonly accessKeys: AccessKeyPorts,
   ) {
     // Backing keys of a deleted key leave memory in every worker as soon as it hears of the deletion.
     view.onCommit((commit) => {
@@ -56,6 +59,10 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
 
   async loadBackingKey(arn: string, materialId: string): Promise<void> {
     await this.vault.load(arn, materialId);
+  }
+
+  systemSeconds(): number {
+    return Date.now() / 1000;
   }
 
   random(length: number): Buffer {

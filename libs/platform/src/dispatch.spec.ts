@@ -1,11 +1,11 @@
 import { connect, type NatsConnection } from 'nats';
-import { requestSubscription } from '#domain/subjects';
+import { gatewaySubscription } from '#domain/subjects';
 import { OPERATION_TABLE } from '#operations/table';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
 import { NatsDispatcher } from './dispatch';
 import { MAX_BODY_BYTES } from './http-edge';
 
-const CALLER = { region: 'us-east-1', account: '000000000000', principalId: 'root', principalArn: 'arn' };
+const CALLER = { region: 'us-east-1', account: '000000000000', principalId: 'root', accessKeyId: 'AKIAROOT' };
 const ENCRYPT = OPERATION_TABLE.get('Encrypt')!;
 
 let server: TestNats;
@@ -31,7 +31,7 @@ const dispatch = (bytes: number) =>
 
 describe('a request over NATS', () => {
   test('as large as the HTTP edge lets in arrives', async () => {
-    const served = nats.subscribe(requestSubscription('Encrypt'), {
+    const served = nats.subscribe(gatewaySubscription('Encrypt'), {
       callback: (_, message) => void message.respond(JSON.stringify({ bytes: message.data.length })),
     });
     const { body, status } = await dispatch(MAX_BODY_BYTES);

@@ -1,10 +1,24 @@
-import { headers, type NatsConnection } from 'nats';
+import { headers, type MsgHdrs, type NatsConnection } from 'nats';
 import { isoDate } from '#domain/dates';
-import { ERRORS, type ErrorCode, isErrorCode } from '#domain/errors';
-import { HEADER_AFTER, HEADER_ERROR, HEADER_POSITION, HEADER_REQUEST_ID, requestSubject } from '#domain/subjects';
-import type { Caller, Operation, PlanePorts } from '#operations/operation';
+import { ERRORS, type ErrorCode, isErrorCode, KmsError } from '#domain/errors';
+import {
+  gatewaySubject,
+  HEADER_ACCESS_KEY,
+  HEADER_AFTER,
+  HEADER_ERROR,
+  HEADER_POSITION,
+  HEADER_REQUEST_ID,
+  HEADER_SECURE_TRANSPORT,
+  HEADER_SESSION_TOKEN,
+  HEADER_SOURCE_IP,
+  principalToken,
+} from '#domain/subjects';
+import type { CallerClaim } from '#operations/caller';
+import { isWaiting, type Operation, type PlanePorts, type UnresolvedCall } from '#operations/operation';
 import type { Quotas } from '#operations/quotas/quotas';
 import { type ErrorObserver, errorReply, type OperationReply, runOperation } from '#operations/run-operation';
+import { UNRECOGNIZED_CLIENT } from '#sigv4/verify';
+import type { Callers } from './callers';
 import type { Clock } from './clock';
 import { requestReply } from './nats-request';
 
@@ -13,60 +27,80 @@ export interface Dispatcher {
   dispatch(
     operation: Operation,
     body: Uint8Array,
-    caller: Caller,
+    claim: CallerClaim,
     requestId: string,
   ): OperationReply | Promise<OperationReply>;
 }
 
 /**
- * Runs the operation in this process: no hop on the hot path. A plane that is not served here is an internal error. The
- * one place where request quotas are enforced.
+ * Runs the operation in this process: no hop on the hot path. Whether the claimed caller exists is asked of this
+ * process's own view, so that a key that a gateway still holds opens nothing once the view has the revocation. The one
+ * place where request quotas are enforced.
  */
 export class LocalDispatcher implements Dispatcher {
   constructor(
     private readonly ports: PlanePorts,
+    private readonly callers: Callers,
     private readonly clock: Clock,
     private readonly observe: ErrorObserver,
     private readonly quotas?: Quotas,
   ) {}
 
-  dispatch(operation: Operation, body: Uint8Array, caller: Caller, requestId: string) {
+  dispatch(operation: Operation, body: Uint8Array, claim: CallerClaim, requestId: string) {
     try {
-      this.quotas?.charge(operation, caller, performance.now());
+      this.quotas?.charge(operation, claim, performance.now());
     } catch (error) {
       return errorReply(error, { operation: operation.name, requestId }, this.observe);
     }
-    const call = { caller, requestId, operation: operation.name, now: isoDate(this.clock.now()) };
-    return runOperation(operation, body, call, this.ports, this.observe);
+    const { callers } = this;
+    const call: UnresolvedCall = {
+      requestId,
+      operation: operation.name,
+      now: isoDate(this.clock.now()),
+      resolveCaller: () => callers.resolve(claim),
+    };
+    const run = () => runOperation(operation, body, call, this.ports, this.observe);
+    const waiting = callers.prepared(claim);
+    return waiting ? waiting.then(run).catch((error) => errorReply(error, call, this.observe)) : run();
   }
 }
 
 const REPLY_TIMEOUT_MS = 30_000;
-/** A data operation changes nothing: one that its worker died over, or whose reply was lost, is asked of another. */
+/** A data operation that does not wait changes nothing: one that its worker died over, or whose reply was lost, is asked of another. */
 const DATA_ATTEMPT_MS = 5_000;
 
 /** Sends the request to whichever service serves it, with the newest log position that this gateway has seen. */
 export class NatsDispatcher implements Dispatcher {
-  /** `newestPosition`: of the log at the start, so that what a gateway before this one acknowledged is seen through it. */
+  /** `newest`: position of the log at the start, so that what a gateway before this one acknowledged is seen through it. */
   constructor(
     private readonly nats: NatsConnection,
-    private newestPosition: number,
+    private newest: number,
     private readonly observe: ErrorObserver,
   ) {}
 
-  async dispatch(operation: Operation, body: Uint8Array, caller: Caller, requestId: string): Promise<OperationReply> {
+  get newestPosition(): number {
+    return this.newest;
+  }
+
+  async dispatch(
+    operation: Operation,
+    body: Uint8Array,
+    claim: CallerClaim,
+    requestId: string,
+  ): Promise<OperationReply> {
     try {
-      const subject = requestSubject(caller.region, caller.account, caller.principalId, operation.name);
-      const sent = headers();
-      sent.set(HEADER_AFTER, String(this.newestPosition));
+      const { region, account, principalId } = claim;
+      const subject = gatewaySubject(region, account, principalToken(principalId), operation.name);
+      const sent = claimHeaders(claim);
+      sent.set(HEADER_AFTER, String(this.newest));
       sent.set(HEADER_REQUEST_ID, requestId);
       const reply = await requestReply(this.nats, subject, body, {
         headers: sent,
         timeoutMs: REPLY_TIMEOUT_MS,
-        ...(operation.plane === 'data' && { attemptMs: DATA_ATTEMPT_MS }),
+        ...(operation.plane === 'data' && !isWaiting(operation) && { attemptMs: DATA_ATTEMPT_MS }),
       });
       const position = Number(reply.headers?.get(HEADER_POSITION));
-      if (position > this.newestPosition) this.newestPosition = position;
+      if (position > this.newest) this.newest = position;
       const error = reply.headers?.get(HEADER_ERROR);
       if (!error) return { body: reply.data, status: 200 };
       const code: ErrorCode = isErrorCode(error) ? error : 'KMSInternalException';
@@ -75,4 +109,17 @@ export class NatsDispatcher implements Dispatcher {
       return errorReply(error, { operation: operation.name, requestId }, this.observe);
     }
   }
+}
+
+function claimHeaders({ accessKeyId, sourceIp, secureTransport, sessionToken }: CallerClaim): MsgHdrs {
+  const sent = headers();
+  if (accessKeyId !== undefined) sent.set(HEADER_ACCESS_KEY, accessKeyId);
+  if (sourceIp !== undefined) sent.set(HEADER_SOURCE_IP, sourceIp);
+  if (secureTransport !== undefined) sent.set(HEADER_SECURE_TRANSPORT, String(secureTransport));
+  if (sessionToken !== undefined) {
+    // One that cannot be sent is none of ours: they are base64.
+    if (!/^[!-~]+$/.test(sessionToken)) throw new KmsError('UnrecognizedClientException', UNRECOGNIZED_CLIENT);
+    sent.set(HEADER_SESSION_TOKEN, sessionToken);
+  }
+  return sent;
 }

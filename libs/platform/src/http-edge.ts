@@ -3,18 +3,15 @@ import { METHODS } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { KmsError } from '#domain/errors';
 import { type ErrorObserver, errorReply, type OperationReply } from '#operations/run-operation';
-import { OPERATION_TABLE } from '#operations/table';
-import { CONTENT_TYPE } from '#operations/wire/wire';
 import { type Claim, parseClaim, type SignedRequest } from '#sigv4/claim';
 import { checkFreshness, checkScope, UNRECOGNIZED_CLIENT, verifySignature } from '#sigv4/verify';
 import type { Admission } from './admission';
 import type { Dispatcher } from './dispatch';
 import type { Health } from './health';
+import { apparentProtocol, type HttpReply, protocolOf, SERVICES } from './http-protocols';
 import type { Metrics } from './metrics';
 import type { SigningIdentity, SigningKeys } from './signing-keys';
 
-const TARGET_PREFIX = 'TrentService.';
-const SERVICES = ['kms'];
 /**
  * What a nats-server takes in one message by default (max_payload, 1 MiB with headers), less room for our headers: a
  * body that is let in here reaches its service over NATS too. The largest request of the API model is smaller, a policy
@@ -31,7 +28,7 @@ export interface HttpEdgePorts {
   observe: ErrorObserver;
 }
 
-/** The AWS JSON 1.1 endpoint: one route for all operations, and every other path answered in AWS's own form. */
+/** The endpoint of AWS KMS, IAM and STS: one route for all operations, and every other path answered in AWS's own form. */
 export function serveHttpEdge(http: FastifyInstance, ports: HttpEdgePorts, admission: Admission): void {
   http.removeAllContentTypeParsers();
   http.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, (_request, body, done) =>
@@ -47,7 +44,7 @@ export function serveHttpEdge(http: FastifyInstance, ports: HttpEdgePorts, admis
     method: methods,
     url: '/*',
     handler: (request, reply) => edge.handle(request, reply),
-    errorHandler: (error, _request, reply) => edge.refuse(reply, refusalOf(error)),
+    errorHandler: (error, request, reply) => edge.refuse(request, reply, refusalOf(error)),
   });
 }
 
@@ -86,7 +83,7 @@ class HttpEdge {
     const { socket } = request.raw;
     const refused = this.admission.enter(socket);
     if (refused) {
-      this.refuse(reply, refused);
+      this.refuse(request, reply, refused);
       return;
     }
     const started = performance.now();
@@ -94,33 +91,27 @@ class HttpEdge {
     let inFlight = true;
     // Authentication comes first, so an unknown operation shows only to a caller with a good signature.
     let name = 'Unknown';
+    const signed = signedRequestOf(request);
+    let protocol = apparentProtocol(signed);
     const answer = (answered: OperationReply): void => {
       if (inFlight) this.admission.leave(socket);
       inFlight = false;
       this.ports.metrics.answered(name, answered.error ?? 'OK', (performance.now() - started) / 1000);
-      send(reply, answered, requestId);
+      send(reply, protocol.write(answered, name, requestId), requestId);
     };
     const fail = (error: unknown): void =>
       answer(errorReply(error, { operation: name, requestId }, this.ports.observe));
     try {
-      const url = request.raw.url ?? '/';
-      const mark = url.indexOf('?');
-      const signed: SignedRequest = {
-        method: request.method,
-        path: mark < 0 ? url : url.slice(0, mark),
-        query: mark < 0 ? '' : url.slice(mark + 1),
-        headers: request.headers,
-        body: request.body instanceof Uint8Array ? request.body : EMPTY,
-      };
       const claim = parseClaim(signed);
       checkScope(claim, SERVICES);
+      protocol = protocolOf(claim.service);
       checkFreshness(claim, Date.now());
       const go = (identity: SigningIdentity | undefined): void | Promise<void> => {
         if (!identity) throw new KmsError('UnrecognizedClientException', UNRECOGNIZED_CLIENT);
         verifySignature(claim, signed, identity.signingKey);
-        const operation = operationOf(request, signed.query);
+        const { operation, body } = protocol.read(signed);
         name = operation.name;
-        const answered = this.ports.dispatcher.dispatch(operation, signed.body, callerOf(claim, identity), requestId);
+        const answered = this.ports.dispatcher.dispatch(operation, body, claimOf(claim, identity, request), requestId);
         if (answered instanceof Promise) return answered.then(answer);
         answer(answered);
       };
@@ -132,47 +123,54 @@ class HttpEdge {
     }
   }
 
-  refuse(reply: FastifyReply, error: KmsError): void {
+  refuse(request: FastifyRequest, reply: FastifyReply, error: KmsError): void {
     const requestId = randomUUID();
     // Under load there would be as many log lines as refusals.
     const observe = error.code === 'ServiceUnavailableException' ? () => {} : this.ports.observe;
     const answered = errorReply(error, { operation: 'Unknown', requestId }, observe);
     this.ports.metrics.answered('Unknown', error.code, 0);
-    send(reply, answered, requestId);
+    const protocol = apparentProtocol(signedRequestOf(request));
+    send(reply, protocol.write(answered, 'Unknown', requestId), requestId);
   }
 }
 
-const callerOf = (claim: Claim, identity: SigningIdentity) => ({
-  region: claim.region,
-  account: identity.account,
-  principalId: identity.principalId,
-  principalArn: identity.principalArn,
-});
-
-function operationOf(request: FastifyRequest, query: string) {
-  const unknown = (): KmsError => new KmsError('UnknownOperationException', '');
-  if (request.method !== 'POST') throw unknown();
-  // A presigner may have moved the headers that it signs into the query.
-  const moved = query === '' ? undefined : new URLSearchParams(query);
-  const target = request.headers['x-amz-target'] ?? moved?.get('X-Amz-Target');
-  const type = request.headers['content-type'];
-  if (typeof target !== 'string' || !target.startsWith(TARGET_PREFIX)) throw unknown();
-  if (!moved?.has('X-Amz-Signature') && !type?.startsWith(CONTENT_TYPE)) throw unknown();
-  const operation = OPERATION_TABLE.get(target.slice(TARGET_PREFIX.length));
-  if (!operation) throw unknown();
-  return operation;
+/** What a good signature, and the connection that it came by, vouch for. */
+function claimOf({ region, accessKeyId, sessionToken }: Claim, identity: SigningIdentity, request: FastifyRequest) {
+  const { socket } = request.raw;
+  return {
+    region,
+    account: identity.account,
+    principalId: identity.principalId,
+    accessKeyId,
+    sessionToken,
+    sourceIp: addressOf(socket.remoteAddress),
+    secureTransport: 'encrypted' in socket && socket.encrypted === true,
+  };
 }
 
-/** An empty structure, `{}`: over HTTP, AWS answers what returns nothing with no body at all. */
-const isNothing = (body: string | Uint8Array): boolean => body.length === 2;
+/** An IPv4 client of a socket that takes both kinds is shown as an IPv6 address, which no policy would mean. */
+const addressOf = (remote: string | undefined): string | undefined =>
+  remote?.startsWith('::ffff:') ? remote.slice('::ffff:'.length) : remote;
 
-function send(reply: FastifyReply, { status, body }: OperationReply, requestId: string): void {
-  const bytes = isNothing(body) ? EMPTY : typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
+function send(reply: FastifyReply, { status, contentType, body }: HttpReply, requestId: string): void {
   reply.hijack();
   reply.raw.writeHead(status, {
-    'Content-Type': CONTENT_TYPE,
-    'Content-Length': bytes.length,
+    'Content-Type': contentType,
+    'Content-Length': body.length,
     'x-amzn-RequestId': requestId,
   });
-  reply.raw.end(bytes);
+  reply.raw.end(body);
+}
+
+/** As it came over the wire. */
+function signedRequestOf(request: FastifyRequest): SignedRequest {
+  const url = request.raw.url ?? '/';
+  const mark = url.indexOf('?');
+  return {
+    method: request.method,
+    path: mark < 0 ? url : url.slice(0, mark),
+    query: mark < 0 ? '' : url.slice(mark + 1),
+    headers: request.headers,
+    body: request.body instanceof Uint8Array ? request.body : EMPTY,
+  };
 }

@@ -1,15 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { Agent, request as httpRequest } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import type { Caller, DataPorts } from '#operations/operation';
+import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
+import type { DataPorts } from '#operations/operation';
 import { signRequest } from '#sigv4/sign';
+import { deriveSigningKey } from '#sigv4/signing-key';
+import { LiveView } from '#views/live-view';
+import { Projection } from '#views/projection';
+import { Callers } from './callers';
 import { systemClock } from './clock';
 import { type Dispatcher, LocalDispatcher } from './dispatch';
+import { GrantTokens } from './grant-tokens';
 import { Health } from './health';
 import { serveHttpEdge } from './http-edge';
 import { HTTP_LIMITS, type HttpLimits, type HttpServer, httpServer } from './http-server';
 import { Metrics } from './metrics';
-import { RootSigningKeys } from './signing-keys';
+import type { SigningKeys } from './signing-keys';
 
 const CREDENTIALS = { accessKeyId: 'AKIATEST', secretAccessKey: 'a secret of the test' };
 const SHORT = { ...HTTP_LIMITS, headersTimeout: 1_000, requestTimeout: 2_000, connectionsCheckingInterval: 50 };
@@ -22,18 +28,28 @@ async function start(limits: HttpLimits = SHORT) {
     throw error;
   };
   const data: Partial<DataPorts> = { random: randomBytes, assertMayServe: () => {} };
-  const local = new LocalDispatcher({ data: data as DataPorts }, systemClock, observe);
+  const tokenKey = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH)).publicKey.export();
+  const grantTokens = new GrantTokens(new LiveView(), tokenKey);
+  const anchors = { rootAccessKeyId: CREDENTIALS.accessKeyId, tokenKey };
+  const callers = new Callers('000000000000', new Projection(), anchors);
+  const local = new LocalDispatcher({ data: data as DataPorts, grantTokens }, callers, systemClock, observe);
   let release = (): void => {};
   const released = new Promise<void>((resolve) => {
     release = resolve;
   });
   const dispatcher: Dispatcher = {
-    dispatch: (operation, body, caller: Caller, requestId) =>
+    dispatch: (operation, body, claim, requestId) =>
       operation.name === 'ListKeys'
         ? released.then(() => ({ body: '{"Keys":[]}', status: 200 }))
-        : local.dispatch(operation, body, caller, requestId),
+        : local.dispatch(operation, body, claim, requestId),
   };
-  const signingKeys = new RootSigningKeys('000000000000', CREDENTIALS);
+  const signingKeys: SigningKeys = {
+    identify: ({ date, region, service }) => ({
+      account: '000000000000',
+      principalId: 'root',
+      signingKey: deriveSigningKey(CREDENTIALS.secretAccessKey, date, region, service),
+    }),
+  };
   const ports = { dispatcher, signingKeys, metrics: new Metrics(), health: new Health(), observe };
   serveHttpEdge(http as unknown as Parameters<typeof serveHttpEdge>[0], ports, server.admission);
   await http.listen({ port: 0, host: '127.0.0.1' });

@@ -5,6 +5,7 @@ import type { AggregateRef } from '#domain/subjects';
 import { MemoryEventStore } from '#event-store/memory-event-store';
 import type { Call } from '#operations/operation';
 import { LiveView } from '#views/live-view';
+import { rootCaller } from '../../../test/support/root-caller';
 import { systemClock } from './clock';
 import { KeyManager } from './key-manager';
 
@@ -15,7 +16,7 @@ const ALIAS: AggregateRef<'alias'> = { region: REGION, account: ACCOUNT, aggrega
 const GRANT: AggregateRef<'grant'> = { region: REGION, account: ACCOUNT, aggregate: 'grant', id: 'a'.repeat(64) };
 const USER = userRef(ACCOUNT, 'ann');
 const CALL: Call = {
-  caller: { region: REGION, account: ACCOUNT, principalId: 'root', principalArn: `arn:aws:iam::${ACCOUNT}:root` },
+  caller: rootCaller(REGION, ACCOUNT),
   requestId: 'request-1',
   operation: 'Test',
   now: '2026-01-01T00:00:00.000Z',
@@ -40,6 +41,7 @@ async function keyManager(store = new MemoryEventStore()): Promise<{ manager: Ke
       asked.push(`apply ${position}`);
     },
     failPoint: () => {},
+    signGrantToken: async () => undefined,
   });
   return { manager, asked };
 }

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { type AggregateType, aggregateOf, type CommandOf, type EventOf, isRevoking } from '#domain/aggregates';
 import { keyArn } from '#domain/arn';
 import { type DomainEvent, NO_HASH } from '#domain/commit';
@@ -6,11 +6,13 @@ import { isoDate } from '#domain/dates';
 import type { AggregateRef } from '#domain/subjects';
 import type { EventStore } from '#event-store/event-store';
 import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
+import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
 import type { Call, ControlPorts } from '#operations/operation';
 import type { Timer } from '#views/due-times';
 import type { LiveView } from '#views/live-view';
 import type { Clock } from './clock';
 import type { FailPoint } from './fail-points';
+import type { GrantTokenSigner } from './grant-tokens';
 
 /** What the key-manager asks of whoever holds key material. */
 export interface MaterialCustodian {
@@ -28,6 +30,7 @@ export interface KeyManagerPorts {
   /** Resolves once every live crypto-worker has applied the position, or its lease has run out. */
   workersApplied(position: number): Promise<void>;
   failPoint: FailPoint;
+  signGrantToken: GrantTokenSigner;
 }
 
 /** Decides commands on every aggregate, and fires the timers of keys. */
@@ -52,6 +55,14 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     return randomUUID();
   }
 
+  grantToken(claims: GrantTokenClaims): Promise<string | undefined> {
+    return this.ports.signGrantToken(claims);
+  }
+
+  random(length: number): Buffer {
+    return randomBytes(length);
+  }
+
   wasBehind(): Promise<boolean> {
     return this.runner.wasBehind();
   }
@@ -62,6 +73,15 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     call: Call,
   ): Promise<CommandResult<EventOf<T>>> {
     return this.run(ref, command, originOf(call));
+  }
+
+  /** A command that another service has checked the caller's permissions for. */
+  runFor<T extends AggregateType>(
+    ref: AggregateRef<T>,
+    command: CommandOf<T>,
+    origin: CommandOrigin,
+  ): Promise<CommandResult<EventOf<T>>> {
+    return this.run(ref, command, origin);
   }
 
   /**
@@ -130,7 +150,7 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
   }
 }
 
-const originOf = (call: Call): CommandOrigin => ({
+export const originOf = (call: Call): CommandOrigin => ({
   principal: call.caller.principalArn,
   requestId: call.requestId,
   operation: call.operation,

@@ -18,5 +18,5 @@ export const wantsInboxReply = ({ reply }: Pick<Msg, 'reply'>): boolean => !repl
 export function wantsOwnReply({ subject, reply }: Pick<Msg, 'subject' | 'reply'>): boolean {
   if (!reply || isGatewaySubject(subject)) return wantsInboxReply({ reply });
   const [, , , account = '', principal = ''] = subject.split('.');
-  return reply.startsWith(`${clientInbox(account, principal)}.`) || reply.startsWith('_INBOX_gateway.');
+  return reply.startsWith(`${clientInbox(account, principal)}.`);
 }

@@ -1,8 +1,17 @@
 import { connect, headers, type Msg, type NatsConnection } from 'nats';
-import { HEADER_AFTER, HEADER_ERROR, HEADER_POSITION, HEADER_REQUEST_ID, requestSubject } from '#domain/subjects';
+import {
+  gatewaySubject,
+  HEADER_AFTER,
+  HEADER_ERROR,
+  HEADER_POSITION,
+  HEADER_REQUEST_ID,
+  principalToken,
+  requestSubject,
+} from '#domain/subjects';
+import type { CallerClaim } from '#operations/caller';
 import { LiveView } from '#views/live-view';
 import { GOLDEN_COMMITS } from '../../../test/support/golden-commits';
-import { ROOT_INBOX } from '../../../test/support/nats-client';
+import { ROOT_INBOX, requestAs } from '../../../test/support/nats-client';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
 import type { Dispatcher } from './dispatch';
 import { Metrics } from './metrics';
@@ -16,7 +25,7 @@ let nats: NatsConnection;
 let service: NatsConnection;
 let view: LiveView;
 let transport: NatsTransport;
-let dispatched: { requestId: string; region: string; position: number }[];
+let dispatched: { requestId: string; claim: CallerClaim; position: number }[];
 let observed: unknown[];
 /** What the dispatcher answers with. */
 let reply: () => ReturnType<Dispatcher['dispatch']>;
@@ -40,10 +49,9 @@ beforeEach(async () => {
   transport = new NatsTransport({
     nats: service,
     planes: new Set(['control']),
-    accountId: ACCOUNT,
     dispatcher: {
-      dispatch: (_operation, _body, { region }, requestId) => {
-        dispatched.push({ requestId, region, position: view.position });
+      dispatch: (_operation, _body, claim, requestId) => {
+        dispatched.push({ requestId, claim, position: view.position });
         return reply();
       },
     },
@@ -102,6 +110,55 @@ describe('a request over NATS', () => {
       expect(dispatched).toEqual([]);
     },
   );
+
+  const vouched = {
+    'Keytrail-Access-Key': 'AKIAEXAMPLE',
+    'Keytrail-Source-Ip': '192.0.2.1',
+    'Keytrail-Secure-Transport': 'true',
+    'Keytrail-Session-Token': 'token',
+  };
+
+  test('is of the principal in its subject, and its headers vouch for nothing but a session token', async () => {
+    await ask(vouched);
+    expect(dispatched[0]!.claim).toEqual({
+      region: 'us-east-1',
+      account: ACCOUNT,
+      principalId: 'root',
+      sessionToken: 'token',
+    });
+  });
+
+  test('from a gateway has in its headers what the gateway has seen', async () => {
+    const principalId = 'AROAEXAMPLE:build.42';
+    const sent = headers();
+    for (const [name, value] of Object.entries(vouched)) sent.set(name, value);
+    const subject = gatewaySubject('us-east-1', ACCOUNT, principalToken(principalId), 'ListKeys');
+    await nats.request(subject, '{}', { headers: sent, timeout: 20_000 });
+    expect(dispatched[0]!.claim).toEqual({
+      region: 'us-east-1',
+      account: ACCOUNT,
+      principalId,
+      accessKeyId: 'AKIAEXAMPLE',
+      sourceIp: '192.0.2.1',
+      secureTransport: true,
+      sessionToken: 'token',
+    });
+  });
+
+  test('from a gateway without an access key has an access key that nobody has', async () => {
+    await nats.request(gatewaySubject('us-east-1', ACCOUNT, 'root', 'ListKeys'), '{}');
+    expect(dispatched[0]!.claim.accessKeyId).toBe('none');
+  });
+
+  test.each([
+    ['fourth', '12', 'root'],
+    ['fifth', ACCOUNT, '%2e'],
+    ['fifth', ACCOUNT, '%41'],
+    ['fifth', ACCOUNT, '%'],
+  ])('is refused where the %s token of its subject is none: %s %s', async (which, account, principal) => {
+    const refused = await requestAs(nats, requestSubject('us-east-1', account, principal, 'ListKeys'), '{}');
+    expect(errorOf(refused)).toEqual(['ValidationException', expect.stringContaining(`The ${which} token`)]);
+  });
 
   test('waits for the position that it names', async () => {
     const waiting = ask({ [HEADER_AFTER]: '2' });

@@ -1,17 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import { type CustomTransportStrategy, Server } from '@nestjs/microservices';
 import { headers, type Msg, type NatsConnection } from 'nats';
-import { isRegionName, rootArn } from '#domain/arn';
+import { isRegionName } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import {
+  gatewaySubscription,
+  HEADER_ACCESS_KEY,
   HEADER_AFTER,
   HEADER_ERROR,
   HEADER_POSITION,
   HEADER_REQUEST_ID,
+  HEADER_SECURE_TRANSPORT,
+  HEADER_SESSION_TOKEN,
+  HEADER_SOURCE_IP,
+  isGatewaySubject,
+  principalIdOf,
   QUEUE,
   requestSubscription,
 } from '#domain/subjects';
-import type { Caller, Operation } from '#operations/operation';
+import type { CallerClaim } from '#operations/caller';
+import { isWaiting, type Operation } from '#operations/operation';
 import { type ErrorObserver, errorReply, type OperationReply } from '#operations/run-operation';
 import { OPERATION_TABLE } from '#operations/table';
 import type { LiveView } from '#views/live-view';
@@ -25,7 +33,6 @@ export interface NatsTransportPorts {
   nats: NatsConnection;
   /** The planes that this process serves. */
   planes: ReadonlySet<Operation['plane']>;
-  accountId: string;
   dispatcher: Dispatcher;
   view: LiveView;
   metrics: Metrics;
@@ -50,12 +57,10 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
   listen(callback: (error?: unknown) => void): void {
     for (const operation of OPERATION_TABLE.values()) {
       if (!this.ports.planes.has(operation.plane)) continue;
-      this.served.serve(
-        requestSubscription(operation.name),
-        QUEUE[operation.plane],
-        (message) => this.serve(operation, message),
-        wantsOwnReply,
-      );
+      for (const subject of [requestSubscription(operation.name), gatewaySubscription(operation.name)]) {
+        const serve = (message: Msg): void | Promise<void> => this.serve(operation, message);
+        this.served.serve(subject, QUEUE[operation.plane], serve, wantsOwnReply);
+      }
     }
     this.ports.nats.flush().then(() => callback(), callback);
   }
@@ -84,10 +89,10 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
       answer(errorReply(error, { operation: operation.name, requestId }, this.ports.observe));
     try {
       requestId = requestIdOf(message) ?? requestId;
-      const caller = this.callerOf(message.subject, operation);
+      const claim = claimOf(message);
       const after = positionAskedFor(message);
       const run = (): OperationReply | Promise<OperationReply> =>
-        this.ports.dispatcher.dispatch(operation, message.data, caller, requestId);
+        this.ports.dispatcher.dispatch(operation, message.data, claim, requestId);
       const running = after > this.ports.view.position ? this.reached(after).then(run) : run();
       if (running instanceof Promise) return running.then(answer, fail);
       answer(running);
@@ -108,21 +113,6 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
     }
   }
 
-  /** The principal is in the subject, which the NATS server lets only that principal, or the gateway, publish to. */
-  private callerOf(subject: string, operation: Operation): Caller {
-    const [, , region = '', account, principalId] = subject.split('.');
-    if (account !== this.ports.accountId || principalId !== 'root') {
-      throw new KmsError(
-        'AccessDeniedException',
-        `Principal ${principalId} of account ${account} is not authorized to perform: kms:${operation.name}`,
-      );
-    }
-    if (!isRegionName(region)) {
-      throw new KmsError('ValidationException', 'The third token of the subject: expected a region name.');
-    }
-    return { region, account, principalId, principalArn: rootArn(account) };
-  }
-
   private respond(operation: Operation, message: Msg, reply: OperationReply, requestId: string): void {
     try {
       this.sendReply(operation, message, reply);
@@ -135,7 +125,7 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
 
   private sendReply(operation: Operation, message: Msg, { body, error }: OperationReply): void {
     const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body;
-    if (error === undefined && operation.plane === 'data') {
+    if (error === undefined && operation.plane === 'data' && !isWaiting(operation)) {
       this.served.respond(message, bytes);
       return;
     }
@@ -144,6 +134,31 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
     if (error !== undefined) sent.set(HEADER_ERROR, error);
     this.served.respond(message, bytes, sent);
   }
+}
+
+/** The principal is in the subject, which the NATS server lets only that principal, or a gateway, publish to. */
+function claimOf({ subject, headers: given }: Msg): CallerClaim {
+  const [, , region = '', account = '', principal = ''] = subject.split('.');
+  if (!isRegionName(region)) {
+    throw new KmsError('ValidationException', 'The third token of the subject: expected a region name.');
+  }
+  if (!/^\d{12}$/.test(account)) {
+    throw new KmsError('ValidationException', 'The fourth token of the subject: expected an account of 12 digits.');
+  }
+  const principalId = principalIdOf(principal);
+  if (principalId === undefined) {
+    throw new KmsError('ValidationException', 'The fifth token of the subject: expected a principal id.');
+  }
+  const header = (name: string): string | undefined => given?.get(name) || undefined;
+  const claim = { region, account, principalId, sessionToken: header(HEADER_SESSION_TOKEN) };
+  if (!isGatewaySubject(subject)) return claim;
+  return {
+    ...claim,
+    // Without one the caller would count as one whom the NATS server has let in.
+    accessKeyId: header(HEADER_ACCESS_KEY) ?? 'none',
+    sourceIp: header(HEADER_SOURCE_IP),
+    secureTransport: header(HEADER_SECURE_TRANSPORT) === 'true',
+  };
 }
 
 /** It goes into the log, so it is nothing but an id. */

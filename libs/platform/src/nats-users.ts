@@ -8,6 +8,8 @@ import {
   CLOCK_SUBJECT,
   clientInbox,
   EVENTS_STREAM,
+  gatewaySubject,
+  gatewaySubscription,
   INTERNAL,
   MATERIAL_STREAM,
   principalToken,
@@ -84,6 +86,11 @@ const READ_EVENTS = [
   `$JS.API.DIRECT.GET.${EVENTS_STREAM}.>`,
 ];
 const READ_CLOCK = [`$JS.API.STREAM.INFO.${CLOCK_STREAM}`, `$JS.API.STREAM.MSG.GET.${CLOCK_STREAM}`];
+/** An operation's requests from clients and from gateways. */
+const requestSubscriptions = (operation: string): string[] => [
+  requestSubscription(operation),
+  gatewaySubscription(operation),
+];
 /** What each service follows and answers, whatever its part. */
 const OF_EVERY_SERVICE = [CLOCK_SUBJECT, INTERNAL.status, INTERNAL.settle];
 
@@ -108,7 +115,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
   return {
     gateway: {
       publish: [
-        requestSubject('*', '*', '*', '*'),
+        gatewaySubject('*', '*', '*', '*'),
         INTERNAL.signingKey,
         `$JS.API.STREAM.INFO.${EVENTS_STREAM}`,
         ...READ_CLOCK,
@@ -125,13 +132,16 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         ...READ_CLOCK,
         INTERNAL.materialCreate,
         INTERNAL.materialDestroy,
-        ...(['gateway', 'operator', 'rotation-scheduler', 'deletion-scheduler'] as const).map(inbox),
+        INTERNAL.tokenKey,
+        INTERNAL.grantToken,
+        ...(['gateway', 'operator', 'rotation-scheduler', 'deletion-scheduler', 'crypto-worker'] as const).map(inbox),
         ALL_CLIENT_INBOXES,
       ],
       subscribe: [
         inbox('key-manager'),
-        ...scope.controlOperations.map(requestSubscription),
+        ...scope.controlOperations.flatMap(requestSubscriptions),
         INTERNAL.timerFire,
+        INTERNAL.principalCommand,
         INTERNAL.workerBeat,
         INTERNAL.viewDigests,
         ...OF_EVERY_SERVICE,
@@ -146,17 +156,21 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         ...READ_EVENTS,
         ...READ_CLOCK,
         INTERNAL.workerBeat,
+        INTERNAL.principalCommand,
         ...(['gateway', 'operator', 'key-manager'] as const).map(inbox),
         ALL_CLIENT_INBOXES,
         AUTH_CALLOUT_REPLIES,
       ],
       subscribe: [
         inbox('crypto-worker'),
-        ...scope.dataOperations.map(requestSubscription),
+        ...scope.dataOperations.flatMap(requestSubscriptions),
         INTERNAL.materialCreate,
         INTERNAL.materialDestroy,
         INTERNAL.signingKey,
         AUTH_CALLOUT,
+        INTERNAL.accountCreate,
+        INTERNAL.tokenKey,
+        INTERNAL.grantToken,
         INTERNAL.viewDigests,
         ...OF_EVERY_SERVICE,
       ],
@@ -168,7 +182,15 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
       subscribe: [inbox('audit-projector'), ...OF_EVERY_SERVICE, INTERNAL.viewDigests],
     },
     operator: {
-      publish: [...READ_EVENTS, ...READ_CLOCK, CLOCK_SUBJECT, INTERNAL.status, INTERNAL.viewDigests, INTERNAL.settle],
+      publish: [
+        ...READ_EVENTS,
+        ...READ_CLOCK,
+        CLOCK_SUBJECT,
+        INTERNAL.status,
+        INTERNAL.viewDigests,
+        INTERNAL.settle,
+        INTERNAL.accountCreate,
+      ],
       subscribe: [inbox('operator'), CLOCK_SUBJECT],
     },
     embedded: { publish: ['>'], denyPublish: NEVER_ASKED, subscribe: ['>'] },

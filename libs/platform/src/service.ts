@@ -10,11 +10,13 @@ import { Quotas } from '#operations/quotas/quotas';
 import type { ErrorObserver } from '#operations/run-operation';
 import type { Timer } from '#views/due-times';
 import { LiveView } from '#views/live-view';
+import { type AppendAccessKey, appendRemotely, serveAccessKeyCommands } from './access-keys';
 import { settledWithin } from './bounded-wait';
+import { askForAnchors, Callers, type PublishedAnchors } from './callers';
 import { type Clock, systemClock, VirtualClock } from './clock';
-import type { CryptoWorker } from './crypto-worker';
 import { type Dispatcher, LocalDispatcher, NatsDispatcher } from './dispatch';
 import { failPoints } from './fail-points';
+import { GrantTokens, localSigner, remoteSigner } from './grant-tokens';
 import { Health } from './health';
 import type { HttpEdgePorts } from './http-edge';
 import { answer, fireRemotely, RemoteMaterialCustodian } from './internal-requests';
@@ -26,7 +28,7 @@ import { isScheduler, Schedulers } from './schedulers';
 import { ServedRequests } from './served-requests';
 import type { Settings } from './settings';
 import { CachedSigningKeys, RemoteSigningKeys, type SigningKeys } from './signing-keys';
-import { startCryptoWorker } from './start-crypto-worker';
+import { type StartedCryptoWorker, startCryptoWorker } from './start-crypto-worker';
 import { serveViewDigests } from './view-digests';
 import { WorkerBarrier } from './worker-barrier';
 
@@ -79,6 +81,7 @@ export class Service {
   private clock: Clock = systemClock;
   private dispatcher: Dispatcher | undefined;
   private signingKeys: SigningKeys | undefined;
+  private manager: KeyManager | undefined;
   private stopping: Promise<void> | undefined;
 
   constructor(
@@ -118,15 +121,18 @@ export class Service {
     const position = await this.untilLogStands();
     if (this.settings.clock === 'virtual') await this.startVirtualClock();
     if (follows) await this.followLog();
-    const worker = this.has('crypto-worker') ? await this.startCryptoWorker() : undefined;
-    const manager = this.has('key-manager') ? this.startKeyManager(worker) : undefined;
-    const planes: PlanePorts = { control: manager, data: worker };
+    const started = this.has('crypto-worker') ? await this.startCryptoWorker() : undefined;
+    const worker = started?.worker;
+    const manager = this.has('key-manager') ? this.startKeyManager(started) : undefined;
+    this.manager = manager;
+    const grantTokens = new GrantTokens(this.view, started?.anchors.tokenKey ?? (() => this.askForTokenKey()));
+    const planes: PlanePorts = { control: manager, data: worker, grantTokens };
     const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
     this.dispatcher =
       manager || worker
-        ? new LocalDispatcher(planes, this.clock, this.observe, quotas)
+        ? new LocalDispatcher(planes, this.callers(started?.anchors), this.clock, this.observe, quotas)
         : new NatsDispatcher(nats, position, this.observe);
-    if (this.has('gateway')) this.signingKeys ??= new CachedSigningKeys(new RemoteSigningKeys(nats));
+    if (this.has('gateway')) this.signingKeys ??= this.remoteSigningKeys(this.dispatcher);
     this.transport = this.transportFor(planes, this.dispatcher);
     this.addSchedulers(manager);
     const { served } = this;
@@ -223,19 +229,40 @@ export class Service {
     this.clock = clock;
   }
 
-  private async startCryptoWorker(): Promise<CryptoWorker> {
+  private callers(anchors: PublishedAnchors | undefined): Callers {
+    return new Callers(this.settings.accountId, this.view.projection, anchors ?? askForAnchors(this.link.nats));
+  }
+
+  private async startCryptoWorker(): Promise<StartedCryptoWorker> {
     const { instance, settings, store, view, served, health, metrics, log } = this;
-    const { worker, signingKeys, stop } = await startCryptoWorker({
+    const started = await startCryptoWorker({
       ...{ instance, settings, store, view, served, health, metrics, log },
       callout: this.link.callout,
       besideGateway: this.has('gateway'),
+      appendAccessKey: this.appendAccessKey(),
+      clock: this.clock,
     });
-    this.closers.push(stop);
-    this.signingKeys = signingKeys;
-    return worker;
+    this.closers.push(started.stop);
+    this.signingKeys = started.signingKeys;
+    return started;
   }
 
-  private startKeyManager(worker: CryptoWorker | undefined): KeyManager {
+  private async askForTokenKey(): Promise<string> {
+    return (await askForAnchors(this.link.nats)()).tokenKey;
+  }
+
+  /** By this process's own key-manager, which starts after the crypto-worker, where it has one. */
+  private appendAccessKey(): AppendAccessKey {
+    if (!this.has('key-manager')) return appendRemotely(this.link.nats);
+    return (...command) => this.manager!.runFor(...command);
+  }
+
+  private remoteSigningKeys(dispatcher: Dispatcher): SigningKeys {
+    const seen = (): number => (dispatcher instanceof NatsDispatcher ? dispatcher.newestPosition : this.view.position);
+    return new CachedSigningKeys(new RemoteSigningKeys(this.link.nats, seen));
+  }
+
+  private startKeyManager(started: StartedCryptoWorker | undefined): KeyManager {
     const { nats } = this.link;
     const barrier = this.settings.natsUrl === undefined ? undefined : new WorkerBarrier(nats, this.settings.leaseMs);
     if (barrier) this.closers.push(() => barrier.stop());
@@ -243,9 +270,10 @@ export class Service {
       store: this.store,
       view: this.view,
       clock: this.clock,
-      materials: worker ?? new RemoteMaterialCustodian(nats),
+      materials: started?.worker ?? new RemoteMaterialCustodian(nats),
       workersApplied: async (position) => barrier?.applied(position),
       failPoint: failPoints(this.settings.failPoint),
+      signGrantToken: started ? localSigner(started.worker.tokens) : remoteSigner(nats, this.unanswered('grant token')),
     });
     answer<Timer, boolean>(
       this.served,
@@ -257,6 +285,11 @@ export class Service {
       },
       this.unanswered('timer'),
     );
+    serveAccessKeyCommands(
+      this.served,
+      (ref, command, origin) => manager.runFor(ref, command, origin),
+      this.unanswered('access key'),
+    );
     return manager;
   }
 
@@ -266,8 +299,7 @@ export class Service {
     if (data) planes.add('data');
     if (planes.size === 0) return undefined;
     const { view, metrics, observe } = this;
-    const { accountId } = this.settings;
-    return new NatsTransport({ nats: this.link.nats, planes, accountId, dispatcher, view, metrics, observe });
+    return new NatsTransport({ nats: this.link.nats, planes, dispatcher, view, metrics, observe });
   }
 
   private addSchedulers(manager: KeyManager | undefined): void {

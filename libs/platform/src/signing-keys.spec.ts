@@ -3,10 +3,20 @@ import { INTERNAL } from '#domain/subjects';
 import { deriveSigningKey } from '#sigv4/signing-key';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
 import { ServedRequests } from './served-requests';
-import { RemoteSigningKeys, RootSigningKeys, serveSigningKeys } from './signing-keys';
+import { RemoteSigningKeys, type SigningKeys, serveSigningKeys } from './signing-keys';
 
 const SCOPE = { accessKeyId: 'AKIAROOT', date: '20261124', region: 'us-east-1', service: 'kms' };
-const root = new RootSigningKeys('000000000000', { accessKeyId: 'AKIAROOT', secretAccessKey: 'secret' });
+const root: SigningKeys = {
+  identify: ({ accessKeyId, date, region, service }) =>
+    accessKeyId === 'AKIAROOT'
+      ? {
+          account: '000000000000',
+          principalId: 'root',
+          signingKey: deriveSigningKey('secret', date, region, service),
+        }
+      : undefined,
+};
+const remoteKeys = (newest = 0): RemoteSigningKeys => new RemoteSigningKeys(nats, () => newest);
 
 let server: TestNats;
 let nats: NatsConnection;
@@ -25,20 +35,26 @@ afterEach(async () => {
   await server?.stop();
 });
 
-const serve = (): void => serveSigningKeys(served, root, () => {});
+const serve = (): void =>
+  serveSigningKeys(
+    served,
+    root,
+    async () => {},
+    () => {},
+  );
 
 describe('signing keys over NATS', () => {
   test('are those that the secret gives, for a known access key', async () => {
     serve();
-    const remote = new RemoteSigningKeys(nats);
+    const remote = remoteKeys();
     const found = await remote.identify(SCOPE);
     expect(found?.signingKey).toEqual(deriveSigningKey('secret', '20261124', 'us-east-1', 'kms'));
-    expect(found?.principalArn).toBe('arn:aws:iam::000000000000:root');
+    expect(found).toMatchObject({ account: '000000000000', principalId: 'root' });
     expect(await remote.identify({ ...SCOPE, accessKeyId: 'AKIAOTHER' })).toBeUndefined();
   });
 
   test('are waited for while nobody serves them', async () => {
-    const found = new RemoteSigningKeys(nats).identify(SCOPE);
+    const found = remoteKeys().identify(SCOPE);
     // The server has told the first try that nobody is there before it answers this.
     await nats.flush();
     serve();
@@ -51,7 +67,7 @@ describe('signing keys over NATS', () => {
       serve();
       const refused = (await nats.request(INTERNAL.signingKey, text)).json<{ error: { code: string } }>();
       expect(refused.error.code).toMatch(/^(ValidationException|KMSInternalException)$/);
-      expect((await new RemoteSigningKeys(nats).identify(SCOPE))?.account).toBe('000000000000');
+      expect((await remoteKeys().identify(SCOPE))?.account).toBe('000000000000');
       expect(errors).toEqual([]);
     },
   );

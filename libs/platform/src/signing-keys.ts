@@ -1,19 +1,19 @@
+import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { NatsConnection } from 'nats';
-import { rootArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { INTERNAL, QUEUE } from '#domain/subjects';
-import { deriveSigningKey } from '#sigv4/signing-key';
 import { answer, ask } from './internal-requests';
-import type { RootCredentials } from './root-credentials';
 import type { ServedRequests } from './served-requests';
 
 /** What a gateway learns of an access key: who it is, and a signing key good for one day, region and service. */
 export interface SigningIdentity {
   account: string;
+  /** As CallerClaim has it. */
   principalId: string;
-  principalArn: string;
   signingKey: Buffer;
+  /** Of a session, in epoch seconds. */
+  expiresAt?: number | undefined;
 }
 
 export interface SigningScope {
@@ -22,74 +22,94 @@ export interface SigningScope {
   date: string;
   region: string;
   service: string;
+  sessionToken?: string | undefined;
 }
 
-/** Answers with the identity, or undefined for an unknown access key. Long-term secrets stay behind it. */
+/**
+ * Answers with the identity, or undefined for an unknown access key. Long-term secrets stay behind it. Throws
+ * ExpiredTokenException. Whether the access key may still be used is for whoever serves the request to say.
+ */
 export interface SigningKeys {
   identify(scope: SigningScope): SigningIdentity | undefined | Promise<SigningIdentity | undefined>;
 }
 
-/** Holds the account root's secret; lives where key material does. */
-export class RootSigningKeys implements SigningKeys {
-  constructor(
-    private readonly account: string,
-    private readonly root: RootCredentials,
-  ) {}
-
-  identify({ accessKeyId, date, region, service }: SigningScope): SigningIdentity | undefined {
-    if (accessKeyId !== this.root.accessKeyId) return undefined;
-    return {
-      account: this.account,
-      principalId: 'root',
-      principalArn: rootArn(this.account),
-      signingKey: deriveSigningKey(this.root.secretAccessKey, date, region, service),
-    };
-  }
-}
+export const expiredToken = (): KmsError =>
+  new KmsError('ExpiredTokenException', 'The security token included in the request is expired');
 
 const REQUEST_TIMEOUT_MS = 5_000;
 
 /** An identity as it goes over NATS. */
 type SentIdentity = Omit<SigningIdentity, 'signingKey'> & { signingKey: string };
 
+/** `after`: a log position that the answer must know of. */
+type Question = SigningScope & { after: number };
+
+const REMEMBERED_UNKNOWN = 2_000;
+/** Who guesses access keys asks once a second for each. */
+const UNKNOWN_FOR_MS = 1_000;
+
 /** Asks a crypto-worker. */
 export class RemoteSigningKeys implements SigningKeys {
-  constructor(private readonly nats: NatsConnection) {}
+  private readonly unknown = new LRUCache<string, number>({ max: REMEMBERED_UNKNOWN, ttl: UNKNOWN_FOR_MS });
 
-  async identify({ accessKeyId, date, region, service }: SigningScope): Promise<SigningIdentity | undefined> {
+  /** `newestPosition`: of the log, as this gateway's callers have seen it: what they were told exists is found. */
+  constructor(
+    private readonly nats: NatsConnection,
+    private readonly newestPosition: () => number,
+  ) {}
+
+  async identify(scope: SigningScope): Promise<SigningIdentity | undefined> {
+    const { accessKeyId, date, region, service, sessionToken } = scope;
+    const after = this.newestPosition();
+    if (sessionToken === undefined && this.unknown.get(accessKeyId) === after) return undefined;
+    const question: Question = { accessKeyId, date, region, service, sessionToken, after };
     try {
-      const scope: SigningScope = { accessKeyId, date, region, service };
-      const found = await ask<SentIdentity | undefined>(this.nats, INTERNAL.signingKey, scope, {
+      const found = await ask<SentIdentity | undefined>(this.nats, INTERNAL.signingKey, question, {
         timeoutMs: REQUEST_TIMEOUT_MS,
       });
+      if (!found && sessionToken === undefined) this.unknown.set(accessKeyId, after);
       return found && { ...found, signingKey: Buffer.from(found.signingKey, 'base64') };
     } catch (error) {
+      if (error instanceof KmsError && error.code === 'ExpiredTokenException') throw error;
       throw new KmsError('ServiceUnavailableException', 'Signatures cannot be verified now; try again.', error);
     }
   }
 }
 
 /** Serves RemoteSigningKeys. A scope that is none is refused with ValidationException. */
-export function serveSigningKeys(served: ServedRequests, keys: SigningKeys, onError: (error: unknown) => void): void {
+export function serveSigningKeys(
+  served: ServedRequests,
+  keys: SigningKeys,
+  reached: (position: number) => Promise<void>,
+  onError: (error: unknown) => void,
+): void {
   answer<unknown, SentIdentity | undefined>(
     served,
     INTERNAL.signingKey,
     QUEUE.data,
     async (question) => {
-      if (!isScope(question)) {
+      if (!isQuestion(question)) {
         throw new KmsError('ValidationException', 'accessKeyId, date, region and service: expected texts');
       }
+      await reached(question.after);
       const identity = await keys.identify(question);
       return identity && { ...identity, signingKey: identity.signingKey.toString('base64') };
     },
-    onError,
+    (error) => {
+      // Whoever shows an old token may do so as often as they like.
+      if (!(error instanceof KmsError && error.code === 'ExpiredTokenException')) onError(error);
+    },
   );
 }
 
-function isScope(question: unknown): question is SigningScope {
+function isQuestion(question: unknown): question is Question {
   if (typeof question !== 'object' || question === null) return false;
   const members = question as Record<string, unknown>;
-  return ['accessKeyId', 'date', 'region', 'service'].every((name) => typeof members[name] === 'string');
+  return (
+    ['accessKeyId', 'date', 'region', 'service'].every((name) => typeof members[name] === 'string') &&
+    ['string', 'undefined'].includes(typeof members['sessionToken']) &&
+    Number.isSafeInteger(members['after'])
+  );
 }
 
 const CACHED_SCOPES = 2_000;
@@ -98,12 +118,19 @@ const CACHED_SCOPES = 2_000;
 export class CachedSigningKeys implements SigningKeys {
   private readonly cache = new LRUCache<string, SigningIdentity>({ max: CACHED_SCOPES });
 
-  constructor(private readonly source: SigningKeys) {}
+  constructor(
+    private readonly source: SigningKeys,
+    private readonly epochSeconds: () => number = () => Date.now() / 1000,
+  ) {}
 
   identify(scope: SigningScope): SigningIdentity | undefined | Promise<SigningIdentity | undefined> {
-    const key = `${scope.date}/${scope.region}/${scope.service}/${scope.accessKeyId}`;
+    const token = scope.sessionToken === undefined ? '' : sha256(scope.sessionToken);
+    const key = `${scope.date}/${scope.region}/${scope.service}/${scope.accessKeyId}/${token}`;
     const cached = this.cache.get(key);
-    if (cached) return cached;
+    if (cached) {
+      if (cached.expiresAt !== undefined && cached.expiresAt <= this.epochSeconds()) throw expiredToken();
+      return cached;
+    }
     const found = this.source.identify(scope);
     if (found instanceof Promise) return found.then((identity) => this.keep(key, identity));
     return this.keep(key, found);
@@ -114,3 +141,5 @@ export class CachedSigningKeys implements SigningKeys {
     return identity;
   }
 }
+
+const sha256 = (text: string): string => createHash('sha256').update(text, 'utf8').digest('base64');

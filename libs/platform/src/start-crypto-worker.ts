@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import { isLiving } from '#domain/key/state';
 import { MATERIAL_STREAM } from '#domain/subjects';
 import type { JetStreamEventStore } from '#event-store/jetstream-event-store';
@@ -9,19 +10,25 @@ import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
 import { MaterialVault } from '#hsm/material-vault';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { LiveView } from '#views/live-view';
+import { AccessKeys, type AppendAccessKey } from './access-keys';
+import { Accounts, serveAccounts } from './accounts';
 import { serveAuthCallout } from './auth-callout';
+import { Callers, type PublishedAnchors, serveAnchors } from './callers';
 import { type CalloutSeeds, calloutKeys } from './callout-keys';
-import { RootCredentialCheck } from './credential-check';
+import type { Clock } from './clock';
+import { SecretCredentialCheck } from './credential-check';
 import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
+import { serveGrantTokens } from './grant-tokens';
 import type { Health } from './health';
 import { serveMaterials } from './internal-requests';
 import { Lease } from './lease';
 import type { Metrics } from './metrics';
 import { fromSettings, rootCredentials } from './root-credentials';
+import { SecretSigningKeys } from './secret-signing-keys';
 import type { ServedRequests } from './served-requests';
 import { type Settings, SettingsError } from './settings';
-import { CachedSigningKeys, RootSigningKeys, type SigningKeys, serveSigningKeys } from './signing-keys';
+import { CachedSigningKeys, type SigningKeys, serveSigningKeys } from './signing-keys';
 import { beat } from './worker-barrier';
 
 /** All material is gone while the log still has keys: nothing could be decrypted, and a new root key would hide it. */
@@ -42,10 +49,13 @@ export interface CryptoWorkerSurroundings {
   callout: CalloutSeeds | undefined;
   /** With the gateway in one process the root credentials are made here and kept in the data folder. */
   besideGateway: boolean;
+  appendAccessKey: AppendAccessKey;
+  clock: Clock;
 }
 
 export interface StartedCryptoWorker {
   worker: CryptoWorker;
+  anchors: PublishedAnchors;
   signingKeys: SigningKeys;
   stop(): void;
 }
@@ -60,7 +70,9 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const { leaseMs } = settings;
   const say = (position: number): void => beat(nats, { workerId: instance, position, leaseMs });
   const lease = new Lease(store, view, leaseMs, () => say(view.position));
-  const worker = new CryptoWorker(view, vault, lease);
+  const tokens = await openTokens(vault);
+  const accessKeys = new AccessKeys(vault, view, around.appendAccessKey);
+  const worker = new CryptoWorker(view, vault, lease, tokens, accessKeys);
   await worker.checkLog(await store.lastPosition());
   // With a nats-server of its own this is the only process, and nobody waits for it.
   if (settings.natsUrl !== undefined) view.onCommit((_commit, seq) => say(seq));
@@ -72,12 +84,31 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
       'KEYTRAIL_ROOT_ACCESS_KEY_ID and KEYTRAIL_ROOT_SECRET_ACCESS_KEY: expected for a crypto-worker of its own',
     );
   }
-  const signingKeys = new CachedSigningKeys(new RootSigningKeys(settings.accountId, credentials));
-  serveSigningKeys(served, signingKeys, (error) => log.error({ err: error }, 'signing key request failed'));
+  const secrets = new SecretSigningKeys({
+    account: settings.accountId,
+    root: credentials,
+    projection: view.projection,
+    vault,
+    tokens,
+    epochSeconds: () => Date.now() / 1000,
+  });
+  const signingKeys = new CachedSigningKeys(secrets);
+  serveSigningKeys(
+    served,
+    signingKeys,
+    (position) => view.waitFor(position),
+    (error) => log.error({ err: error }, 'signing key request failed'),
+  );
+  serveGrantTokens(served, tokens, (error) => log.error({ err: error }, 'grant token request failed'));
+  const anchors = { rootAccessKeyId: credentials.accessKeyId, tokenKey: tokens.publicKey.export() };
+  serveAnchors(served, anchors, (error) => log.error({ err: error }, 'token key request failed'));
+  serveAccounts(served, new Accounts(settings.accountId, view.projection, accessKeys, around.clock), (error) =>
+    log.error({ err: error }, 'account request failed'),
+  );
   if (around.callout) {
     serveAuthCallout(served, {
       keys: calloutKeys(around.callout),
-      credentials: new RootCredentialCheck(settings.accountId, credentials),
+      credentials: new SecretCredentialCheck(secrets, new Callers(settings.accountId, view.projection, anchors)),
       ended: (outcome) => metrics.loggedIn(outcome),
       onError: (error) => log.error({ err: error }, 'a login over NATS failed'),
     });
@@ -88,6 +119,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   void sweep(worker, settings, caughtUp, log, stopping.signal);
   return {
     worker,
+    anchors,
     signingKeys,
     stop() {
       stopping.abort();
@@ -95,6 +127,15 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
       vault.close();
     },
   };
+}
+
+async function openTokens(vault: MaterialVault): Promise<TokenIssuer> {
+  const seed = await vault.tokenSeed(TOKEN_SEED_LENGTH);
+  try {
+    return new TokenIssuer(seed);
+  } finally {
+    seed.fill(0);
+  }
 }
 
 async function openVault(settings: Settings, store: JetStreamMaterialStore, view: LiveView): Promise<MaterialVault> {

@@ -7,6 +7,7 @@ import type { Call } from '#operations/operation';
 import type { Timer, TimerKind } from '#views/due-times';
 import { LiveView } from '#views/live-view';
 import { until } from '../../../test/support/nats-server';
+import { rootCaller } from '../../../test/support/root-caller';
 import { KeyManager } from './key-manager';
 import { TimerLoop } from './timer-loop';
 
@@ -35,7 +36,7 @@ let errors: unknown[];
 const shown = ({ ref, deadline }: Timer): string => `${ref.id} ${(Date.parse(deadline) - START) / DAY_MS}`;
 const refOf = (id: string): AggregateRef => ({ region: 'us-east-1', account: '000000000000', aggregate: 'key', id });
 const call = (): Call => ({
-  caller: { region: 'us-east-1', account: '000000000000', principalId: 'root', principalArn: 'arn' },
+  caller: rootCaller('us-east-1', '000000000000'),
   requestId: '8c0c3863-e6c5-4f5a-99f1-27e414aafb91',
   operation: 'Test',
   now: isoDate(clock.ms),
@@ -53,6 +54,7 @@ beforeEach(async () => {
     materials: { create: async () => {}, destroy: async () => {} },
     workersApplied: async () => {},
     failPoint: () => {},
+    signGrantToken: async () => undefined,
   });
   loops = [];
   tried = [];

@@ -9,12 +9,12 @@ import type { AuthorizationRequest } from './request';
 /** What surrounds a request. */
 export interface Policies {
   /** The key's policy, or for sts:AssumeRole the role's trust policy. Without it the caller's own policies decide. */
-  resourcePolicy?: CompiledPolicy;
+  resourcePolicy?: CompiledPolicy | undefined;
   /** Of the user, or of the role behind the session. */
   identityPolicies: readonly { name: string; policy: CompiledPolicy }[];
-  sessionPolicy?: CompiledPolicy;
+  sessionPolicy?: CompiledPolicy | undefined;
   /** Of the key; read only as far as needed. */
-  grants?: Iterable<GrantFacts>;
+  grants?: Iterable<GrantFacts> | undefined;
 }
 
 /** What a statement did not fit in: conditions are tried last, and the first that fails is told. */

@@ -1,3 +1,4 @@
+import { includesPairs } from '#domain/grant/constraints';
 import { type Covers, namesCaller } from './principals';
 import type { AuthorizationRequest } from './request';
 
@@ -49,20 +50,12 @@ function brokenConstraint(
   action: string,
 ): keyof GrantConstraints | undefined {
   if (WITH_ENCRYPTION_CONTEXT.has(action)) {
-    if (equals && !(includes(encryptionContext, equals) && includes(equals, encryptionContext))) {
+    if (equals && !(includesPairs(encryptionContext, equals) && includesPairs(equals, encryptionContext))) {
       return 'EncryptionContextEquals';
     }
-    if (subset && !includes(encryptionContext, subset)) return 'EncryptionContextSubset';
+    if (subset && !includesPairs(encryptionContext, subset)) return 'EncryptionContextSubset';
   }
   return source !== undefined && action !== 'kms:retiregrant' && context('aws:sourcearn') !== source
     ? 'SourceArn'
     : undefined;
-}
-
-/** In a grant constraint the case of a key does not matter, that of its value does (GrantConstraints, AWS KMS API). */
-function includes(whole: Readonly<Record<string, string>>, part: Readonly<Record<string, string>>): boolean {
-  const pairs = Object.entries(whole).map(([key, value]) => [key.toLowerCase(), value] as const);
-  return Object.entries(part).every(([key, value]) =>
-    pairs.some(([name, held]) => name === key.toLowerCase() && held === value),
-  );
 }

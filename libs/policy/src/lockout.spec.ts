@@ -1,5 +1,6 @@
 import { defaultKeyPolicy, parsePolicyDocument } from './document';
 import { assertNotLockedOut, locksOut } from './lockout';
+import type { Principal } from './request';
 
 const ACCOUNT = '111122223333';
 const ROOT = `arn:aws:iam::${ACCOUNT}:root`;
@@ -9,6 +10,14 @@ const KEY = `arn:aws:kms:us-east-1:${ACCOUNT}:key/1234abcd-12ab-34cd-56ef-123456
 const allow = { Effect: 'Allow', Principal: { AWS: ROOT }, Action: 'kms:*', Resource: '*' };
 const deny = { ...allow, Effect: 'Deny' };
 const policy = (...statements: object[]) => parsePolicyDocument(JSON.stringify({ Statement: statements }));
+
+/** Who asks: root, Alice, or a session of the role ops/Admin. */
+function asking(arn: string): Principal {
+  if (arn === ROOT) return { account: ACCOUNT, kind: 'root', arn, uniqueId: ACCOUNT };
+  if (arn === ALICE) return { account: ACCOUNT, kind: 'user', arn, uniqueId: 'AIDAALICE' };
+  const roleArn = `arn:aws:iam::${ACCOUNT}:role/ops/Admin`;
+  return { account: ACCOUNT, kind: 'role-session', arn, roleArn, uniqueId: 'AROAADMIN' };
+}
 
 describe('a policy leaves its caller in control', () => {
   it.each<[string, string, object[]]>([
@@ -41,13 +50,13 @@ describe('a policy leaves its caller in control', () => {
       [allow, { ...deny, Principal: undefined, NotPrincipal: { AWS: ROOT } }],
     ],
   ])('by allowing %s', (_, caller, statements) => {
-    expect(locksOut(policy(...statements), caller)).toBe(false);
+    expect(locksOut(policy(...statements), asking(caller))).toBe(false);
   });
 
   it('by default', () => {
     const byDefault = parsePolicyDocument(defaultKeyPolicy(ACCOUNT));
-    expect(locksOut(byDefault, ROOT)).toBe(false);
-    expect(() => assertNotLockedOut(byDefault, ROOT, KEY)).not.toThrow();
+    expect(locksOut(byDefault, asking(ROOT))).toBe(false);
+    expect(() => assertNotLockedOut(byDefault, asking(ROOT), KEY)).not.toThrow();
   });
 });
 
@@ -81,8 +90,8 @@ describe('a policy locks its caller out', () => {
     ['denies it to the whole account', ALICE, [allow, { ...deny, Principal: { AWS: ROOT } }]],
     ['denies it to all but another', ROOT, [allow, { ...deny, Principal: undefined, NotPrincipal: { AWS: ALICE } }]],
   ])('when it %s', (_, caller, statements) => {
-    expect(locksOut(policy(...statements), caller)).toBe(true);
-    expect(() => assertNotLockedOut(policy(...statements), caller)).toThrow(
+    expect(locksOut(policy(...statements), asking(caller))).toBe(true);
+    expect(() => assertNotLockedOut(policy(...statements), asking(caller))).toThrow(
       expect.objectContaining({
         code: 'MalformedPolicyDocumentException',
         message: 'The new key policy will not allow you to update the key policy in the future.',
@@ -91,8 +100,9 @@ describe('a policy locks its caller out', () => {
   });
 
   it('when it is about another key', () => {
+    const root = asking(ROOT);
     const other = policy({ ...allow, Resource: 'arn:aws:kms:us-east-1:111122223333:key/other' });
     const own = policy({ ...allow, Resource: ['arn:aws:s3:::bucket', KEY] });
-    expect([locksOut(other, ROOT, KEY), locksOut(own, ROOT, KEY), locksOut(own, ROOT)]).toEqual([true, false, true]);
+    expect([locksOut(other, root, KEY), locksOut(own, root, KEY), locksOut(own, root)]).toEqual([true, false, true]);
   });
 });

@@ -27,5 +27,5 @@ export interface AuthorizationRequest {
   /** Asked only for keys that a condition or variable needs, in lower case. Many values only for keys that can have many. */
   context: ContextLookup;
   /** Of the call, for grant constraints; absent counts as empty. For ReEncrypt that of the side the action names. */
-  encryptionContext?: Readonly<Record<string, string>>;
+  encryptionContext?: Readonly<Record<string, string>> | undefined;
 }

@@ -72,6 +72,15 @@ export async function advanceClock(operator: Operator, ms: number, print: (line:
   print(isoDate(time));
 }
 
+/** The time that services go by: of the virtual clock, where that is set. */
+export async function timeNow(operator: Operator, clock: 'system' | 'virtual'): Promise<number> {
+  if (clock === 'system') return Date.now();
+  const virtual = new VirtualClock(operator.nats);
+  await virtual.start();
+  virtual.stop();
+  return virtual.now();
+}
+
 export async function printClock(operator: Operator, print: (line: string) => void): Promise<void> {
   const services = await servicesOf(operator);
   if (services.length === 0) throw new CommandError('no service of Keytrail answers: start it with npm start');

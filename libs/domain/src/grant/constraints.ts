@@ -37,3 +37,17 @@ export function assertConstraints(constraints: GrantConstraints | undefined, tak
     );
   }
 }
+
+/**
+ * Whether `whole` has all pairs of `part`. In a grant constraint the case of a key does not matter, that of its value does
+ * (GrantConstraints, AWS KMS API).
+ */
+export function includesPairs(
+  whole: Readonly<Record<string, string>>,
+  part: Readonly<Record<string, string>>,
+): boolean {
+  const pairs = Object.entries(whole).map(([key, value]) => [key.toLowerCase(), value] as const);
+  return Object.entries(part).every(([key, value]) =>
+    pairs.some(([name, held]) => name === key.toLowerCase() && held === value),
+  );
+}

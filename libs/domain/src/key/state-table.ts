@@ -37,6 +37,7 @@ const row = (
 
 //                          Enabled    Disabled    PD         PendingImport  Unavailable    Creating   Updating
 const CRYPTO = row('ok', 'disabled', 'invalid', 'invalid', 'invalid', 'invalid', 'ok');
+const CREATE_GRANT = row('ok', 'disabled', 'invalid', 'invalid', 'ok', 'invalid', 'ok');
 const CANCEL = row('invalid', 'invalid', 'ok', 'invalid', 'invalid', 'invalid', 'invalid');
 const SCHEDULE = row('ok', 'ok', 'invalid', 'ok', 'ok', 'ok', 'invalid');
 const SWITCH = row('ok', 'ok', 'invalid', 'invalid', 'ok', 'invalid', 'invalid');
@@ -52,6 +53,7 @@ export const STATE_TABLE = {
   ReEncrypt: CRYPTO,
   GenerateDataKey: CRYPTO,
   GenerateDataKeyWithoutPlaintext: CRYPTO,
+  CreateGrant: CREATE_GRANT,
   CancelKeyDeletion: CANCEL,
   ScheduleKeyDeletion: SCHEDULE,
   EnableKey: SWITCH,
@@ -72,8 +74,11 @@ export const STATE_TABLE = {
   PutKeyPolicy: ANY,
   DeleteAlias: ANY,
   ListAliases: ANY,
+  ListGrants: ANY,
   ListKeyPolicies: ANY,
   ListResourceTags: ANY,
+  RetireGrant: ANY,
+  RevokeGrant: ANY,
 } as const satisfies Record<string, Row>;
 
 export type KeyOperation = keyof typeof STATE_TABLE;

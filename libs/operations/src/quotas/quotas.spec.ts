@@ -23,9 +23,12 @@ function allowed(quotas: Quotas, name: string, caller = ALICE, count = 2_010, no
 }
 
 describe('request quotas', () => {
-  it.each([...OPERATION_TABLE.values()])('have a class for $name', (operation) => {
-    expect(isQuotaClass(quotaClassOf(operation))).toBe(true);
-  });
+  it.each([...OPERATION_TABLE.values()].filter(({ service }) => service === 'kms'))(
+    'have a class for $name',
+    (operation) => {
+      expect(isQuotaClass(quotaClassOf(operation)!)).toBe(true);
+    },
+  );
 
   it("are AWS's by default: each management operation for itself", () => {
     const quotas = new Quotas();

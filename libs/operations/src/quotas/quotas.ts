@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { KmsError } from '#domain/errors';
-import { type Caller, type Operation, quotaClassOf } from '../operation';
+import type { Caller } from '../caller';
+import { type Operation, quotaClassOf } from '../operation';
 import { awsRate, isQuotaClass, type QuotaClass } from './quota-classes';
 import { fullBucket, type TokenBucket, take } from './token-bucket';
 
@@ -30,7 +31,7 @@ export class Quotas {
   /** Counts one request against the caller's account, whoever owns the key. Throws ThrottlingException beyond the rate. */
   charge(operation: Operation, { account, region }: Pick<Caller, 'account' | 'region'>, now: number): void {
     const quotaClass = quotaClassOf(operation);
-    if (!isQuotaClass(quotaClass)) return;
+    if (quotaClass === undefined || !isQuotaClass(quotaClass)) return;
     const name = `${account} ${region} ${quotaClass}`;
     const bucket = this.buckets.get(name) ?? fullBucket(this.rates[quotaClass] ?? awsRate(quotaClass, region), now);
     const taken = take(bucket, now);

@@ -9,7 +9,8 @@ export type Constraint =
   | { kind: 'enums'; values: readonly string[] }
   | { kind: 'stringMap' }
   | { kind: 'structures'; members: Readonly<Record<string, MemberRule>> }
-  | { kind: 'structure' };
+  /** Without `members` it is taken as it is. */
+  | { kind: 'structure'; members?: Readonly<Record<string, MemberRule>> };
 
 export interface MemberRule {
   constraint: Constraint;
@@ -59,13 +60,12 @@ export function violationsOf(rule: MemberRule, value: unknown, path: string): st
     }
     case 'structures':
       return ofItems(value as Record<string, unknown>[], path, (item, itemPath) =>
-        Object.entries(constraint.members).flatMap(([name, member]) =>
-          violationsOf(member, item[name], `${itemPath}.${memberPath(name)}`),
-        ),
+        ofMembers(constraint.members, item, itemPath),
       );
+    case 'structure':
+      return ofMembers(constraint.members ?? {}, value as Record<string, unknown>, path);
     case 'boolean':
     case 'stringMap':
-    case 'structure':
       return [];
   }
 }
@@ -78,6 +78,15 @@ function ofItems<T>(items: readonly T[], path: string, of: (item: T, itemPath: s
   }
   return found.slice(0, MAX_VIOLATIONS);
 }
+
+const ofMembers = (
+  members: Readonly<Record<string, MemberRule>>,
+  structure: Record<string, unknown>,
+  path: string,
+): string[] =>
+  Object.entries(members).flatMap(([name, member]) =>
+    violationsOf(member, structure[name], `${path}.${memberPath(name)}`),
+  );
 
 const quoted = (text: string): string =>
   text.length <= LONGEST_SHOWN ? `'${text}' ` : `'${text.slice(0, LONGEST_SHOWN)}...' `;

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { validateSync } from 'class-validator';
 import { KmsError } from '#domain/errors';
-import { type Constraint, validationMessage } from './constraints';
+import { type Constraint, type MemberRule, validationMessage } from './constraints';
 import { membersOf, SENTENCE_SEPARATOR } from './fields';
 
 export type RequestClass<I extends object> = new () => I;
@@ -14,7 +14,10 @@ export type RequestClass<I extends object> = new () => I;
 export function decodeRequest<I extends object>(requestClass: RequestClass<I>, body: Uint8Array): I {
   const json = parseObject(body);
   const request = new requestClass();
-  for (const [name, { constraint }] of membersOf(requestClass)) {
+  const members = membersOf(requestClass);
+  // To class-validator, a class without members is an unknown one.
+  if (members.size === 0) return request;
+  for (const [name, { constraint }] of members) {
     const value = Object.hasOwn(json, name) ? json[name] : undefined;
     if (value !== undefined && value !== null) (request as Record<string, unknown>)[name] = decode(constraint, value);
   }
@@ -61,17 +64,9 @@ function decode(constraint: Constraint, value: unknown): unknown {
     case 'stringMap':
       return decodeStringMap(value);
     case 'structures':
-      return decodeList(value, (item) => {
-        const structure: Record<string, unknown> = {};
-        const json = asObject(item);
-        for (const [name, member] of Object.entries(constraint.members)) {
-          const inner = Object.hasOwn(json, name) ? json[name] : undefined;
-          if (inner !== undefined && inner !== null) structure[name] = decode(member.constraint, inner);
-        }
-        return structure;
-      });
+      return decodeList(value, (item) => decodeMembers(constraint.members, item));
     case 'structure':
-      return asObject(value);
+      return constraint.members ? decodeMembers(constraint.members, value) : asObject(value);
   }
 }
 
@@ -107,6 +102,16 @@ function decodeBlob(text: string): Buffer {
 function decodeList<T>(value: unknown, decodeItem: (item: unknown) => T): T[] {
   if (!Array.isArray(value)) throw new KmsError('SerializationException', 'Expected list or null');
   return value.map(decodeItem);
+}
+
+function decodeMembers(members: Readonly<Record<string, MemberRule>>, value: unknown): Record<string, unknown> {
+  const structure: Record<string, unknown> = {};
+  const json = asObject(value);
+  for (const [name, { constraint }] of Object.entries(members)) {
+    const inner = Object.hasOwn(json, name) ? json[name] : undefined;
+    if (inner !== undefined && inner !== null) structure[name] = decode(constraint, inner);
+  }
+  return structure;
 }
 
 function decodeStringMap(value: unknown): Record<string, string> {

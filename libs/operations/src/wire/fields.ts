@@ -49,11 +49,25 @@ export const MARKER = {
   pattern: /^[\u0020-\u00FF]*$/,
 } as const satisfies Constraint;
 export const BOOLEAN = { kind: 'boolean' } as const satisfies Constraint;
+export const GRANT_TOKEN = { kind: 'string', min: 1, max: 8192 } as const satisfies Constraint;
 export const GRANT_TOKENS = {
   kind: 'strings',
   min: 0,
   max: 10,
-  each: { kind: 'string', min: 1, max: 8192 },
+  each: GRANT_TOKEN,
+} as const satisfies Constraint;
+export const GRANT_ID = { kind: 'string', min: 1, max: 128 } as const satisfies Constraint;
+export const GRANT_NAME = {
+  kind: 'string',
+  min: 1,
+  max: 256,
+  pattern: /^[a-zA-Z0-9:/_-]+$/,
+} as const satisfies Constraint;
+export const PRINCIPAL_ID = {
+  kind: 'string',
+  min: 1,
+  max: 256,
+  pattern: /^[\w+=,.@:/-]+$/,
 } as const satisfies Constraint;
 export const CONTEXT = { kind: 'stringMap' } as const satisfies Constraint;
 export const CIPHERTEXT = { kind: 'blob', min: 1, max: 6144 } as const satisfies Constraint;

@@ -1,0 +1,214 @@
+import { parseKmsArn } from '#domain/arn';
+import { isoDate } from '#domain/dates';
+import { GRANT_OPERATIONS } from '#domain/grant/grant-operations';
+import type { Tag } from '#domain/key/events';
+import { keyPolicies, keyRequest, ownPolicies } from '#operations/authorization';
+import type { Caller } from '#operations/caller';
+import { conditionContext } from '#operations/condition-context';
+import { existingKey, type FoundKey, takesKeysOfOtherAccounts } from '#operations/key-lookup';
+import type { Call } from '#operations/operation';
+import { resolveCaller } from '#operations/resolve-caller';
+import { OPERATION_TABLE } from '#operations/table';
+import type { Settings } from '#platform/settings';
+import type { DecidedBy } from '#policy/decision';
+import { type Considered, type Explanation, explain as explainDecision } from '#policy/explain';
+import { Projection } from '#views/projection';
+import { readLog } from './log-reader';
+import { CommandError, type Operator } from './operator';
+
+export interface ExplainOptions {
+  /** ARN of a user, role, session or account root, or the name of a user or role. */
+  principal: string;
+  /** `kms:Decrypt` or `Decrypt`. */
+  action: string;
+  /** Key id, key ARN, alias name or alias ARN; none for actions on the account. */
+  key?: string;
+  /** `name=value` */
+  context?: readonly string[];
+  json?: boolean;
+}
+
+type Surroundings = Pick<Settings, 'accountId' | 'region'> & { /** ms */ now: number };
+
+/** Whether the principal may, and why: by the code that decides requests, on the log as it is now. */
+export async function explain(
+  operator: Operator,
+  options: ExplainOptions,
+  around: Surroundings,
+  print: (line: string) => void,
+): Promise<boolean> {
+  const projection = new Projection();
+  await readLog(operator, (stored) => void projection.apply(stored));
+  return explainOn(projection, options, around, print);
+}
+
+/** The same on a projection. Throws CommandError for what cannot be asked. */
+export function explainOn(
+  projection: Projection,
+  options: ExplainOptions,
+  around: Surroundings,
+  print: (line: string) => void,
+): boolean {
+  const action = actionOf(options.action);
+  const { conditions, encryptionContext } = contextOf(options.context ?? []);
+  const now = isoDate(around.now);
+  const found = options.key === undefined ? undefined : keyOf(options.key, now, projection, around);
+  const caller = callerOf(options.principal, found?.ref.region ?? around.region, projection, around);
+  const call: Call = { caller, requestId: 'explain', operation: action, now };
+  const asked = { context: (key: string) => conditions.get(key), encryptionContext };
+  const explanation: Explanation = found
+    ? explainDecision(keyRequest(call, projection, found, asked), keyPolicies(caller, projection, found))
+    : explainDecision(
+        {
+          action: `kms:${action}`,
+          resource: '*',
+          principal: caller.principal,
+          context: conditionContext(call, asked),
+        },
+        ownPolicies(caller),
+      );
+  const refusal = found && acrossAccounts(found, caller, action);
+  const allowed = explanation.decision.allowed && refusal === undefined;
+  const { decidedBy } = explanation.decision;
+  if (options.json) {
+    const { considered } = explanation;
+    const head = { allowed, principal: caller.principalArn, action: `kms:${action}`, resource: found?.arn ?? '*' };
+    const state = found ? { keyState: found.key.keyState } : {};
+    print(JSON.stringify({ ...head, ...state, ...(refusal ? { refusal } : {}), decidedBy, considered }, null, 2));
+    return allowed;
+  }
+  const may = allowed ? 'allowed' : 'denied';
+  print(`${may}: ${caller.principalArn} ${allowed ? 'may' : 'may not'} kms:${action} on ${found?.arn ?? '*'}`);
+  print(`decided by: ${refusal ?? shownDecision(decidedBy)}`);
+  if (found && found.key.keyState !== 'Enabled')
+    print(`the key is ${found.key.keyState}, which permissions do not change`);
+  print('considered:');
+  for (const one of explanation.considered) print(`  ${shownConsidered(one)}`);
+  if (explanation.considered.length === 0) print('  no statement and no grant');
+  return allowed;
+}
+
+/** Every action on keys and accounts there is. ReEncrypt is two. */
+function actionOf(text: string): string {
+  const name = text.replace(/^kms:/i, '').toLowerCase();
+  const ofKms = [...OPERATION_TABLE.values()].filter(({ service }) => service === 'kms').map(({ name }) => name);
+  const names = [...ofKms, ...GRANT_OPERATIONS].filter((each) => each !== 'ReEncrypt');
+  const action = names.find((each) => each.toLowerCase() === name);
+  if (action !== undefined) return action;
+  const hint = name === 'reencrypt' ? ': it is kms:ReEncryptFrom on one key and kms:ReEncryptTo on the other' : '';
+  throw new CommandError(`--action ${text}: expected an action of AWS KMS, such as kms:Decrypt${hint}`);
+}
+
+/** Names that begin with `aws:` or `kms:` are condition keys; all others are of the encryption context. */
+function contextOf(pairs: readonly string[]) {
+  const conditions = new Map<string, string>();
+  const encryptionContext: Record<string, string> = {};
+  for (const pair of pairs) {
+    const at = pair.indexOf('=');
+    if (at < 1) throw new CommandError(`--context ${pair}: expected name=value`);
+    const [name, value] = [pair.slice(0, at), pair.slice(at + 1)];
+    if (/^(aws|kms):/i.test(name)) conditions.set(name.toLowerCase(), value);
+    else encryptionContext[name] = value;
+  }
+  return {
+    conditions,
+    encryptionContext: Object.keys(encryptionContext).length === 0 ? undefined : encryptionContext,
+  };
+}
+
+function keyOf(text: string, now: string, projection: Projection, { accountId, region }: Surroundings): FoundKey {
+  const unknown = () => new CommandError(`the log has no key ${text}; list keys with: ./keytrail replay`);
+  const arn = text.startsWith('arn:') ? parseKmsArn(text) : { region, account: accountId, resource: text };
+  if (!arn) throw unknown();
+  let keyId = arn.resource.replace(/^key\//, '');
+  let viaAlias: string | undefined;
+  if (arn.resource.startsWith('alias/')) {
+    viaAlias = arn.resource;
+    const alias = projection.alias(arn.region, arn.account, arn.resource.slice('alias/'.length))?.state;
+    if (alias?.aliasState !== 'Active') throw unknown();
+    keyId = alias.targetKeyId;
+  }
+  // A bare key id may be of any region and account that the log has.
+  const ref =
+    text.startsWith('arn:') || viaAlias ? arn : [...projection.allKeys()].find((one) => one.ref.id === keyId)?.ref;
+  const found = ref && existingKey(ref.region, ref.account, keyId, { now }, projection);
+  if (!found) throw unknown();
+  return viaAlias === undefined ? found : { ...found, viaAlias };
+}
+
+const PRINCIPAL =
+  /^arn:aws[a-z-]*:(?:iam|sts)::(\d{12}):(?:(root)|(user|role)\/(?:.*\/)?([^/]+)|(assumed-role)\/([^/]+)\/([^/]+))$/;
+const SESSION_NAME = 'explain';
+const NO_TAGS: Tag[] = [];
+
+/** A role is asked about as a session of it, which is how anybody is a role. */
+function callerOf(text: string, region: string, projection: Projection, { accountId, now }: Surroundings): Caller {
+  const [, account = accountId, root, kind, name, , roleName, sessionName] = PRINCIPAL.exec(text) ?? [];
+  const isArn = text.startsWith('arn:');
+  const wanted = (isArn ? (name ?? roleName) : text) ?? '';
+  const user = isArn && kind !== 'user' ? undefined : stateOf(projection.user(account, wanted)?.state, 'User');
+  const role = isArn && kind === 'user' ? undefined : stateOf(projection.role(account, wanted)?.state, 'Role');
+  if (user && role) {
+    throw new CommandError(`--principal ${text}: there is a user and a role of this name; give the ARN`);
+  }
+  const unknown = () => new CommandError(`--principal ${text}: the log has no such principal`);
+  let principalId = 'root';
+  if (user) principalId = user.uniqueId;
+  else if (role) principalId = `${role.uniqueId}:${sessionName ?? SESSION_NAME}`;
+  else if (root === undefined && text !== 'root') throw unknown();
+  const issuedAt = Math.floor(now / 1000);
+  const session = { account, principalId, accessKeyId: 'ASIA', issuedAt, expiresAt: issuedAt + 3600, tags: NO_TAGS };
+  try {
+    return resolveCaller(
+      { region, account, principalId, ...(role ? { sessionToken: SESSION_NAME } : {}) },
+      projection,
+      { account: accountId, rootAccessKeyId: undefined, sessionClaimsOf: () => session },
+      now,
+    );
+  } catch {
+    throw unknown();
+  }
+}
+
+const stateOf = <S extends { kind: string }, K extends S['kind']>(
+  state: S | undefined,
+  kind: K,
+): Extract<S, { kind: K }> | undefined => (state?.kind === kind ? (state as Extract<S, { kind: K }>) : undefined);
+
+/** Why policies do not matter, if they do not. */
+function acrossAccounts(found: FoundKey, caller: Caller, action: string): string | undefined {
+  if (found.ref.account === caller.account || takesKeysOfOtherAccounts(action.replace(/^ReEncrypt.*/, 'ReEncrypt'))) {
+    return undefined;
+  }
+  return `kms:${action} takes no key of another account, whatever policies say`;
+}
+
+function shownDecision(by: DecidedBy): string {
+  switch (by.kind) {
+    case 'statement':
+      return statement(by);
+    case 'grant':
+      return `grant ${by.grantId}`;
+    case 'root':
+      return 'the account: its root needs no policy here';
+    case 'nothing':
+      return `nothing: no ${by.missing} allows it`;
+  }
+}
+
+const statement = ({ policy, sid, index, effect }: { policy: string; sid?: string; index: number; effect: string }) =>
+  `${policy}, statement ${index + 1}${sid === undefined ? '' : ` "${sid}"`} (${effect})`;
+
+const COVERS = {
+  account: 'matches, through the account',
+  name: 'matches',
+  session: 'matches, by the session',
+} as const;
+
+function shownConsidered(one: Considered): string {
+  const what = one.kind === 'grant' ? `grant ${one.grantId}` : statement(one);
+  if ('covers' in one) return `${what}: ${COVERS[one.covers]}`;
+  const { element, operator, key, expected, actual } = one.reason;
+  const which = operator === undefined ? element : `${element} ${operator} ${key}`;
+  return `${what}: no match by ${which}: has ${JSON.stringify(expected)}, the request ${JSON.stringify(actual) ?? 'nothing'}`;
+}

@@ -1,0 +1,55 @@
+import { rootArn } from '#domain/arn';
+import type { ActiveGrant } from '#domain/grant/grant';
+import type { AggregateRef } from '#domain/subjects';
+import type { GrantFacts } from '#policy/grants';
+import type { Principal } from '#policy/request';
+import type { FoldedGrant } from '#views/indexes/grants';
+import type { Projection } from '#views/projection';
+
+/** The grants of a key that name the caller, its role or its account. Looked for only once a decision needs them. */
+export class CallersGrants implements Iterable<GrantFacts> {
+  constructor(
+    private readonly principal: Principal,
+    private readonly keyRef: AggregateRef<'key'>,
+    private readonly projection: Projection,
+    private readonly usable: (grant: ActiveGrant) => boolean = () => true,
+  ) {}
+
+  *[Symbol.iterator](): Iterator<GrantFacts> {
+    for (const name of namesOf(this.principal)) {
+      for (const grant of this.projection.grantsTo(this.keyRef, name)) {
+        const { granteeUniqueId } = grant.state;
+        if (isUniqueIdOf(this.principal, granteeUniqueId) && this.usable(grant.state)) yield factsOf(grant);
+      }
+    }
+  }
+}
+
+function namesOf({ account, arn, roleArn }: Principal): Set<string> {
+  const names = new Set([arn, rootArn(account), account]);
+  if (roleArn !== undefined) names.add(roleArn);
+  return names;
+}
+
+/** A new user or role of an old name has nothing of what the old one was granted. */
+export const isUniqueIdOf = ({ uniqueId }: Principal, granted: string | undefined): boolean =>
+  granted === undefined || granted === uniqueId;
+
+/** By the state object: it never changes while the grant is active. */
+const facts = new WeakMap<object, GrantFacts>();
+
+function factsOf({ ref, state }: FoldedGrant): GrantFacts {
+  const kept = facts.get(state);
+  if (kept) return kept;
+  const { granteePrincipal, operations, constraints } = state;
+  const made: GrantFacts = { grantId: ref.id, granteePrincipal, operations };
+  if (constraints) {
+    const { encryptionContextEquals: equals, encryptionContextSubset: subset } = constraints;
+    made.constraints = {
+      ...(equals && { EncryptionContextEquals: equals }),
+      ...(subset && { EncryptionContextSubset: subset }),
+    };
+  }
+  facts.set(state, made);
+  return made;
+}

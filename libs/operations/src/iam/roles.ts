@@ -1,0 +1,155 @@
+import type {
+  CreateRoleRequest,
+  CreateRoleResponse,
+  DeleteRoleRequest,
+  GetRoleRequest,
+  GetRoleResponse,
+  ListRolesRequest,
+  ListRolesResponse,
+  Role,
+  UpdateAssumeRolePolicyRequest,
+} from '@aws-sdk/client-iam';
+import { roleArn } from '#domain/arn';
+import { roleRef } from '#domain/principal/principal-id';
+import { noSuchRole, quotaExceeded } from '#domain/principal/refusals';
+import type { RolePrincipal } from '#domain/principal/state';
+import { control } from '../operation';
+import { takePage } from '../pagination';
+import { Optional, Required } from '../wire/fields';
+import { epochSeconds, type Wire } from '../wire/wire';
+import { mayActOn, roleFor } from './access';
+import { MARKER, MAX_ITEMS, PATH, PATH_PREFIX, POLICY_DOCUMENT, ROLE_NAME, TAGS } from './fields';
+import { pageFields, pageSize, positionOf } from './iam-pages';
+import { domainTags, type WireTag, wireTags } from './iam-tags';
+import { assertNoBoundary, BOUNDARY } from './permissions-boundary';
+import { assertPolicyDocument, encodedDocument } from './policy-documents';
+import { ID_BYTES, uniqueId } from './unique-ids';
+
+const ROLES_PER_ACCOUNT = 1_000;
+const DEFAULT_SESSION_SECONDS = 3_600;
+const DESCRIPTION = {
+  kind: 'string',
+  min: 0,
+  max: 1000,
+  pattern: /^[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*$/,
+} as const;
+
+const roleFields = (account: string, role: RolePrincipal): Wire<Role> => ({
+  Path: role.path,
+  RoleName: role.name,
+  RoleId: role.uniqueId,
+  Arn: roleArn(account, role.path, role.name),
+  CreateDate: epochSeconds(role.createdAt),
+  AssumeRolePolicyDocument: encodedDocument(role.trustPolicy),
+  ...(role.description === '' ? {} : { Description: role.description }),
+  MaxSessionDuration: role.maxSessionDuration,
+});
+
+const withTags = (account: string, role: RolePrincipal): Wire<Role> => ({
+  ...roleFields(account, role),
+  ...(role.tags.length === 0 ? {} : { Tags: wireTags(role.tags) }),
+});
+
+class CreateRole implements CreateRoleRequest {
+  @Optional(PATH) Path?: string;
+  @Required(ROLE_NAME) RoleName!: string;
+  @Required(POLICY_DOCUMENT) AssumeRolePolicyDocument!: string;
+  @Optional(DESCRIPTION) Description?: string;
+  @Optional({ kind: 'integer', min: 3600, max: 43200 }) MaxSessionDuration?: number;
+  @Optional(BOUNDARY) PermissionsBoundary?: string;
+  @Optional(TAGS) Tags?: WireTag[];
+}
+
+export const createRole = control<CreateRole, Wire<CreateRoleResponse>>({
+  service: 'iam',
+  name: 'CreateRole',
+  request: CreateRole,
+  async run(request, call, ports) {
+    const { account } = call.caller;
+    const { RoleName: name, Path: path = '/', AssumeRolePolicyDocument: trustPolicy } = request;
+    const tags = domainTags(request.Tags);
+    mayActOn(roleArn(account, path, name), call, { tags });
+    assertNoBoundary(request.PermissionsBoundary);
+    assertPolicyDocument(trustPolicy, 'trust');
+    if (ports.projection.principalCount('Role', account) >= ROLES_PER_ACCOUNT) {
+      throw quotaExceeded('RolesPerAccount', ROLES_PER_ACCOUNT);
+    }
+    await ports.runCommand(
+      roleRef(account, name),
+      {
+        type: 'CreateRole',
+        name,
+        path,
+        uniqueId: uniqueId('AROA', ports.random(ID_BYTES)),
+        description: request.Description ?? '',
+        maxSessionDuration: request.MaxSessionDuration ?? DEFAULT_SESSION_SECONDS,
+        trustPolicy,
+        tags,
+      },
+      call,
+    );
+    const state = ports.projection.role(account, name)?.state;
+    if (state?.kind !== 'Role') throw noSuchRole(name);
+    return { Role: withTags(account, state) };
+  },
+});
+
+class RoleNameOnly implements GetRoleRequest, DeleteRoleRequest {
+  @Required(ROLE_NAME) RoleName!: string;
+}
+
+export const getRole = control<RoleNameOnly, Wire<GetRoleResponse>>({
+  service: 'iam',
+  name: 'GetRole',
+  request: RoleNameOnly,
+  run: ({ RoleName }, call, { projection }) => ({
+    Role: withTags(call.caller.account, roleFor(RoleName, call, projection).state),
+  }),
+});
+
+export const deleteRole = control<RoleNameOnly, undefined>({
+  service: 'iam',
+  name: 'DeleteRole',
+  request: RoleNameOnly,
+  async run({ RoleName }, call, ports) {
+    const { ref } = roleFor(RoleName, call, ports.projection);
+    await ports.runCommand(ref, { type: 'DeleteRole' }, call);
+    return undefined;
+  },
+});
+
+class ListRoles implements ListRolesRequest {
+  @Optional(PATH_PREFIX) PathPrefix?: string;
+  @Optional(MARKER) Marker?: string;
+  @Optional(MAX_ITEMS) MaxItems?: number;
+}
+
+export const listRoles = control<ListRoles, Wire<ListRolesResponse>>({
+  service: 'iam',
+  name: 'ListRoles',
+  request: ListRoles,
+  run(request, call, { projection }) {
+    const { account } = call.caller;
+    mayActOn(roleArn(account, request.PathPrefix ?? '/', ''), call);
+    const roles = projection.rolesAfter(account, positionOf(request), request.PathPrefix);
+    const page = takePage(roles, pageSize(request), ({ state }) => state.name);
+    return { Roles: page.items.map(({ state }) => roleFields(account, state)), ...pageFields(page) };
+  },
+});
+
+class UpdateAssumeRolePolicy implements UpdateAssumeRolePolicyRequest {
+  @Required(ROLE_NAME) RoleName!: string;
+  @Required(POLICY_DOCUMENT) PolicyDocument!: string;
+}
+
+export const updateAssumeRolePolicy = control<UpdateAssumeRolePolicy, undefined>({
+  service: 'iam',
+  name: 'UpdateAssumeRolePolicy',
+  request: UpdateAssumeRolePolicy,
+  async run({ RoleName, PolicyDocument: trustPolicy }, call, ports) {
+    const { ref } = roleFor(RoleName, call, ports.projection);
+    assertPolicyDocument(trustPolicy, 'trust');
+    await ports.runCommand(ref, { type: 'PutTrustPolicy', trustPolicy }, call);
+    return undefined;
+  },
+});
