@@ -152,6 +152,7 @@ describe('a login', () => {
 
 describe('what asks as nats-server does', () => {
   const sender = createCurve();
+  const own = sender.getPublicKey();
   const request = { user_nkey: createUser().getPublicKey(), server_id: { id: createServer().getPublicKey() } };
   const claims = (nats: object): string =>
     ['{}', JSON.stringify({ nats }), ''].map((part) => Buffer.from(part).toString('base64url')).join('.');
@@ -175,7 +176,7 @@ describe('what asks as nats-server does', () => {
     await answering({ servers: open.url });
   });
 
-  const ask = (payload: Uint8Array, xkey = sender.getPublicKey(), reply = '$SYS._INBOX.server.reply'): void => {
+  const ask = (payload: Uint8Array, xkey = own, reply = '$SYS._INBOX.server.reply'): void => {
     const given = headers();
     if (xkey) given.set('Nats-Server-Xkey', xkey);
     asker.publish(AUTH_CALLOUT, payload, { headers: given, reply });
@@ -193,17 +194,17 @@ describe('what asks as nats-server does', () => {
     expect(user.exp! - Math.floor(Date.now() / 1000)).toBeLessThanOrEqual(3_600);
   });
 
-  it.each<[string, Uint8Array, string?]>([
+  it.each<[string, Uint8Array, string]>([
     ['in clear', Buffer.from(claims(request)), ''],
     ['sealed by another', login, createCurve().getPublicKey()],
     ['sealed by a key that is none', login, 'X'],
-    ['cut short', login.slice(0, 40)],
-    ['empty', new Uint8Array()],
-    ['that is no JWT', sealed('none')],
-    ['that is no JSON', sealed('a.b.c')],
-    ['without what the client showed', sealed(claims(request))],
-    ['that shows no texts', sealed(claims({ ...request, connect_opts: { user: {}, pass: ['x'] } }))],
-    ['for no user', sealed(claims({ ...request, user_nkey: 'none', connect_opts: WITH_PASSWORD }))],
+    ['cut short', login.slice(0, 40), own],
+    ['empty', new Uint8Array(), own],
+    ['that is no JWT', sealed('none'), own],
+    ['that is no JSON', sealed('a.b.c'), own],
+    ['without what the client showed', sealed(claims(request)), own],
+    ['that shows no texts', sealed(claims({ ...request, connect_opts: { user: {}, pass: ['x'] } })), own],
+    ['for no user', sealed(claims({ ...request, user_nkey: 'none', connect_opts: WITH_PASSWORD })), own],
   ])('is refused with a request %s, and the next one is not', async (_what, payload, xkey) => {
     ask(payload, xkey);
     await until(() => answers.length === 1, 'no answer');
