@@ -287,7 +287,7 @@ describe('what each user is refused', () => {
   it('keeps a caller from having a service write where the caller may not, by naming it as the reply', async () => {
     const before = await new JetStreamEventStore(as('operator')).lastPosition();
     const answered = new Promise<void>((done) => {
-      as('crypto-worker').subscribe(requestSubscription('Encrypt'), {
+      as('crypto-worker').subscribe(gatewaySubscription('Encrypt'), {
         max: 1,
         callback: (_, message) => {
           message.respond('forged');
@@ -296,7 +296,7 @@ describe('what each user is refused', () => {
       });
     });
     await as('crypto-worker').flush();
-    as('gateway').publish(requestSubject('r', ACCOUNT, 'root', 'Encrypt'), '', { reply: eventSubject(key) });
+    as('gateway').publish(gatewaySubject('r', ACCOUNT, 'root', 'Encrypt'), '', { reply: eventSubject(key) });
     await answered;
     await as('crypto-worker').flush();
     expect(await new JetStreamEventStore(as('operator')).lastPosition()).toBe(before);
