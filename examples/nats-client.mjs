@@ -1,25 +1,26 @@
-// Encrypts and decrypts over NATS request-reply, with a plain NATS client and the JSON of the HTTP API.
+// Encrypts and decrypts over NATS request-reply, with a plain NATS client and the JSON of the HTTP API. The credentials
+// are those of the HTTP API too: access key id and secret are user and password.
 //   KEYTRAIL_DATA_DIR=./data node examples/nats-client.mjs
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'nats';
 
+const dataDir = process.env.KEYTRAIL_DATA_DIR ?? 'data';
 const account = process.env.KEYTRAIL_ACCOUNT_ID ?? '000000000000';
 const region = process.env.AWS_REGION ?? 'us-east-1';
-const { url, users } = JSON.parse(
-  readFileSync(join(process.env.KEYTRAIL_DATA_DIR ?? 'data', 'nats/endpoint.json'), 'utf8'),
+const principal = 'root';
+
+const { url } = JSON.parse(readFileSync(join(dataDir, 'nats/endpoint.json'), 'utf8'));
+const credentials = readFileSync(join(dataDir, 'aws/credentials'), 'utf8');
+const [user, pass] = ['aws_access_key_id', 'aws_secret_access_key'].map(
+  (name) => new RegExp(`^${name} = (.*)$`, 'm').exec(credentials)?.[1],
 );
 
-// A user may listen below its own inbox only, so that nobody reads another's replies.
-const nats = await connect({
-  servers: url,
-  user: users.client.user,
-  pass: users.client.password,
-  inboxPrefix: '_INBOX_client',
-});
+// A principal may listen below its own inbox only, so that nobody reads another's replies.
+const nats = await connect({ servers: url, user, pass, inboxPrefix: `_INBOX_c.${account}.${principal}` });
 
 async function kms(operation, input) {
-  const subject = `kms.req.${region}.${account}.root.${operation}`;
+  const subject = `kms.req.${region}.${account}.${principal}.${operation}`;
   const reply = await nats.request(subject, JSON.stringify(input), { timeout: 10_000 });
   const output = reply.json();
   if (reply.headers?.get('Keytrail-Error')) throw new Error(`${output.__type}: ${output.message}`);

@@ -13,7 +13,9 @@ import {
   PutKeyPolicyCommand,
 } from '@aws-sdk/client-kms';
 import { connect, type Msg, type NatsConnection } from 'nats';
+import { readEndpoint } from '#platform/embedded-nats';
 import { allowing, type Clients, type Credentials, clientsOf, longTerm, refusal } from './support/identities';
+import { connectAsRoot, requestAs } from './support/nats-client';
 import { type KeytrailProcess, MAIN, run, startProcess } from './support/processes';
 
 const ACCOUNT = '000000000000';
@@ -30,7 +32,8 @@ let ann: Clients;
 let bob: Clients;
 /** Unique ids, by which NATS knows them. */
 const ids: Record<string, string> = {};
-let operator: NatsConnection;
+/** Whose connection may ask as anybody. */
+let everybody: NatsConnection;
 
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'keytrail-authorization-'));
@@ -45,13 +48,13 @@ beforeAll(async () => {
   ann = await user(root, 'ann');
   bob = await user(otherRoot, 'bob');
   bobRoot = otherRoot;
-  operator = await connectAs('operator');
+  everybody = await connectAs('embedded');
 });
 
 let bobRoot: Clients;
 
 afterAll(async () => {
-  await operator?.close();
+  await everybody?.close();
   await server?.stop();
   rmSync(dataDir, { recursive: true, force: true });
 });
@@ -212,9 +215,7 @@ describe('over HTTP, from another account', () => {
 
 describe('over NATS', () => {
   const ask = (account: string, principal: string, operation: string, input: object): Promise<Msg> =>
-    operator.request(`kms.req.us-east-1.${account}.${principal}.${operation}`, JSON.stringify(input), {
-      timeout: 20_000,
-    });
+    requestAs(everybody, `kms.req.us-east-1.${account}.${principal}.${operation}`, JSON.stringify(input));
 
   test('the same policies hold, for the principal of the subject', async () => {
     const key = await newKey(statement('Allow', BOB, 'kms:Encrypt'));
@@ -250,7 +251,7 @@ describe('over NATS', () => {
   });
 
   test('nobody but a gateway may vouch for others', async () => {
-    const client = await connectAs('client');
+    const client = await connectAsRoot(readEndpoint(dataDir)!.url, dataDir);
     const refused = await client
       .request(`kms.gw.us-east-1.${ACCOUNT}.root.ListKeys`, '{}', { timeout: 2_000 })
       .catch((error: Error) => error);

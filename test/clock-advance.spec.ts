@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { connect, type NatsConnection } from 'nats';
 import { requestSubject } from '#domain/subjects';
 import type { ServiceStatus } from '#platform/service';
+import { ROOT_INBOX } from './support/nats-client';
 import { startNats, type TestNats } from './support/nats-server';
 import { type AppProcess, MAIN, run, startApp } from './support/processes';
 
@@ -28,7 +29,7 @@ beforeAll(async () => {
     KEYTRAIL_ROOT_SECRET_ACCESS_KEY: 'secret',
   };
   apps = await Promise.all(APPS.map((app) => startApp(app, server.url, extra)));
-  nats = await connect({ servers: server.url });
+  nats = await connect({ servers: server.url, inboxPrefix: ROOT_INBOX });
 }, 60_000);
 
 afterAll(async () => {

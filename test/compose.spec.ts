@@ -4,12 +4,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
-import {
-  CLIENT_REQUESTS_VARIABLE,
-  clientRequests,
-  passwordVariable,
-  renderClusterUsers,
-} from '#platform/cluster-users';
+import { calloutPublicKeys } from '#platform/callout-keys';
+import { CALLOUT_VARIABLES, passwordVariable, renderClusterUsers } from '#platform/cluster-users';
 import { NATS_USERS } from '#platform/nats-users';
 import { parseSettings } from '#platform/settings';
 import { findOpenssl } from './support/certificates';
@@ -69,7 +65,6 @@ describe('docker-compose.yml', () => {
 
   it.each(nodes)('gives %s a name, a volume and the configuration of deploy/nats', (name, node) => {
     expect(node.environment['NATS_SERVER_NAME']).toBe(name);
-    expect(node.environment[CLIENT_REQUESTS_VARIABLE]).toBe(clientRequests(`\${KEYTRAIL_ACCOUNT_ID:-000000000000}`));
     expect(node.volumes).toEqual([
       `${name}:/data`,
       './deploy/nats:/etc/nats:ro',
@@ -124,6 +119,7 @@ describe('deploy/make-credentials', () => {
       const expected = ['KEYTRAIL_NATS_PASSWORD', 'KEYTRAIL_NATS_USER'];
       if (appOf(name) === 'crypto-worker') {
         expected.push('KEYTRAIL_ROOT_ACCESS_KEY_ID', 'KEYTRAIL_ROOT_KEY', 'KEYTRAIL_ROOT_SECRET_ACCESS_KEY');
+        expected.push('KEYTRAIL_NATS_CALLOUT_SEED', 'KEYTRAIL_NATS_CALLOUT_XKEY_SEED');
       }
       expect(Object.keys(envOf(`${appOf(name)}.env`)).sort()).toEqual(expected.sort());
     }
@@ -137,6 +133,17 @@ describe('deploy/make-credentials', () => {
     for (const user of clusterUsers) {
       expect(known[passwordVariable(user)]).toBe(envOf(`${user}.env`)['KEYTRAIL_NATS_PASSWORD']);
     }
+  });
+
+  it('gives the NATS nodes the public keys of auth callout, and only crypto-workers the seeds', () => {
+    const { KEYTRAIL_NATS_CALLOUT_SEED: issuer, KEYTRAIL_NATS_CALLOUT_XKEY_SEED: xkey } = envOf('crypto-worker.env');
+    const known = envOf('nats.env');
+    expect(calloutPublicKeys({ issuer: issuer!, xkey: xkey! })).toEqual({
+      issuer: known[CALLOUT_VARIABLES.issuer],
+      xkey: known[CALLOUT_VARIABLES.xkey],
+    });
+    expect(Object.values(known)).not.toContain(issuer);
+    expect(Object.values(known)).not.toContain(xkey);
   });
 
   it('writes files that only their owner can read and git does not see, and never writes them twice', () => {

@@ -33,6 +33,7 @@ import {
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
 import { connect, type NatsConnection } from 'nats';
 import { requestSubject } from '#domain/subjects';
+import { requestAs } from './support/nats-client';
 import { startNats, type TestNats } from './support/nats-server';
 import { type AppProcess, type KeytrailProcess, startApp, startProcess } from './support/processes';
 
@@ -268,7 +269,7 @@ describe('among separate processes', () => {
   /** Without Keytrail-After: whoever serves it may be behind. */
   async function kms<T = Reply>(operation: string, input: object, principalId = 'root'): Promise<T & Reply> {
     const subject = requestSubject(REGION, ACCOUNT, principalId, operation);
-    return (await client.request(subject, JSON.stringify(input), { timeout: 20_000 })).json<T & Reply>();
+    return (await requestAs(client, subject, JSON.stringify(input))).json<T & Reply>();
   }
 
   beforeAll(async () => {

@@ -1,8 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, headers, type Msg, type NatsConnection } from 'nats';
 import { CLOCK_STREAM, EVENTS_STREAM, HEADER_AFTER, HEADER_REQUEST_ID, MATERIAL_STREAM } from '#domain/subjects';
+import { readEndpoint } from '#platform/embedded-nats';
+import { inboxPrefix } from '#platform/nats-users';
+import { connectAsRoot, ROOT_INBOX } from './support/nats-client';
 import { until } from './support/nats-server';
 import { type KeytrailProcess, startProcess } from './support/processes';
 
@@ -11,15 +14,16 @@ let server: KeytrailProcess;
 let client: NatsConnection;
 let operator: NatsConnection;
 
-const connectAs = (user: string): Promise<NatsConnection> => {
-  const { url, users } = JSON.parse(readFileSync(join(dataDir, 'nats/endpoint.json'), 'utf8'));
-  return connect({ servers: url, user, pass: users[user].password, inboxPrefix: `_INBOX_${user}` });
+const connectAs = (name: 'embedded'): Promise<NatsConnection> => {
+  const { url, users } = readEndpoint(dataDir)!;
+  const { user, password: pass } = users[name];
+  return connect({ servers: url, user, pass, inboxPrefix: inboxPrefix(user) });
 };
 
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'keytrail-hostile-'));
   server = await startProcess(dataDir);
-  client = await connectAs('client');
+  client = await connectAsRoot(readEndpoint(dataDir)!.url, dataDir);
   operator = await connectAs('embedded');
 });
 
@@ -57,6 +61,7 @@ describe('a client of NATS', () => {
     ['the deletion of a stream', `$JS.API.STREAM.DELETE.${MATERIAL_STREAM}`],
     ['the purge of a stream', `$JS.API.STREAM.PURGE.${MATERIAL_STREAM}`],
     ['a service of Keytrail', 'kms.int.settle'],
+    ["another's inbox", '_INBOX_operator.stolen'],
   ])('that names %s as its inbox has nothing done there', async (_what, reply) => {
     const KeyId = await createKey();
     const before = await streams();
@@ -94,7 +99,7 @@ describe('a client of NATS', () => {
   );
 
   test('is throttled once a thousand requests wait for a position that is not there', async () => {
-    const inbox = '_INBOX_client.waiting';
+    const inbox = `${ROOT_INBOX}.waiting`;
     const codes: string[] = [];
     const subscription = client.subscribe(inbox, {
       callback: (_error, message) => codes.push(message.json<{ __type: string }>().__type),

@@ -10,10 +10,10 @@ import {
   KMSClient,
   ListKeysCommand,
 } from '@aws-sdk/client-kms';
-import { connect, StringCodec } from 'nats';
+import { StringCodec } from 'nats';
 import { requestSubject } from '#domain/subjects';
 import { readEndpoint } from '#platform/embedded-nats';
-import { inboxPrefix } from '#platform/nats-users';
+import { connectAsRoot } from './support/nats-client';
 import { type KeytrailProcess, startProcess } from './support/processes';
 
 const THROTTLED = {
@@ -72,9 +72,7 @@ test('each region has its own', async () => {
 });
 
 test('requests over NATS are counted with those over HTTP', async () => {
-  const { url, users } = readEndpoint(dataDir)!;
-  const { user, password: pass } = users.client;
-  const nats = await connect({ servers: url, user, pass, inboxPrefix: inboxPrefix('client') });
+  const nats = await connectAsRoot(readEndpoint(dataDir)!.url, dataDir);
   try {
     const subject = requestSubject('us-east-1', '000000000000', 'root', 'GetKeyPolicy');
     const codes: string[] = [];

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { connect, headers, type NatsConnection } from 'nats';
 import { EVENTS_STREAM, eventSubject, requestSubject } from '#domain/subjects';
+import { ROOT_INBOX } from './support/nats-client';
 import { startNats, type TestNats } from './support/nats-server';
 import { type AppProcess, startApp } from './support/processes';
 
@@ -71,7 +72,7 @@ beforeAll(async () => {
       }),
     ),
   );
-  nats = await connect({ servers: server.url });
+  nats = await connect({ servers: server.url, inboxPrefix: ROOT_INBOX });
 });
 
 afterAll(async () => {

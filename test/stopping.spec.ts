@@ -7,6 +7,7 @@ import { CreateKeyCommand, EncryptCommand, KMSServiceException, ListKeysCommand 
 import { connect, NatsError } from 'nats';
 import { requestSubject } from '#domain/subjects';
 import { signRequest } from '#sigv4/sign';
+import { ROOT_INBOX } from './support/nats-client';
 import { findNatsServer, freePort, startNats, until } from './support/nats-server';
 import { type KeytrailProcess, startApp, startProcess } from './support/processes';
 
@@ -128,7 +129,7 @@ describe('a signal to separate services', () => {
         startApp(app, server.url, { ...SETTINGS, KEYTRAIL_DATA_DIR: dataDir }),
       ),
     );
-    const nats = await connect({ servers: server.url });
+    const nats = await connect({ servers: server.url, inboxPrefix: ROOT_INBOX });
     let answers = 0;
     let nobody = 0;
     const load = async (): Promise<void> => {

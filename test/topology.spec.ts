@@ -24,6 +24,7 @@ import { inboxPrefix, type NatsUserName } from '#platform/nats-users';
 import { findOpenssl } from './support/certificates';
 import type { Container } from './support/container';
 import { Load, type LoadFailure } from './support/load';
+import { connectAsRoot } from './support/nats-client';
 import { Topology } from './support/topology';
 
 jest.setTimeout(120_000);
@@ -66,6 +67,10 @@ async function keytrail(...args: string[]): Promise<string> {
   if (code !== 0) throw new Error(`keytrail ${args.join(' ')}: exit code ${code}\n${output}`);
   return output;
 }
+
+/** A program's, with nothing but the root access key. */
+const connectAsRootOf = (url: string): Promise<NatsConnection> =>
+  connectAsRoot(url, topology.secrets, { tls: { caFile: topology.authority } });
 
 /** A connection of a program outside of the cluster, as one of its users. */
 function connectAs(user: NatsUserName, servers = topology.natsUrl): Promise<NatsConnection> {
@@ -201,7 +206,7 @@ describe('once DisableKey has returned', () => {
 
   beforeAll(async () => {
     // A node may prefer a worker that is connected to itself: through all of them each worker is asked.
-    clients = await Promise.all(topology.natsUrls.map((url) => connectAs('client', url)));
+    clients = await Promise.all(topology.natsUrls.map(connectAsRootOf));
     KeyId = await newKey();
   });
   afterAll(async () => {

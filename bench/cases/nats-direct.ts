@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { requestSubject } from '#domain/subjects';
+import { clientInbox, requestSubject } from '#domain/subjects';
 import { onOneAndMany, type Scenario } from '../case';
 import { startEmbedded } from '../embedded';
 import { ACCOUNT, createKey, encryptRequest, REGION } from '../kms-requests';
@@ -24,7 +24,12 @@ export const natsDirect: Scenario = {
     const { port, dataDir } = await startEmbedded(processes);
     const { url, users } = JSON.parse(readFileSync(join(dataDir, 'nats', 'endpoint.json'), 'utf8')) as Endpoint;
     const { user, password } = users.embedded;
-    const nats = await processes.connect({ servers: url, user, pass: password });
+    const nats = await processes.connect({
+      servers: url,
+      user,
+      pass: password,
+      inboxPrefix: clientInbox(ACCOUNT, 'root'),
+    });
     const ask = (subject: string, body: string) => nats.request(subject, body, { timeout: TIMEOUT_MS });
 
     const echo = processes.node('dist/bench/floor.js', { BENCH_NATS: url, BENCH_USER: user, BENCH_PASSWORD: password });

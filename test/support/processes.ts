@@ -80,27 +80,34 @@ const exitCodeOf = (child: ChildProcess): Promise<number | null> =>
 
 /** One attempt a request: a suite that counts what was acknowledged must not have the client repeat it. */
 export function kmsClient(endpoint: string, dataDir: string, tls: AgentOptions = {}): KMSClient {
-  const lines = readFileSync(join(dataDir, 'aws/credentials'), 'utf8');
-  const profile = parseEnv(lines.replace(/^\[.*\]$/gm, '')) as Record<string, string>;
   return new KMSClient({
     endpoint,
     region: 'us-east-1',
     maxAttempts: 1,
     requestHandler: { httpsAgent: new Agent({ keepAlive: true, ...tls }) },
-    credentials: {
-      accessKeyId: profile['aws_access_key_id'] ?? '',
-      secretAccessKey: profile['aws_secret_access_key'] ?? '',
-    },
+    credentials: rootKeyOf(dataDir),
   });
+}
+
+/** The root access key, from the credentials file that a server or deploy/make-credentials wrote. */
+export function rootKeyOf(dataDir: string): { accessKeyId: string; secretAccessKey: string } {
+  const lines = readFileSync(join(dataDir, 'aws/credentials'), 'utf8');
+  const profile = parseEnv(lines.replace(/^\[.*\]$/gm, '')) as Record<string, string>;
+  return {
+    accessKeyId: profile['aws_access_key_id'] ?? '',
+    secretAccessKey: profile['aws_secret_access_key'] ?? '',
+  };
 }
 
 /** Runs a program to its end: its output, whatever its exit code. */
 export function run(
   args: string[],
   extra: Record<string, string>,
+  cwd = process.cwd(),
 ): { done: Promise<{ code: number | null; output: string }>; output(): string; kill(): void } {
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...extra },
+    cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   running.add(child);

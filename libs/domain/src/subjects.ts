@@ -72,6 +72,16 @@ export function principalIdOf(token: string): string | undefined {
   }
 }
 
+/** Where a principal's own NATS clients get their replies: the only subjects that they may subscribe to, or be answered on. */
+export const clientInbox = (account: string, principal: string): string => `_INBOX_c.${account}.${principal}`;
+/** What a service may publish to in order to answer clients. */
+export const ALL_CLIENT_INBOXES = '_INBOX_c.>';
+
+/** Where nats-server asks who a client is that it does not know itself (auth callout, nats-server 2.10). */
+export const AUTH_CALLOUT = '$SYS.REQ.USER.AUTH';
+/** Where it wants the answer. */
+export const AUTH_CALLOUT_REPLIES = '$SYS._INBOX.>';
+
 /** Queue groups: of all instances that serve a subject, one answers. Requests of each plane go to one of them. */
 export const QUEUE = { control: 'key-manager', data: 'crypto-worker' } as const;
 

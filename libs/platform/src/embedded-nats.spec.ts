@@ -10,7 +10,6 @@ import { lockDataFolder } from './data-folder-lock';
 import { type EmbeddedNats, readEndpoint, startEmbeddedNats } from './embedded-nats';
 
 const serverPath = findNatsServer();
-const account = '000000000000';
 
 let dataDir: string;
 let running: EmbeddedNats[];
@@ -34,7 +33,6 @@ async function start(options: { port?: number; serverPath?: string } = {}): Prom
   const server = await startEmbeddedNats({
     dataDir,
     serverPath,
-    account,
     log: (line) => logged.push(line),
     ...options,
   });
@@ -82,7 +80,7 @@ describe('the embedded nats-server', () => {
 
   it('keeps its secrets in files that only their owner can read', async () => {
     await start();
-    for (const file of ['server.conf', 'endpoint.json']) {
+    for (const file of ['server.conf', 'endpoint.json', 'callout.json']) {
       expect(statSync(join(dataDir, 'nats', file)).mode & 0o777).toBe(0o600);
     }
     expect(statSync(join(dataDir, 'nats')).mode & 0o777).toBe(0o700);
@@ -94,6 +92,7 @@ describe('the embedded nats-server', () => {
     await stop(first);
     const second = await start();
     expect({ url: second.url, users: second.users }).toEqual({ url: first.url, users: first.users });
+    expect(second.callout).toEqual(first.callout);
     expect(readEndpoint(dataDir)).toEqual({ url: first.url, users: first.users });
     expect((await (await (await client(second)).jetstreamManager()).streams.info('S')).config.name).toBe('S');
   });

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { connect } from 'nats';
+import { type CalloutSeeds, calloutPublicKeys, newCalloutSeeds } from './callout-keys';
 import { lockDataFolder } from './data-folder-lock';
 import {
   checkServerBinary,
@@ -38,14 +39,13 @@ export interface EmbeddedNatsOptions {
   dataDir: string;
   /** Path of a nats-server >= 2.10.23; absent for the one on PATH. */
   serverPath?: string | undefined;
-  /** Account whose root principal the user `client` speaks for. */
-  account: string;
   /** 0 or absent: the last one used if it is free, else any free one. */
   port?: number;
   log?: (message: string) => void;
 }
 
 export interface EmbeddedNats extends NatsEndpoint {
+  readonly callout: CalloutSeeds;
   /** Of the running server; undefined between an unexpected exit and the restart. */
   readonly pid: number | undefined;
   /** Stops the server cleanly and gives the data folder free. */
@@ -64,6 +64,7 @@ const layout = (dataDir: string) => {
     config: file('server.conf'),
     store: file('store'),
     endpoint: file('endpoint.json'),
+    callout: file('callout.json'),
     log: file('server.log'),
     pid: file('pid'),
   };
@@ -101,9 +102,10 @@ export async function startEmbeddedNats(options: EmbeddedNatsOptions): Promise<E
     const former = readEndpoint(options.dataDir);
     const port = await choosePort(options.port ?? 0, former);
     const users = credentials(former);
-    writePrivately(paths.config, serverConfig(port, paths, options.account, users));
+    const callout = calloutSeeds(paths.callout);
+    writePrivately(paths.config, serverConfig(port, paths, users, callout));
     const endpoint: NatsEndpoint = { url: `nats://127.0.0.1:${port}`, users };
-    const server = new Supervisor(options, endpoint, lock.release);
+    const server = new Supervisor(options, endpoint, callout, lock.release);
     await server.start();
     // Written last: whoever reads it finds a server that answers. A crash before this leaves the former one, and the
     // credentials in it, or none.
@@ -129,6 +131,7 @@ class Supervisor implements EmbeddedNats {
   constructor(
     private readonly options: EmbeddedNatsOptions,
     endpoint: NatsEndpoint,
+    readonly callout: CalloutSeeds,
     private readonly release: () => void,
   ) {
     this.url = endpoint.url;
@@ -259,6 +262,19 @@ async function choosePort(wanted: number, former: NatsEndpoint | undefined): Pro
   return port;
 }
 
+/** Made once. What cannot be read is made anew: clients log in again, and nothing else depends on it. */
+function calloutSeeds(path: string): CalloutSeeds {
+  try {
+    const seeds = JSON.parse(readFileSync(path, 'utf8')) as CalloutSeeds;
+    calloutPublicKeys(seeds);
+    return seeds;
+  } catch {
+    const seeds = newCalloutSeeds();
+    writePrivately(path, `${JSON.stringify(seeds, null, 2)}\n`);
+    return seeds;
+  }
+}
+
 /** Made once; users that a newer Keytrail adds get theirs when it first starts. */
 function credentials(former: NatsEndpoint | undefined): NatsEndpoint['users'] {
   const entries = NATS_USERS.map((user) => {
@@ -271,10 +287,11 @@ function credentials(former: NatsEndpoint | undefined): NatsEndpoint['users'] {
 function serverConfig(
   port: number,
   paths: ReturnType<typeof layout>,
-  account: string,
   users: NatsEndpoint['users'],
+  callout: CalloutSeeds,
 ): string {
   const quoted = JSON.stringify;
+  const { issuer, xkey } = calloutPublicKeys(callout);
   return [
     '# Written by Keytrail at each start; changes are lost.',
     `listen: "127.0.0.1:${port}"`,
@@ -285,6 +302,11 @@ function serverConfig(
     'logfile_max_num: 2',
     // Acknowledged means fsynced: at the default an acknowledged write can be lost in a power cut.
     `jetstream { store_dir: ${quoted(paths.store)}, sync_interval: always }`,
-    renderAuthorization(natsPermissions(natsUserScope(account)), (user) => quoted(users[user].password)),
+    // Session tokens come in it.
+    'max_control_line: 32KB',
+    renderAuthorization(natsPermissions(natsUserScope()), (user) => quoted(users[user].password), {
+      issuer: quoted(issuer),
+      xkey: quoted(xkey),
+    }),
   ].join('\n');
 }

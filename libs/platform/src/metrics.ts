@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { LoginOutcome } from './auth-callout';
 
 const LATENCY_BUCKETS_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5];
 
@@ -16,6 +17,12 @@ export class Metrics {
     help: 'Time from a whole request to its reply.',
     labelNames: ['operation'] as const,
     buckets: LATENCY_BUCKETS_SECONDS,
+    registers: [this.registry],
+  });
+  private readonly logins = new Counter({
+    name: 'keytrail_nats_logins_total',
+    help: 'Logins of NATS clients, by outcome.',
+    labelNames: ['outcome'] as const,
     registers: [this.registry],
   });
   private readonly timersFired = new Counter({
@@ -36,6 +43,10 @@ export class Metrics {
     }
     counter.inc();
     this.latency.observe({ operation }, seconds);
+  }
+
+  loggedIn(outcome: LoginOutcome): void {
+    this.logins.inc({ outcome });
   }
 
   timerFired(kind: string): void {

@@ -1,6 +1,7 @@
 import { connect, type NatsConnection, type TlsOptions } from 'nats';
 import type { Logger } from 'pino';
 import { settledWithin } from './bounded-wait';
+import type { CalloutSeeds } from './callout-keys';
 import { type EmbeddedNats, startEmbeddedNats } from './embedded-nats';
 import { inboxPrefix } from './nats-users';
 import { pem } from './served-certificate';
@@ -13,6 +14,8 @@ export interface NatsLink {
   nats: NatsConnection;
   /** Where programs connect. */
   url: string;
+  /** Of the server's auth callout; absent where this process is not to answer it. */
+  callout?: CalloutSeeds | undefined;
   connected(): boolean;
   close(): Promise<void>;
 }
@@ -22,24 +25,23 @@ export async function openNatsLink(settings: Settings, service: string, log: Log
   if (settings.natsUrl !== undefined) {
     log.info('connecting to NATS');
     const urls = settings.natsUrl.split(',').map((url) => url.trim());
-    const { natsUser, natsPassword } = settings;
+    const { natsUser, natsPassword, natsCalloutSeed: issuer, natsCalloutXkeySeed: xkey } = settings;
     const tls = natsTls(settings);
     const nats = await untilConnected(() => connectAs(urls, service, natsUser, natsPassword, false, tls), log);
-    return linkOf(nats, settings.natsUrl, log);
+    return linkOf(nats, settings.natsUrl, issuer && xkey ? { issuer, xkey } : undefined, log);
   }
   if (service !== 'keytrail') throw new SettingsError('KEYTRAIL_NATS_URL: expected the nats:// URLs of the cluster');
   log.info('starting a nats-server');
   const server = await startEmbeddedNats({
     dataDir: settings.dataDir,
     serverPath: settings.natsServer ?? 'nats-server',
-    account: settings.accountId,
     port: settings.natsPort,
     log: (line) => log.info(line),
   });
   try {
     const { user, password } = server.users['embedded']!;
     const nats = await connectAs([server.url], 'embedded', user, password, false);
-    return linkOf(nats, server.url, log, server);
+    return linkOf(nats, server.url, server.callout, log, server);
   } catch (error) {
     await server.stop();
     throw error;
@@ -90,7 +92,8 @@ export const connectAs = (
   connect({
     servers,
     name,
-    ...(user === undefined ? {} : { user, inboxPrefix: inboxPrefix(user) }),
+    inboxPrefix: inboxPrefix(user ?? name),
+    ...(user === undefined ? {} : { user }),
     ...(pass === undefined ? {} : { pass }),
     ...(tls === undefined ? {} : { tls }),
     maxReconnectAttempts: -1,
@@ -101,7 +104,13 @@ export const connectAs = (
     maxPingOut: 2,
   });
 
-function linkOf(nats: NatsConnection, url: string, log: Logger, server?: EmbeddedNats): NatsLink {
+function linkOf(
+  nats: NatsConnection,
+  url: string,
+  callout: CalloutSeeds | undefined,
+  log: Logger,
+  server?: EmbeddedNats,
+): NatsLink {
   let connected = true;
   void (async () => {
     for await (const status of nats.status()) {
@@ -117,6 +126,7 @@ function linkOf(nats: NatsConnection, url: string, log: Logger, server?: Embedde
   return {
     nats,
     url,
+    callout,
     connected: () => connected && !nats.isClosed(),
     async close() {
       // Without a server to flush to, a drain never ends.

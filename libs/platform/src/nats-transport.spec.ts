@@ -11,6 +11,7 @@ import {
 import type { CallerClaim } from '#operations/caller';
 import { LiveView } from '#views/live-view';
 import { GOLDEN_COMMITS } from '../../../test/support/golden-commits';
+import { ROOT_INBOX, requestAs } from '../../../test/support/nats-client';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
 import type { Dispatcher } from './dispatch';
 import { Metrics } from './metrics';
@@ -31,7 +32,7 @@ let reply: () => ReturnType<Dispatcher['dispatch']>;
 
 beforeAll(async () => {
   server = await startNats();
-  nats = await connect({ servers: server.url });
+  nats = await connect({ servers: server.url, inboxPrefix: ROOT_INBOX });
 });
 
 afterAll(async () => {
@@ -155,7 +156,7 @@ describe('a request over NATS', () => {
     ['fifth', ACCOUNT, '%41'],
     ['fifth', ACCOUNT, '%'],
   ])('is refused where the %s token of its subject is none: %s %s', async (which, account, principal) => {
-    const refused = await nats.request(requestSubject('us-east-1', account, principal, 'ListKeys'), '{}');
+    const refused = await requestAs(nats, requestSubject('us-east-1', account, principal, 'ListKeys'), '{}');
     expect(errorOf(refused)).toEqual(['ValidationException', expect.stringContaining(`The ${which} token`)]);
   });
 

@@ -26,6 +26,7 @@ import type { LiveView } from '#views/live-view';
 import { settledWithin } from './bounded-wait';
 import type { Dispatcher } from './dispatch';
 import type { Metrics } from './metrics';
+import { wantsOwnReply } from './nats-reply';
 import { ServedRequests } from './served-requests';
 
 export interface NatsTransportPorts {
@@ -57,7 +58,8 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
     for (const operation of OPERATION_TABLE.values()) {
       if (!this.ports.planes.has(operation.plane)) continue;
       for (const subject of [requestSubscription(operation.name), gatewaySubscription(operation.name)]) {
-        this.served.serve(subject, QUEUE[operation.plane], (message) => this.serve(operation, message));
+        const serve = (message: Msg): void | Promise<void> => this.serve(operation, message);
+        this.served.serve(subject, QUEUE[operation.plane], serve, wantsOwnReply);
       }
     }
     this.ports.nats.flush().then(() => callback(), callback);

@@ -1,7 +1,7 @@
-import { once } from 'node:events';
-import { connect as connectSocket, type Socket } from 'node:net';
 import { connect, type NatsConnection } from 'nats';
 import {
+  AUTH_CALLOUT,
+  AUTH_CALLOUT_REPLIES,
   CLOCK_STREAM,
   CLOCK_SUBJECT,
   EVENTS_STREAM,
@@ -19,51 +19,31 @@ import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { ensureClockStream, ensureEventStream, ensureMaterialStream } from '#event-store/streams';
 import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
+import { Wire } from '../../../test/support/nats-wire';
 import { VirtualClock } from './clock';
-import { inboxPrefix, NATS_USERS, type NatsUserName, natsPermissions, renderAuthorization } from './nats-users';
+import {
+  clientInboxPrefix,
+  inboxPrefix,
+  NATS_USERS,
+  type NatsUserName,
+  natsPermissions,
+  renderAuthorization,
+} from './nats-users';
 
 const ACCOUNT = '000000000000';
 const permissions = natsPermissions({
-  account: ACCOUNT,
   controlOperations: ['CreateKey', 'DescribeKey'],
   dataOperations: ['Encrypt', 'Decrypt'],
 });
 const key = { region: 'us-east-1', account: ACCOUNT, aggregate: 'key', id: 'k1' } as const;
-const services = NATS_USERS.filter((user) => !['client', 'operator', 'embedded'].includes(user));
+const services = NATS_USERS.filter((user) => !['operator', 'embedded'].includes(user));
 const confined = NATS_USERS.filter((user) => user !== 'embedded');
-const readers = NATS_USERS.filter((user) => !['client', 'gateway', 'embedded'].includes(user));
+const readers = NATS_USERS.filter((user) => !['gateway', 'embedded'].includes(user));
 
 let server: TestNats;
 const connections = new Map<NatsUserName, NatsConnection>();
 const as = (user: NatsUserName): NatsConnection => connections.get(user)!;
 
-/** The bare protocol: the server answers a PING only after every refusal of what came before it. */
-class Wire {
-  private received = '';
-  private socket: Socket | undefined;
-
-  async open(port: number, user: NatsUserName): Promise<this> {
-    this.socket = connectSocket(port, '127.0.0.1');
-    this.socket.on('data', (chunk) => {
-      this.received += chunk.toString();
-    });
-    const options = JSON.stringify({ user, pass: 'pw', verbose: false, pedantic: false, protocol: 1 });
-    await this.refusals(`CONNECT ${options}`);
-    return this;
-  }
-
-  /** What the server refuses of these protocol lines. */
-  async refusals(lines: string): Promise<string[]> {
-    this.received = '';
-    this.socket!.write(`${lines}\r\nPING\r\n`);
-    while (!this.received.includes('PONG\r\n')) await once(this.socket!, 'data');
-    return this.received.split('\r\n').filter((line) => line.startsWith('-ERR'));
-  }
-
-  close(): void {
-    this.socket?.destroy();
-  }
-}
 const wires = new Map<NatsUserName, Wire>();
 
 beforeAll(async () => {
@@ -71,7 +51,7 @@ beforeAll(async () => {
   for (const user of NATS_USERS) {
     const nats = await connect({ servers: server.url, user, pass: 'pw', inboxPrefix: inboxPrefix(user) });
     connections.set(user, nats);
-    wires.set(user, await new Wire().open(server.port, user));
+    wires.set(user, await new Wire().open(server.port, user, 'pw'));
   }
   await ensureEventStream(as('key-manager'), { replicas: 1 });
   await ensureClockStream(as('key-manager'), { replicas: 1 });
@@ -163,24 +143,6 @@ describe('what each user can do', () => {
     ['crypto-worker', 'key-manager', INTERNAL.principalCommand, INTERNAL.principalCommand],
     ['rotation-scheduler', 'key-manager', INTERNAL.timerFire, INTERNAL.timerFire],
     ['deletion-scheduler', 'key-manager', INTERNAL.timerFire, INTERNAL.timerFire],
-    [
-      'client',
-      'key-manager',
-      requestSubject('eu-west-1', ACCOUNT, 'root', 'CreateKey'),
-      requestSubscription('CreateKey'),
-    ],
-    [
-      'client',
-      'crypto-worker',
-      requestSubject('eu-west-1', ACCOUNT, 'root', 'Encrypt'),
-      requestSubscription('Encrypt'),
-    ],
-    [
-      'operator',
-      'key-manager',
-      requestSubject('eu-west-1', ACCOUNT, 'bob', 'CreateKey'),
-      requestSubscription('CreateKey'),
-    ],
     ...services.map(
       (user) => ['operator', user, INTERNAL.settle, INTERNAL.settle] as [NatsUserName, NatsUserName, string, string],
     ),
@@ -218,9 +180,9 @@ describe('what each user is refused', () => {
     [eventSubject(key), ['key-manager']],
     [materialSubject('m9'), ['crypto-worker']],
     [CLOCK_SUBJECT, ['operator']],
-    [requestSubject('r', ACCOUNT, 'alice', 'Encrypt'), ['operator']],
-    [requestSubject('r', ACCOUNT, 'root', 'Encrypt'), ['operator', 'client']],
-    [requestSubject('r', '111111111111', 'root', 'Encrypt'), ['operator']],
+    [requestSubject('r', ACCOUNT, 'alice', 'Encrypt'), []],
+    [requestSubject('r', ACCOUNT, 'root', 'Encrypt'), []],
+    [requestSubject('r', '111111111111', 'root', 'Encrypt'), []],
     [gatewaySubject('r', ACCOUNT, 'root', 'Encrypt'), ['gateway']],
     [gatewaySubject('r', '111111111111', 'alice', 'CreateKey'), ['gateway']],
     [INTERNAL.materialCreate, ['key-manager']],
@@ -264,7 +226,9 @@ describe('what each user is refused', () => {
     [api('ACCOUNT.PURGE.x'), []],
     ['$SYS.REQ.SERVER.PING', []],
     [inboxes[NATS_USERS.indexOf('gateway')]!, ['key-manager', 'crypto-worker']],
-    [inboxes[NATS_USERS.indexOf('client')]!, ['key-manager', 'crypto-worker']],
+    [`${clientInboxPrefix(ACCOUNT, 'root')}.reply`, ['key-manager', 'crypto-worker']],
+    [AUTH_CALLOUT, []],
+    [AUTH_CALLOUT_REPLIES.replace('>', 'server.reply'), ['crypto-worker']],
     [inboxes[NATS_USERS.indexOf('key-manager')]!, ['crypto-worker']],
     [inboxes[NATS_USERS.indexOf('rotation-scheduler')]!, ['key-manager']],
     [inboxes[NATS_USERS.indexOf('deletion-scheduler')]!, ['key-manager']],
@@ -293,6 +257,7 @@ describe('what each user is refused', () => {
     [INTERNAL.materialCreate, ['crypto-worker']],
     [INTERNAL.materialDestroy, ['crypto-worker']],
     [INTERNAL.signingKey, ['crypto-worker']],
+    [AUTH_CALLOUT, ['crypto-worker']],
     [INTERNAL.tokenKey, ['crypto-worker']],
     [INTERNAL.timerFire, ['key-manager']],
     [INTERNAL.principalCommand, ['key-manager']],
@@ -309,10 +274,20 @@ describe('what each user is refused', () => {
     expect(await permitted(`SUB ${subject} 7\r\nUNSUB 7`)).toEqual([...allowed].sort());
   });
 
+  it('refuses the process that does the work of all services what no service ever asks', async () => {
+    const calls = ['DELETE', 'PURGE', 'UPDATE', 'SNAPSHOT', 'RESTORE'];
+    for (const stream of [EVENTS_STREAM, MATERIAL_STREAM, CLOCK_STREAM]) {
+      for (const call of calls) {
+        const subject = api(`STREAM.${call}.${stream}`);
+        expect([subject, ...(await wires.get('embedded')!.refusals(`PUB ${subject} 0\r\n`))]).toHaveLength(2);
+      }
+    }
+  });
+
   it('keeps a caller from having a service write where the caller may not, by naming it as the reply', async () => {
     const before = await new JetStreamEventStore(as('operator')).lastPosition();
     const answered = new Promise<void>((done) => {
-      as('crypto-worker').subscribe(requestSubscription('Encrypt'), {
+      as('crypto-worker').subscribe(gatewaySubscription('Encrypt'), {
         max: 1,
         callback: (_, message) => {
           message.respond('forged');
@@ -321,7 +296,7 @@ describe('what each user is refused', () => {
       });
     });
     await as('crypto-worker').flush();
-    as('client').publish(requestSubject('r', ACCOUNT, 'root', 'Encrypt'), '', { reply: eventSubject(key) });
+    as('gateway').publish(gatewaySubject('r', ACCOUNT, 'root', 'Encrypt'), '', { reply: eventSubject(key) });
     await answered;
     await as('crypto-worker').flush();
     expect(await new JetStreamEventStore(as('operator')).lastPosition()).toBe(before);

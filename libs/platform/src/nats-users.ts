@@ -1,19 +1,28 @@
 import {
+  ALL_CLIENT_INBOXES,
   ALL_EVENTS,
   ALL_MATERIAL,
+  AUTH_CALLOUT,
+  AUTH_CALLOUT_REPLIES,
   CLOCK_STREAM,
   CLOCK_SUBJECT,
+  clientInbox,
   EVENTS_STREAM,
   gatewaySubject,
   gatewaySubscription,
   INTERNAL,
   MATERIAL_STREAM,
+  principalToken,
   requestSubject,
   requestSubscription,
 } from '#domain/subjects';
 import { OPERATION_TABLE } from '#operations/table';
+import type { CalloutPublicKeys } from './callout-keys';
 
-/** THE table of NATS users: one a service, with the least subjects that it can do its work with. */
+/**
+ * THE table of NATS users: one a service, with the least subjects that it can do its work with. Everybody else is a
+ * principal, whom auth callout gives clientPermissions.
+ */
 export const NATS_USERS = [
   'gateway',
   'key-manager',
@@ -22,7 +31,6 @@ export const NATS_USERS = [
   'deletion-scheduler',
   'audit-projector',
   'operator',
-  'client',
   'embedded',
 ] as const;
 
@@ -31,12 +39,12 @@ export type NatsUserName = (typeof NATS_USERS)[number];
 /** Subjects that a user may publish to and subscribe to; everything else is refused by the server. */
 export interface NatsPermissions {
   publish: readonly string[];
+  /** Refused although `publish` has them. */
+  denyPublish?: readonly string[];
   subscribe: readonly string[];
 }
 
 export interface NatsUserScope {
-  /** Account whose root principal the user `client` speaks for. */
-  account: string;
   /** Names of the operations that key-managers serve. */
   controlOperations: readonly string[];
   /** Names of the operations that crypto-workers serve: their requests may hold plaintext. */
@@ -44,11 +52,14 @@ export interface NatsUserScope {
 }
 
 /** The scope that the table of operations gives. */
-export function natsUserScope(account: string): NatsUserScope {
+export function natsUserScope(): NatsUserScope {
   const names = (plane: 'control' | 'data'): string[] =>
     [...OPERATION_TABLE.values()].filter((operation) => operation.plane === plane).map(({ name }) => name);
-  return { account, controlOperations: names('control'), dataOperations: names('data') };
+  return { controlOperations: names('control'), dataOperations: names('data') };
 }
+
+/** The time that nats-servers give a client to log in. */
+export const LOGIN_TIMEOUT_SECONDS = 5;
 
 /** To be given as `inboxPrefix` when connecting: the server lets a user listen to replies nowhere else. */
 export const inboxPrefix = (user: string): string => `_INBOX_${user}`;
@@ -84,6 +95,15 @@ const requestSubscriptions = (operation: string): string[] => [
 const OF_EVERY_SERVICE = [CLOCK_SUBJECT, INTERNAL.status, INTERNAL.settle];
 
 /**
+ * What no part of Keytrail ever asks of JetStream. For the process that may do the work of every service it is a second
+ * wall: nats-server obeys a reply that is sent to its API's subjects like any request.
+ */
+const NEVER_ASKED = [
+  ...['DELETE', 'PURGE', 'UPDATE', 'SNAPSHOT', 'RESTORE'].map((call) => `$JS.API.STREAM.${call}.>`),
+  ...['$JS.API.ACCOUNT.>', '$JS.API.SERVER.>', '$JS.API.META.>', '$JS.API.CONSUMER.DURABLE.>'],
+];
+
+/**
  * Pure. The users that answer requests may publish to the inboxes of those who may ask them, and to no other: with the
  * server's `allow_responses` a caller could name any subject as its reply, and so have a service write there.
  */
@@ -115,9 +135,8 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.servingBeat,
         INTERNAL.tokenKey,
         INTERNAL.grantToken,
-        ...(
-          ['gateway', 'client', 'operator', 'rotation-scheduler', 'deletion-scheduler', 'crypto-worker'] as const
-        ).map(inbox),
+        ...(['gateway', 'operator', 'rotation-scheduler', 'deletion-scheduler', 'crypto-worker'] as const).map(inbox),
+        ALL_CLIENT_INBOXES,
       ],
       subscribe: [
         inbox('key-manager'),
@@ -139,7 +158,9 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         ...READ_CLOCK,
         INTERNAL.servingBeat,
         INTERNAL.principalCommand,
-        ...(['gateway', 'client', 'operator', 'key-manager'] as const).map(inbox),
+        ...(['gateway', 'operator', 'key-manager'] as const).map(inbox),
+        ALL_CLIENT_INBOXES,
+        AUTH_CALLOUT_REPLIES,
       ],
       subscribe: [
         inbox('crypto-worker'),
@@ -147,6 +168,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.materialCreate,
         INTERNAL.materialDestroy,
         INTERNAL.signingKey,
+        AUTH_CALLOUT,
         INTERNAL.accountCreate,
         INTERNAL.tokenKey,
         INTERNAL.grantToken,
@@ -165,7 +187,6 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         ...READ_EVENTS,
         ...READ_CLOCK,
         CLOCK_SUBJECT,
-        requestSubject('*', '*', '*', '*'),
         INTERNAL.status,
         INTERNAL.viewDigests,
         INTERNAL.settle,
@@ -173,21 +194,31 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
       ],
       subscribe: [inbox('operator'), CLOCK_SUBJECT],
     },
-    client: {
-      publish: [requestSubject('*', scope.account, 'root', '*')],
-      subscribe: [inbox('client')],
-    },
-    embedded: { publish: ['>'], subscribe: ['>'] },
+    embedded: { publish: ['>'], denyPublish: NEVER_ASKED, subscribe: ['>'] },
   };
 }
 
+/** All that a client may do: ask as the principal that it has shown itself to be, and hear the replies. */
+export function clientPermissions(account: string, principalId: string): NatsPermissions {
+  const principal = principalToken(principalId);
+  return {
+    publish: [requestSubject('*', account, principal, '*')],
+    subscribe: [`${clientInbox(account, principal)}.>`],
+  };
+}
+
+/** What a client of the NATS library gives as `inboxPrefix`. */
+export const clientInboxPrefix = (account: string, principalId: string): string =>
+  clientInbox(account, principalToken(principalId));
+
 /**
- * The `authorization` block of nats-server's configuration. `passwordOf` gives the value as it is to stand there: a
- * quoted string, or `$NAME` for an environment variable.
+ * The `authorization` block of nats-server's configuration. `passwordOf` and `callout` give values as they are to stand
+ * there: a quoted string, or `$NAME` for an environment variable. Without `callout` nobody but Keytrail's users gets in.
  */
 export function renderAuthorization(
   permissions: Partial<Record<NatsUserName, NatsPermissions>>,
   passwordOf: (user: NatsUserName) => string,
+  callout?: CalloutPublicKeys,
 ): string {
   const list = (subjects: readonly string[]): string => [...new Set(subjects)].map((s) => JSON.stringify(s)).join(', ');
   const users = NATS_USERS.flatMap((user) => {
@@ -195,10 +226,15 @@ export function renderAuthorization(
     if (!allowed) return [];
     return [
       `    { user: ${JSON.stringify(user)}, password: ${passwordOf(user)}, permissions {`,
-      `      publish { allow: [${list(allowed.publish)}] }`,
+      `      publish { allow: [${list(allowed.publish)}]${allowed.denyPublish ? `, deny: [${list(allowed.denyPublish)}]` : ''} }`,
       `      subscribe { allow: [${list(allowed.subscribe)}] }`,
       '    } }',
     ];
   });
-  return ['authorization {', '  users = [', ...users, '  ]', '}', ''].join('\n');
+  const known = NATS_USERS.filter((user) => permissions[user]);
+  const asked = callout && [
+    `  timeout: ${LOGIN_TIMEOUT_SECONDS}`,
+    `  auth_callout { issuer: ${callout.issuer}, xkey: ${callout.xkey}, auth_users: [${list(known)}] }`,
+  ];
+  return ['authorization {', ...(asked ?? []), '  users = [', ...users, '  ]', '}', ''].join('\n');
 }

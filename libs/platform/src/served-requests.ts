@@ -12,13 +12,21 @@ export class ServedRequests {
     private readonly onError: (error: unknown) => void,
   ) {}
 
-  /** Has `run` answer what comes in on the subject; with a queue name, one instance of the service does. */
-  serve(subject: string, queue: string | undefined, run: (message: Msg) => void | Promise<void>): void {
+  /**
+   * Has `run` answer what comes in on the subject; with a queue name, one instance of the service does. What is not
+   * `answerable` is left alone: its reply would go where it must not.
+   */
+  serve(
+    subject: string,
+    queue: string | undefined,
+    run: (message: Msg) => void | Promise<void>,
+    answerable: (message: Msg) => boolean = wantsInboxReply,
+  ): void {
     const subscription = this.nats.subscribe(subject, {
       ...(queue === undefined ? {} : { queue }),
       callback: (failure, message) => {
         if (failure) return this.onError(failure);
-        if (!wantsInboxReply(message)) return;
+        if (!answerable(message)) return;
         try {
           const running = run(message);
           if (running instanceof Promise) this.follow(running);

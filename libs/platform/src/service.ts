@@ -238,9 +238,10 @@ export class Service {
   }
 
   private async startCryptoWorker(): Promise<StartedCryptoWorker> {
-    const { settings, store, view, served, log } = this;
+    const { settings, store, view, served, metrics, log } = this;
     const started = await startCryptoWorker({
-      ...{ settings, store, view, served, log },
+      ...{ settings, store, view, served, metrics, log },
+      callout: this.link.callout,
       besideGateway: this.has('gateway'),
       appendAccessKey: this.appendAccessKey(),
       clock: this.clock,

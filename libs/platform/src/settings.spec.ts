@@ -1,3 +1,4 @@
+import { newCalloutSeeds } from './callout-keys';
 import { parseSettings, SettingsError } from './settings';
 
 /** The lines of the error; none if the settings are good. */
@@ -54,6 +55,32 @@ describe('certificates', () => {
       '  KEYTRAIL_TLS_CLIENT_CA: expected only with KEYTRAIL_TLS_CERT and KEYTRAIL_TLS_KEY',
     ]);
     expect(problems({ KEYTRAIL_TLS_CLIENT_CA: 'ca.pem', ...CERTIFICATE })).toEqual([]);
+  });
+});
+
+describe('the seeds of auth callout', () => {
+  const { issuer, xkey } = newCalloutSeeds();
+
+  it('come together', () => {
+    const both = { KEYTRAIL_NATS_CALLOUT_SEED: issuer, KEYTRAIL_NATS_CALLOUT_XKEY_SEED: xkey };
+    expect(problems(both)).toEqual([]);
+    for (const one of Object.entries(both)) {
+      expect(problems(Object.fromEntries([one]))).toEqual([
+        '  KEYTRAIL_NATS_CALLOUT_SEED and KEYTRAIL_NATS_CALLOUT_XKEY_SEED: expected both or neither',
+      ]);
+    }
+  });
+
+  it('are whole, and not in the place of each other; what was set is not said', () => {
+    for (const [one, other] of [
+      [xkey, issuer],
+      [issuer.slice(0, -1), 'SX'],
+    ] as const) {
+      expect(problems({ KEYTRAIL_NATS_CALLOUT_SEED: one, KEYTRAIL_NATS_CALLOUT_XKEY_SEED: other })).toEqual([
+        '  KEYTRAIL_NATS_CALLOUT_SEED=***: expected the seed of an account nkey (SA...)',
+        '  KEYTRAIL_NATS_CALLOUT_XKEY_SEED=***: expected the seed of a curve nkey (SX...)',
+      ]);
+    }
   });
 });
 

@@ -3,6 +3,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { isRegionName } from '#domain/arn';
 import { isQuotaClass, type QuotaClass } from '#operations/quotas/quota-classes';
 import type { QuotaRates } from '#operations/quotas/quotas';
+import { isIssuerSeed, isXkeySeed } from './callout-keys';
 
 /** Everything that can be set, parsed once from the environment. */
 export interface Settings {
@@ -23,6 +24,9 @@ export interface Settings {
   natsUrl?: string | undefined;
   natsUser?: string | undefined;
   natsPassword?: string | undefined;
+  /** Both or neither; with them the crypto-workers of an outer cluster let NATS clients in by their access keys. */
+  natsCalloutSeed?: string | undefined;
+  natsCalloutXkeySeed?: string | undefined;
   /** PEM file of the authorities that vouch for the cluster's nodes; set, a node without TLS is not talked to. */
   natsCa?: string | undefined;
   /** PEM files of this service's own certificate and key, where the cluster asks for them: both or neither. */
@@ -131,6 +135,8 @@ export function parseSettings(environment: Environment): Settings {
     ),
     natsUser: text('KEYTRAIL_NATS_USER', any, 'a user name'),
     natsPassword: text('KEYTRAIL_NATS_PASSWORD', any, 'a password'),
+    natsCalloutSeed: text('KEYTRAIL_NATS_CALLOUT_SEED', isIssuerSeed, 'the seed of an account nkey (SA...)'),
+    natsCalloutXkeySeed: text('KEYTRAIL_NATS_CALLOUT_XKEY_SEED', isXkeySeed, 'the seed of a curve nkey (SX...)'),
     natsCa: file('KEYTRAIL_NATS_CA'),
     natsCert: file('KEYTRAIL_NATS_CERT'),
     natsKey: file('KEYTRAIL_NATS_KEY'),
@@ -185,6 +191,12 @@ function contradictions(settings: Settings, plainAllowed: boolean): string[] {
     settings.rootSecretAccessKey,
   );
   together('KEYTRAIL_TLS_CERT', 'KEYTRAIL_TLS_KEY', settings.tlsCert, settings.tlsKey);
+  together(
+    'KEYTRAIL_NATS_CALLOUT_SEED',
+    'KEYTRAIL_NATS_CALLOUT_XKEY_SEED',
+    settings.natsCalloutSeed,
+    settings.natsCalloutXkeySeed,
+  );
   together('KEYTRAIL_NATS_CERT', 'KEYTRAIL_NATS_KEY', settings.natsCert, settings.natsKey);
   if (settings.tlsClientCa !== undefined && settings.tlsCert === undefined) {
     found.push('KEYTRAIL_TLS_CLIENT_CA: expected only with KEYTRAIL_TLS_CERT and KEYTRAIL_TLS_KEY');
@@ -218,4 +230,4 @@ function parseQuotas(value: string | undefined, problem: (text: string) => void)
   return rates;
 }
 
-const secret = (name: string): boolean => /SECRET|PASSWORD|ROOT_KEY/.test(name);
+const secret = (name: string): boolean => /SECRET|PASSWORD|ROOT_KEY|SEED/.test(name);

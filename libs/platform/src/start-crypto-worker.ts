@@ -12,12 +12,16 @@ import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { LiveView } from '#views/live-view';
 import { AccessKeys, type AppendAccessKey } from './access-keys';
 import { Accounts, serveAccounts } from './accounts';
-import { type PublishedAnchors, serveAnchors } from './callers';
+import { serveAuthCallout } from './auth-callout';
+import { Callers, type PublishedAnchors, serveAnchors } from './callers';
+import { type CalloutSeeds, calloutKeys } from './callout-keys';
 import type { Clock } from './clock';
+import { SecretCredentialCheck } from './credential-check';
 import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
 import { serveGrantTokens } from './grant-tokens';
 import { serveMaterials } from './internal-requests';
+import type { Metrics } from './metrics';
 import { fromSettings, rootCredentials } from './root-credentials';
 import { SecretSigningKeys } from './secret-signing-keys';
 import type { ServedRequests } from './served-requests';
@@ -34,7 +38,10 @@ export interface CryptoWorkerSurroundings {
   store: JetStreamEventStore;
   view: LiveView;
   served: ServedRequests;
+  metrics: Metrics;
   log: Logger;
+  /** Absent where NATS clients are not let in by their access keys. */
+  callout: CalloutSeeds | undefined;
   /** With the gateway in one process the root credentials are made here and kept in the data folder. */
   besideGateway: boolean;
   appendAccessKey: AppendAccessKey;
@@ -51,7 +58,7 @@ export interface StartedCryptoWorker {
 
 /** Opens the root key and the vault, and answers what only a process with key material can. */
 export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promise<StartedCryptoWorker> {
-  const { settings, store, view, served, log } = around;
+  const { settings, store, view, served, metrics, log } = around;
   const { nats } = served;
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
   await ensureMaterialStream(nats, settings);
@@ -66,16 +73,15 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
       'KEYTRAIL_ROOT_ACCESS_KEY_ID and KEYTRAIL_ROOT_SECRET_ACCESS_KEY: expected for a crypto-worker of its own',
     );
   }
-  const signingKeys = new CachedSigningKeys(
-    new SecretSigningKeys({
-      account: settings.accountId,
-      root: credentials,
-      projection: view.projection,
-      vault,
-      tokens,
-      epochSeconds: () => Date.now() / 1000,
-    }),
-  );
+  const secrets = new SecretSigningKeys({
+    account: settings.accountId,
+    root: credentials,
+    projection: view.projection,
+    vault,
+    tokens,
+    epochSeconds: () => Date.now() / 1000,
+  });
+  const signingKeys = new CachedSigningKeys(secrets);
   serveSigningKeys(
     served,
     signingKeys,
@@ -88,6 +94,14 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   serveAccounts(served, new Accounts(settings.accountId, view.projection, accessKeys, around.clock), (error) =>
     log.error({ err: error }, 'account request failed'),
   );
+  if (around.callout) {
+    serveAuthCallout(served, {
+      keys: calloutKeys(around.callout),
+      credentials: new SecretCredentialCheck(secrets, new Callers(settings.accountId, view.projection, anchors)),
+      ended: (outcome) => metrics.loggedIn(outcome),
+      onError: (error) => log.error({ err: error }, 'a login over NATS failed'),
+    });
+  }
   const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
   serveMaterials(served, worker, caughtUp, (error) => log.error({ err: error }, 'material request failed'));
   const stopping = new AbortController();

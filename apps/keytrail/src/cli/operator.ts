@@ -41,7 +41,6 @@ export async function openOperator(settings: Settings, openStore: boolean): Prom
   const server = await startEmbeddedNats({
     dataDir: settings.dataDir,
     serverPath: settings.natsServer ?? 'nats-server',
-    account: settings.accountId,
     port: settings.natsPort,
     log: () => {},
   });

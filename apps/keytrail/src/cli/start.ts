@@ -24,5 +24,5 @@ function printReady({ service, endpoint }: RunningService, settings: Settings, p
   print(`  export AWS_SHARED_CREDENTIALS_FILE=${shown(credentials)}`);
   print('  aws kms create-key');
   print('');
-  print(`NATS: ${service.natsUrl}, users in ${shown(`${settings.dataDir}/nats/endpoint.json`)}. Ctrl-C stops.`);
+  print(`NATS: ${service.natsUrl}, with the same access key. Ctrl-C stops.`);
 }
