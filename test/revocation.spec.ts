@@ -3,6 +3,7 @@ import { Agent, request as httpRequest } from 'node:http';
 import { connect, type NatsConnection } from 'nats';
 import { requestSubject } from '#domain/subjects';
 import { signRequest } from '#sigv4/sign';
+import { requestAs } from './support/nats-client';
 import { freePort, startNats, type TestNats } from './support/nats-server';
 import { type AppProcess, startApp } from './support/processes';
 
@@ -60,7 +61,7 @@ type Reply = Record<string, unknown> & { __type?: string };
 /** Over NATS, as whom the subject names; without any position that the answering process must have reached. */
 async function overNats(principal: string, operation: string, body: object, timeout = 30_000): Promise<Reply> {
   const subject = requestSubject(REGION, ACCOUNT, principal, operation);
-  return (await nats.request(subject, JSON.stringify(body), { timeout })).json<Reply>();
+  return (await requestAs(nats, subject, JSON.stringify(body), undefined, timeout)).json<Reply>();
 }
 
 /** By one of the gateways. */

@@ -19,8 +19,14 @@ export function connectAsRoot(
 }
 
 /** A request with the reply in an inbox of the principal in its subject, over a connection that may speak for everybody. */
-export function requestAs(nats: NatsConnection, subject: string, body: string, sent?: MsgHdrs): Promise<Msg> {
+export function requestAs(
+  nats: NatsConnection,
+  subject: string,
+  body: string,
+  sent?: MsgHdrs,
+  timeout = 20_000,
+): Promise<Msg> {
   const [, , , account = '', principal = ''] = subject.split('.');
   const reply = `${clientInbox(account, principal)}.${nuid.next()}`;
-  return nats.request(subject, body, { timeout: 20_000, noMux: true, reply, ...(sent && { headers: sent }) });
+  return nats.request(subject, body, { timeout, noMux: true, reply, ...(sent && { headers: sent }) });
 }
