@@ -7,7 +7,7 @@ import { requestAs } from './support/nats-client';
 import { freePort, startNats, type TestNats } from './support/nats-server';
 import { type AppProcess, startApp } from './support/processes';
 
-jest.setTimeout(150_000);
+jest.setTimeout(300_000);
 
 const REGION = 'us-east-1';
 const ACCOUNT = '000000000000';
