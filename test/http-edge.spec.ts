@@ -256,6 +256,24 @@ describe('a signature', () => {
     expectRefusal(await sendSigned(signing('ListKeys', '{}', { service: 's3' })), 400, 'InvalidSignatureException');
   });
 
+  test.each<[string, (authorization: string) => string, string]>([
+    ['cut short', (text) => text.slice(0, -1), 'InvalidSignatureException'],
+    ['without its last half', (text) => text.slice(0, -32), 'InvalidSignatureException'],
+    ['with nothing in it', (text) => text.replace(/Signature=\w+/, 'Signature='), 'IncompleteSignatureException'],
+    ['over headers in another order', (text) => text.replace('content-type;host', 'host;content-type'), 'Incomplete'],
+    ['over fewer headers', (text) => text.replace('content-type;', ''), 'InvalidSignatureException'],
+    ['for another region', (text) => text.replace('us-east-1', 'eu-central-1'), 'InvalidSignatureException'],
+    ['for another day', (text) => text.replace(/\/\d{8}\//, '/20200101/'), 'InvalidSignatureException'],
+    ['of another access key', (text) => text.replace(/AKIA\w+/, 'AKIANOBODY0000000000'), 'UnrecognizedClientException'],
+  ])('%s is refused, and harms nobody', async (_what, change, code) => {
+    const input = signing('ListKeys', '{}');
+    const authorization = signRequest(input)['authorization']!;
+    const reply = await sendSigned(input, { authorization: change(authorization) });
+    expect(change(authorization)).not.toBe(authorization);
+    expectRefusal(reply, 400, new RegExp(`^${code}`));
+    expect((await call('ListKeys', '{}')).status).toBe(200);
+  });
+
   test('may stand in the query, and is not good for another body', async () => {
     const input = signing('ListKeys', '{}');
     const path = `/?${presignQuery(input, 60)}`;
