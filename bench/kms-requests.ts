@@ -4,7 +4,13 @@ import { signRequest } from '#sigv4/sign';
 export const REGION = 'us-east-1';
 export const ACCOUNT = '000000000000';
 
-const CREDENTIALS = { accessKeyId: 'AKIABENCH', secretAccessKey: 'bench-secret-key' };
+/** An access key. */
+export interface Credentials {
+  accessKeyId: string;
+  secretAccessKey: string;
+}
+
+export const CREDENTIALS: Credentials = { accessKeyId: 'AKIABENCH', secretAccessKey: 'bench-secret-key' };
 
 /** Environment of a service that is to know the bench's credentials. */
 export const ROOT_CREDENTIALS = {
@@ -16,12 +22,19 @@ export const ROOT_CREDENTIALS = {
 export interface KmsRequest {
   operation: string;
   body: object;
+  /** Whose it is; root's without. */
+  credentials?: Credentials;
 }
 
 /** The headers of a signed request; the server takes them for 5 minutes. */
-export const signedHeaders = (port: number, operation: string, body: string): Record<string, string> =>
+export const signedHeaders = (
+  port: number,
+  operation: string,
+  body: string,
+  credentials = CREDENTIALS,
+): Record<string, string> =>
   signRequest({
-    ...CREDENTIALS,
+    ...credentials,
     region: REGION,
     service: 'kms',
     timeMs: Date.now(),
@@ -36,9 +49,9 @@ export const signedHeaders = (port: number, operation: string, body: string): Re
   });
 
 /** Sends one request and gives the reply. Rejects with what the server said where it refuses. */
-export async function call<R>(port: number, { operation, body }: KmsRequest): Promise<R> {
+export async function call<R>(port: number, { operation, body, credentials }: KmsRequest): Promise<R> {
   const text = JSON.stringify(body);
-  const headers = signedHeaders(port, operation, text);
+  const headers = signedHeaders(port, operation, text, credentials);
   const response = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST', headers, body: text });
   const reply = (await response.json()) as R;
   if (!response.ok) throw new Error(`${operation}: ${JSON.stringify(reply)}`);

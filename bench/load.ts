@@ -32,7 +32,7 @@ export async function warmUp(port: number, request: KmsRequest): Promise<void> {
 
 async function send(
   port: number,
-  { operation, body }: KmsRequest,
+  { operation, body, credentials }: KmsRequest,
   extent: Pick<autocannon.Options, 'connections' | 'duration' | 'amount'>,
 ): Promise<{ total: number; ms: number; percentiles: Latencies['percentiles'] }> {
   const text = JSON.stringify(body);
@@ -42,7 +42,7 @@ async function send(
   const started = performance.now();
   let ended = started;
   const result = await new Promise<autocannon.Result>((resolve, reject) => {
-    const headers = signedHeaders(port, operation, text);
+    const headers = signedHeaders(port, operation, text, credentials);
     const running = autocannon(
       { url: `http://127.0.0.1:${port}/`, method: 'POST', headers, body: text, sampleInt: SAMPLE_MS, ...extent },
       (error: Error | null, done) => (error ? reject(error) : resolve(done)),

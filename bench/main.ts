@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { compareAgainst, noCase } from './against';
 import { chosenCases, type Scenario } from './case';
+import { byPolicy } from './cases/by-policy';
 import { embeddedHttp } from './cases/embedded-http';
 import { moto } from './cases/moto';
 import { natsDirect } from './cases/nats-direct';
@@ -9,7 +10,7 @@ import { separateHttp } from './cases/separate-http';
 import { Processes, ROOT } from './processes';
 import { addRow, commitOf, machine, type Row, renderTable, writeResults } from './report';
 
-const SCENARIOS: readonly Scenario[] = [embeddedHttp, separateHttp, natsDirect, replay, moto];
+const SCENARIOS: readonly Scenario[] = [embeddedHttp, byPolicy, separateHttp, natsDirect, replay, moto];
 
 interface Options {
   quick: boolean;
