@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { validateSync } from 'class-validator';
 import { KmsError } from '#domain/errors';
-import { type Constraint, type MemberRule, validationMessage } from './constraints';
+import { type Constraint, type MemberRule, validationMessage, violationsOf } from './constraints';
 import { membersOf, SENTENCE_SEPARATOR } from './fields';
 
 export type RequestClass<I extends object> = new () => I;
@@ -17,10 +17,15 @@ export function decodeRequest<I extends object>(requestClass: RequestClass<I>, b
   const members = membersOf(requestClass);
   // To class-validator, a class without members is an unknown one.
   if (members.size === 0) return request;
-  for (const [name, { constraint }] of members) {
-    const value = Object.hasOwn(json, name) ? json[name] : undefined;
-    if (value !== undefined && value !== null) (request as Record<string, unknown>)[name] = decode(constraint, value);
+  let keepsBounds = true;
+  for (const [name, rule] of members) {
+    const given = Object.hasOwn(json, name) ? json[name] : undefined;
+    const value = given === undefined || given === null ? undefined : decode(rule.constraint, given);
+    if (value !== undefined) (request as Record<string, unknown>)[name] = value;
+    keepsBounds &&= violationsOf(rule, value, name).length === 0;
   }
+  // class-validator runs these same rules, at 4 us a request: it is asked what is wrong once something is.
+  if (keepsBounds) return request;
   const errors = validateSync(request, { validationError: { target: false, value: false } });
   if (errors.length > 0) {
     const sentences = errors.flatMap((error) =>
