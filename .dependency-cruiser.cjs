@@ -5,13 +5,14 @@ const BELOW = {
   sigv4: ['domain'],
   crypto: ['domain'],
   'event-store': ['domain'],
+  'audit-log': [],
   views: ['event-store', 'domain'],
   hsm: ['event-store', 'crypto', 'domain'],
-  operations: ['views', 'hsm', 'policy', 'event-store', 'crypto', 'domain'],
-  platform: ['operations', 'views', 'hsm', 'policy', 'event-store', 'sigv4', 'crypto', 'domain'],
+  operations: ['views', 'audit-log', 'hsm', 'policy', 'event-store', 'crypto', 'domain'],
+  platform: ['operations', 'views', 'audit-log', 'hsm', 'policy', 'event-store', 'sigv4', 'crypto', 'domain'],
 };
 const SPEC = '\\.(spec|suite)\\.ts$';
-const PURE = '^libs/(domain|policy|sigv4|crypto)/';
+const PURE = '^libs/(domain|policy|sigv4|crypto|audit-log)/';
 
 const direction = Object.entries(BELOW).map(([lib, below]) => ({
   name: `${lib}-depends-only-on-what-is-below-it`,
