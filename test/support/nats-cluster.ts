@@ -22,7 +22,7 @@ export const FORMED_MS = 20_000;
  * nats-servers that start at the same moment on a busy machine now and then elect a JetStream leader that never takes one
  * of them in (seen with 2.10.27: `cluster_size` 2 of 3 for a minute). Such a cluster is of no use, and is made anew.
  */
-export class ClusterNotFormedError extends Error {
+class ClusterNotFormedError extends Error {
   override readonly name = 'ClusterNotFormedError';
 }
 

@@ -26,4 +26,4 @@ export function findGrant(grantId: string, { ref, keyId }: FoundKey, projection:
 }
 
 /** The key id of a key ARN that this deployment gave out. */
-export const keyIdOfArn = (arn: string): string => parseKmsArn(arn)!.resource.slice('key/'.length);
+const keyIdOfArn = (arn: string): string => parseKmsArn(arn)!.resource.slice('key/'.length);
