@@ -1,7 +1,7 @@
 import { type NatsUserName, natsPermissions, natsUserScope, renderAuthorization } from './nats-users';
 
 /** Environment variable of the NATS nodes that holds a user's password. */
-const passwordVariable = (user: NatsUserName): string =>
+export const passwordVariable = (user: NatsUserName): string =>
   `NATS_PASSWORD_${user.replaceAll('-', '_').toUpperCase()}`;
 
 /** Environment variables of the NATS nodes: the public keys of auth callout. */
