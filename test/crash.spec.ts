@@ -11,11 +11,11 @@ import {
   RotateKeyOnDemandCommand,
   ScheduleKeyDeletionCommand,
 } from '@aws-sdk/client-kms';
-import { connect } from 'nats';
 import { MATERIAL_STREAM } from '#domain/subjects';
 import { until } from './support/nats-server';
 import { type KeytrailProcess, MAIN, run, startProcess } from './support/processes';
 import { rawReply } from './support/raw-request';
+import { storedMaterial } from './support/stored-material';
 
 /** Every fail-point of an operation, before and after each thing it makes durable. */
 const points = (...steps: string[]): string[] => steps.flatMap((step) => [`before-${step}`, `after-${step}`]);
@@ -73,25 +73,6 @@ async function expectHeldKeysWhole(): Promise<void> {
   }
 }
 
-/** Every stored material: its subject and its wrapped bytes. */
-async function storedMaterial(): Promise<Map<string, Buffer>> {
-  const endpoint = JSON.parse(readFileSync(join(dataDir, 'nats/endpoint.json'), 'utf8'));
-  const { user, password } = endpoint.users.embedded;
-  const nats = await connect({ servers: endpoint.url, user, pass: password });
-  try {
-    const manager = await nats.jetstreamManager();
-    const { state } = await manager.streams.info(MATERIAL_STREAM, { subjects_filter: '>' });
-    const stored = new Map<string, Buffer>();
-    for (const subject of Object.keys(state.subjects ?? {})) {
-      const message = await manager.streams.getMessage(MATERIAL_STREAM, { last_by_subj: subject });
-      stored.set(subject, Buffer.from(message.data));
-    }
-    return stored;
-  } finally {
-    await nats.close();
-  }
-}
-
 function materialFiles(): Buffer {
   const folder = join(dataDir, `nats/store/jetstream/$G/streams/${MATERIAL_STREAM}/msgs`);
   return Buffer.concat(
@@ -140,10 +121,10 @@ describe('after a kill -9', () => {
   });
 
   test.each(DELETE)('at %s of a due deletion, the deletion goes on', async (point) => {
-    const others = new Set((await storedMaterial()).keys());
+    const others = new Set((await storedMaterial(dataDir)).keys());
     const doomed = await createKey();
     const ciphertext = held.get(doomed)!.ciphertexts[0]!;
-    const material = [...(await storedMaterial())].filter(([subject]) => !others.has(subject));
+    const material = [...(await storedMaterial(dataDir))].filter(([subject]) => !others.has(subject));
     expect(material).toHaveLength(1);
     const [[subject, wrapped]] = material as [[string, Buffer]];
     expect(materialFiles().includes(wrapped)).toBe(true);
@@ -161,7 +142,7 @@ describe('after a kill -9', () => {
     });
 
     await until(async () => !(await listed()).includes(doomed), `the deletion of ${doomed} did not resume`);
-    await until(async () => !(await storedMaterial()).has(subject), `the material of ${doomed} was not erased`);
+    await until(async () => !(await storedMaterial(dataDir)).has(subject), `the material of ${doomed} was not erased`);
     await until(async () => {
       const { Aliases = [] } = await server.kms.send(new ListAliasesCommand({ Limit: 100 }));
       return !Aliases.some((alias) => alias.AliasName === AliasName);

@@ -1,6 +1,3 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import {
   CreateAccessKeyCommand,
   CreateRoleCommand,
@@ -32,69 +29,23 @@ import {
   UpdateAccessKeyCommand,
   UpdateAssumeRolePolicyCommand,
 } from '@aws-sdk/client-iam';
-import { CreateKeyCommand, DescribeKeyCommand, ListKeysCommand } from '@aws-sdk/client-kms';
-import { AssumeRoleCommand, GetCallerIdentityCommand, GetSessionTokenCommand } from '@aws-sdk/client-sts';
-import fc from 'fast-check';
-import { XMLValidator } from 'fast-xml-parser';
-import { OPERATION_TABLE } from '#operations/table';
-import { presignQuery, signRequest } from '#sigv4/sign';
-import {
-  allowing,
-  type Clients,
-  type Credentials,
-  clientsOf,
-  longTerm,
-  refusal,
-  temporary,
-  trusting,
-} from './support/identities';
-import { type KeytrailProcess, MAIN, run, startProcess } from './support/processes';
-import { filesHolding } from './support/stored-material';
+import { ListKeysCommand } from '@aws-sdk/client-kms';
+import { GetCallerIdentityCommand } from '@aws-sdk/client-sts';
+import { allowing, type Clients, clientsOf, longTerm, refusal, trusting } from './support/identities';
+import { Identities } from './support/identity-server';
 
 const ACCOUNT = '000000000000';
 const OTHER = '111122223333';
 
-let dataDir: string;
-let server: KeytrailProcess;
+let identities: Identities;
 let root: Clients;
-/** Every secret that was told: none may be found anywhere afterwards. */
-const secrets: string[] = [];
 
 beforeAll(async () => {
-  dataDir = mkdtempSync(join(tmpdir(), 'keytrail-iam-'));
-  server = await startProcess(dataDir);
-  root = clientsOf(server.endpoint, (await server.kms.config.credentials()) as Credentials);
+  identities = await Identities.start();
+  root = identities.root;
 });
 
-afterAll(async () => {
-  await server?.stop();
-  rmSync(dataDir, { recursive: true, force: true });
-});
-
-const as = (credentials: Credentials): Clients => {
-  secrets.push(credentials.secretAccessKey);
-  return clientsOf(server.endpoint, credentials);
-};
-
-/** A user with an access key, and what its one policy allows. */
-async function user(UserName: string, ...actions: string[]): Promise<Clients & { credentials: Credentials }> {
-  await root.iam.send(new CreateUserCommand({ UserName }));
-  if (actions.length > 0) {
-    const PolicyDocument = allowing(...actions);
-    await root.iam.send(new PutUserPolicyCommand({ UserName, PolicyName: 'may', PolicyDocument }));
-  }
-  const credentials = longTerm(await root.iam.send(new CreateAccessKeyCommand({ UserName })));
-  return { ...as(credentials), credentials };
-}
-
-async function role(RoleName: string, trust: string, ...actions: string[]): Promise<string> {
-  const made = await root.iam.send(new CreateRoleCommand({ RoleName, AssumeRolePolicyDocument: trust }));
-  if (actions.length > 0) {
-    const PolicyDocument = allowing(...actions);
-    await root.iam.send(new PutRolePolicyCommand({ RoleName, PolicyName: 'may', PolicyDocument }));
-  }
-  return made.Role!.Arn!;
-}
+afterAll(() => identities?.stop());
 
 describe('users', () => {
   test('are created, read, listed and deleted', async () => {
@@ -265,7 +216,7 @@ test('roles are created, changed, listed and deleted', async () => {
 
 describe('access keys', () => {
   test('sign as their user, and are refused at once when inactive or deleted', async () => {
-    const bob = await user('bob', 'kms:ListKeys', 'iam:*AccessKey*');
+    const bob = await identities.user('bob', 'kms:ListKeys', 'iam:*AccessKey*');
     const identity = await bob.sts.send(new GetCallerIdentityCommand({}));
     expect(identity).toMatchObject({ Account: ACCOUNT, Arn: `arn:aws:iam::${ACCOUNT}:user/bob` });
     await bob.kms.send(new ListKeysCommand({}));
@@ -297,8 +248,8 @@ describe('access keys', () => {
 
   test('are two a user at most, and keep it from being deleted', async () => {
     const UserName = 'two-keys';
-    await user(UserName);
-    secrets.push(longTerm(await root.iam.send(new CreateAccessKeyCommand({ UserName }))).secretAccessKey);
+    await identities.user(UserName);
+    identities.secrets.push(longTerm(await root.iam.send(new CreateAccessKeyCommand({ UserName }))).secretAccessKey);
     expect(await refusal(root.iam.send(new CreateAccessKeyCommand({ UserName })))).toEqual([
       'LimitExceededException',
       'Cannot exceed quota for AccessKeysPerUser: 2',
@@ -313,7 +264,7 @@ describe('access keys', () => {
   });
 
   test('without a user name are those of root, for root', async () => {
-    const made = as(longTerm(await root.iam.send(new CreateAccessKeyCommand({}))));
+    const made = identities.as(longTerm(await root.iam.send(new CreateAccessKeyCommand({}))));
     const identity = await made.sts.send(new GetCallerIdentityCommand({}));
     expect(identity).toMatchObject({ UserId: ACCOUNT, Arn: `arn:aws:iam::${ACCOUNT}:root` });
     expect((await made.iam.send(new ListAccessKeysCommand({}))).AccessKeyMetadata).toHaveLength(1);
@@ -321,8 +272,8 @@ describe('access keys', () => {
   });
 
   test('with a wrong secret are refused by each protocol in its own words', async () => {
-    const { credentials } = await user('mallory');
-    const wrong = clientsOf(server.endpoint, { ...credentials, secretAccessKey: 'wrong' });
+    const { credentials } = await identities.user('mallory');
+    const wrong = clientsOf(identities.server.endpoint, { ...credentials, secretAccessKey: 'wrong' });
     expect(await refusal(wrong.sts.send(new GetCallerIdentityCommand({})))).toEqual([
       'SignatureDoesNotMatch',
       expect.stringMatching(/^The request signature we calculated does not match/),
@@ -333,7 +284,7 @@ describe('access keys', () => {
 });
 
 test('who may do what with identities, the policies of the caller say', async () => {
-  const clerk = await user('clerk', 'iam:GetUser');
+  const clerk = await identities.user('clerk', 'iam:GetUser');
   await clerk.iam.send(new GetUserCommand({}));
   await clerk.iam.send(new GetUserCommand({ UserName: 'clerk' }));
   expect(await refusal(clerk.iam.send(new CreateUserCommand({ UserName: 'x', Path: '/y/' })))).toEqual([
@@ -347,265 +298,7 @@ test('who may do what with identities, the policies of the caller say', async ()
   }
 });
 
-describe('an assumed role', () => {
-  test('has the rights of the role, within the policy of the session, and its own name', async () => {
-    const dora = await user('dora', 'sts:AssumeRole');
-    const RoleArn = await role('worker', trusting(`arn:aws:iam::${ACCOUNT}:root`), 'kms:ListKeys', 'kms:CreateKey');
-    const assumed = await dora.sts.send(
-      new AssumeRoleCommand({
-        RoleArn,
-        RoleSessionName: 'shift-1',
-        DurationSeconds: 900,
-        Policy: allowing('kms:ListKeys'),
-      }),
-    );
-    const arn = `arn:aws:sts::${ACCOUNT}:assumed-role/worker/shift-1`;
-    expect(assumed.AssumedRoleUser!.Arn).toBe(arn);
-    expect(assumed.AssumedRoleUser!.AssumedRoleId).toMatch(/^AROA[A-Z2-7]{16}:shift-1$/);
-    expect(assumed.Credentials!.AccessKeyId).toMatch(/^ASIA/);
-    const session = as(temporary(assumed.Credentials));
-    expect(await session.sts.send(new GetCallerIdentityCommand({}))).toMatchObject({
-      Arn: arn,
-      UserId: assumed.AssumedRoleUser!.AssumedRoleId,
-    });
-    await session.kms.send(new ListKeysCommand({}));
-    expect(await refusal(session.kms.send(new CreateKeyCommand({})))).toEqual([
-      'AccessDeniedException',
-      expect.stringContaining(`User: ${arn} is not authorized to perform: kms:CreateKey`),
-      400,
-    ]);
-    expect((await refusal(session.sts.send(new GetSessionTokenCommand({}))))[1]).toBe(
-      'Cannot call GetSessionToken with session credentials',
-    );
-    await root.iam.send(new DeleteRolePolicyCommand({ RoleName: 'worker', PolicyName: 'may' }));
-    await root.iam.send(new DeleteRoleCommand({ RoleName: 'worker' }));
-    expect((await refusal(session.kms.send(new ListKeysCommand({}))))[0]).toBe('UnrecognizedClientException');
-  });
-
-  test('is given only to whom its trust policy names, under its conditions', async () => {
-    const erin = await user('erin', 'sts:AssumeRole');
-    const refused = (RoleArn: string) => [
-      'AccessDenied',
-      `User: arn:aws:iam::${ACCOUNT}:user/erin is not authorized to perform: sts:AssumeRole on resource: ${RoleArn}`,
-      403,
-    ];
-    const RoleSessionName = 'me';
-    const nowhere = `arn:aws:iam::${ACCOUNT}:role/nowhere`;
-    expect(await refusal(erin.sts.send(new AssumeRoleCommand({ RoleArn: nowhere, RoleSessionName })))).toEqual(
-      refused(nowhere),
-    );
-    await user('stranger');
-    const others = await role('others', trusting(`arn:aws:iam::${ACCOUNT}:user/stranger`));
-    expect(await refusal(erin.sts.send(new AssumeRoleCommand({ RoleArn: others, RoleSessionName })))).toEqual(
-      refused(others),
-    );
-    const outside = await role(
-      'outside',
-      trusting(`arn:aws:iam::${ACCOUNT}:user/erin`, { StringEquals: { 'sts:ExternalId': 'tenant-7' } }),
-    );
-    expect((await refusal(erin.sts.send(new AssumeRoleCommand({ RoleArn: outside, RoleSessionName }))))[0]).toBe(
-      'AccessDenied',
-    );
-    await erin.sts.send(new AssumeRoleCommand({ RoleArn: outside, RoleSessionName, ExternalId: 'tenant-7' }));
-    const trusted = await role('trusted', trusting(`arn:aws:iam::${ACCOUNT}:root`));
-    const nobody = await user('without-policy');
-    expect((await refusal(nobody.sts.send(new AssumeRoleCommand({ RoleArn: trusted, RoleSessionName }))))[0]).toBe(
-      'AccessDenied',
-    );
-    expect((await refusal(root.sts.send(new AssumeRoleCommand({ RoleArn: trusted, RoleSessionName }))))[1]).toBe(
-      'Roles may not be assumed by root accounts.',
-    );
-    const long = new AssumeRoleCommand({ RoleArn: trusted, RoleSessionName, DurationSeconds: 3601 });
-    expect(await refusal(erin.sts.send(long))).toEqual([
-      'ValidationError',
-      'The requested DurationSeconds exceeds the MaxSessionDuration set for this role.',
-      400,
-    ]);
-    const PolicyArns = [{ arn: `arn:aws:iam::${ACCOUNT}:policy/p` }];
-    expect(
-      await refusal(erin.sts.send(new AssumeRoleCommand({ RoleArn: trusted, RoleSessionName, PolicyArns }))),
-    ).toEqual(['ValidationError', 'PolicyArns is not supported by this version of Keytrail.', 400]);
-  });
-
-  test('carries tags and a source identity', async () => {
-    const frank = await user('frank', 'sts:*');
-    const RoleArn = await role('tagged-role', trusting(`arn:aws:iam::${ACCOUNT}:root`));
-    const condition = { StringEquals: { 'aws:PrincipalTag/team': 'blue' } };
-    const PolicyDocument = JSON.stringify({
-      Version: '2012-10-17',
-      Statement: [{ Effect: 'Allow', Action: 'kms:ListKeys', Resource: '*', Condition: condition }],
-    });
-    await root.iam.send(new PutRolePolicyCommand({ RoleName: 'tagged-role', PolicyName: 'blue', PolicyDocument }));
-    const assume = async (Value: string) => {
-      const Tags = [{ Key: 'team', Value }];
-      const command = new AssumeRoleCommand({ RoleArn, RoleSessionName: 'me', Tags, SourceIdentity: 'frank' });
-      return frank.sts.send(command);
-    };
-    const blue = await assume('blue');
-    expect(blue.SourceIdentity).toBe('frank');
-    await as(temporary(blue.Credentials)).kms.send(new ListKeysCommand({}));
-    const red = as(temporary((await assume('red')).Credentials));
-    expect((await refusal(red.kms.send(new ListKeysCommand({}))))[0]).toBe('AccessDeniedException');
-  });
-});
-
-describe('a session of a user', () => {
-  test('may what the user may, and ends with the access key that asked for it', async () => {
-    const gina = await user('gina', 'kms:ListKeys');
-    const { Credentials } = await gina.sts.send(new GetSessionTokenCommand({ DurationSeconds: 900 }));
-    const session = as(temporary(Credentials));
-    await session.kms.send(new ListKeysCommand({}));
-    expect((await session.sts.send(new GetCallerIdentityCommand({}))).Arn).toBe(`arn:aws:iam::${ACCOUNT}:user/gina`);
-    const AccessKeyId = gina.credentials.accessKeyId;
-    await root.iam.send(new UpdateAccessKeyCommand({ UserName: 'gina', AccessKeyId, Status: 'Inactive' }));
-    expect((await refusal(session.kms.send(new ListKeysCommand({}))))[0]).toBe('UnrecognizedClientException');
-  });
-
-  test('is refused with an altered, another or no token', async () => {
-    const { Credentials } = await root.sts.send(new GetSessionTokenCommand({}));
-    const good = temporary(Credentials);
-    const other = temporary((await root.sts.send(new GetSessionTokenCommand({}))).Credentials);
-    const { sessionToken, ...without } = good;
-    const altered = { ...good, sessionToken: sessionToken!.replace(/^(.{40})./, (_, head) => `${head}_`) };
-    for (const bad of [without, altered, { ...good, sessionToken: other.sessionToken! }]) {
-      const [code] = await refusal(as(bad).sts.send(new GetCallerIdentityCommand({})));
-      expect(code).toBe('InvalidClientTokenId');
-    }
-    await as(good).sts.send(new GetCallerIdentityCommand({}));
-  });
-});
-
-describe('another account', () => {
-  test('is made by the operator once, has its own root, and shares what policies on both sides let it', async () => {
-    const keytrail = (...args: string[]) => run([MAIN, ...args], { KEYTRAIL_DATA_DIR: dataDir }).done;
-    const file = join(dataDir, 'other-credentials');
-    expect(await keytrail('account', 'create', OTHER, '--write', file)).toMatchObject({ code: 0 });
-    expect(statSync(file).mode & 0o777).toBe(0o600);
-    const text = readFileSync(file, 'utf8');
-    rmSync(file);
-    const [, accessKeyId, secretAccessKey] =
-      /^\[111122223333\]\naws_access_key_id = (\w+)\naws_secret_access_key = (\S+)\n$/.exec(text)!;
-    const other = as({ accessKeyId: accessKeyId!, secretAccessKey: secretAccessKey! });
-    expect(await other.sts.send(new GetCallerIdentityCommand({}))).toMatchObject({ Account: OTHER, UserId: OTHER });
-    expect(await keytrail('account', 'create', OTHER)).toMatchObject({
-      code: 1,
-      output: expect.stringContaining(`Account ${OTHER} already exists.`),
-    });
-    expect((await keytrail('account', 'create', '12')).code).toBe(1);
-    const { output } = await keytrail('account', 'list');
-    expect(output).toMatch(new RegExp(`^${ACCOUNT} .*\n${OTHER}  since .*root access keys in the log: 1\n$`));
-
-    expect((await other.iam.send(new ListUsersCommand({}))).Users).toEqual([]);
-    const { KeyMetadata } = await root.kms.send(new CreateKeyCommand({}));
-    expect((await refusal(other.kms.send(new DescribeKeyCommand({ KeyId: KeyMetadata!.Arn! }))))[0]).toBe(
-      'AccessDeniedException',
-    );
-    const RoleArn = await role('shared', trusting(`arn:aws:iam::${OTHER}:root`), 'kms:DescribeKey');
-    await other.iam.send(new CreateUserCommand({ UserName: 'helen' }));
-    const PolicyDocument = allowing('sts:AssumeRole');
-    await other.iam.send(new PutUserPolicyCommand({ UserName: 'helen', PolicyName: 'may', PolicyDocument }));
-    const helen = as(longTerm(await other.iam.send(new CreateAccessKeyCommand({ UserName: 'helen' }))));
-    const assumed = await helen.sts.send(new AssumeRoleCommand({ RoleArn, RoleSessionName: 'helen' }));
-    const session = as(temporary(assumed.Credentials));
-    await session.kms.send(new DescribeKeyCommand({ KeyId: KeyMetadata!.KeyId! }));
-  });
-});
-
-describe('the query protocol', () => {
-  const post = async (body: string, headers: Record<string, string> = {}) => {
-    const reply = await fetch(server.endpoint, {
-      method: 'POST',
-      headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
-      body,
-    });
-    return { status: reply.status, type: reply.headers.get('content-type'), text: await reply.text() };
-  };
-
-  test('answers who does not sign in XML', async () => {
-    const { status, type, text } = await post('Action=ListUsers&Version=2010-05-08');
-    expect([status, type]).toEqual([403, 'text/xml']);
-    expect(text).toContain('<Code>MissingAuthenticationToken</Code>');
-  });
-
-  test('takes a presigned GET, which proves to others who its signer is', async () => {
-    const credentials = (await server.kms.config.credentials()) as Credentials;
-    const headers = { host: new URL(server.endpoint).host };
-    const query = 'Action=GetCallerIdentity&Version=2011-06-15';
-    const scope = { region: 'eu-west-1', service: 'sts', timeMs: Date.now() };
-    const presigned = presignQuery({ ...credentials, ...scope, method: 'GET', path: '/', query, headers }, 60);
-    const reply = await fetch(`${server.endpoint}/?${presigned}`);
-    expect(reply.headers.get('content-type')).toBe('text/xml');
-    expect(await reply.text()).toContain(`<Arn>arn:aws:iam::${ACCOUNT}:root</Arn>`);
-  });
-
-  test('refuses 150 fuzzed forms in XML, as the fault of the caller', async () => {
-    const credentials = (await server.kms.config.credentials()) as Credentials;
-    const operations = [...OPERATION_TABLE.values()].filter(({ service }) => service !== 'kms');
-    const name = fc.constantFrom(
-      ...[
-        'UserName',
-        'RoleName',
-        'Path',
-        'Tags.member.1.Key',
-        'Tags.member.x',
-        'TagKeys',
-        'TagKeys.member.1',
-        'Marker',
-      ],
-      ...['MaxItems', 'PolicyDocument', 'AssumeRolePolicyDocument', 'AccessKeyId', 'DurationSeconds', 'RoleArn'],
-    );
-    const value = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('-1', '99999999999', '{}', '.', '*', 'x'));
-    const form = fc.array(fc.tuple(name, value), { maxLength: 5 });
-    await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...operations), form, async (operation, members) => {
-        const version = operation.service === 'iam' ? '2010-05-08' : '2011-06-15';
-        const body = new URLSearchParams([['Action', operation.name], ['Version', version], ...members]).toString();
-        const headers = signRequest({
-          ...{ ...credentials, region: 'us-east-1', service: operation.service, timeMs: Date.now() },
-          ...{ method: 'POST', path: '/', body: Buffer.from(body) },
-          headers: { host: new URL(server.endpoint).host, 'content-type': 'application/x-www-form-urlencoded' },
-        });
-        const { status, type, text } = await post(body, headers);
-        expect(status).toBeLessThan(500);
-        expect(type).toBe('text/xml');
-        expect(XMLValidator.validate(text)).toBe(true);
-      }),
-      { numRuns: 150, seed: 20261124 },
-    );
-  });
-
-  test('knows no operation of another service, nor of another version', async () => {
-    const strange = clientsOf(server.endpoint, (await server.kms.config.credentials()) as Credentials);
-    strange.sts.middlewareStack.add(
-      (next) => (args) => {
-        const request = args.request as { body: string };
-        request.body = request.body.replace('Action=GetCallerIdentity', 'Action=ListKeys');
-        return next(args);
-      },
-      { step: 'build', priority: 'high' },
-    );
-    expect(await refusal(strange.sts.send(new GetCallerIdentityCommand({})))).toEqual([
-      'InvalidAction',
-      'Could not find operation ListKeys for version 2011-06-15',
-      400,
-    ]);
-  });
-});
-
 test('no secret that was told is on disk, in the log or in the metrics', async () => {
-  expect(secrets.length).toBeGreaterThan(15);
-  const metrics = await (await fetch(`${server.endpoint}/metrics`)).text();
-  const replayed = await run([MAIN, 'replay', '--json'], { KEYTRAIL_DATA_DIR: dataDir }).done;
-  expect(replayed.output).toContain('AccessKeyCreated');
-  await server.stop();
-  // The search finds what is there: the root credentials are, in their own file alone.
-  const { secretAccessKey } = (await server.kms.config.credentials()) as Credentials;
-  expect(filesHolding(dataDir, Buffer.from(secretAccessKey))).toEqual([join(dataDir, 'aws/credentials')]);
-  for (const secret of secrets) {
-    for (const bytes of [Buffer.from(secret), Buffer.from(secret, 'base64')]) {
-      expect(filesHolding(dataDir, bytes)).toEqual([]);
-      for (const text of [metrics, server.log(), replayed.output])
-        expect(text.includes(bytes.toString('latin1'))).toBe(false);
-    }
-  }
+  expect(identities.secrets.length).toBeGreaterThan(5);
+  await identities.stopAndFindNoSecret();
 });

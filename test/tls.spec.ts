@@ -6,7 +6,8 @@ import { CreateKeyCommand, DecryptCommand, EncryptCommand, ListKeysCommand } fro
 import { connect } from 'nats';
 import { EVENTS_STREAM } from '#domain/subjects';
 import { type Certificate, findOpenssl, TestAuthority } from './support/certificates';
-import { freePort, startNats, startNatsCluster, until } from './support/nats-server';
+import { startNatsCluster } from './support/nats-cluster';
+import { freePort, startNats, until } from './support/nats-server';
 import { type KeytrailProcess, kmsClient, MAIN, run, startApp, startProcess } from './support/processes';
 
 const suite = findOpenssl() === undefined ? describe.skip : describe;

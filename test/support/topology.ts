@@ -6,7 +6,8 @@ import { parseEnv } from 'node:util';
 import type { KMSClient } from '@aws-sdk/client-kms';
 import { type Compose, type ComposeService, interpolate, isNode, ROOT, readCompose } from './compose';
 import { Addresses, Container } from './container';
-import { FORMED_MS, formed, freePorts, rejoined, until, untilCurrent } from './nats-server';
+import { FORMED_MS, formed, rejoined, untilCurrent } from './nats-cluster';
+import { freePorts, until } from './nats-server';
 import { kmsClient, MAIN, run } from './processes';
 
 const CLIENTS = 4222;

@@ -1,6 +1,7 @@
 import { connect, type NatsConnection } from 'nats';
 import { EVENTS_STREAM } from '#domain/subjects';
-import { startNatsCluster, type TestNats, type TestNatsCluster, until } from '../../../test/support/nats-server';
+import { startNatsCluster, type TestNatsCluster } from '../../../test/support/nats-cluster';
+import { type TestNats, until } from '../../../test/support/nats-server';
 import { append, Collector, readAll, textOf } from './event-store.suite';
 import { JetStreamEventStore } from './jetstream-event-store';
 import { ensureEventStream, ensureStreams } from './streams';

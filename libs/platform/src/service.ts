@@ -21,13 +21,14 @@ import { Health } from './health';
 import type { HttpEdgePorts } from './http-edge';
 import { answer, fireRemotely, RemoteMaterialCustodian } from './internal-requests';
 import { KeyManager } from './key-manager';
+import { LeasedServing } from './leased-serving';
 import { Metrics } from './metrics';
 import type { NatsLink } from './nats-link';
 import { NatsTransport } from './nats-transport';
-import { beat, RevocationBarrier } from './revocation-barrier';
+import type { RevocationBarrier } from './revocation-barrier';
 import { isScheduler, Schedulers } from './schedulers';
 import { ServedRequests } from './served-requests';
-import { ServingLease } from './serving-lease';
+import type { ServingLease } from './serving-lease';
 import type { Settings } from './settings';
 import { CachedSigningKeys, RemoteSigningKeys, type SigningKeys } from './signing-keys';
 import { type StartedCryptoWorker, startCryptoWorker } from './start-crypto-worker';
@@ -124,13 +125,13 @@ export class Service {
     if (follows) await this.followLog();
     const started = this.has('crypto-worker') ? await this.startCryptoWorker() : undefined;
     const worker = started?.worker;
-    const barrier = this.has('key-manager') ? this.startBarrier() : undefined;
-    const serving = this.servingLease(barrier);
+    const leased = this.leasedServing();
+    const { lease: serving, barrier } = leased;
     const manager = barrier && this.startKeyManager(started, barrier, serving);
     this.manager = manager;
     const grantTokens = new GrantTokens(this.view, started?.anchors.tokenKey ?? (() => this.askForTokenKey()));
     const planes: PlanePorts = { control: manager, data: worker, grantTokens, serving };
-    if (manager || worker) await this.holdLease(serving);
+    if (manager || worker) await leased.start(this.health);
     const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
     this.dispatcher =
       manager || worker
@@ -266,32 +267,14 @@ export class Service {
     return (await askForAnchors(this.link.nats)()).tokenKey;
   }
 
-  /** With a nats-server of its own this is the only process, and waits for itself alone. */
-  private get alone(): boolean {
-    return this.settings.natsUrl === undefined;
-  }
-
-  private startBarrier(): RevocationBarrier {
-    const barrier = new RevocationBarrier(this.settings.leaseMs, this.alone ? undefined : this.link.nats);
-    this.closers.push(() => barrier.stop());
-    return barrier;
-  }
-
-  private servingLease(barrier: RevocationBarrier | undefined): ServingLease {
-    const { instance, settings, store, view, alone } = this;
-    const { leaseMs } = settings;
-    const { nats } = this.link;
-    return new ServingLease(store, view, leaseMs, (position) => {
-      const own = { processId: instance, position, leaseMs };
-      barrier?.hear(own);
-      if (!alone) beat(nats, own);
-    });
-  }
-
-  private async holdLease(lease: ServingLease): Promise<void> {
-    this.closers.push(() => lease.stop());
-    await lease.start();
-    this.health.add('lease', () => (lease.held ? undefined : 'has lost touch with the event log'));
+  private leasedServing(): LeasedServing {
+    const { instance: processId, store: log, view } = this;
+    const { leaseMs, natsUrl } = this.settings;
+    // With a nats-server of its own this is the only process.
+    const nats = natsUrl === undefined ? undefined : this.link.nats;
+    const leased = new LeasedServing({ processId, leaseMs, log, view, nats }, this.has('key-manager'));
+    this.closers.push(() => leased.stop());
+    return leased;
   }
 
   private startKeyManager(

@@ -1,7 +1,7 @@
 import { KmsError } from '../errors';
 import type { GrantConstraints } from './events';
 
-export const GRANT_CONSTRAINT_LIMITS = { pairs: 8, valueCharacters: 384 } as const;
+const GRANT_CONSTRAINT_LIMITS = { pairs: 8, valueCharacters: 384 } as const;
 
 /** Empty ones are as good as none: older SDKs send both kinds. */
 export function withoutEmpty(constraints: GrantConstraints | undefined): GrantConstraints | undefined {

@@ -1,7 +1,7 @@
 import { KmsError } from '../errors';
 
 /** All states of the AWS KMS API; those that symmetric AWS_KMS keys cannot reach come with later key kinds. */
-export const KEY_STATES = [
+const KEY_STATES = [
   'Enabled',
   'Disabled',
   'PendingDeletion',

@@ -1,4 +1,3 @@
-import { parseKmsArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { type ActiveGrant, grantNotFound } from '#domain/grant/grant';
 import type { AggregateRef } from '#domain/subjects';
@@ -24,6 +23,3 @@ export function findGrant(grantId: string, { ref, keyId }: FoundKey, projection:
   if (folded?.state.grantState !== 'Active' || folded.state.keyId !== keyId) throw grantNotFound(grantId);
   return { ref: folded.ref, grant: folded.state };
 }
-
-/** The key id of a key ARN that this deployment gave out. */
-export const keyIdOfArn = (arn: string): string => parseKmsArn(arn)!.resource.slice('key/'.length);

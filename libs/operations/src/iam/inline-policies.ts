@@ -1,12 +1,10 @@
-import type {
-  GetRolePolicyResponse,
-  GetUserPolicyResponse,
-  ListRolePoliciesResponse,
-  ListUserPoliciesResponse,
-} from '@aws-sdk/client-iam';
+import type { GetRolePolicyResponse, GetUserPolicyResponse, ListUserPoliciesResponse } from '@aws-sdk/client-iam';
 import { noSuchPolicy } from '#domain/principal/refusals';
 import type { NamedPrincipal } from '#domain/principal/state';
-import { type Call, type ControlPorts, control } from '../operation';
+import type { Projection } from '#views/projection';
+import { type Call, type ControlOperation, control } from '../operation';
+import type { Constraint } from '../wire/constraints';
+import type { RequestClass } from '../wire/decode';
 import { Optional, Required } from '../wire/fields';
 import type { Wire } from '../wire/wire';
 import { type FoundPrincipal, roleFor, userFor } from './access';
@@ -14,126 +12,101 @@ import { MARKER, MAX_ITEMS, POLICY_DOCUMENT, POLICY_NAME, ROLE_NAME, USER_NAME }
 import { listPage, type PageRequest, pageFields } from './iam-pages';
 import { assertIdentityPolicy, encodedDocument } from './policy-documents';
 
-type Found = FoundPrincipal<NamedPrincipal>;
-
-async function put(found: Found, policyName: string, policy: string, call: Call, ports: ControlPorts) {
-  assertIdentityPolicy(policy);
-  await ports.runCommand(found.ref, { type: 'PutPolicy', policyName, policy }, call);
-  return undefined;
+/** Whose policies: the operations of users and of roles differ in the member that names the principal, and by whom it names. */
+interface PrincipalKind {
+  kind: NamedPrincipal['kind'];
+  nameMember: 'UserName' | 'RoleName';
+  nameConstraint: Constraint;
+  find(name: string, call: Call, projection: Projection): FoundPrincipal<NamedPrincipal>;
 }
 
-async function remove(found: Found, policyName: string, call: Call, ports: ControlPorts) {
-  await ports.runCommand(found.ref, { type: 'DeletePolicy', policyName }, call);
-  return undefined;
+const USER: PrincipalKind = { kind: 'User', nameMember: 'UserName', nameConstraint: USER_NAME, find: userFor };
+const ROLE: PrincipalKind = { kind: 'Role', nameMember: 'RoleName', nameConstraint: ROLE_NAME, find: roleFor };
+
+/** Has the name that its kind of principal asks for. */
+type Naming<Members> = Members & { [name in PrincipalKind['nameMember']]?: string };
+
+interface PolicyName {
+  PolicyName: string;
 }
 
-function documentOf({ state }: Found, policyName: string): string {
-  const { kind, policies } = state;
-  if (!Object.hasOwn(policies, policyName)) throw noSuchPolicy(kind, policyName);
-  return encodedDocument(policies[policyName]!);
+interface Policy extends PolicyName {
+  PolicyDocument: string;
 }
 
-function names({ state }: Found, request: PageRequest) {
-  const page = listPage(Object.keys(state.policies), request);
-  return { PolicyNames: page.items, ...pageFields(page) };
+/** A class for each kind of principal: the member that names it, then the others. */
+function requestClass<Members extends object>(
+  { nameMember, nameConstraint }: PrincipalKind,
+  members: Record<keyof Members & string, PropertyDecorator>,
+): RequestClass<Naming<Members>> {
+  class Request {}
+  Required(nameConstraint)(Request.prototype, nameMember);
+  for (const [name, member] of Object.entries<PropertyDecorator>(members)) member(Request.prototype, name);
+  return Request as RequestClass<Naming<Members>>;
 }
 
-class UserPolicyName {
-  @Required(USER_NAME) UserName!: string;
-  @Required(POLICY_NAME) PolicyName!: string;
-}
+/** The decoder has required the name. */
+const found = ({ find, nameMember }: PrincipalKind, request: Naming<object>, call: Call, projection: Projection) =>
+  find(request[nameMember]!, call, projection);
 
-class UserPolicy {
-  @Required(USER_NAME) UserName!: string;
-  @Required(POLICY_NAME) PolicyName!: string;
-  @Required(POLICY_DOCUMENT) PolicyDocument!: string;
-}
+const putPolicy = (of: PrincipalKind): ControlOperation =>
+  control<Naming<Policy>, undefined>({
+    service: 'iam',
+    name: `Put${of.kind}Policy`,
+    request: requestClass<Policy>(of, {
+      PolicyName: Required(POLICY_NAME),
+      PolicyDocument: Required(POLICY_DOCUMENT),
+    }),
+    async run(request, call, ports) {
+      const { ref } = found(of, request, call, ports.projection);
+      const { PolicyName: policyName, PolicyDocument: policy } = request;
+      assertIdentityPolicy(policy);
+      await ports.runCommand(ref, { type: 'PutPolicy', policyName, policy }, call);
+      return undefined;
+    },
+  });
 
-class UserPolicies implements PageRequest {
-  @Required(USER_NAME) UserName!: string;
-  @Optional(MARKER) Marker?: string;
-  @Optional(MAX_ITEMS) MaxItems?: number;
-}
+const getPolicy = (of: PrincipalKind): ControlOperation =>
+  control<Naming<PolicyName>, Wire<Partial<GetUserPolicyResponse & GetRolePolicyResponse>>>({
+    service: 'iam',
+    name: `Get${of.kind}Policy`,
+    request: requestClass<PolicyName>(of, { PolicyName: Required(POLICY_NAME) }),
+    run(request, call, { projection }) {
+      const { kind, name, policies } = found(of, request, call, projection).state;
+      const { PolicyName } = request;
+      if (!Object.hasOwn(policies, PolicyName)) throw noSuchPolicy(kind, PolicyName);
+      return { [of.nameMember]: name, PolicyName, PolicyDocument: encodedDocument(policies[PolicyName]!) };
+    },
+  });
 
-class RolePolicyName {
-  @Required(ROLE_NAME) RoleName!: string;
-  @Required(POLICY_NAME) PolicyName!: string;
-}
+const deletePolicy = (of: PrincipalKind): ControlOperation =>
+  control<Naming<PolicyName>, undefined>({
+    service: 'iam',
+    name: `Delete${of.kind}Policy`,
+    request: requestClass<PolicyName>(of, { PolicyName: Required(POLICY_NAME) }),
+    async run(request, call, ports) {
+      const { ref } = found(of, request, call, ports.projection);
+      await ports.runCommand(ref, { type: 'DeletePolicy', policyName: request.PolicyName }, call);
+      return undefined;
+    },
+  });
 
-class RolePolicy {
-  @Required(ROLE_NAME) RoleName!: string;
-  @Required(POLICY_NAME) PolicyName!: string;
-  @Required(POLICY_DOCUMENT) PolicyDocument!: string;
-}
+const listPolicies = (of: PrincipalKind): ControlOperation =>
+  control<Naming<PageRequest>, Wire<ListUserPoliciesResponse>>({
+    service: 'iam',
+    name: `List${of.kind}Policies`,
+    request: requestClass<PageRequest>(of, { Marker: Optional(MARKER), MaxItems: Optional(MAX_ITEMS) }),
+    run(request, call, { projection }) {
+      const page = listPage(Object.keys(found(of, request, call, projection).state.policies), request);
+      return { PolicyNames: page.items, ...pageFields(page) };
+    },
+  });
 
-class RolePolicies implements PageRequest {
-  @Required(ROLE_NAME) RoleName!: string;
-  @Optional(MARKER) Marker?: string;
-  @Optional(MAX_ITEMS) MaxItems?: number;
-}
-
-export const putUserPolicy = control<UserPolicy, undefined>({
-  service: 'iam',
-  name: 'PutUserPolicy',
-  request: UserPolicy,
-  run: ({ UserName, PolicyName, PolicyDocument }, call, ports) =>
-    put(userFor(UserName, call, ports.projection), PolicyName, PolicyDocument, call, ports),
-});
-
-export const getUserPolicy = control<UserPolicyName, Wire<GetUserPolicyResponse>>({
-  service: 'iam',
-  name: 'GetUserPolicy',
-  request: UserPolicyName,
-  run({ UserName, PolicyName }, call, { projection }) {
-    const found = userFor(UserName, call, projection);
-    return { UserName: found.state.name, PolicyName, PolicyDocument: documentOf(found, PolicyName) };
-  },
-});
-
-export const deleteUserPolicy = control<UserPolicyName, undefined>({
-  service: 'iam',
-  name: 'DeleteUserPolicy',
-  request: UserPolicyName,
-  run: ({ UserName, PolicyName }, call, ports) =>
-    remove(userFor(UserName, call, ports.projection), PolicyName, call, ports),
-});
-
-export const listUserPolicies = control<UserPolicies, Wire<ListUserPoliciesResponse>>({
-  service: 'iam',
-  name: 'ListUserPolicies',
-  request: UserPolicies,
-  run: (request, call, { projection }) => names(userFor(request.UserName, call, projection), request),
-});
-
-export const putRolePolicy = control<RolePolicy, undefined>({
-  service: 'iam',
-  name: 'PutRolePolicy',
-  request: RolePolicy,
-  run: ({ RoleName, PolicyName, PolicyDocument }, call, ports) =>
-    put(roleFor(RoleName, call, ports.projection), PolicyName, PolicyDocument, call, ports),
-});
-
-export const getRolePolicy = control<RolePolicyName, Wire<GetRolePolicyResponse>>({
-  service: 'iam',
-  name: 'GetRolePolicy',
-  request: RolePolicyName,
-  run({ RoleName, PolicyName }, call, { projection }) {
-    const found = roleFor(RoleName, call, projection);
-    return { RoleName: found.state.name, PolicyName, PolicyDocument: documentOf(found, PolicyName) };
-  },
-});
-
-export const deleteRolePolicy = control<RolePolicyName, undefined>({
-  service: 'iam',
-  name: 'DeleteRolePolicy',
-  request: RolePolicyName,
-  run: ({ RoleName, PolicyName }, call, ports) =>
-    remove(roleFor(RoleName, call, ports.projection), PolicyName, call, ports),
-});
-
-export const listRolePolicies = control<RolePolicies, Wire<ListRolePoliciesResponse>>({
-  service: 'iam',
-  name: 'ListRolePolicies',
-  request: RolePolicies,
-  run: (request, call, { projection }) => names(roleFor(request.RoleName, call, projection), request),
-});
+export const putUserPolicy = putPolicy(USER);
+export const getUserPolicy = getPolicy(USER);
+export const deleteUserPolicy = deletePolicy(USER);
+export const listUserPolicies = listPolicies(USER);
+export const putRolePolicy = putPolicy(ROLE);
+export const getRolePolicy = getPolicy(ROLE);
+export const deleteRolePolicy = deletePolicy(ROLE);
+export const listRolePolicies = listPolicies(ROLE);

@@ -3,7 +3,7 @@
  * (AWS KMS Developer Guide, "Request quotas"). A class is what shares a quota: cryptographic operations by the kind of
  * key, and each management operation for itself. Where AWS's figure depends on the region, see `awsRate`.
  */
-export const QUOTA_CLASSES = {
+const QUOTA_CLASSES = {
   symmetric: 10_000,
   rsa: 1_000,
   'ml-dsa': 1_000,
