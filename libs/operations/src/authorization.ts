@@ -34,6 +34,7 @@ export interface Asked {
 export function authorizeKey(call: Call, projection: Projection, found: FoundKey, asked: Asked = {}): void {
   const request = keyRequest(call, projection, found, asked);
   const decision = authorize(request, keyPolicies(call.caller, projection, found, asked.usable));
+  call.trail?.decided(found, decision);
   if (decision.allowed) return;
   if (found.ref.account !== call.caller.account && !givenAcrossAccounts(decision)) {
     throw nowhereFor(call, asked.action ?? call.operation, asked.calledIt ?? 'this resource');

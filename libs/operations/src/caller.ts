@@ -18,6 +18,10 @@ export interface CallerClaim {
   /** Of the client's connection to the gateway; absent over NATS. */
   sourceIp?: string | undefined;
   secureTransport?: boolean | undefined;
+  /** As the client calls itself; absent over NATS. */
+  userAgent?: string | undefined;
+  /** A UUID for the record of the call, where whoever vouches for the claim has made the request id itself. */
+  eventId?: string | undefined;
 }
 
 /** The claims of a session token, as AssumeRole and GetSessionToken make it. Times are the system's, in epoch seconds. */

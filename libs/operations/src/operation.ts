@@ -4,6 +4,7 @@ import type { AggregateRef } from '#domain/subjects';
 import type { CommandResult } from '#event-store/run-command';
 import type { BackingKey } from '#hsm/backing-key';
 import type { Projection } from '#views/projection';
+import type { Trail } from './audit/trail';
 import type { Caller } from './caller';
 import type { GrantTokenClaims, GrantTokenReader } from './grants/grant-tokens';
 import type { QuotaClass } from './quotas/quota-classes';
@@ -21,6 +22,8 @@ export interface Call {
   tenure?: Tenure | undefined;
   /** Of an operation that has another process append: the position of the view in which it was checked. */
   checkedAt?: number | undefined;
+  /** What goes on record of the call; absent where no record is kept. */
+  trail?: Trail | undefined;
 }
 
 /** The right of this process to complete operations, which it has while it is in touch with the log. */

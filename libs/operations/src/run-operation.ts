@@ -107,10 +107,12 @@ class Attempt {
   /** Who is not known does not learn what is wrong with the request. */
   private resolved(): Begun {
     const { grantToken } = this;
-    const { requestId, operation, now } = this.unresolved;
+    const { requestId, operation, now, trail } = this.unresolved;
     const caller = this.unresolved.resolveCaller();
-    const call: Call = { caller, requestId, operation, now, grantToken, tenure: undefined };
+    trail?.begin(caller);
+    const call: Call = { caller, requestId, operation, now, grantToken, tenure: undefined, trail };
     this.request ??= decodeRequest(this.operation.request, this.body);
+    if (trail) trail.request = this.request;
     return { request: this.request, call };
   }
 }

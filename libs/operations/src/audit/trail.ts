@@ -1,0 +1,28 @@
+import type { AuditedResource } from '#audit-log/record';
+import type { DecidedBy } from '#policy/decision';
+import type { Caller } from '../caller';
+
+/** What a call leaves behind for its record, noted on the way. A call that is begun anew begins its trail anew. */
+export class Trail {
+  caller: Caller | undefined;
+  request: object | undefined;
+  readonly resources: AuditedResource[] = [];
+  /** What settled the newest decision. */
+  decidedBy: DecidedBy | undefined;
+  /** Of the key material that was used; for a re-encryption, the destination's. */
+  keyMaterialId: string | undefined;
+  sourceKeyMaterialId: string | undefined;
+
+  begin(caller: Caller): void {
+    this.caller = caller;
+    this.resources.length = 0;
+    this.decidedBy = undefined;
+    this.keyMaterialId = undefined;
+    this.sourceKeyMaterialId = undefined;
+  }
+
+  /** A key or alias that the call is about. */
+  about(arn: string, accountId: string, type: 'AWS::KMS::Key' | 'AWS::KMS::Alias' = 'AWS::KMS::Key'): void {
+    if (!this.resources.some(({ ARN }) => ARN === arn)) this.resources.push({ accountId, type, ARN: arn });
+  }
+}
