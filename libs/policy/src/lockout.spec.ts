@@ -101,6 +101,13 @@ describe('a policy locks its caller out', () => {
     );
   });
 
+  it('when it allows one who had the caller’s name before, but not when it means the caller', () => {
+    const statement = { ...allow, Principal: { AWS: ALICE } };
+    const document = parsePolicyDocument(JSON.stringify({ Statement: statement }));
+    const meaning = (id: string) => locksOut(compilePolicy(document, { [ALICE]: id }), asking(ALICE));
+    expect([meaning('AIDAFORMER'), meaning('AIDAALICE')]).toEqual([true, false]);
+  });
+
   it('when it is about another key', () => {
     const root = asking(ROOT);
     const other = policy({ ...allow, Resource: 'arn:aws:kms:us-east-1:111122223333:key/other' });
