@@ -145,7 +145,8 @@ function strongestGrant(
   for (const grant of grants ?? []) {
     const result = evaluateGrant(grant, request, action);
     observer?.grant(grant, result);
-    if ('miss' in result || (best && STRENGTH[best.covers] >= STRENGTH[result.covers])) continue;
+    // By the role or by the session is the same here: the first of them decides, whether or not more are observed.
+    if ('miss' in result || (best && (best.covers !== 'account' || result.covers === 'account'))) continue;
     best = { covers: result.covers, by: { kind: 'grant', grantId: grant.grantId } };
     if (result.covers !== 'account' && observer === undefined) break;
   }
