@@ -19,7 +19,7 @@ import { fixedContext, tagContext } from './condition-context';
 import { assertUsageFits, KEY_SPECS, KEY_USAGES, type KeySpecName, type KeyUsageName } from './key-kinds';
 import { existingKey, findKey } from './key-lookup';
 import { keyMetadata } from './key-metadata';
-import { assertKeyPolicy } from './key-policy';
+import { type CheckedKeyPolicy, checkKeyPolicy } from './key-policy';
 import { type Call, type ControlPorts, control } from './operation';
 import { decodeMarker, pageFields, takePage } from './pagination';
 import { asTags, domainTags } from './tags';
@@ -66,10 +66,9 @@ function assertSupported(request: CreateKey): void {
 }
 
 /** The policy to keep: the given one, checked, or the default. */
-function keyPolicy(request: CreateKey, call: Call, projection: Projection): string {
-  if (request.Policy === undefined) return defaultKeyPolicy(call.caller.account);
-  assertKeyPolicy(request.Policy, request.BypassPolicyLockoutSafetyCheck, call, projection);
-  return request.Policy;
+function keyPolicy(request: CreateKey, call: Call, projection: Projection): CheckedKeyPolicy {
+  if (request.Policy === undefined) return { policy: defaultKeyPolicy(call.caller.account), namedIds: {} };
+  return checkKeyPolicy(request.Policy, request.BypassPolicyLockoutSafetyCheck, call, projection);
 }
 
 /** Tags at creation need the permission to tag as well. */
@@ -99,7 +98,7 @@ export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
     assertSupported(request);
     const { region, account } = call.caller;
     const tags = domainTags(request.Tags ?? []);
-    const policy = keyPolicy(request, call, ports.projection);
+    const checked = keyPolicy(request, call, ports.projection);
     if (ports.projection.keyCount(region, account) >= KEYS_PER_ACCOUNT_AND_REGION) {
       throw new KmsError(
         'LimitExceededException',
@@ -116,7 +115,7 @@ export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
         keyUsage: 'ENCRYPT_DECRYPT',
         keySpec: 'SYMMETRIC_DEFAULT',
         multiRegion: false,
-        policy,
+        ...checked,
         tags,
       },
       call,

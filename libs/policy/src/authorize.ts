@@ -22,7 +22,12 @@ export type StatementMiss = 'action' | 'principal' | 'resource' | CompiledCondit
 
 /** Sees every statement and grant as it is tried. With an observer none is left out; the decision is the same. */
 export interface Observer {
-  statement(policy: string, statement: CompiledStatement, result: { covers: Covers } | { miss: StatementMiss }): void;
+  statement(
+    policy: CompiledPolicy,
+    name: string,
+    statement: CompiledStatement,
+    result: { covers: Covers } | { miss: StatementMiss },
+  ): void;
   grant(grant: GrantFacts, result: { covers: Covers } | { miss: GrantMiss }): void;
 }
 
@@ -120,13 +125,14 @@ function evaluateStatement(
   policy: CompiledPolicy,
   name: string | undefined,
 ): Covers | undefined {
-  const how = statement.principals ? covers(statement.principals, statement.effect, request.principal) : 'name';
+  const { principals, effect } = statement;
+  const how = principals ? covers(principals, effect, request.principal, policy.namedIds) : 'name';
   let miss: StatementMiss | undefined;
   if (!statement.fitsAction(action)) miss = 'action';
   else if (how === undefined) miss = 'principal';
   else if (!statement.fitsResource(request.resource, request.context)) miss = 'resource';
   else miss = statement.conditions.find((condition) => !condition.holds(request.context));
-  observer?.statement(policyName(policy, name), statement, miss === undefined ? { covers: how! } : { miss });
+  observer?.statement(policy, policyName(policy, name), statement, miss === undefined ? { covers: how! } : { miss });
   return miss === undefined ? how : undefined;
 }
 
@@ -139,7 +145,8 @@ function strongestGrant(
   for (const grant of grants ?? []) {
     const result = evaluateGrant(grant, request, action);
     observer?.grant(grant, result);
-    if ('miss' in result || (best && STRENGTH[best.covers] >= STRENGTH[result.covers])) continue;
+    // By the role or by the session is the same here: the first of them decides, whether or not more are observed.
+    if ('miss' in result || (best && (best.covers !== 'account' || result.covers === 'account'))) continue;
     best = { covers: result.covers, by: { kind: 'grant', grantId: grant.grantId } };
     if (result.covers !== 'account' && observer === undefined) break;
   }

@@ -1,3 +1,4 @@
+import type { NamedIds } from '#domain/named-ids';
 import { compileArnPattern } from './arn-pattern';
 import { type CompiledCondition, compileCondition } from './compiled-condition';
 import type { Listed, PolicyDocument, Statement } from './document';
@@ -6,10 +7,12 @@ import { type CompiledPrincipals, compilePrincipals } from './principals';
 import { type ContextLookup, hasVariables, resolveTemplate, templateOf } from './variables';
 import { compilePattern, escapeBackslashes, type TextTest } from './wildcard';
 
-/** A policy with its matchers prepared; made once for each version of its text. */
+/** A policy with its matchers prepared; they are made once for each version of its text. */
 export interface CompiledPolicy {
   readonly kind: PolicyKind;
   readonly statements: readonly CompiledStatement[];
+  /** Whom its ARNs meant when it was put; what is not recorded goes by the ARN alone. */
+  readonly namedIds: NamedIds | undefined;
 }
 
 export interface CompiledStatement {
@@ -27,11 +30,12 @@ export interface CompiledStatement {
   readonly written: Statement;
 }
 
-export function compilePolicy(document: PolicyDocument): CompiledPolicy {
+export function compilePolicy(document: PolicyDocument, namedIds?: NamedIds): CompiledPolicy {
   const variables = document.version === '2012-10-17';
   return {
     kind: document.kind,
     statements: document.statements.map((statement, index) => compileStatement(statement, index, document, variables)),
+    namedIds,
   };
 }
 

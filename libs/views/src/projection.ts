@@ -143,6 +143,11 @@ export class Projection {
     return this.principalIndex.withUniqueId(account, uniqueId);
   }
 
+  /** Whether an existing user or role, of any account, has the unique id. */
+  hasUniqueId(uniqueId: string): boolean {
+    return this.principalIndex.hasUniqueId(uniqueId);
+  }
+
   /** The existing access key, active or not, with its owner: a user, or an account for a root access key. */
   accessKey(accessKeyId: string): FoundAccessKey | undefined {
     return this.principalIndex.accessKey(accessKeyId);

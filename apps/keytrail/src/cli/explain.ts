@@ -221,7 +221,10 @@ const COVERS = {
 function shownConsidered(one: Considered): string {
   const what = one.kind === 'grant' ? `grant ${one.grantId}` : statement(one);
   if ('covers' in one) return `${what}: ${COVERS[one.covers]}`;
-  const { element, operator, key, expected, actual } = one.reason;
+  const { element, operator, key, expected, actual, deletedPrincipal } = one.reason;
+  if (deletedPrincipal !== undefined) {
+    return `${what}: no match by ${element}: the ARN names the deleted principal ${deletedPrincipal}, not the one that has it now`;
+  }
   const which = operator === undefined ? element : `${element} ${operator} ${key}`;
   return `${what}: no match by ${which}: has ${JSON.stringify(expected)}, the request ${JSON.stringify(actual) ?? 'nothing'}`;
 }
