@@ -116,6 +116,7 @@ export class MemoryOperations {
           grantToken: (claims) => this.manager.grantToken(claims),
           random: (length) => randomBytes(length),
           wasBehind: () => this.manager.wasBehind(),
+          limits: this.manager.limits,
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
         },
         data: {
