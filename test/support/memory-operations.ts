@@ -129,6 +129,7 @@ export class MemoryOperations {
           loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
           random: (length) => randomBytes(length),
           tokens: this.tokens,
+          wasBehind: () => this.manager.wasBehind(),
           systemSeconds: () => this.now / 1000,
           accessKeys: {
             create: async () => 'a secret of the test, of forty characters'.slice(0, 40),

@@ -79,6 +79,8 @@ export interface DataPorts {
   random(length: number): Buffer;
   /** Makes session tokens. */
   tokens: TokenIssuer;
+  /** As that of ControlPorts; absent where nobody but this process appends, whose view has its own appends. */
+  wasBehind?: (() => Promise<boolean>) | undefined;
   /** The system's time, by which sessions end: clients compare it with their own. */
   systemSeconds(): number;
   accessKeys: AccessKeyPorts;
