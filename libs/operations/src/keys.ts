@@ -20,6 +20,7 @@ import { assertUsageFits, KEY_SPECS, KEY_USAGES, type KeySpecName, type KeyUsage
 import { existingKey, findKey } from './key-lookup';
 import { keyMetadata } from './key-metadata';
 import { type CheckedKeyPolicy, checkKeyPolicy } from './key-policy';
+import type { Limit } from './limits';
 import { type Call, type ControlPorts, control } from './operation';
 import { decodeMarker, pageFields, takePage } from './pagination';
 import { asTags, domainTags } from './tags';
@@ -90,6 +91,18 @@ function authorizeCreation(request: CreateKey, call: Call): void {
   if (request.Tags && request.Tags.length > 0) authorizeAccount(call, { action: 'TagResource', context });
 }
 
+const keysOf = (region: string, account: string, { projection }: ControlPorts): Limit => ({
+  of: `keys of ${account} in ${region}`,
+  max: KEYS_PER_ACCOUNT_AND_REGION,
+  count: () => projection.keyCount(region, account),
+  has: (keyId) => projection.key(region, account, keyId) !== undefined,
+  refusal: () =>
+    new KmsError(
+      'LimitExceededException',
+      `There can be at most ${KEYS_PER_ACCOUNT_AND_REGION} keys in an account and region`,
+    ),
+});
+
 export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
   name: 'CreateKey',
   request: CreateKey,
@@ -99,27 +112,18 @@ export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
     const { region, account } = call.caller;
     const tags = domainTags(request.Tags ?? []);
     const checked = keyPolicy(request, call, ports.projection);
-    if (ports.projection.keyCount(region, account) >= KEYS_PER_ACCOUNT_AND_REGION) {
-      throw new KmsError(
-        'LimitExceededException',
-        `There can be at most ${KEYS_PER_ACCOUNT_AND_REGION} keys in an account and region`,
-      );
-    }
     const keyId = ports.newKeyId();
     const ref = { region, account, aggregate: 'key', id: keyId } as const;
-    await ports.runCommand(
-      ref,
-      {
-        type: 'CreateKey',
-        description: request.Description ?? '',
-        keyUsage: 'ENCRYPT_DECRYPT',
-        keySpec: 'SYMMETRIC_DEFAULT',
-        multiRegion: false,
-        ...checked,
-        tags,
-      },
-      call,
-    );
+    const command = {
+      type: 'CreateKey',
+      description: request.Description ?? '',
+      keyUsage: 'ENCRYPT_DECRYPT',
+      keySpec: 'SYMMETRIC_DEFAULT',
+      multiRegion: false,
+      ...checked,
+      tags,
+    } as const;
+    await ports.limits.within(keysOf(region, account, ports), keyId, call, () => ports.runCommand(ref, command, call));
     const found = existingKey(region, account, keyId, call, ports.projection);
     if (!found) throw new KmsError('KMSInternalException', `${keyArn(region, account, keyId)} was created and is gone`);
     return { KeyMetadata: keyMetadata(found) };

@@ -245,6 +245,7 @@ export class Service {
       callout: this.link.callout,
       besideGateway: this.has('gateway'),
       appendAccessKey: this.appendAccessKey(),
+      alone: this.alone,
       clock: this.clock,
     });
     this.closers.push(started.stop);
