@@ -223,11 +223,6 @@ const OF_BOTH: Record<string, MadeRight> = {
     const request = { UserName: name, AccessKeyId: credentials.accessKeyId, Status: 'Inactive' };
     return { credentials, uses: usesOf(KeyId), refusal: UNKNOWN_CALLER, revoke: ['UpdateAccessKey', request] };
   },
-  DeleteAccessKey: async (name) => {
-    const { KeyId, credentials } = await allowedByIdentity(name);
-    const request = { UserName: name, AccessKeyId: credentials.accessKeyId };
-    return { credentials, uses: usesOf(KeyId), refusal: UNKNOWN_CALLER, revoke: ['DeleteAccessKey', request] };
-  },
 };
 
 /** What a use by each of the gateways comes to: `OK`, or the error. */
