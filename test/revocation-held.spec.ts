@@ -12,7 +12,8 @@ import { type AppProcess, startApp } from './support/processes';
 import { ALLOW_ALL, askOverNats, document, FROM_ROOT, RootOverNats, roleArn, userArn } from './support/root-over-nats';
 
 /**
- * What a revoking write waits for, without a race: one service's view is held back by a proxy, so that it goes on to serve what was taken away.
+ * What a revoking write waits for, without a race: one service's view is held back by a proxy, so that it goes on to serve
+ * what was taken away.
  * Of key-managers and crypto-workers there are two each. The proxies let one answer nothing but the uses, and the other all
  * the rest: which one a request goes to is then known.
  */
