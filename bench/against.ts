@@ -27,7 +27,7 @@ interface Comparison extends Case {
 /**
  * Measures this build and the one in `folder` in turn, on the same machine within the same minute, in short rounds, so
  * that what else the machine does falls on all: in each round root there, then every case here, and in the next the same
- * backwards. Prints the ratios of the medians: this build's over the other's.
+ * backwards. Prints the medians of the rounds' ratios: this build's rate over the other's.
  */
 export async function compareAgainst(
   folder: string,
@@ -120,7 +120,7 @@ function render(comparisons: readonly Comparison[], commits: { here: string; the
     return `| ${cells.join(' | ')} |\n`;
   });
   return (
-    `here ${commits.here}, there ${commits.there}; there always as root; medians of the rounds, their ratio, and the middle half of the rounds' own ratios; CPU over all rounds\n\n` +
+    `here ${commits.here}, there ${commits.there}; there always as root; medians of the rounds, of the rounds' own ratios, and the middle half of these; CPU over all rounds\n\n` +
     '| case | connections | per second here | there | ratio | middle half | CPU us here | there | ratio |\n' +
     `| ${Array(9).fill('---').join(' | ')} |\n${rows.join('')}`
   );
@@ -129,9 +129,8 @@ function render(comparisons: readonly Comparison[], commits: { here: string; the
 function compare(here: readonly Measured[], there: readonly Measured[]) {
   const rate = ({ perSecond }: Measured): number => perSecond;
   const pairs = here.map((measured, round) => rate(measured) / rate(there[round]!));
-  const [ours, theirs] = [median(here.map(rate)), median(there.map(rate))];
   const middleHalf = `${quantile(pairs, 0.25).toFixed(2)} to ${quantile(pairs, 0.75).toFixed(2)}`;
-  return { here: ours, there: theirs, ratio: ours / theirs, middleHalf };
+  return { here: median(here.map(rate)), there: median(there.map(rate)), ratio: median(pairs), middleHalf };
 }
 
 /** CPU time comes in steps that are long beside a round, so it is only good over all of them; rounds are equally long. */
