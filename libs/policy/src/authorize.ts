@@ -5,6 +5,7 @@ import type { PolicyKind } from './grammar';
 import { evaluateGrant, type GrantFacts, type GrantMiss } from './grants';
 import { type Covers, covers } from './principals';
 import type { AuthorizationRequest } from './request';
+import type { ContextLookup } from './variables';
 
 /** What surrounds a request. */
 export interface Policies {
@@ -51,7 +52,7 @@ export function authorize(request: AuthorizationRequest, policies: Policies, obs
     const granted = strongestGrant(policies.grants, asked);
     if (weak) given = granted ?? given;
   }
-  const denying = [resource, identity, session].find((scanned) => scanned?.deny !== undefined);
+  const denying = resource?.deny ? resource : identity?.deny ? identity : session?.deny ? session : undefined;
   if (denying) return { allowed: false, decidedBy: byStatement(denying, 'deny') };
   const sameAccount = resourceAccount(request) === principal.account;
   let decidedBy: DecidedBy;
@@ -85,16 +86,16 @@ interface Asked {
 interface Scanned {
   policy: CompiledPolicy;
   name: string | undefined;
-  deny?: CompiledStatement;
-  allow?: CompiledStatement;
-  covers?: Covers;
+  deny: CompiledStatement | undefined;
+  allow: CompiledStatement | undefined;
+  covers: Covers | undefined;
 }
 
 const STRENGTH: Record<Covers, number> = { account: 0, name: 1, session: 2 };
 
 function scan(policy: CompiledPolicy | undefined, name: string | undefined, asked: Asked): Scanned | undefined {
   if (policy === undefined) return undefined;
-  const found: Scanned = { policy, name };
+  const found: Scanned = { policy, name, deny: undefined, allow: undefined, covers: undefined };
   for (const statement of policy.statements) {
     const how = evaluateStatement(statement, asked, policy, name);
     if (how === undefined) continue;
@@ -131,9 +132,14 @@ function evaluateStatement(
   if (!statement.fitsAction(action)) miss = 'action';
   else if (how === undefined) miss = 'principal';
   else if (!statement.fitsResource(request.resource, request.context)) miss = 'resource';
-  else miss = statement.conditions.find((condition) => !condition.holds(request.context));
+  else miss = unmet(statement.conditions, request.context);
   observer?.statement(policy, policyName(policy, name), statement, miss === undefined ? { covers: how! } : { miss });
   return miss === undefined ? how : undefined;
+}
+
+function unmet(conditions: readonly CompiledCondition[], context: ContextLookup): CompiledCondition | undefined {
+  for (const condition of conditions) if (!condition.holds(context)) return condition;
+  return undefined;
 }
 
 /** The first grant that covers the caller by name, else one that does through the account. */
@@ -163,10 +169,14 @@ const TYPES: Record<PolicyKind, PolicyType> = {
 const policyName = ({ kind }: CompiledPolicy, name: string | undefined): string =>
   name === undefined ? `${kind} policy` : `${kind} policy ${name}`;
 
-function byStatement({ policy, name, ...found }: Scanned, which: 'allow' | 'deny'): DecidedBy {
+function byStatement(found: Scanned, which: 'allow' | 'deny'): DecidedBy {
+  const { policy, name } = found;
   const { sid, index, effect } = found[which]!;
-  const named = sid === undefined ? {} : { sid };
-  return { kind: 'statement', type: TYPES[policy.kind], policy: policyName(policy, name), ...named, index, effect };
+  const named = policyName(policy, name);
+  // Without spreading, which costs more than the rest of a decision.
+  return sid === undefined
+    ? { kind: 'statement', type: TYPES[policy.kind], policy: named, index, effect }
+    : { kind: 'statement', type: TYPES[policy.kind], policy: named, sid, index, effect };
 }
 
 /** The account in an ARN, by default the caller's: `*` and ARNs without account are everybody's own. */

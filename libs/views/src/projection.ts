@@ -170,9 +170,9 @@ export class Projection {
     return this.folded({ region, account, aggregate: 'grant', id: grantId });
   }
 
-  /** The active grants of a key that is not deleted to a principal; one empty list where there are none. */
-  grantsTo(keyRef: AggregateRef<'key'>, granteePrincipal: string): readonly FoldedGrant[] {
-    return this.grantIndex.to(eventSubject(keyRef), granteePrincipal);
+  /** The active grants of a key that is not deleted, by grantee principal: as they are now, to be read and not kept. */
+  grantsByGrantee(keyRef: AggregateRef<'key'>): ReadonlyMap<string, readonly FoldedGrant[]> {
+    return this.grantIndex.byGranteeOf(eventSubject(keyRef));
   }
 
   /** The active grants of a key that is not deleted, in the order of their ids, after the id `after`. */
