@@ -2,79 +2,104 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Case, chosenCases, onOneAndMany } from './case';
 import { startEmbedded } from './embedded';
+import { BY_ROOT, encryptRequests, USER_CASES } from './encrypt-callers';
 import { type KmsRequest, kmsRequests } from './kms-requests';
-import { httpLoad, type Target, warmUp } from './load';
+import { httpLoad, warmUp } from './load';
 import type { Measured } from './measured';
 import { Processes, ROOT } from './processes';
 import { commitOf, machine, writeResults } from './report';
 
-const CASES: readonly Case[] = onOneAndMany([{ name: 'HTTP Encrypt' }, { name: 'HTTP Decrypt' }]);
-const operationOf = ({ name }: Case): string => name.slice('HTTP '.length);
+const DECRYPT_BY_ROOT = 'HTTP Decrypt, as root';
+const CASES: readonly Case[] = onOneAndMany([BY_ROOT, ...USER_CASES, DECRYPT_BY_ROOT].map((name) => ({ name })));
+const operationOf = ({ name }: Case): 'Encrypt' | 'Decrypt' => (name === DECRYPT_BY_ROOT ? 'Decrypt' : 'Encrypt');
 
 const ROUND_SECONDS = 0.25;
 
-interface Side {
-  folder: string;
-  target: Target;
-  requests: Record<string, KmsRequest>;
-}
+/** Measures one case for a round. */
+type Round = () => Promise<Measured>;
 
+/** What `here` is held against: root of the other checkout, which may be too old to know users. */
 interface Comparison extends Case {
   here: Measured[];
   there: Measured[];
 }
 
 /**
- * Measures this build and the one in `folder` in turn, ABAB..., on the same machine within the same minute, in short
- * rounds, so that what else the machine does falls on both. Prints the ratios of the medians: this build's over the other's.
+ * Measures this build and the one in `folder` in turn, on the same machine within the same minute, in short rounds, so
+ * that what else the machine does falls on all: in each round root there, then every case here, and in the next the same
+ * backwards. Prints the medians of the rounds' ratios: this build's rate over the other's.
  */
 export async function compareAgainst(
   folder: string,
   options: { only: string; rounds: number },
   progress: (text: string) => void,
 ): Promise<void> {
-  const there = resolve(folder);
-  if (!existsSync(join(there, 'dist/apps/keytrail/src/main.js'))) {
-    throw new Error(`${there} is not a built checkout of Keytrail: run scripts/setup there`);
+  const other = resolve(folder);
+  if (!existsSync(join(other, 'dist/apps/keytrail/src/main.js'))) {
+    throw new Error(`${other} is not a built checkout of Keytrail: run scripts/setup there`);
   }
   const chosen = chosenCases(CASES, options.only);
   if (chosen.length === 0) throw new Error(noCase(options.only, CASES));
   const processes = new Processes();
   try {
-    const sides = [await startSide(processes, ROOT), await startSide(processes, there)] as const;
+    const here = await startSide(processes, ROOT, chosen);
+    const there = await startSide(
+      processes,
+      other,
+      chosen.map((one) => ({ ...one, name: rootsOf(one) })),
+    );
     const comparisons: Comparison[] = [];
-    for (const one of chosen) {
-      progress(`${one.name}, ${one.connections} at a time, ${options.rounds} rounds of each`);
-      const comparison: Comparison = { ...one, here: [], there: [] };
+    for (const together of groupsOf(chosen)) {
+      const { connections } = together[0]!;
+      const operation = operationOf(together[0]!);
+      progress(`${operation}, ${connections} at a time, ${options.rounds} rounds of ${together.length + 1} in turn`);
+      const theirs: Measured[] = [];
+      const group = together.map((one): Comparison => ({ ...one, here: [], there: theirs }));
+      const turns: [Measured[], Round][] = [
+        [theirs, () => there(rootsOf(together[0]!), connections)],
+        ...group.map(({ name, here: ours }): [Measured[], Round] => [ours, () => here(name, connections)]),
+      ];
       for (let round = 1; round <= options.rounds; round++) {
-        for (const side of sides) {
-          const measured = await httpLoad(
-            side.target,
-            side.requests[operationOf(one)]!,
-            one.connections,
-            ROUND_SECONDS,
-          );
-          (side === sides[0] ? comparison.here : comparison.there).push(measured);
-        }
+        for (const [results, measure] of turns) results.push(await measure());
+        turns.reverse();
       }
-      comparisons.push(comparison);
+      comparisons.push(...group);
     }
-    const commits = { here: commitOf(ROOT), there: commitOf(there) };
+    const commits = { here: commitOf(ROOT), there: commitOf(other) };
     process.stdout.write(`${machine()}\n\n${render(comparisons, commits)}`);
-    writeResults('against', { commits, folder: there, ...options, comparisons });
+    writeResults('against', { commits, folder: other, ...options, comparisons });
   } finally {
     await processes.stop();
   }
 }
 
+const rootsOf = (one: Case): string => (operationOf(one) === 'Decrypt' ? DECRYPT_BY_ROOT : BY_ROOT);
+
+/** The cases that are measured in turn: of one operation, with the same number of connections. */
+function groupsOf(cases: readonly Case[]): Case[][] {
+  const groups = new Map<string, Case[]>();
+  for (const one of cases) {
+    const name = `${operationOf(one)} ${one.connections}`;
+    groups.set(name, [...(groups.get(name) ?? []), one]);
+  }
+  return [...groups.values()];
+}
+
 export const noCase = (text: string, cases: readonly Case[]): string =>
   `no case has ${JSON.stringify(text)} in its name; there are: ${[...new Set(cases.map(({ name }) => name))].join('; ')}`;
 
-async function startSide(processes: Processes, folder: string): Promise<Side> {
+/** Starts the build in `folder` and says how its cases are measured. Users are made only where a case needs one. */
+async function startSide(
+  processes: Processes,
+  folder: string,
+  cases: readonly Case[],
+): Promise<(name: string, connections: number) => Promise<Measured>> {
   const target = await startEmbedded(processes, folder);
-  const requests = await kmsRequests(target.port);
-  for (const operation of new Set(CASES.map(operationOf))) await warmUp(target.port, requests[operation]!);
-  return { folder, target, requests };
+  const { Encrypt, Decrypt } = await kmsRequests(target.port);
+  const users = cases.some(({ name }) => USER_CASES.includes(name)) ? await encryptRequests(target.port) : {};
+  const requests: Record<string, KmsRequest> = { ...users, [BY_ROOT]: Encrypt!, [DECRYPT_BY_ROOT]: Decrypt! };
+  for (const name of new Set(cases.map((one) => one.name))) await warmUp(target.port, requests[name]!);
+  return (name, connections) => httpLoad(target, requests[name]!, connections, ROUND_SECONDS);
 }
 
 function render(comparisons: readonly Comparison[], commits: { here: string; there: string }): string {
@@ -95,7 +120,7 @@ function render(comparisons: readonly Comparison[], commits: { here: string; the
     return `| ${cells.join(' | ')} |\n`;
   });
   return (
-    `here ${commits.here}, there ${commits.there}; medians of the rounds, their ratio, and the middle half of the rounds' own ratios; CPU over all rounds\n\n` +
+    `here ${commits.here}, there ${commits.there}; there always as root; medians of the rounds, of the rounds' own ratios, and the middle half of these; CPU over all rounds\n\n` +
     '| case | connections | per second here | there | ratio | middle half | CPU us here | there | ratio |\n' +
     `| ${Array(9).fill('---').join(' | ')} |\n${rows.join('')}`
   );
@@ -104,9 +129,8 @@ function render(comparisons: readonly Comparison[], commits: { here: string; the
 function compare(here: readonly Measured[], there: readonly Measured[]) {
   const rate = ({ perSecond }: Measured): number => perSecond;
   const pairs = here.map((measured, round) => rate(measured) / rate(there[round]!));
-  const [ours, theirs] = [median(here.map(rate)), median(there.map(rate))];
   const middleHalf = `${quantile(pairs, 0.25).toFixed(2)} to ${quantile(pairs, 0.75).toFixed(2)}`;
-  return { here: ours, there: theirs, ratio: ours / theirs, middleHalf };
+  return { here: median(here.map(rate)), there: median(there.map(rate)), ratio: median(pairs), middleHalf };
 }
 
 /** CPU time comes in steps that are long beside a round, so it is only good over all of them; rounds are equally long. */

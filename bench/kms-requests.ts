@@ -8,6 +8,8 @@ export const ACCOUNT = '000000000000';
 export interface Credentials {
   accessKeyId: string;
   secretAccessKey: string;
+  /** Of temporary credentials. */
+  sessionToken?: string;
 }
 
 export const CREDENTIALS: Credentials = { accessKeyId: 'AKIABENCH', secretAccessKey: 'bench-secret-key' };
@@ -71,9 +73,9 @@ export const callAlone = (port: number, { operation, body }: KmsRequest): Promis
     sent.end(text);
   });
 
-/** Creates a key and gives its id. */
-export async function createKey(port: number): Promise<string> {
-  const created = await call<{ KeyMetadata: { KeyId: string } }>(port, { operation: 'CreateKey', body: {} });
+/** Creates a key, with the default policy unless one is given, and gives its id. */
+export async function createKey(port: number, Policy?: string): Promise<string> {
+  const created = await call<{ KeyMetadata: { KeyId: string } }>(port, { operation: 'CreateKey', body: { Policy } });
   return created.KeyMetadata.KeyId;
 }
 

@@ -71,10 +71,13 @@ new Command('npm run bench --')
   .description('Measures Keytrail on this machine, and writes a table to stdout and .bench/results.json.')
   .option('--quick', 'a second for each case instead of four', false)
   .option('--only <text>', 'only the cases that have this in their name, and their floors', '')
-  .option('--against <folder>', 'compare HTTP Encrypt and Decrypt with the built checkout in this folder, in turn')
+  .option(
+    '--against <folder>',
+    'compare HTTP Encrypt and Decrypt with root in the built checkout in this folder, in turn',
+  )
   .option(
     '--rounds <number>',
-    'how often each of the two is measured with --against (default: 60, or 15 with --quick)',
+    'how often each case is measured with --against (default: 60, or 15 with --quick)',
     parseRounds,
   )
   .action((options: Options) =>

@@ -290,6 +290,43 @@ describe('./keytrail explain', () => {
     });
   });
 
+  test('says of RetireGrant what the grant says, whatever the key policy', async () => {
+    const key = await newKey(statement('Allow', ANN, 'kms:*'));
+    await may(root, 'ann', 'kms:*');
+    const asked = { KeyId: key.KeyId, GranteePrincipal: ROOT, Operations: ['Decrypt' as const] };
+    const foreign = (await root.kms.send(new CreateGrantCommand({ ...asked, RetiringPrincipal: BOB }))).GrantId!;
+    const explained = (principal: string, ...more: string[]) =>
+      keytrail('explain', '--principal', principal, '--action', 'RetireGrant', '--key', key.Arn, ...more);
+    await may(bobRoot, 'bob', 'kms:RetireGrant');
+    const retiring = await explained(BOB, '--grant', foreign);
+    expect(retiring.output).toContain(`decided by: grant ${foreign}`);
+    expect(retiring.code).toBe(0);
+    const other = (await root.kms.send(new CreateGrantCommand({ ...asked, Name: 'other' }))).GrantId!;
+    expect((await explained(BOB, '--grant', other)).code).toBe(1);
+    expect((await explained('root', '--grant', other)).code).toBe(0);
+    expect((await explained('root')).output).toContain('--grant: expected a grant id');
+    expect((await explained('root', '--grant', 'ff')).output).toContain('the key has no such grant');
+  });
+
+  test('says of CreateGrant what a grant allows to give away', async () => {
+    const key = await newKey();
+    await may(root, 'ann', 'kms:ListKeys');
+    const Operations = ['Decrypt' as const, 'CreateGrant' as const];
+    await root.kms.send(new CreateGrantCommand({ KeyId: key.KeyId, GranteePrincipal: ANN, Operations }));
+    const explained = (...more: string[]) =>
+      keytrail('explain', '--principal', 'ann', '--action', 'CreateGrant', '--key', key.Arn, ...more);
+    const within = await explained('--context', 'kms:GrantOperations=Decrypt');
+    expect(within.output).toContain('decided by: grant ');
+    expect(within.code).toBe(0);
+    expect((await explained('--context', 'kms:GrantOperations=Decrypt,Encrypt')).code).toBe(1);
+    expect((await explained()).output).toContain('what the new grant allows must be allowed by this one too');
+    const sung = await explained('--context', 'kms:GrantOperations=Sing');
+    expect(sung).toMatchObject({
+      code: 2,
+      output: expect.stringContaining('Sing: no operation that a grant') as string,
+    });
+  });
+
   test.each([
     [['--action', 'kms:Encrypt'], '--principal'],
     [['--principal', 'nobody', '--action', 'kms:ListKeys'], 'the log has no such principal'],

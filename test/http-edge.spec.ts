@@ -115,6 +115,17 @@ test('an operation that returns nothing is answered with an empty body', async (
   expect(reply.headers).toMatchObject({ 'content-type': JSON_TYPE, 'content-length': '0' });
 });
 
+test('an expectation that nobody knows is passed over', async () => {
+  const reply = await sendSigned(signing('ListKeys', '{}'), { expect: 'the unexpected' });
+  expect({ status: reply.status, text: JSON.parse(reply.text) }).toMatchObject({
+    status: 200,
+    text: { Truncated: false },
+  });
+  const { authorization: _, ...unsigned } = signRequest(signing('ListKeys', '{}'));
+  const refused = await send('POST', '/', { ...unsigned, expect: 'the unexpected' }, Buffer.from('{}'));
+  expectRefusal(refused, 400, 'MissingAuthenticationTokenException');
+});
+
 describe('a request that no operation answers', () => {
   test.each(['NoSuchOperation', '', 'constructor', '__proto__', 'createkey', 'CreateKey.'])(
     'names the operation %j',
@@ -168,6 +179,15 @@ describe('a request that cannot be read', () => {
     expect(head).toMatch(/^HTTP\/1\.1 400 .*\r\nContent-Type: application\/x-amz-json-1\.1\r\n/);
     expect(head).toMatch(/\r\nx-amzn-RequestId: [0-9a-f-]{36}\r\n/);
     expect(JSON.parse(body!)).toMatchObject({ __type: 'SerializationException' });
+  });
+
+  test('is about the whole server, and is refused as any that nobody signed', async () => {
+    const [head, body] = (await sendRaw('OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')).split(
+      '\r\n\r\n',
+    );
+    expect(head).toMatch(/^HTTP\/1\.1 400 .*\r\nContent-Type: application\/x-amz-json-1\.1\r\n/);
+    expect(head).toMatch(/\r\nx-amzn-RequestId: [0-9a-f-]{36}\r\n/);
+    expect(JSON.parse(body!)).toMatchObject({ __type: 'MissingAuthenticationTokenException' });
   });
 
   test('of the method HEAD is refused without a body', async () => {

@@ -116,6 +116,7 @@ export class MemoryOperations {
           grantToken: (claims) => this.manager.grantToken(claims),
           random: (length) => randomBytes(length),
           wasBehind: () => this.manager.wasBehind(),
+          limits: this.manager.limits,
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
         },
         data: {
@@ -128,6 +129,7 @@ export class MemoryOperations {
           loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
           random: (length) => randomBytes(length),
           tokens: this.tokens,
+          wasBehind: () => this.manager.wasBehind(),
           systemSeconds: () => this.now / 1000,
           accessKeys: {
             create: async () => 'a secret of the test, of forty characters'.slice(0, 40),

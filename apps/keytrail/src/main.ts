@@ -120,6 +120,7 @@ program
   .requiredOption('--principal <principal>', 'an ARN, or the name of a user or role')
   .requiredOption('--action <action>', 'such as kms:Decrypt')
   .option('--key <key>', 'a key id, key ARN, alias name or alias ARN; none for actions on the account')
+  .option('--grant <grant id>', 'the grant that kms:RetireGrant is about')
   .option(
     '--context <name=value>',
     'of the encryption context, or a condition key (aws:..., kms:...); may be repeated',

@@ -3,6 +3,7 @@ import { laterOf } from '#domain/dates';
 import { KmsError } from '#domain/errors';
 import { type AggregateRef, eventSubject } from '#domain/subjects';
 import { ConflictError, type EventStore, type StoredCommit, StoreUnavailableError } from './event-store';
+import { type BehindableView, newestPosition, wasBehind } from './was-behind';
 
 /** The aggregate as this process knows it: the fold, and where its history ends. */
 export interface Loaded<S> {
@@ -41,14 +42,10 @@ export interface CommandTarget<S, E extends DomainEvent> {
 }
 
 /** What run-command needs around it. */
-export interface CommandPorts {
+export interface CommandPorts extends BehindableView {
   store: EventStore;
   /** Gives our own append to the view, so that a reply need not wait for the follower. */
   applied(commit: StoredCommit): void;
-  /** Resolves once the view has folded in everything up to `position`. */
-  reached(position: number): Promise<void>;
-  /** Position of the view. */
-  position(): number;
   failPoint(name: string): void;
 }
 
@@ -84,12 +81,8 @@ export class CommandRunner {
   }
 
   /** Whether the log held more than the view did; resolves once the view has it. */
-  async wasBehind(): Promise<boolean> {
-    const held = this.ports.position();
-    const newest = await this.newestPosition();
-    if (newest <= held) return false;
-    await this.ports.reached(newest);
-    return true;
+  wasBehind(): Promise<boolean> {
+    return wasBehind(this.ports, this.ports.store);
   }
 
   private async rounds<S, E extends DomainEvent>(
@@ -139,19 +132,11 @@ export class CommandRunner {
         }
         if (!(error instanceof ConflictError)) throw error;
         // 5. Somebody came first: decide again on what they made of it.
-        await this.ports.reached(await this.newestPosition());
+        await this.ports.reached(await newestPosition(this.ports.store));
         if (target.checked) throw error;
       }
     }
     throw new KmsError('KMSInternalException', 'Too many changes were made to this resource at once; try again.');
-  }
-
-  private async newestPosition(): Promise<number> {
-    try {
-      return await this.ports.store.lastPosition();
-    } catch (error) {
-      throw new KmsError('DependencyTimeoutException', 'The event log did not answer in time; try again.', error);
-    }
   }
 }
 

@@ -13,6 +13,7 @@ import { assertStateAllows, type KeyOperation } from '#domain/key/state-table';
 import type { AggregateRef } from '#domain/subjects';
 import { authorizeAccount, authorizeKey } from './authorization';
 import { existingKey, type FoundKey, findKey, resourceOf } from './key-lookup';
+import type { Limit } from './limits';
 import { type Call, type ControlPorts, control } from './operation';
 import { decodeMarker, pageFields, takePage } from './pagination';
 import { ALIAS_NAME, KEY_ID, LIMIT, MARKER, Optional, Required } from './wire/fields';
@@ -61,12 +62,13 @@ function authorizeCurrentKey(ref: AggregateRef<'alias'>, call: Call, { projectio
   if (current) authorizeKey(call, projection, current);
 }
 
-function assertRoomForAlias(target: FoundKey, alias: AggregateRef, { projection }: ControlPorts): void {
-  const names = projection.aliasNamesOf(target.ref);
-  if (!names.has(alias.id) && names.size >= ALIASES_PER_KEY) {
-    throw new KmsError('LimitExceededException', `${target.arn} can have at most ${ALIASES_PER_KEY} aliases`);
-  }
-}
+const aliasesOf = ({ ref, arn }: FoundKey, { projection }: ControlPorts): Limit => ({
+  of: `aliases of ${arn}`,
+  max: ALIASES_PER_KEY,
+  count: () => projection.aliasNamesOf(ref).size,
+  has: (name) => projection.aliasNamesOf(ref).has(name),
+  refusal: () => new KmsError('LimitExceededException', `${arn} can have at most ${ALIASES_PER_KEY} aliases`),
+});
 
 /** The key id of an alias whose key is gone already for callers, though the alias is still in the log. */
 function goneKeyId(ref: AggregateRef, call: Call, { projection }: ControlPorts): string | undefined {
@@ -90,8 +92,9 @@ export const createAlias = control<AliasToKey, undefined>({
     const target = targetKey('CreateAlias', request.TargetKeyId, call, ports);
     const exists = ports.projection.alias(ref.region, ref.account, ref.id)?.state.aliasState === 'Active';
     if (exists && !gone) throw aliasAlreadyExists(aliasArn(ref.region, ref.account, request.AliasName));
-    assertRoomForAlias(target, ref, ports);
-    await ports.runCommand(ref, { type: 'CreateAlias', targetKeyId: target.keyId, goneKeyId: gone }, call);
+    await ports.limits.within(aliasesOf(target, ports), ref.id, call, () =>
+      ports.runCommand(ref, { type: 'CreateAlias', targetKeyId: target.keyId, goneKeyId: gone }, call),
+    );
     return undefined;
   },
 });
@@ -108,8 +111,9 @@ export const updateAlias = control<AliasToKey, undefined>({
       throw aliasNotFound(aliasArn(ref.region, ref.account, request.AliasName));
     authorizeCurrentKey(ref, call, ports);
     const target = targetKey('UpdateAlias', request.TargetKeyId, call, ports);
-    assertRoomForAlias(target, ref, ports);
-    await ports.runCommand(ref, { type: 'UpdateAlias', targetKeyId: target.keyId, goneKeyId: gone }, call);
+    await ports.limits.within(aliasesOf(target, ports), ref.id, call, () =>
+      ports.runCommand(ref, { type: 'UpdateAlias', targetKeyId: target.keyId, goneKeyId: gone }, call),
+    );
     return undefined;
   },
 });

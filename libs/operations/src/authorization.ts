@@ -99,7 +99,7 @@ const compiled = new WeakMap<LivingKey, CompiledPolicy>();
 function policyOf(key: LivingKey): CompiledPolicy {
   let policy = compiled.get(key);
   if (!policy) {
-    policy = compiledPolicy('key', key.policy);
+    policy = compiledPolicy('key', key.policy, key.namedIds);
     compiled.set(key, policy);
   }
   return policy;

@@ -16,8 +16,10 @@ export class CallersGrants implements Iterable<GrantFacts> {
   ) {}
 
   *[Symbol.iterator](): Iterator<GrantFacts> {
+    const byGrantee = this.projection.grantsByGrantee(this.keyRef);
+    if (byGrantee.size === 0) return;
     for (const name of namesOf(this.principal)) {
-      for (const grant of this.projection.grantsTo(this.keyRef, name)) {
+      for (const grant of byGrantee.get(name) ?? []) {
         const { granteeUniqueId } = grant.state;
         if (isUniqueIdOf(this.principal, granteeUniqueId) && this.usable(grant.state)) yield factsOf(grant);
       }
@@ -25,10 +27,17 @@ export class CallersGrants implements Iterable<GrantFacts> {
   }
 }
 
-function namesOf({ account, arn, roleArn }: Principal): Set<string> {
-  const names = new Set([arn, rootArn(account), account]);
-  if (roleArn !== undefined) names.add(roleArn);
-  return names;
+/** By the object, which is one for as long as the principal stays what it is. */
+const names = new WeakMap<Principal, ReadonlySet<string>>();
+
+function namesOf(principal: Principal): ReadonlySet<string> {
+  const kept = names.get(principal);
+  if (kept) return kept;
+  const { account, arn, roleArn } = principal;
+  const made = new Set([arn, rootArn(account), account]);
+  if (roleArn !== undefined) made.add(roleArn);
+  names.set(principal, made);
+  return made;
 }
 
 /** A new user or role of an old name has nothing of what the old one was granted. */

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { KmsError } from '#domain/errors';
+import type { NamedIds } from '#domain/named-ids';
 import { type CompiledPolicy, compilePolicy } from '#policy/compile';
 import { type PolicyDocument, parsePolicyDocument } from '#policy/document';
 import type { PolicyKind } from '#policy/grammar';
@@ -27,12 +28,14 @@ const caches: Record<PolicyKind, LRUCache<string, CompiledPolicy>> = {
  * A stored policy, ready to be asked; most keys share one text, so each text is compiled once. One that can no longer be
  * read denies everything: what it denied is not known, so that its other side alone must not count.
  */
-export function compiledPolicy(kind: PolicyKind, text: string): CompiledPolicy {
-  const cached = caches[kind].get(text);
-  if (cached) return cached;
-  const compiled = compilePolicy(readStored(kind, text));
-  caches[kind].set(text, compiled);
-  return compiled;
+export function compiledPolicy(kind: PolicyKind, text: string, namedIds?: NamedIds): CompiledPolicy {
+  let compiled = caches[kind].get(text);
+  if (!compiled) {
+    compiled = compilePolicy(readStored(kind, text));
+    caches[kind].set(text, compiled);
+  }
+  // The matchers are those of the text, whomever its ARNs mean.
+  return namedIds === undefined ? compiled : { ...compiled, namedIds };
 }
 
 function readStored(kind: PolicyKind, text: string): PolicyDocument {

@@ -1,61 +1,41 @@
 import { KmsError } from '#domain/errors';
-import { type PolicyDocument, parsePolicyDocument } from '#policy/document';
+import type { NamedIds } from '#domain/named-ids';
+import { compilePolicy } from '#policy/compile';
+import { parsePolicyDocument } from '#policy/document';
 import { assertNotLockedOut } from '#policy/lockout';
 import type { ContextLookup } from '#policy/variables';
 import type { Projection } from '#views/projection';
 import { fixedContext } from './condition-context';
+import { namedIdsOf } from './named-principals';
 import type { Call } from './operation';
+
+/** A policy to put, and whom it means. */
+export interface CheckedKeyPolicy {
+  policy: string;
+  namedIds: NamedIds;
+}
 
 /**
  * Refuses a policy that a key may not be given: one that is none (MalformedPolicyDocumentException,
  * LimitExceededException), names somebody who does not exist, or would keep the caller from putting the next. Without
- * `keyArn` the key is yet to be created.
+ * `keyArn` the key is yet to be created. The ids are of those who were found to exist, whoever has their names later.
  */
-export function assertKeyPolicy(
+export function checkKeyPolicy(
   policy: string,
   bypassLockoutCheck: boolean | undefined,
   call: Call,
   projection: Projection,
   keyArn?: string,
-): void {
+): CheckedKeyPolicy {
   const document = parsePolicyDocument(policy);
-  if (missingPrincipal(document, call, projection) !== undefined) throw invalidPrincipal();
-  if (!bypassLockoutCheck) assertNotLockedOut(document, call.caller.principal, keyArn);
+  const namedIds = namedIdsOf(document, call, projection, invalidPrincipal);
+  if (!bypassLockoutCheck) assertNotLockedOut(compilePolicy(document, namedIds), call.caller.principal, keyArn);
+  return { policy, namedIds };
 }
 
 /** What CreateKey and PutKeyPolicy add to the condition context. */
 export const bypassContext = (request: { BypassPolicyLockoutSafetyCheck?: boolean }): ContextLookup =>
   fixedContext({ 'kms:bypasspolicylockoutsafetycheck': request.BypassPolicyLockoutSafetyCheck ?? false });
-
-/** The first principal that the policy names and that does not exist. Of accounts unknown here, nothing is known. */
-export function missingPrincipal(
-  { statements }: PolicyDocument,
-  { caller }: Call,
-  projection: Projection,
-): string | undefined {
-  const isKnown = (account: string): boolean =>
-    account === caller.account ||
-    projection.account(account)?.state.kind === 'Account' ||
-    projection.principalCount('User', account) + projection.principalCount('Role', account) > 0;
-  for (const { principal } of statements) {
-    for (const name of (principal && principal.of !== '*' && principal.of.AWS) || []) {
-      const [, account = '', kind, rest = ''] =
-        /^arn:[^:]+:(?:iam|sts)::(\d{12}):(user|role|assumed-role)\/(.+)$/.exec(name) ?? [];
-      if (kind !== undefined && isKnown(account) && !exists(kind, account, rest, projection)) return name;
-    }
-  }
-  return undefined;
-}
-
-/** `rest`: path and name, or of a session role and session name. */
-function exists(kind: string, account: string, rest: string, projection: Projection): boolean {
-  if (kind === 'assumed-role') return projection.role(account, rest.split('/')[0]!)?.state.kind === 'Role';
-  const slash = rest.lastIndexOf('/') + 1;
-  const name = rest.slice(slash);
-  const state = (kind === 'user' ? projection.user(account, name) : projection.role(account, name))?.state;
-  // The ARN has the name as it was given, and its path.
-  return (state?.kind === 'User' || state?.kind === 'Role') && state.path + state.name === `/${rest}`;
-}
 
 const invalidPrincipal = (): KmsError =>
   new KmsError('MalformedPolicyDocumentException', 'Policy contains a statement with one or more invalid principals.');

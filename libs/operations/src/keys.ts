@@ -19,7 +19,8 @@ import { fixedContext, tagContext } from './condition-context';
 import { assertUsageFits, KEY_SPECS, KEY_USAGES, type KeySpecName, type KeyUsageName } from './key-kinds';
 import { existingKey, findKey } from './key-lookup';
 import { keyMetadata } from './key-metadata';
-import { assertKeyPolicy } from './key-policy';
+import { type CheckedKeyPolicy, checkKeyPolicy } from './key-policy';
+import type { Limit } from './limits';
 import { type Call, type ControlPorts, control } from './operation';
 import { decodeMarker, pageFields, takePage } from './pagination';
 import { asTags, domainTags } from './tags';
@@ -66,10 +67,9 @@ function assertSupported(request: CreateKey): void {
 }
 
 /** The policy to keep: the given one, checked, or the default. */
-function keyPolicy(request: CreateKey, call: Call, projection: Projection): string {
-  if (request.Policy === undefined) return defaultKeyPolicy(call.caller.account);
-  assertKeyPolicy(request.Policy, request.BypassPolicyLockoutSafetyCheck, call, projection);
-  return request.Policy;
+function keyPolicy(request: CreateKey, call: Call, projection: Projection): CheckedKeyPolicy {
+  if (request.Policy === undefined) return { policy: defaultKeyPolicy(call.caller.account), namedIds: {} };
+  return checkKeyPolicy(request.Policy, request.BypassPolicyLockoutSafetyCheck, call, projection);
 }
 
 /** Tags at creation need the permission to tag as well. */
@@ -91,6 +91,18 @@ function authorizeCreation(request: CreateKey, call: Call): void {
   if (request.Tags && request.Tags.length > 0) authorizeAccount(call, { action: 'TagResource', context });
 }
 
+const keysOf = (region: string, account: string, { projection }: ControlPorts): Limit => ({
+  of: `keys of ${account} in ${region}`,
+  max: KEYS_PER_ACCOUNT_AND_REGION,
+  count: () => projection.keyCount(region, account),
+  has: (keyId) => projection.key(region, account, keyId) !== undefined,
+  refusal: () =>
+    new KmsError(
+      'LimitExceededException',
+      `There can be at most ${KEYS_PER_ACCOUNT_AND_REGION} keys in an account and region`,
+    ),
+});
+
 export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
   name: 'CreateKey',
   request: CreateKey,
@@ -99,28 +111,19 @@ export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
     assertSupported(request);
     const { region, account } = call.caller;
     const tags = domainTags(request.Tags ?? []);
-    const policy = keyPolicy(request, call, ports.projection);
-    if (ports.projection.keyCount(region, account) >= KEYS_PER_ACCOUNT_AND_REGION) {
-      throw new KmsError(
-        'LimitExceededException',
-        `There can be at most ${KEYS_PER_ACCOUNT_AND_REGION} keys in an account and region`,
-      );
-    }
+    const checked = keyPolicy(request, call, ports.projection);
     const keyId = ports.newKeyId();
     const ref = { region, account, aggregate: 'key', id: keyId } as const;
-    await ports.runCommand(
-      ref,
-      {
-        type: 'CreateKey',
-        description: request.Description ?? '',
-        keyUsage: 'ENCRYPT_DECRYPT',
-        keySpec: 'SYMMETRIC_DEFAULT',
-        multiRegion: false,
-        policy,
-        tags,
-      },
-      call,
-    );
+    const command = {
+      type: 'CreateKey',
+      description: request.Description ?? '',
+      keyUsage: 'ENCRYPT_DECRYPT',
+      keySpec: 'SYMMETRIC_DEFAULT',
+      multiRegion: false,
+      ...checked,
+      tags,
+    } as const;
+    await ports.limits.within(keysOf(region, account, ports), keyId, call, () => ports.runCommand(ref, command, call));
     const found = existingKey(region, account, keyId, call, ports.projection);
     if (!found) throw new KmsError('KMSInternalException', `${keyArn(region, account, keyId)} was created and is gone`);
     return { KeyMetadata: keyMetadata(found) };

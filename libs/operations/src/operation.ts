@@ -7,6 +7,7 @@ import type { Projection } from '#views/projection';
 import type { Trail } from './audit/trail';
 import type { Caller } from './caller';
 import type { GrantTokenClaims, GrantTokenReader } from './grants/grant-tokens';
+import type { Limits } from './limits';
 import type { QuotaClass } from './quotas/quota-classes';
 import type { RequestClass } from './wire/decode';
 
@@ -58,6 +59,8 @@ export interface ControlPorts {
   random(length: number): Buffer;
   /** Whether the log held more than this process had folded in; resolves once it has. */
   wasBehind(): Promise<boolean>;
+  /** Of how many there may be. */
+  limits: Limits;
   /**
    * Decides the command and appends its events. Returns once they are in `projection` and, if they revoke, wherever
    * operations are completed. Rejects with ConflictError where somebody else came first: run-operation begins anew.
@@ -79,6 +82,8 @@ export interface DataPorts {
   random(length: number): Buffer;
   /** Makes session tokens. */
   tokens: TokenIssuer;
+  /** As that of ControlPorts; absent where nobody but this process appends, whose view has its own appends. */
+  wasBehind?: (() => Promise<boolean>) | undefined;
   /** The system's time, by which sessions end: clients compare it with their own. */
   systemSeconds(): number;
   accessKeys: AccessKeyPorts;

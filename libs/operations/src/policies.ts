@@ -8,7 +8,8 @@ import type {
 import { KmsError } from '#domain/errors';
 import { authorizeKey } from './authorization';
 import { findKey } from './key-lookup';
-import { assertKeyPolicy, bypassContext } from './key-policy';
+import { bypassContext, checkKeyPolicy } from './key-policy';
+import { shownPolicy } from './named-principals';
 import { control } from './operation';
 import { pageFields, pageOfList } from './pagination';
 import { BOOLEAN, KEY_ID, LIMIT, MARKER, Optional, POLICY, POLICY_NAME, Required } from './wire/fields';
@@ -34,7 +35,8 @@ export const getKeyPolicy = control<GetKeyPolicy, Wire<GetKeyPolicyResponse>>({
     const found = findKey(request.KeyId, 'key', call, ports.projection);
     authorizeKey(call, ports.projection, found);
     assertPolicyName(request.PolicyName);
-    return { Policy: found.key.policy, PolicyName: DEFAULT };
+    const { policy, namedIds } = found.key;
+    return { Policy: shownPolicy(policy, namedIds, ports.projection), PolicyName: DEFAULT };
   },
 });
 
@@ -52,8 +54,9 @@ export const putKeyPolicy = control<PutKeyPolicy, undefined>({
     const found = findKey(request.KeyId, 'key', call, ports.projection);
     authorizeKey(call, ports.projection, found, { context: bypassContext(request) });
     assertPolicyName(request.PolicyName);
-    assertKeyPolicy(request.Policy, request.BypassPolicyLockoutSafetyCheck, call, ports.projection, found.arn);
-    await ports.runCommand(found.ref, { type: 'PutKeyPolicy', policy: request.Policy }, call);
+    const { Policy, BypassPolicyLockoutSafetyCheck: bypass } = request;
+    const checked = checkKeyPolicy(Policy, bypass, call, ports.projection, found.arn);
+    await ports.runCommand(found.ref, { type: 'PutKeyPolicy', ...checked }, call);
     return undefined;
   },
 });

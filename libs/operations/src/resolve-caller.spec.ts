@@ -113,6 +113,28 @@ describe('a session of a role', () => {
     }
   });
 
+  test('keeps one principal for as long as its role stays as it is, and has what the role has now', async () => {
+    const claim = session({});
+    const policies = () => as(claim).identityPolicies.map(({ name }) => name);
+    const { principal } = as(claim);
+    expect(as({ ...claim }).principal).toBe(principal);
+    expect(policies()).toEqual([]);
+    await operations.runCommand(BUILD, { type: 'PutPolicy', policyName: 'all', policy: allowing('kms:*') });
+    expect(policies()).toEqual(['all']);
+    expect(as(claim).principal).toEqual(principal);
+    await operations.runCommand(BUILD, { type: 'TagPrincipal', tags: [{ key: 'team', value: 'a' }] });
+    expect(as(claim).tags).toEqual([{ key: 'team', value: 'a' }]);
+    await operations.runCommand(BUILD, { type: 'DeletePolicy', policyName: 'all' });
+    expect(policies()).toEqual([]);
+  });
+
+  test('shares nothing of its own with another session of the role', () => {
+    const one = as(session({}));
+    const other = as(session({ principalId: `${BUILD_ID}:job.43`, accessKeyId: 'ASIAOTHER' }));
+    expect(one.principalArn).toBe(`arn:aws:sts::${ACCOUNT}:assumed-role/build/job.42`);
+    expect(other.principalArn).toBe(`arn:aws:sts::${ACCOUNT}:assumed-role/build/job.43`);
+  });
+
   test('ends in the second it was given, and with its role', async () => {
     const claim = session({});
     operations.now += 3_599_999;

@@ -75,8 +75,7 @@ function principalOf(
   const { account, principalId } = claim;
   if (principalId === 'root') {
     if (account !== anchors.account && projection.account(account)?.state.kind !== 'Account') throw unrecognized();
-    const root = rootOf(account);
-    return callerOf(claim, session, root, root.principal);
+    return callerOf(claim, session, rootOf(account));
   }
   const [uniqueId = '', sessionName] = splitOnce(principalId);
   const state = projection.principalByUniqueId(account, uniqueId)?.state;
@@ -84,23 +83,17 @@ function principalOf(
   if (!state || (state.kind === 'Role') !== (sessionName !== undefined)) throw unrecognized();
   if (state.kind === 'Role' && !session) throw unrecognized();
   const standing = standingOf(account, state);
-  if (sessionName === undefined) return callerOf(claim, session, standing, standing.principal);
-  const arn = assumedRoleArn(account, state.name, sessionName);
-  return callerOf(claim, session, standing, { ...standing.principal, arn });
+  if (!session || sessionName === undefined) return callerOf(claim, session, standing);
+  return callerOf(claim, session, sessionStandingOf(session, standing, state.name, sessionName));
 }
 
 /** All members in one go: this is on the path of every request, where spreading costs more than deciding. */
-const callerOf = (
-  claim: CallerClaim,
-  session: SessionClaims | undefined,
-  standing: Standing,
-  principal: Principal,
-): Caller => ({
+const callerOf = (claim: CallerClaim, session: SessionClaims | undefined, standing: Standing): Caller => ({
   region: claim.region,
   account: claim.account,
   principalId: claim.principalId,
-  principalArn: principal.arn,
-  principal,
+  principalArn: standing.principal.arn,
+  principal: standing.principal,
   identityPolicies: standing.identityPolicies,
   sessionPolicy: session?.policy === undefined ? undefined : compiledPolicy('session', session.policy),
   tags: session?.tags && session.tags.length > 0 ? withTags(standing.tags, session.tags) : standing.tags,
@@ -148,6 +141,18 @@ function standingOf(account: string, state: NamedPrincipal): Standing {
         };
   standings.set(state, made);
   return made;
+}
+
+/** By the claims, which are one object for as long as their token is remembered; good for this standing of the role. */
+const sessionStandings = new WeakMap<SessionClaims, { of: Standing; standing: Standing }>();
+
+function sessionStandingOf(session: SessionClaims, role: Standing, roleName: string, sessionName: string): Standing {
+  const kept = sessionStandings.get(session);
+  if (kept?.of === role) return kept.standing;
+  const arn = assumedRoleArn(role.principal.account, roleName, sessionName);
+  const standing: Standing = { ...role, principal: { ...role.principal, arn } };
+  sessionStandings.set(session, { of: role, standing });
+  return standing;
 }
 
 const MAX_ROOTS = 1_000;

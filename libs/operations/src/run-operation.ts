@@ -142,8 +142,7 @@ async function runControl(
     } catch (failure) {
       tenure?.end();
       if (failure instanceof ConflictError) continue;
-      const doubtful = !refused && failure instanceof KmsError && !failure.retryable;
-      if (!doubtful || !(await ports.wasBehind())) throw failure;
+      if (refused || !isDoubtful(failure) || !(await ports.wasBehind())) throw failure;
       refused = true;
     } finally {
       tenure?.end();
@@ -152,12 +151,15 @@ async function runControl(
   throw new KmsError('KMSInternalException', 'Too many changes were made to this resource at once; try again.');
 }
 
+/** A refusal that may have been made on an outdated view. */
+const isDoubtful = (failure: unknown): boolean => failure instanceof KmsError && !failure.retryable;
+
 /** ReEncrypt needs two backing keys; more rounds than that mean that memory does not hold what is in use. */
 const MAX_LOADS = 8;
 
 /**
  * At once, when all that the operation needs is in memory. Otherwise that is loaded, and the operation begins anew with all its
- * checks: what was allowed before the wait may not be after it.
+ * checks: what was allowed before the wait may not be after it. A refusal counts as one of a control operation does.
  */
 function runData(
   operation: DataOperation,
@@ -165,18 +167,25 @@ function runData(
   ports: DataPorts,
   serving: Serving,
   loads = 0,
+  refused = false,
 ): unknown | Promise<unknown> {
-  serving.assertHeld();
-  const following = attempt.follow();
-  if (following) return following.then(() => runData(operation, attempt, ports, serving, loads));
   try {
+    serving.assertHeld();
+    const following = attempt.follow();
+    if (following) return following.then(() => runData(operation, attempt, ports, serving, loads, refused));
     const { request, call } = attempt.begin();
     return operation.run(request, call, ports);
   } catch (error) {
-    if (!(error instanceof MaterialNotLoaded) || loads >= MAX_LOADS) throw error;
-    return ports
-      .loadBackingKey(error.keyArn, error.materialId)
-      .then(() => runData(operation, attempt, ports, serving, loads + 1));
+    if (error instanceof MaterialNotLoaded && loads < MAX_LOADS) {
+      return ports
+        .loadBackingKey(error.keyArn, error.materialId)
+        .then(() => runData(operation, attempt, ports, serving, loads + 1, refused));
+    }
+    if (refused || !ports.wasBehind || !isDoubtful(error)) throw error;
+    return ports.wasBehind().then((wasBehind) => {
+      if (!wasBehind) throw error;
+      return runData(operation, attempt, ports, serving, loads, true);
+    });
   }
 }
 
@@ -190,16 +199,19 @@ async function runWaiting(
   ports: DataPorts,
   serving: Serving,
 ): Promise<unknown> {
+  let refused = false;
   for (let checks = 1; ; checks++) {
-    const following = attempt.follow();
-    if (following) await following;
-    serving.assertHeld();
-    const { request, call } = attempt.begin();
     try {
+      const following = attempt.follow();
+      if (following) await following;
+      serving.assertHeld();
+      const { request, call } = attempt.begin();
       return await operation.runAsync(request, { ...call, checkedAt: ports.projection.position }, ports);
     } catch (failure) {
-      const outdated = failure instanceof KmsError && failure.code === 'ConcurrentModification';
-      if (!outdated || checks === MAX_CHECKS) throw failure;
+      if (checks === MAX_CHECKS) throw failure;
+      if (failure instanceof KmsError && failure.code === 'ConcurrentModification') continue;
+      if (refused || !isDoubtful(failure) || !(await ports.wasBehind?.())) throw failure;
+      refused = true;
     }
   }
 }

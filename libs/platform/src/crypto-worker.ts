@@ -32,6 +32,8 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     private readonly vault: MaterialVault,
     readonly tokens: TokenIssuer,
     readonly accessKeys: AccessKeyPorts,
+    /** Absent where nobody but this process appends. */
+    readonly wasBehind?: () => Promise<boolean>,
   ) {
     // Backing keys of a deleted key leave memory in every worker as soon as it hears of the deletion.
     view.onCommit((commit) => {

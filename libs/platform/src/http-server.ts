@@ -50,6 +50,8 @@ export function httpServer(certificate?: ServedCertificate, limits: HttpLimits =
     const server = certificate
       ? createSecureServer({ ...limits, ...certificate.options }, handler)
       : createServer(limits, handler);
+    // What is expected beside `100-continue` may be passed over (RFC 9110, 10.1.1); Node would refuse it in its own form.
+    server.on('checkExpectation', handler);
     server.timeout = limits.inactivityTimeout;
     server.maxConnections = limits.maxConnections;
     server.maxRequestsPerSocket = limits.maxRequestsPerSocket;
@@ -63,6 +65,8 @@ export function httpServer(certificate?: ServedCertificate, limits: HttpLimits =
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     exposeHeadRoutes: false,
+    // `OPTIONS *` is about the whole server, and no route would match it.
+    rewriteUrl: ({ url = '/' }) => (url === '*' ? '/*' : url),
     serverFactory,
     ...unreadRequests((socket) => admission.isServing(socket)),
   });

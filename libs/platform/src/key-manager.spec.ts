@@ -87,7 +87,7 @@ describe('a command', () => {
     expect(projection.position).toBe(4);
     expect([...projection.aliasNamesOf(KEY)]).toEqual(['orders']);
     expect(projection.user(ACCOUNT, 'Ann')?.state).toMatchObject({ kind: 'User', uniqueId: 'AIDA1' });
-    expect(projection.grantsTo(KEY, `arn:aws:iam::${ACCOUNT}:user/ann`)).toHaveLength(1);
+    expect(projection.grantsByGrantee(KEY).get(`arn:aws:iam::${ACCOUNT}:user/ann`)).toHaveLength(1);
   });
 
   test('that creates a key has its material stored before', async () => {

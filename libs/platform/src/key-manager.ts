@@ -8,6 +8,7 @@ import type { AggregateRef } from '#domain/subjects';
 import { ConflictError, type EventStore } from '#event-store/event-store';
 import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
 import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
+import { Limits } from '#operations/limits';
 import type { Call, ControlPorts, Serving, Tenure } from '#operations/operation';
 import type { Timer } from '#views/due-times';
 import type { LiveView } from '#views/live-view';
@@ -37,6 +38,7 @@ export interface KeyManagerPorts {
 
 /** Decides commands on every aggregate, and fires the timers of keys. */
 export class KeyManager implements Omit<ControlPorts, 'projection'> {
+  readonly limits = new Limits();
   private readonly runner: CommandRunner;
 
   /** Position of the newest commit that took something away. */

@@ -245,6 +245,8 @@ export class Service {
       callout: this.link.callout,
       besideGateway: this.has('gateway'),
       appendAccessKey: this.appendAccessKey(),
+      // With a nats-server of its own this is the only process.
+      alone: this.settings.natsUrl === undefined,
       clock: this.clock,
     });
     this.closers.push(started.stop);

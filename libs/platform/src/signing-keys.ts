@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { NatsConnection } from 'nats';
 import { KmsError } from '#domain/errors';
@@ -112,13 +111,20 @@ function isQuestion(question: unknown): question is Question {
   );
 }
 
+/** Bounds of what is kept: scopes, and the characters of their session tokens together. */
 const CACHED_SCOPES = 2_000;
+const CACHED_CHARACTERS = 16_000_000;
 /** What opens nothing any more, and is not used, does not stay in memory for its whole day. */
 const CACHED_MS = 3_600_000;
 
 /** Keeps what was answered for the day it is good for; unknown access keys are asked for each time. */
 export class CachedSigningKeys implements SigningKeys {
-  private readonly cache = new LRUCache<string, SigningIdentity>({ max: CACHED_SCOPES, ttl: CACHED_MS });
+  private readonly cache = new LRUCache<string, SigningIdentity>({
+    max: CACHED_SCOPES,
+    maxSize: CACHED_CHARACTERS,
+    sizeCalculation: (_identity, key) => key.length,
+    ttl: CACHED_MS,
+  });
 
   constructor(
     private readonly source: SigningKeys,
@@ -126,8 +132,8 @@ export class CachedSigningKeys implements SigningKeys {
   ) {}
 
   identify(scope: SigningScope): SigningIdentity | undefined | Promise<SigningIdentity | undefined> {
-    const token = scope.sessionToken === undefined ? '' : sha256(scope.sessionToken);
-    const key = `${scope.date}/${scope.region}/${scope.service}/${scope.accessKeyId}/${token}`;
+    // The token itself: its SHA-256 took longer than the look-up.
+    const key = `${scope.date}/${scope.region}/${scope.service}/${scope.accessKeyId}/${scope.sessionToken ?? ''}`;
     const cached = this.cache.get(key);
     if (cached) {
       if (cached.expiresAt !== undefined && cached.expiresAt <= this.epochSeconds()) throw expiredToken();
@@ -143,5 +149,3 @@ export class CachedSigningKeys implements SigningKeys {
     return identity;
   }
 }
-
-const sha256 = (text: string): string => createHash('sha256').update(text, 'utf8').digest('base64');

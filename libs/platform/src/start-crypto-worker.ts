@@ -6,6 +6,7 @@ import { isLiving } from '#domain/key/state';
 import { MATERIAL_STREAM } from '#domain/subjects';
 import type { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { ensureMaterialStream } from '#event-store/streams';
+import { wasBehind } from '#event-store/was-behind';
 import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
 import { MaterialVault } from '#hsm/material-vault';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
@@ -45,6 +46,8 @@ export interface CryptoWorkerSurroundings {
   /** With the gateway in one process the root credentials are made here and kept in the data folder. */
   besideGateway: boolean;
   appendAccessKey: AppendAccessKey;
+  /** Nobody but this process appends. */
+  alone: boolean;
   clock: Clock;
 }
 
@@ -65,7 +68,9 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const vault = await openVault(settings, new JetStreamMaterialStore(nats), view);
   const tokens = await openTokens(vault);
   const accessKeys = new AccessKeys(vault, view, around.appendAccessKey);
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys);
+  const behindable = { position: () => view.position, reached: (position: number) => view.waitFor(position) };
+  const behind = around.alone ? undefined : () => wasBehind(behindable, store);
+  const worker = new CryptoWorker(view, vault, tokens, accessKeys, behind);
   await worker.checkLog(() => store.lastPosition());
   const credentials = around.besideGateway ? rootCredentials(settings) : fromSettings(settings);
   if (!credentials) {
@@ -97,7 +102,11 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   if (around.callout) {
     serveAuthCallout(served, {
       keys: calloutKeys(around.callout),
-      credentials: new SecretCredentialCheck(secrets, new Callers(settings.accountId, view.projection, anchors)),
+      credentials: new SecretCredentialCheck(
+        secrets,
+        new Callers(settings.accountId, view.projection, anchors),
+        behind,
+      ),
       ended: (outcome) => metrics.loggedIn(outcome),
       onError: (error) => log.error({ err: error }, 'a login over NATS failed'),
     });

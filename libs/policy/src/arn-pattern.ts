@@ -13,16 +13,29 @@ export function compileArnPattern(pattern: string): TextTest {
   const parts = splitArn(pattern);
   if (parts === undefined) return () => false;
   if (!/[*?\\]/.test(pattern)) return (text) => text === pattern;
-  const tests = parts.map(compilePattern);
+  const tests = parts.map(partTest);
+  const last = tests.pop()!;
   return (text) => {
     let from = 0;
-    for (let part = 0; part < PARTS - 1; part++) {
+    for (const test of tests) {
       const colon = text.indexOf(':', from);
-      if (colon < 0 || !tests[part]!(text.slice(from, colon))) return false;
+      if (colon < 0 || !test(text, from, colon)) return false;
       from = colon + 1;
     }
-    return tests[PARTS - 1]!(text.slice(from));
+    return last(text, from, text.length);
   };
+}
+
+/** Tests the piece of a text from `from` up to `to`: without cutting it out, where the pattern is `*` or plain. */
+type PartTest = (text: string, from: number, to: number) => boolean;
+
+function partTest(pattern: string): PartTest {
+  if (pattern === '*') return () => true;
+  if (!/[*?\\]/.test(pattern)) {
+    return (text, from, to) => to - from === pattern.length && text.startsWith(pattern, from);
+  }
+  const test = compilePattern(pattern);
+  return (text, from, to) => test(text.slice(from, to));
 }
 
 /** At its colons, which those in the value of a variable (escaped) are not. */

@@ -34,6 +34,10 @@ const when = fc.constantFrom<object[]>(
   { Null: { 'aws:username': 'true' } },
   { StringEquals: { 'aws:ResourceTag/t': '$' + '{aws:PrincipalTag/t}' } },
 );
+const recorded = fc.dictionary(
+  fc.constantFrom(alice.arn, bob.arn, ADMIN_ROLE, ann.arn, guest.arn),
+  fc.constantFrom('AIDAFORMERFORMER', alice.uniqueId, bob.uniqueId, ann.uniqueId, guest.uniqueId),
+);
 const words = fc.record({ does, on, when }, { requiredKeys: ['does', 'on'] });
 const ofResource = fc
   .tuple(words, who, fc.boolean())
@@ -59,6 +63,7 @@ const asked = fc.record(
     key: some(keyStatement),
     identity: fc.record({ a: some(ownStatement), b: some(ownStatement) }, { requiredKeys: [] }),
     session: some(ownStatement),
+    ids: recorded,
     grants,
     context: fc.record(
       {
@@ -132,6 +137,36 @@ describe('whatever the policies', () => {
         expect(decide(withKey(each, at, deny(said))).allowed).toBe(false);
         expect(decide(withOwn(each, at, deny(own))).allowed).toBe(false);
         expect(decide(withSession(each, at, deny(own))).allowed).toBe(false);
+      }),
+      RUNS,
+    );
+  });
+
+  it('an id recorded of another never turns a refusal into an allow, and that of the caller changes nothing', () => {
+    fc.assert(
+      fc.property(asked, recorded, ({ ids: _ids, ...each }, ids) => {
+        const byArn = decide(each);
+        if (!byArn.allowed) expect(decide({ ...each, ids }).allowed).toBe(false);
+        const { arn, roleArn, uniqueId } = each.by;
+        const own = Object.fromEntries([arn, roleArn ?? arn].map((name) => [name, uniqueId]));
+        expect(decide({ ...each, ids: own })).toEqual(byArn);
+      }),
+      RUNS,
+    );
+  });
+
+  it('an ARN that meant another of the name gives the caller no more than an ARN of nobody', () => {
+    fc.assert(
+      fc.property(asked, (each) => {
+        const { arn, roleArn } = each.by;
+        const names = [arn, ...(roleArn === undefined ? [] : [roleArn])];
+        const ids = Object.fromEntries(names.map((name) => [name, 'AIDAFORMERFORMER']));
+        fc.pre(decide({ ...each, ids }).allowed);
+        const nobody = names.reduce(
+          (text, name) => text.replaceAll(`"${name}"`, '"AIDANOBODYNOBODY"'),
+          JSON.stringify(each.key),
+        );
+        expect(decide({ ...each, key: JSON.parse(nobody) as object[] }).allowed).toBe(true);
       }),
       RUNS,
     );

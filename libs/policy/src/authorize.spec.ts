@@ -3,6 +3,7 @@ import { type DecisionCase, policiesOf, requestOf, worded } from './decision-cas
 import { ELEMENTS } from './decision-cases/elements';
 import { GRANTS } from './decision-cases/grants';
 import { KEY_POLICIES } from './decision-cases/key-policies';
+import { NAMED_IDS } from './decision-cases/named-ids';
 import { SESSION_POLICIES } from './decision-cases/session-policies';
 import { WITHOUT_A_KEY } from './decision-cases/without-a-key';
 import { explain } from './explain';
@@ -11,6 +12,7 @@ const THEMES: [string, DecisionCase[]][] = [
   ['what key policies give to whom', KEY_POLICIES],
   ['what session policies take away', SESSION_POLICIES],
   ['what grants give', GRANTS],
+  ['what is left to the namesakes of the deleted', NAMED_IDS],
   ['what needs no key', WITHOUT_A_KEY],
   ['how statements fit', ELEMENTS],
 ];

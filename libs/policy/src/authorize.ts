@@ -5,6 +5,7 @@ import type { PolicyKind } from './grammar';
 import { evaluateGrant, type GrantFacts, type GrantMiss } from './grants';
 import { type Covers, covers } from './principals';
 import type { AuthorizationRequest } from './request';
+import type { ContextLookup } from './variables';
 
 /** What surrounds a request. */
 export interface Policies {
@@ -22,7 +23,12 @@ export type StatementMiss = 'action' | 'principal' | 'resource' | CompiledCondit
 
 /** Sees every statement and grant as it is tried. With an observer none is left out; the decision is the same. */
 export interface Observer {
-  statement(policy: string, statement: CompiledStatement, result: { covers: Covers } | { miss: StatementMiss }): void;
+  statement(
+    policy: CompiledPolicy,
+    name: string,
+    statement: CompiledStatement,
+    result: { covers: Covers } | { miss: StatementMiss },
+  ): void;
   grant(grant: GrantFacts, result: { covers: Covers } | { miss: GrantMiss }): void;
 }
 
@@ -46,7 +52,7 @@ export function authorize(request: AuthorizationRequest, policies: Policies, obs
     const granted = strongestGrant(policies.grants, asked);
     if (weak) given = granted ?? given;
   }
-  const denying = [resource, identity, session].find((scanned) => scanned?.deny !== undefined);
+  const denying = resource?.deny ? resource : identity?.deny ? identity : session?.deny ? session : undefined;
   if (denying) return { allowed: false, decidedBy: byStatement(denying, 'deny') };
   const sameAccount = resourceAccount(request) === principal.account;
   let decidedBy: DecidedBy;
@@ -80,16 +86,16 @@ interface Asked {
 interface Scanned {
   policy: CompiledPolicy;
   name: string | undefined;
-  deny?: CompiledStatement;
-  allow?: CompiledStatement;
-  covers?: Covers;
+  deny: CompiledStatement | undefined;
+  allow: CompiledStatement | undefined;
+  covers: Covers | undefined;
 }
 
 const STRENGTH: Record<Covers, number> = { account: 0, name: 1, session: 2 };
 
 function scan(policy: CompiledPolicy | undefined, name: string | undefined, asked: Asked): Scanned | undefined {
   if (policy === undefined) return undefined;
-  const found: Scanned = { policy, name };
+  const found: Scanned = { policy, name, deny: undefined, allow: undefined, covers: undefined };
   for (const statement of policy.statements) {
     const how = evaluateStatement(statement, asked, policy, name);
     if (how === undefined) continue;
@@ -120,14 +126,20 @@ function evaluateStatement(
   policy: CompiledPolicy,
   name: string | undefined,
 ): Covers | undefined {
-  const how = statement.principals ? covers(statement.principals, statement.effect, request.principal) : 'name';
+  const { principals, effect } = statement;
+  const how = principals ? covers(principals, effect, request.principal, policy.namedIds) : 'name';
   let miss: StatementMiss | undefined;
   if (!statement.fitsAction(action)) miss = 'action';
   else if (how === undefined) miss = 'principal';
   else if (!statement.fitsResource(request.resource, request.context)) miss = 'resource';
-  else miss = statement.conditions.find((condition) => !condition.holds(request.context));
-  observer?.statement(policyName(policy, name), statement, miss === undefined ? { covers: how! } : { miss });
+  else miss = unmet(statement.conditions, request.context);
+  observer?.statement(policy, policyName(policy, name), statement, miss === undefined ? { covers: how! } : { miss });
   return miss === undefined ? how : undefined;
+}
+
+function unmet(conditions: readonly CompiledCondition[], context: ContextLookup): CompiledCondition | undefined {
+  for (const condition of conditions) if (!condition.holds(context)) return condition;
+  return undefined;
 }
 
 /** The first grant that covers the caller by name, else one that does through the account. */
@@ -139,7 +151,8 @@ function strongestGrant(
   for (const grant of grants ?? []) {
     const result = evaluateGrant(grant, request, action);
     observer?.grant(grant, result);
-    if ('miss' in result || (best && STRENGTH[best.covers] >= STRENGTH[result.covers])) continue;
+    // By the role or by the session is the same here: the first of them decides, whether or not more are observed.
+    if ('miss' in result || (best && (best.covers !== 'account' || result.covers === 'account'))) continue;
     best = { covers: result.covers, by: { kind: 'grant', grantId: grant.grantId } };
     if (result.covers !== 'account' && observer === undefined) break;
   }
@@ -156,10 +169,14 @@ const TYPES: Record<PolicyKind, PolicyType> = {
 const policyName = ({ kind }: CompiledPolicy, name: string | undefined): string =>
   name === undefined ? `${kind} policy` : `${kind} policy ${name}`;
 
-function byStatement({ policy, name, ...found }: Scanned, which: 'allow' | 'deny'): DecidedBy {
+function byStatement(found: Scanned, which: 'allow' | 'deny'): DecidedBy {
+  const { policy, name } = found;
   const { sid, index, effect } = found[which]!;
-  const named = sid === undefined ? {} : { sid };
-  return { kind: 'statement', type: TYPES[policy.kind], policy: policyName(policy, name), ...named, index, effect };
+  const named = policyName(policy, name);
+  // Without spreading, which costs more than the rest of a decision.
+  return sid === undefined
+    ? { kind: 'statement', type: TYPES[policy.kind], policy: named, index, effect }
+    : { kind: 'statement', type: TYPES[policy.kind], policy: named, sid, index, effect };
 }
 
 /** The account in an ARN, by default the caller's: `*` and ARNs without account are everybody's own. */

@@ -1,15 +1,18 @@
+import type { NamedIds } from '#domain/named-ids';
 import { compileArnPattern } from './arn-pattern';
 import { type CompiledCondition, compileCondition } from './compiled-condition';
 import type { Listed, PolicyDocument, Statement } from './document';
 import type { PolicyKind } from './grammar';
 import { type CompiledPrincipals, compilePrincipals } from './principals';
 import { type ContextLookup, hasVariables, resolveTemplate, templateOf } from './variables';
-import { compilePattern, escapeBackslashes, type TextTest } from './wildcard';
+import { anyOf, compilePattern, escapeBackslashes, type TextTest } from './wildcard';
 
-/** A policy with its matchers prepared; made once for each version of its text. */
+/** A policy with its matchers prepared; they are made once for each version of its text. */
 export interface CompiledPolicy {
   readonly kind: PolicyKind;
   readonly statements: readonly CompiledStatement[];
+  /** Whom its ARNs meant when it was put; what is not recorded goes by the ARN alone. */
+  readonly namedIds: NamedIds | undefined;
 }
 
 export interface CompiledStatement {
@@ -27,11 +30,12 @@ export interface CompiledStatement {
   readonly written: Statement;
 }
 
-export function compilePolicy(document: PolicyDocument): CompiledPolicy {
+export function compilePolicy(document: PolicyDocument, namedIds?: NamedIds): CompiledPolicy {
   const variables = document.version === '2012-10-17';
   return {
     kind: document.kind,
     statements: document.statements.map((statement, index) => compileStatement(statement, index, document, variables)),
+    namedIds,
   };
 }
 
@@ -63,7 +67,9 @@ function compileActions(listed: Listed<string[]> | undefined): TextTest {
     .filter((pattern) => !exact.has(pattern))
     .map((each) => compilePattern(escapeBackslashes(each)));
   const { not } = listed;
-  return (action) => (exact.has(action) || tests.some((test) => test(action))) !== not;
+  if (tests.length === 0) return (action) => exact.has(action) !== not;
+  const any = anyOf(tests);
+  return (action) => (exact.has(action) || any(action)) !== not;
 }
 
 function compileResources(
@@ -76,12 +82,13 @@ function compileResources(
   const constant = templates.filter((each) => !hasVariables(each)).map((each) => compileArnPattern(each.join('')));
   const variable = templates.filter(hasVariables);
   const { not } = listed;
-  if (variable.length === 0) return (resource) => constant.some((test) => test(resource)) !== not;
+  const any = anyOf(constant);
+  if (variable.length === 0) return (resource) => any(resource) !== not;
   return (resource, context) => {
     const patterns = variable.map((template) => resolveTemplate(template, context));
     // A value the request lacks fits nothing, which under NotResource must not allow everything.
     if (not && effect === 'Allow' && patterns.includes(undefined)) return false;
     const fits = (pattern: string | undefined) => pattern !== undefined && compileArnPattern(pattern)(resource);
-    return (constant.some((test) => test(resource)) || patterns.some(fits)) !== not;
+    return (any(resource) || patterns.some(fits)) !== not;
   };
 }

@@ -1,7 +1,7 @@
-import { BlockList, isIP } from 'node:net';
+import { compileAddressRanges } from './address-ranges';
 import { compileArnPattern } from './arn-pattern';
 import { plainText } from './variables';
-import { compilePattern, type TextTest } from './wildcard';
+import { anyOf, compilePattern, type TextTest } from './wildcard';
 
 /**
  * What each condition operator means for one value of the request: whether it fits any of the expected ones.
@@ -16,11 +16,6 @@ export interface OperatorMeaning {
 }
 
 type Family = Pick<OperatorMeaning, 'prepare'> & { variables?: true };
-
-const anyOf =
-  (tests: readonly TextTest[]): TextTest =>
-  (actual) =>
-    tests.some((test) => test(actual));
 
 const equal: Family = {
   variables: true,
@@ -49,23 +44,7 @@ const binary: Family = {
   },
 };
 
-const address: Family = {
-  prepare: (values) => {
-    const ranges = new BlockList();
-    for (const value of values) {
-      const [, base = '', bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(value) ?? [];
-      const version = base.includes('%') ? 0 : isIP(base);
-      const prefix = bits === undefined ? (version === 6 ? 128 : 32) : Number(bits);
-      if (version === 0 || prefix > (version === 6 ? 128 : 32)) continue;
-      ranges.addSubnet(base, prefix, version === 6 ? 'ipv6' : 'ipv4');
-    }
-    return (actual) => {
-      const version = isIP(actual);
-      // A zone (fe80::1%eth0) means something on one host only.
-      return version !== 0 && !actual.includes('%') && ranges.check(actual, version === 6 ? 'ipv6' : 'ipv4');
-    };
-  },
-};
+const address: Family = { prepare: compileAddressRanges };
 
 type Comparison = (actual: number, expected: number) => boolean;
 

@@ -76,6 +76,26 @@ describe('an explanation', () => {
     ]);
   });
 
+  it.each<[string, object]>([
+    ['allows', allow({ who: alice.arn })],
+    ['allows all but', allow({ notWho: alice.arn })],
+  ])('tells that a statement that %s the caller’s ARN meant a deleted principal', (_, statement) => {
+    expect(considered({ key: [statement], ids: { [alice.arn]: 'AIDAFORMERFORMER' } })).toMatchObject([
+      {
+        effect: 'Allow',
+        reason: {
+          element: 'principal',
+          expected: { AWS: [alice.arn] },
+          actual: alice.arn,
+          deletedPrincipal: 'AIDAFORMERFORMER',
+        },
+      },
+    ]);
+    expect(considered({ key: [allow({ notWho: alice.arn })], ids: { [alice.arn]: alice.uniqueId } })[0]).toEqual(
+      considered({ key: [allow({ notWho: alice.arn })] })[0],
+    );
+  });
+
   it.each<[string, object, object]>([
     ['principal', { granteePrincipal: bob.arn }, { element: 'principal', expected: bob.arn, actual: alice.arn }],
     ['operation', { operations: ['Sign'] }, { element: 'operation', expected: ['Sign'], actual: 'kms:Decrypt' }],

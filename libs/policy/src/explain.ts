@@ -1,9 +1,9 @@
 import { authorize, type Policies, type StatementMiss } from './authorize';
-import type { CompiledStatement } from './compile';
+import type { CompiledPolicy, CompiledStatement } from './compile';
 import type { Condition } from './conditions';
 import type { Decision } from './decision';
 import type { GrantFacts, GrantMiss } from './grants';
-import type { Covers } from './principals';
+import { type Covers, namesakeOf } from './principals';
 import type { AuthorizationRequest } from './request';
 
 /** Why a statement or grant did not fit: the first element that did not, what it wants and what the request has. */
@@ -17,6 +17,8 @@ export interface Reason {
   expected: unknown;
   /** Undefined where the request has none. */
   actual: unknown;
+  /** Unique id of the principal that the policy means by the caller's ARN, and that has been deleted. */
+  deletedPrincipal?: string;
 }
 
 export type Considered = ({ covers: Covers } | { reason: Reason }) &
@@ -35,10 +37,17 @@ export interface Explanation {
 export function explain(request: AuthorizationRequest, policies: Policies): Explanation {
   const considered: Considered[] = [];
   const decision = authorize(request, policies, {
-    statement: (policy, statement, result) => {
+    statement: (policy, name, statement, result) => {
       const { sid, index, effect } = statement;
-      const outcome = 'miss' in result ? { reason: statementReason(statement, result.miss, request) } : result;
-      considered.push({ kind: 'statement', policy, ...(sid === undefined ? {} : { sid }), index, effect, ...outcome });
+      const outcome = 'miss' in result ? { reason: statementReason(policy, statement, result.miss, request) } : result;
+      considered.push({
+        kind: 'statement',
+        policy: name,
+        ...(sid === undefined ? {} : { sid }),
+        index,
+        effect,
+        ...outcome,
+      });
     },
     grant: (grant, result) => {
       const outcome = 'miss' in result ? { reason: grantReason(grant, result.miss, request) } : result;
@@ -49,12 +58,17 @@ export function explain(request: AuthorizationRequest, policies: Policies): Expl
 }
 
 function statementReason(
-  { written }: CompiledStatement,
+  { namedIds }: CompiledPolicy,
+  { written, principals, effect }: CompiledStatement,
   miss: StatementMiss,
   { action, resource, principal, context }: AuthorizationRequest,
 ): Reason {
   if (miss === 'action') return { element: 'action', expected: written.action?.of, actual: action };
-  if (miss === 'principal') return { element: 'principal', expected: written.principal?.of, actual: principal.arn };
+  if (miss === 'principal') {
+    const deletedPrincipal = effect === 'Allow' && principals && namesakeOf(principals, principal, namedIds);
+    const reason = { element: 'principal', expected: written.principal?.of, actual: principal.arn };
+    return !deletedPrincipal ? reason : { ...reason, deletedPrincipal };
+  }
   if (miss === 'resource') return { element: 'resource', expected: written.resource?.of, actual: resource };
   const { condition } = miss;
   const operator = operatorText(condition);

@@ -1,4 +1,5 @@
 import { includesPairs } from '#domain/grant/constraints';
+import { GRANT_OPERATIONS } from '#domain/grant/grant-operations';
 import { type Covers, namesCaller } from './principals';
 import type { AuthorizationRequest } from './request';
 
@@ -36,13 +37,22 @@ export function evaluateGrant(
 ): { covers: Covers } | { miss: GrantMiss } {
   const covers = namesCaller(grant.granteePrincipal, request.principal);
   if (covers === undefined) return { miss: 'principal' };
-  if (!grant.operations.some((operation) => names(operation, action))) return { miss: 'operation' };
+  if (!allowsAction(grant.operations, action)) return OTHER_OPERATION;
   const broken = grant.constraints && brokenConstraint(grant.constraints, request, action);
   return broken === undefined ? { covers } : { miss: broken };
 }
 
-const names = (operation: string, action: string): boolean =>
-  operation.length + 4 === action.length && `kms:${operation.toLowerCase()}` === action;
+/** Made once: a key may have many grants that the caller's next request passes over. */
+const OTHER_OPERATION = { miss: 'operation' } as const;
+
+const ACTIONS: ReadonlyMap<string, string> = new Map(
+  GRANT_OPERATIONS.map((operation) => [operation, `kms:${operation.toLowerCase()}`]),
+);
+
+function allowsAction(operations: readonly string[], action: string): boolean {
+  for (const operation of operations) if (ACTIONS.get(operation) === action) return true;
+  return false;
+}
 
 function brokenConstraint(
   { EncryptionContextEquals: equals, EncryptionContextSubset: subset, SourceArn: source }: GrantConstraints,

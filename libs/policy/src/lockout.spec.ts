@@ -1,3 +1,4 @@
+import { compilePolicy } from './compile';
 import { defaultKeyPolicy, parsePolicyDocument } from './document';
 import { assertNotLockedOut, locksOut } from './lockout';
 import type { Principal } from './request';
@@ -9,7 +10,8 @@ const SESSION = `arn:aws:sts::${ACCOUNT}:assumed-role/Admin/alice`;
 const KEY = `arn:aws:kms:us-east-1:${ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab`;
 const allow = { Effect: 'Allow', Principal: { AWS: ROOT }, Action: 'kms:*', Resource: '*' };
 const deny = { ...allow, Effect: 'Deny' };
-const policy = (...statements: object[]) => parsePolicyDocument(JSON.stringify({ Statement: statements }));
+const policy = (...statements: object[]) =>
+  compilePolicy(parsePolicyDocument(JSON.stringify({ Statement: statements })));
 
 /** Who asks: root, Alice, or a session of the role ops/Admin. */
 function asking(arn: string): Principal {
@@ -54,7 +56,7 @@ describe('a policy leaves its caller in control', () => {
   });
 
   it('by default', () => {
-    const byDefault = parsePolicyDocument(defaultKeyPolicy(ACCOUNT));
+    const byDefault = compilePolicy(parsePolicyDocument(defaultKeyPolicy(ACCOUNT)));
     expect(locksOut(byDefault, asking(ROOT))).toBe(false);
     expect(() => assertNotLockedOut(byDefault, asking(ROOT), KEY)).not.toThrow();
   });
@@ -97,6 +99,13 @@ describe('a policy locks its caller out', () => {
         message: 'The new key policy will not allow you to update the key policy in the future.',
       }),
     );
+  });
+
+  it('when it allows one who had the caller’s name before, but not when it means the caller', () => {
+    const statement = { ...allow, Principal: { AWS: ALICE } };
+    const document = parsePolicyDocument(JSON.stringify({ Statement: statement }));
+    const meaning = (id: string) => locksOut(compilePolicy(document, { [ALICE]: id }), asking(ALICE));
+    expect([meaning('AIDAFORMER'), meaning('AIDAALICE')]).toEqual([true, false]);
   });
 
   it('when it is about another key', () => {

@@ -1,6 +1,5 @@
 import { KmsError } from '#domain/errors';
-import { compilePolicy } from './compile';
-import type { PolicyDocument } from './document';
+import type { CompiledPolicy } from './compile';
 import { covers } from './principals';
 import type { Principal } from './request';
 
@@ -12,11 +11,11 @@ const PUT_KEY_POLICY = 'kms:putkeypolicy';
  * Conditional statements count for nothing: what the next request's context will be is not known.
  * Without `keyArn` (a key not yet created) only the resource `*` counts as the key.
  */
-export function locksOut(document: PolicyDocument, caller: Principal, keyArn = '*'): boolean {
-  const applying = compilePolicy(document).statements.filter(
+export function locksOut({ statements, namedIds }: CompiledPolicy, caller: Principal, keyArn = '*'): boolean {
+  const applying = statements.filter(
     ({ principals, effect, fitsAction, fitsResource, conditions }) =>
       conditions.length === 0 &&
-      covers(principals!, effect, caller) !== undefined &&
+      covers(principals!, effect, caller, namedIds) !== undefined &&
       fitsAction(PUT_KEY_POLICY) &&
       fitsResource(keyArn, () => undefined),
   );
@@ -25,8 +24,8 @@ export function locksOut(document: PolicyDocument, caller: Principal, keyArn = '
 }
 
 /** The safety check of CreateKey and PutKeyPolicy: whoever sets a policy must be able to set the next one. */
-export function assertNotLockedOut(document: PolicyDocument, caller: Principal, keyArn?: string): void {
-  if (locksOut(document, caller, keyArn)) {
+export function assertNotLockedOut(policy: CompiledPolicy, caller: Principal, keyArn?: string): void {
+  if (locksOut(policy, caller, keyArn)) {
     throw new KmsError(
       'MalformedPolicyDocumentException',
       'The new key policy will not allow you to update the key policy in the future.',

@@ -42,6 +42,16 @@ export const escapeLiteral = (text: string): string => (/[*?:\\]/.test(text) ? t
 
 export type TextTest = (text: string) => boolean;
 
+/** Whether any of the tests holds. */
+export function anyOf(tests: readonly TextTest[]): TextTest {
+  const [only] = tests;
+  if (only !== undefined && tests.length === 1) return only;
+  return (text) => {
+    for (const test of tests) if (test(text)) return true;
+    return false;
+  };
+}
+
 const everything: TextTest = () => true;
 
 /** matchesPattern with the pattern prepared: most patterns of policies are `*`, one text, or a text and a `*`. */

@@ -143,6 +143,11 @@ export class Projection {
     return this.principalIndex.withUniqueId(account, uniqueId);
   }
 
+  /** Whether an existing user or role, of any account, has the unique id. */
+  hasUniqueId(uniqueId: string): boolean {
+    return this.principalIndex.hasUniqueId(uniqueId);
+  }
+
   /** The existing access key, active or not, with its owner: a user, or an account for a root access key. */
   accessKey(accessKeyId: string): FoundAccessKey | undefined {
     return this.principalIndex.accessKey(accessKeyId);
@@ -165,9 +170,9 @@ export class Projection {
     return this.folded({ region, account, aggregate: 'grant', id: grantId });
   }
 
-  /** The active grants of a key that is not deleted to a principal; one empty list where there are none. */
-  grantsTo(keyRef: AggregateRef<'key'>, granteePrincipal: string): readonly FoldedGrant[] {
-    return this.grantIndex.to(eventSubject(keyRef), granteePrincipal);
+  /** The active grants of a key that is not deleted, by grantee principal: as they are now, to be read and not kept. */
+  grantsByGrantee(keyRef: AggregateRef<'key'>): ReadonlyMap<string, readonly FoldedGrant[]> {
+    return this.grantIndex.byGranteeOf(eventSubject(keyRef));
   }
 
   /** The active grants of a key that is not deleted, in the order of their ids, after the id `after`. */

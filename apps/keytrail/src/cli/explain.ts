@@ -1,10 +1,14 @@
 import { parseKmsArn } from '#domain/arn';
 import { isoDate } from '#domain/dates';
+import { canDelegate } from '#domain/grant/delegation';
+import type { ActiveGrant } from '#domain/grant/grant';
 import { GRANT_OPERATIONS } from '#domain/grant/grant-operations';
 import type { Tag } from '#domain/key/events';
 import { keyPolicies, keyRequest, ownPolicies } from '#operations/authorization';
 import type { Caller } from '#operations/caller';
 import { conditionContext } from '#operations/condition-context';
+import { type FoundGrant, findGrant } from '#operations/grants/grant-lookup';
+import { retiringPolicies } from '#operations/grants/retiring';
 import { existingKey, type FoundKey, takesKeysOfOtherAccounts } from '#operations/key-lookup';
 import type { Call } from '#operations/operation';
 import { resolveCaller } from '#operations/resolve-caller';
@@ -12,6 +16,7 @@ import { OPERATION_TABLE } from '#operations/table';
 import type { Settings } from '#platform/settings';
 import type { DecidedBy } from '#policy/decision';
 import { type Considered, type Explanation, explain as explainDecision } from '#policy/explain';
+import type { ContextLookup } from '#policy/variables';
 import { Projection } from '#views/projection';
 import { readLog } from './log-reader';
 import { CommandError, type Operator } from './operator';
@@ -23,6 +28,8 @@ export interface ExplainOptions {
   action: string;
   /** Key id, key ARN, alias name or alias ARN; none for actions on the account. */
   key?: string;
+  /** Id of the grant that is to be retired. */
+  grant?: string;
   /** `name=value` */
   context?: readonly string[];
   json?: boolean;
@@ -52,13 +59,21 @@ export function explainOn(
   const action = actionOf(options.action);
   const { conditions, encryptionContext } = contextOf(options.context ?? []);
   assertKeyFits(action, options.key);
+  if (options.grant !== undefined && action !== 'RetireGrant') {
+    throw new CommandError(`--grant ${options.grant}: only kms:RetireGrant is about a grant; leave it out`);
+  }
   const now = isoDate(around.now);
   const found = options.key === undefined ? undefined : keyOf(options.key, now, projection, around);
   const caller = callerOf(options.principal, found?.ref.region ?? around.region, projection, around);
   const call: Call = { caller, requestId: 'explain', operation: action, now };
-  const asked = { context: (key: string) => conditions.get(key), encryptionContext };
+  const asked = { context: conditionValues(conditions), encryptionContext };
   const explanation: Explanation = found
-    ? explainDecision(keyRequest(call, projection, found, asked), keyPolicies(caller, projection, found))
+    ? explainDecision(
+        keyRequest(call, projection, found, asked),
+        action === 'RetireGrant'
+          ? retiringPolicies(grantOf(options.grant, found, projection), found, call)
+          : keyPolicies(caller, projection, found, delegableBy(action, conditions, encryptionContext)),
+      )
     : explainDecision(
         {
           action: `kms:${action}`,
@@ -81,6 +96,8 @@ export function explainOn(
   const may = allowed ? 'allowed' : 'denied';
   print(`${may}: ${caller.principalArn} ${allowed ? 'may' : 'may not'} kms:${action} on ${found?.arn ?? '*'}`);
   print(`decided by: ${refusal ?? shownDecision(decidedBy)}`);
+  if (action === 'CreateGrant' && decidedBy.kind === 'grant' && !conditions.has(GIVEN_OPERATIONS))
+    print(`what the new grant allows must be allowed by this one too: name it by ${NAME_OPERATIONS}`);
   if (found && found.key.keyState !== 'Enabled')
     print(`the key is ${found.key.keyState}, which permissions do not change`);
   print('considered:');
@@ -109,6 +126,48 @@ function assertKeyFits(action: string, key: string | undefined): void {
   }
   if (key !== undefined && ON_THE_ACCOUNT.has(action)) {
     throw new CommandError(`--key ${key}: kms:${action} is about no key; leave it out`);
+  }
+}
+
+const GIVEN_OPERATIONS = 'kms:grantoperations';
+const NAME_OPERATIONS = '--context kms:GrantOperations=Decrypt,Encrypt';
+
+/** Condition keys as they were given; the operations of a new grant are a list. */
+const conditionValues =
+  (conditions: ReadonlyMap<string, string>): ContextLookup =>
+  (key) =>
+    key === GIVEN_OPERATIONS ? conditions.get(key)?.split(',') : conditions.get(key);
+
+/**
+ * Of CreateGrant, which grants of the caller count: those that may give away the operations named, under the constraint
+ * that the encryption context stands for.
+ */
+function delegableBy(
+  action: string,
+  conditions: ReadonlyMap<string, string>,
+  encryptionContext: Readonly<Record<string, string>> | undefined,
+): ((held: ActiveGrant) => boolean) | undefined {
+  if (action !== 'CreateGrant') return undefined;
+  const named = conditions.get(GIVEN_OPERATIONS)?.split(',') ?? [];
+  const operations = named.map((name) => {
+    const operation = GRANT_OPERATIONS.find((each) => each === name);
+    if (!operation) throw new CommandError(`${name}: no operation that a grant can allow; as in ${NAME_OPERATIONS}`);
+    return operation;
+  });
+  const equals = conditions.get('kms:grantconstrainttype') === 'EncryptionContextEquals';
+  const constraints =
+    encryptionContext &&
+    (equals ? { encryptionContextEquals: encryptionContext } : { encryptionContextSubset: encryptionContext });
+  return (held) => canDelegate(held, { operations, ...(constraints && { constraints }) });
+}
+
+/** The grant that RetireGrant is about: it says itself who may. */
+function grantOf(grantId: string | undefined, found: FoundKey, projection: Projection): FoundGrant {
+  if (grantId === undefined) throw new CommandError('--grant: expected a grant id, which kms:RetireGrant is about');
+  try {
+    return findGrant(grantId, found, projection);
+  } catch {
+    throw new CommandError(`--grant ${grantId}: the key has no such grant`);
   }
 }
 
@@ -221,7 +280,10 @@ const COVERS = {
 function shownConsidered(one: Considered): string {
   const what = one.kind === 'grant' ? `grant ${one.grantId}` : statement(one);
   if ('covers' in one) return `${what}: ${COVERS[one.covers]}`;
-  const { element, operator, key, expected, actual } = one.reason;
+  const { element, operator, key, expected, actual, deletedPrincipal } = one.reason;
+  if (deletedPrincipal !== undefined) {
+    return `${what}: no match by ${element}: the ARN names the deleted principal ${deletedPrincipal}, not the one that has it now`;
+  }
   const which = operator === undefined ? element : `${element} ${operator} ${key}`;
   return `${what}: no match by ${which}: has ${JSON.stringify(expected)}, the request ${JSON.stringify(actual) ?? 'nothing'}`;
 }

@@ -1,3 +1,4 @@
+import type { NamedIds } from '../named-ids';
 import type { KeySpec, KeyUsage, Tag } from './events';
 
 /** What can be asked of a key. Time comes in beside the command; nothing in decide reads a clock. */
@@ -9,6 +10,7 @@ export type KeyCommand =
       keySpec: KeySpec;
       multiRegion: boolean;
       policy: string;
+      namedIds?: NamedIds | undefined;
       tags: Tag[];
     }
   | { type: 'EnableKey' }
@@ -16,7 +18,7 @@ export type KeyCommand =
   | { type: 'UpdateKeyDescription'; description: string }
   | { type: 'TagResource'; tags: Tag[] }
   | { type: 'UntagResource'; tagKeys: string[] }
-  | { type: 'PutKeyPolicy'; policy: string }
+  | { type: 'PutKeyPolicy'; policy: string; namedIds?: NamedIds | undefined }
   | { type: 'EnableKeyRotation'; rotationPeriodInDays: number | undefined }
   | { type: 'DisableKeyRotation' }
   | { type: 'RotateKeyOnDemand' }

@@ -1,5 +1,6 @@
 import { plusDays } from '../dates';
 import { KmsError } from '../errors';
+import { recordedIds, sameIds } from '../named-ids';
 import type { DecideContext, KeyCommand } from './commands';
 import type { KeyEvent, KeyRotated, Tag } from './events';
 import { materialIdOf } from './material-id';
@@ -21,8 +22,9 @@ const deciders: Deciders = {
   CreateKey: (command, key, { keyArn }) => {
     if (key.keyState !== 'None') throw new KmsError('AlreadyExistsException', `${keyArn} already exists`);
     assertTagCount(command.tags, keyArn);
-    const { type: _type, ...facts } = command;
-    return [{ type: 'KeyCreated', v: 1, ...facts, origin: 'AWS_KMS', materialId: materialIdOf(keyArn, 1) }];
+    const { type: _type, namedIds, ...facts } = command;
+    const materialId = materialIdOf(keyArn, 1);
+    return [{ type: 'KeyCreated', v: 1, ...facts, ...recordedIds(namedIds), origin: 'AWS_KMS', materialId }];
   },
 
   EnableKey: (_command, key, context) => {
@@ -55,8 +57,12 @@ const deciders: Deciders = {
     return present.length === 0 ? [] : [{ type: 'KeyUntagged', v: 1, tagKeys: present }];
   },
 
-  PutKeyPolicy: ({ policy }, key, context) =>
-    usable('PutKeyPolicy', key, context).policy === policy ? [] : [{ type: 'KeyPolicyPut', v: 1, policy }],
+  PutKeyPolicy: ({ policy, namedIds }, key, context) => {
+    const living = usable('PutKeyPolicy', key, context);
+    // The same text means others once a principal that it names has been deleted and created anew.
+    if (living.policy === policy && sameIds(living.namedIds, namedIds)) return [];
+    return [{ type: 'KeyPolicyPut', v: 1, policy, ...recordedIds(namedIds) }];
+  },
 
   EnableKeyRotation: ({ rotationPeriodInDays }, key, context) => {
     const living = usable('EnableKeyRotation', key, context);

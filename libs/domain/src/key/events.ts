@@ -1,3 +1,5 @@
+import type { NamedIds } from '../named-ids';
+
 /**
  * What can happen to a key. Past tense; each carries all that evolve needs, so that replay reads no clock and repeats
  * no side effect. `v` is the event's own version: a changed shape gets a higher one and an upcaster.
@@ -12,6 +14,8 @@ export interface KeyCreated {
   origin: KeyOrigin;
   multiRegion: boolean;
   policy: string;
+  /** Whom the policy meant; absent where it names nobody. */
+  namedIds?: NamedIds;
   tags: Tag[];
   /** Version 1 of the backing key; stored before this event is appended. */
   materialId: string;
@@ -51,6 +55,7 @@ export interface KeyPolicyPut {
   type: 'KeyPolicyPut';
   v: 1;
   policy: string;
+  namedIds?: NamedIds;
 }
 
 export interface KeyRotationEnabled {

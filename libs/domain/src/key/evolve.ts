@@ -1,4 +1,5 @@
 import { EvolveError, type Evolvers, evolveBy, isEventOf } from '../aggregate';
+import { recordedIds } from '../named-ids';
 import type { KeyCreated, KeyEvent, KeyRotated, Tag } from './events';
 import { isLiving, type Key, type LivingKey } from './state';
 
@@ -13,6 +14,7 @@ const created = (key: Key, event: KeyCreated, time: string): Key => {
     origin: event.origin,
     multiRegion: event.multiRegion,
     policy: event.policy,
+    ...recordedIds(event.namedIds),
     tags: event.tags,
     versions: [{ version: 1, materialId: event.materialId, since: time, cause: 'CREATED' }],
   };
@@ -61,7 +63,10 @@ const evolvers: Evolvers<Key, KeyEvent> = {
     const current = living(key, event);
     return { ...current, tags: current.tags.filter((tag) => !event.tagKeys.includes(tag.key)) };
   },
-  KeyPolicyPut: (key, event) => ({ ...living(key, event), policy: event.policy }),
+  KeyPolicyPut: (key, event) => {
+    const { namedIds: _namedIds, ...rest } = living(key, event);
+    return { ...rest, policy: event.policy, ...recordedIds(event.namedIds) };
+  },
   KeyRotationEnabled: (key, event) => ({
     ...living(key, event),
     rotation: { periodInDays: event.rotationPeriodInDays, nextRotationDate: event.nextRotationDate },

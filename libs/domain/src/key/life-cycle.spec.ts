@@ -56,6 +56,40 @@ const rotating: KeyEvent = {
   nextRotationDate: plusDays(T0, 90),
 };
 
+describe('a key’s policy', () => {
+  const policy = '{"a":1}';
+  const meant = { ann: 'AIDA1', job: 'AROA1' };
+  const put = (namedIds?: Record<string, string>): KeyCommand => ({ type: 'PutKeyPolicy', policy, namedIds });
+  const wasPut = (namedIds?: Record<string, string>): KeyEvent => ({
+    ...{ type: 'KeyPolicyPut', v: 1, policy },
+    ...(namedIds && { namedIds }),
+  });
+
+  test('is put once more when its text means others', () => {
+    given(created)
+      .when(put(meant))
+      .thenEvents([wasPut(meant)]);
+    const now = given(created, wasPut(meant));
+    now.when(put({ job: 'AROA1', ann: 'AIDA1' })).thenEvents([]);
+    now.when(put({ ...meant, ann: 'AIDA2' })).thenEvents([wasPut({ ...meant, ann: 'AIDA2' })]);
+    now.when(put({ ann: 'AIDA1' })).thenEvents([wasPut({ ann: 'AIDA1' })]);
+    now.when(put({})).thenEvents([wasPut()]);
+    // As of before ids were kept.
+    given(created, wasPut()).when(put()).thenEvents([]);
+    given(created, wasPut()).when(put({})).thenEvents([]);
+    given(created, wasPut())
+      .when(put(meant))
+      .thenEvents([wasPut(meant)]);
+  });
+
+  test('takes with it whom the one before meant', () => {
+    const made = decideKey({ ...CREATE, namedIds: meant }, initialKey, at(T0));
+    expect(fold(made)).toEqual({ ...fold([created]), namedIds: meant });
+    expect(fold([...made, wasPut()])).toEqual({ ...fold([created]), policy });
+    expect(decideKey({ ...CREATE, namedIds: {} }, initialKey, at(T0))).toEqual([created]);
+  });
+});
+
 describe('a key', () => {
   test('is created once', () => {
     expect(created).toMatchObject({ type: 'KeyCreated', materialId: materialIdOf(keyArn, 1) });
@@ -176,6 +210,7 @@ describe('a key', () => {
         { type: 'TagResource', tags: [{ key: 'a', value: 'b' }] },
         { type: 'UntagResource', tagKeys: ['a'] },
         { type: 'PutKeyPolicy', policy: '{"a":1}' },
+        { type: 'PutKeyPolicy', policy: '{"a":1}', namedIds: { a: 'AIDA1' } },
         { type: 'RecordMaterialDestroyed' },
       ),
       fc.constant('fire' as const),

@@ -1,3 +1,4 @@
+import type { NamedIds } from '../named-ids';
 import type { KeyOrigin, KeySpec, KeyUsage, Tag } from './events';
 
 /** One generation of a key's material. The current one is the last of the list. */
@@ -18,6 +19,8 @@ export interface KeyFacts {
   origin: KeyOrigin;
   multiRegion: boolean;
   policy: string;
+  /** Of the policy as it is. */
+  namedIds?: NamedIds;
   tags: readonly Tag[];
   versions: readonly KeyVersion[];
   /** Automatic rotation; absent when it is off. */

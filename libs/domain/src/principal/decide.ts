@@ -1,6 +1,7 @@
 import type { DecidePlace } from '../aggregate';
 import { KmsError } from '../errors';
 import type { Tag } from '../key/events';
+import { recordedIds, sameIds } from '../named-ids';
 import { accessKeyMaterialId } from './access-key-material-id';
 import type { PrincipalCommand } from './commands';
 import type { PrincipalEvent } from './events';
@@ -76,8 +77,8 @@ const deciders: Deciders = {
     assertTagCount(command.tags);
     assertTrustPolicyLength(command.trustPolicy);
     assertSessionDuration(command.maxSessionDuration);
-    const { type: _type, ...facts } = command;
-    return [{ type: 'RoleCreated', v: 1, ...facts }];
+    const { type: _type, namedIds, ...facts } = command;
+    return [{ type: 'RoleCreated', v: 1, ...facts, ...recordedIds(namedIds) }];
   },
 
   DeleteRole: (_command, principal, place) => {
@@ -101,10 +102,12 @@ const deciders: Deciders = {
     return [{ type: 'PolicyDeleted', v: 1, policyName }];
   },
 
-  PutTrustPolicy: ({ trustPolicy }, principal, place) => {
+  PutTrustPolicy: ({ trustPolicy, namedIds }, principal, place) => {
     const role = existingRole(principal, place);
     assertTrustPolicyLength(trustPolicy);
-    return role.trustPolicy === trustPolicy ? [] : [{ type: 'TrustPolicyPut', v: 1, trustPolicy }];
+    // The same text means others once a principal that it names has been deleted and created anew.
+    if (role.trustPolicy === trustPolicy && sameIds(role.namedIds, namedIds)) return [];
+    return [{ type: 'TrustPolicyPut', v: 1, trustPolicy, ...recordedIds(namedIds) }];
   },
 
   TagPrincipal: ({ tags }, principal, place) => {

@@ -1,4 +1,5 @@
 import type { Tag } from '../key/events';
+import type { NamedIds } from '../named-ids';
 
 /**
  * What can happen to an account, a user or a role. The aggregate's id says which it is, and its name in lower case; the
@@ -37,6 +38,8 @@ export interface RoleCreated {
   maxSessionDuration: number;
   /** The text as it was given. */
   trustPolicy: string;
+  /** Whom the trust policy meant; absent where it names nobody. */
+  namedIds?: NamedIds;
   tags: Tag[];
 }
 
@@ -63,6 +66,7 @@ export interface TrustPolicyPut {
   type: 'TrustPolicyPut';
   v: 1;
   trustPolicy: string;
+  namedIds?: NamedIds;
 }
 
 export interface PrincipalTagged {

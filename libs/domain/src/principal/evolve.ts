@@ -1,4 +1,5 @@
 import { EvolveError, type Evolvers, evolveBy, isEventOf } from '../aggregate';
+import { recordedIds } from '../named-ids';
 import type { PrincipalEvent } from './events';
 import {
   type AccessKey,
@@ -34,6 +35,7 @@ const evolvers: Evolvers<Principal, PrincipalEvent> = {
       description,
       maxSessionDuration,
       trustPolicy,
+      ...recordedIds(event.namedIds),
       tags,
       policies: {},
     };
@@ -52,7 +54,8 @@ const evolvers: Evolvers<Principal, PrincipalEvent> = {
   },
   TrustPolicyPut: (principal, event) => {
     if (principal.kind !== 'Role') throw cannotFollow(principal, event);
-    return { ...principal, trustPolicy: event.trustPolicy };
+    const { namedIds: _namedIds, ...rest } = principal;
+    return { ...rest, trustPolicy: event.trustPolicy, ...recordedIds(event.namedIds) };
   },
   PrincipalTagged: (principal, event) => {
     const current = named(principal, event);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import type { DecidePlace } from '../aggregate';
 import { KmsError } from '../errors';
+import type { NamedIds } from '../named-ids';
 import { accessKeyMaterialId } from './access-key-material-id';
 import type { PrincipalCommand } from './commands';
 import { decidePrincipal, IAM_LIMITS } from './decide';
@@ -245,6 +246,37 @@ describe('a role', () => {
       .refused('NoSuchEntity', 'The role policy with name p cannot be found.');
   });
 
+  test('is given a trust policy once more when its text means others', () => {
+    const { trustPolicy } = createRole;
+    const put = (namedIds?: Record<string, string>): PrincipalCommand => ({
+      type: 'PutTrustPolicy',
+      trustPolicy,
+      namedIds,
+    });
+    const wasPut = (namedIds?: Record<string, string>): PrincipalEvent => ({
+      ...{ type: 'TrustPolicyPut', v: 1, trustPolicy },
+      ...(namedIds && { namedIds }),
+    });
+    const meant = { ann: 'AIDA1' };
+    const madeMeaning: PrincipalEvent = { ...roleCreated, namedIds: meant };
+    givenRole()
+      .when({ ...createRole, namedIds: meant })
+      .thenEvents([madeMeaning]);
+    givenRole()
+      .when({ ...createRole, namedIds: {} })
+      .thenEvents([roleCreated]);
+    givenRole(madeMeaning).when(put(meant)).thenEvents([]);
+    givenRole(madeMeaning)
+      .when(put({ ann: 'AIDA2' }))
+      .thenEvents([wasPut({ ann: 'AIDA2' })]);
+    givenRole(madeMeaning).when(put({})).thenEvents([wasPut()]);
+    givenRole(roleCreated)
+      .when(put(meant))
+      .thenEvents([wasPut(meant)]);
+    expect(fold([madeMeaning])).toEqual({ ...fold([roleCreated]), namedIds: meant });
+    expect(fold([madeMeaning, wasPut()])).toEqual(fold([roleCreated]));
+  });
+
   test('keeps within the limits of its trust policy, its policies and its session duration', () => {
     const long = 'x'.repeat(2049);
     const tooLong = ['LimitExceeded', 'Cannot exceed quota for ACLSizePerRole: 2048'] as const;
@@ -327,7 +359,14 @@ describe('a principal', () => {
       fc.integer().map((n): PrincipalCommand => ({ ...createRole, uniqueId: `AROA${n}` })),
       fc.record({ type: fc.constant('PutPolicy'), policyName, policy: text }),
       fc.record({ type: fc.constant('DeletePolicy'), policyName }),
-      fc.record({ type: fc.constant('PutTrustPolicy'), trustPolicy: text }),
+      fc.record(
+        {
+          type: fc.constant('PutTrustPolicy'),
+          trustPolicy: text,
+          namedIds: fc.constantFrom<NamedIds>({}, { a: 'AIDA1' }),
+        },
+        { requiredKeys: ['type', 'trustPolicy'] },
+      ),
       fc.record({ type: fc.constant('TagPrincipal'), tags }),
       fc.record({ type: fc.constant('UntagPrincipal'), tagKeys: fc.array(fc.constantFrom('a', 'B')) }),
       fc.record({ type: fc.constantFrom('CreateAccessKey', 'DeleteAccessKey'), accessKeyId }),

@@ -1,4 +1,5 @@
 import type { Tag } from '../key/events';
+import type { NamedIds } from '../named-ids';
 import type { AccessKeyStatus } from './events';
 
 /** An access key without its secret. */
@@ -42,6 +43,8 @@ export interface RolePrincipal extends Named {
   /** Seconds, 3600..43200. */
   maxSessionDuration: number;
   trustPolicy: string;
+  /** Of the trust policy as it is. */
+  namedIds?: NamedIds;
 }
 /** A user or role of this name is gone. A new one may come, with a unique id of its own. */
 export interface DeletedPrincipal {

@@ -13,6 +13,7 @@ import { authorizeKey } from '../authorization';
 import { fixedContext } from '../condition-context';
 import { endDryRun } from '../dry-run';
 import { type FoundKey, findKey } from '../key-lookup';
+import type { Limit } from '../limits';
 import { type Call, type ControlPorts, control } from '../operation';
 import { BOOLEAN, CONTEXT, GRANT_NAME, GRANT_TOKENS, KEY_ID, Optional, PRINCIPAL_ID, Required } from '../wire/fields';
 import type { Wire } from '../wire/wire';
@@ -112,10 +113,13 @@ function grantRef(
   return { region, account, aggregate: 'grant', id };
 }
 
-function assertRoomForGrant(ref: AggregateRef<'grant'>, found: FoundKey, { projection }: ControlPorts): void {
-  if (projection.folded(ref) || projection.grantCount(found.ref) < GRANTS_PER_KEY) return;
-  throw new KmsError('LimitExceededException', `${found.arn} can have at most ${GRANTS_PER_KEY} grants`);
-}
+const grantsOf = ({ ref, arn }: FoundKey, { projection }: ControlPorts): Limit => ({
+  of: `grants of ${arn}`,
+  max: GRANTS_PER_KEY,
+  count: () => projection.grantCount(ref),
+  has: (id) => projection.grant(ref.region, ref.account, id) !== undefined,
+  refusal: () => new KmsError('LimitExceededException', `${arn} can have at most ${GRANTS_PER_KEY} grants`),
+});
 
 export const createGrant = control<CreateGrant, Wire<CreateGrantResponse>>({
   name: 'CreateGrant',
@@ -130,10 +134,11 @@ export const createGrant = control<CreateGrant, Wire<CreateGrantResponse>>({
       const { region, account, id } = ref;
       const folded = ports.projection.folded(ref)?.state ?? { grantState: 'None' };
       if (request.DryRun) decideGrant(command, folded, { region, account, id, now: call.now });
-      assertRoomForGrant(ref, found, ports);
-      endDryRun(request.DryRun);
       try {
-        const { position } = await ports.runCommand(ref, command, call);
+        const { position } = await ports.limits.within(grantsOf(found, ports), id, call, async () => {
+          endDryRun(request.DryRun);
+          return ports.runCommand(ref, command, call);
+        });
         // The grant is there whether or not its token can be signed: who repeated the call would make a second one.
         const GrantToken = await ports.grantToken({
           grantId: id,

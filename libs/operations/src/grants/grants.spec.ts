@@ -120,6 +120,12 @@ describe('CreateGrant', () => {
       'ARN does not refer to a valid principal: arn:aws:iam::000000000000:user/ann',
     ],
     [
+      'an ARN of very many path separators, as soon as any other',
+      { GranteePrincipal: `arn:aws:iam::000000000000:user${'/'.repeat(200)}:` },
+      'InvalidArnException',
+      'ARN does not refer to a valid principal: arn:aws:iam::000000000000:user///',
+    ],
+    [
       'a retiring session of a role that does not exist',
       { RetiringPrincipal: 'arn:aws:sts::000000000000:assumed-role/Orders/s' },
       'InvalidArnException',
@@ -191,15 +197,15 @@ describe('a grant of a user', () => {
   const remove = () => kms.runCommand(userRef(ACCOUNT, 'Ann'), { type: 'DeleteUser' });
 
   test('is for the one who had the name then: it is shown with the unique id once she is gone', async () => {
-    await create('AIDAANN1');
+    await create('AIDAANNANNANNANNANN1');
     await grant({ GranteePrincipal: ann, RetiringPrincipal: ann, Name: 'nightly' });
     expect((await list()).Grants).toMatchObject([{ GranteePrincipal: ann, RetiringPrincipal: ann }]);
     await remove();
-    await create('AIDAANN2');
-    const gone = { GranteePrincipal: 'AIDAANN1', RetiringPrincipal: 'AIDAANN1' };
+    await create('AIDAANNANNANNANNANN2');
+    const gone = { GranteePrincipal: 'AIDAANNANNANNANNANN1', RetiringPrincipal: 'AIDAANNANNANNANNANN1' };
     expect((await list()).Grants).toMatchObject([gone]);
     expect((await list({ GranteePrincipal: ann })).Grants).toEqual([]);
-    expect((await list({ GranteePrincipal: 'AIDAANN1' })).Grants).toMatchObject([gone]);
+    expect((await list({ GranteePrincipal: 'AIDAANNANNANNANNANN1' })).Grants).toMatchObject([gone]);
     await grant({ GranteePrincipal: ann, RetiringPrincipal: ann, Name: 'nightly' });
     expect((await list()).Grants).toHaveLength(2);
     const { body } = await kms.call('ListRetirableGrants', { RetiringPrincipal: ann });
@@ -207,7 +213,7 @@ describe('a grant of a user', () => {
   });
 
   test('needs the path that she has', async () => {
-    await create('AIDAANN1');
+    await create('AIDAANNANNANNANNANN1');
     const request = { KeyId, GranteePrincipal: 'arn:aws:iam::000000000000:user/Ann', Operations: OPERATIONS };
     expect((await kms.call('CreateGrant', request)).code).toBe('InvalidArnException');
   });

@@ -1,6 +1,6 @@
 import { rootArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
-import { authorize } from '#policy/authorize';
+import { authorize, type Policies } from '#policy/authorize';
 import { denialMessage } from '#policy/decision';
 import type { GrantFacts } from '#policy/grants';
 import type { Projection } from '#views/projection';
@@ -26,11 +26,17 @@ export function retirableGrant(grantId: string, found: FoundKey, call: Call, pro
     throw error;
   }
   const request = keyRequest(call, projection, found, {});
-  const decision = authorize(request, { ...ownPolicies(call.caller), grants: rightsToRetire(grant, found, call) });
+  const decision = authorize(request, retiringPolicies(grant, found, call));
   if (decision.allowed) return grant;
   if (foreign) throw nowhereFor(call, 'RetireGrant', 'this resource');
   throw new KmsError('AccessDeniedException', denialMessage(request, decision));
 }
+
+/** All that may allow or deny that the caller retires the grant. */
+export const retiringPolicies = (grant: FoundGrant, found: FoundKey, call: Call): Policies => ({
+  ...ownPolicies(call.caller),
+  grants: rightsToRetire(grant, found, call),
+});
 
 function* rightsToRetire({ ref, grant }: FoundGrant, found: FoundKey, { caller }: Call): Iterable<GrantFacts> {
   const right = (granteePrincipal: string): GrantFacts => ({

@@ -13,6 +13,8 @@ import { roleArn } from '#domain/arn';
 import { roleRef } from '#domain/principal/principal-id';
 import { noSuchRole, quotaExceeded } from '#domain/principal/refusals';
 import type { RolePrincipal } from '#domain/principal/state';
+import type { Projection } from '#views/projection';
+import { shownPolicy } from '../named-principals';
 import { control } from '../operation';
 import { takePage } from '../pagination';
 import { Optional, Required } from '../wire/fields';
@@ -22,7 +24,7 @@ import { MARKER, MAX_ITEMS, PATH, PATH_PREFIX, POLICY_DOCUMENT, ROLE_NAME, TAGS 
 import { pageFields, pageSize, positionOf } from './iam-pages';
 import { domainTags, type WireTag, wireTags } from './iam-tags';
 import { assertNoBoundary, BOUNDARY } from './permissions-boundary';
-import { assertTrustPolicy, encodedDocument } from './policy-documents';
+import { checkTrustPolicy, encodedDocument } from './policy-documents';
 import { ID_BYTES, uniqueId } from './unique-ids';
 
 const ROLES_PER_ACCOUNT = 1_000;
@@ -34,19 +36,19 @@ const DESCRIPTION = {
   pattern: /^[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*$/,
 } as const;
 
-const roleFields = (account: string, role: RolePrincipal): Wire<Role> => ({
+const roleFields = (account: string, role: RolePrincipal, projection: Projection): Wire<Role> => ({
   Path: role.path,
   RoleName: role.name,
   RoleId: role.uniqueId,
   Arn: roleArn(account, role.path, role.name),
   CreateDate: epochSeconds(role.createdAt),
-  AssumeRolePolicyDocument: encodedDocument(role.trustPolicy),
+  AssumeRolePolicyDocument: encodedDocument(shownPolicy(role.trustPolicy, role.namedIds, projection)),
   ...(role.description === '' ? {} : { Description: role.description }),
   MaxSessionDuration: role.maxSessionDuration,
 });
 
-const withTags = (account: string, role: RolePrincipal): Wire<Role> => ({
-  ...roleFields(account, role),
+const withTags = (account: string, role: RolePrincipal, projection: Projection): Wire<Role> => ({
+  ...roleFields(account, role, projection),
   ...(role.tags.length === 0 ? {} : { Tags: wireTags(role.tags) }),
 });
 
@@ -66,11 +68,11 @@ export const createRole = control<CreateRole, Wire<CreateRoleResponse>>({
   request: CreateRole,
   async run(request, call, ports) {
     const { account } = call.caller;
-    const { RoleName: name, Path: path = '/', AssumeRolePolicyDocument: trustPolicy } = request;
+    const { RoleName: name, Path: path = '/' } = request;
     const tags = domainTags(request.Tags);
     mayActOn(roleArn(account, path, name), call, { tags });
     assertNoBoundary(request.PermissionsBoundary);
-    assertTrustPolicy(trustPolicy, call, ports.projection);
+    const checked = checkTrustPolicy(request.AssumeRolePolicyDocument, call, ports.projection);
     if (ports.projection.principalCount('Role', account) >= ROLES_PER_ACCOUNT) {
       throw quotaExceeded('RolesPerAccount', ROLES_PER_ACCOUNT);
     }
@@ -83,14 +85,14 @@ export const createRole = control<CreateRole, Wire<CreateRoleResponse>>({
         uniqueId: uniqueId('AROA', ports.random(ID_BYTES)),
         description: request.Description ?? '',
         maxSessionDuration: request.MaxSessionDuration ?? DEFAULT_SESSION_SECONDS,
-        trustPolicy,
+        ...checked,
         tags,
       },
       call,
     );
     const state = ports.projection.role(account, name)?.state;
     if (state?.kind !== 'Role') throw noSuchRole(name);
-    return { Role: withTags(account, state) };
+    return { Role: withTags(account, state, ports.projection) };
   },
 });
 
@@ -103,7 +105,7 @@ export const getRole = control<RoleNameOnly, Wire<GetRoleResponse>>({
   name: 'GetRole',
   request: RoleNameOnly,
   run: ({ RoleName }, call, { projection }) => ({
-    Role: withTags(call.caller.account, roleFor(RoleName, call, projection).state),
+    Role: withTags(call.caller.account, roleFor(RoleName, call, projection).state, projection),
   }),
 });
 
@@ -133,7 +135,7 @@ export const listRoles = control<ListRoles, Wire<ListRolesResponse>>({
     mayActOn(roleArn(account, request.PathPrefix ?? '/', ''), call);
     const roles = projection.rolesAfter(account, positionOf(request), request.PathPrefix);
     const page = takePage(roles, pageSize(request), ({ state }) => state.name);
-    return { Roles: page.items.map(({ state }) => roleFields(account, state)), ...pageFields(page) };
+    return { Roles: page.items.map(({ state }) => roleFields(account, state, projection)), ...pageFields(page) };
   },
 });
 
@@ -146,10 +148,10 @@ export const updateAssumeRolePolicy = control<UpdateAssumeRolePolicy, undefined>
   service: 'iam',
   name: 'UpdateAssumeRolePolicy',
   request: UpdateAssumeRolePolicy,
-  async run({ RoleName, PolicyDocument: trustPolicy }, call, ports) {
+  async run({ RoleName, PolicyDocument }, call, ports) {
     const { ref } = roleFor(RoleName, call, ports.projection);
-    assertTrustPolicy(trustPolicy, call, ports.projection);
-    await ports.runCommand(ref, { type: 'PutTrustPolicy', trustPolicy }, call);
+    const checked = checkTrustPolicy(PolicyDocument, call, ports.projection);
+    await ports.runCommand(ref, { type: 'PutTrustPolicy', ...checked }, call);
     return undefined;
   },
 });

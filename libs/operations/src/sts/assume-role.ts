@@ -116,7 +116,7 @@ function roleToAssume(
         principal: call.caller.principal,
         context: conditionContext(call, { context: contextOf(request, tags, account, role) }),
       },
-      { ...ownPolicies(call.caller), resourcePolicy: compiledPolicy('trust', role.trustPolicy) },
+      { ...ownPolicies(call.caller), resourcePolicy: compiledPolicy('trust', role.trustPolicy, role.namedIds) },
     );
     if (!decision.allowed) throw refused(action);
   }

@@ -39,6 +39,13 @@ describe('a request', () => {
     expect(decode('ListKeys', { Limit: 5.9 })).toEqual({ Limit: 5 });
   });
 
+  test.each(['a\u001fb', 'a; b', '$property', '$target', "$'"])('is told of the value %j as it is, once', (value) => {
+    expect(invalid('DeleteAlias', { AliasName: value })).toBe(
+      `1 validation error detected: Value '${value}' at 'aliasName' failed to satisfy constraint: ` +
+        'Member must satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$',
+    );
+  });
+
   test.each([[[0xff]], [[0xc0, 0x80]], [[0xed, 0xa0, 0x80]], [[0xe2, 0x82]]])(
     'is refused where it is not UTF-8: %j',
     (broken) => {

@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { validateSync } from 'class-validator';
 import { KmsError } from '#domain/errors';
-import { type Constraint, type MemberRule, validationMessage, violationsOf } from './constraints';
-import { membersOf, SENTENCE_SEPARATOR } from './fields';
+import { type Constraint, type MemberRule, memberPath, validationMessage, violationsOf } from './constraints';
+import { membersOf } from './fields';
 
 export type RequestClass<I extends object> = new () => I;
 
@@ -28,8 +28,9 @@ export function decodeRequest<I extends object>(requestClass: RequestClass<I>, b
   if (keepsBounds) return request;
   const errors = validateSync(request, { validationError: { target: false, value: false } });
   if (errors.length > 0) {
-    const sentences = errors.flatMap((error) =>
-      Object.values(error.constraints ?? {}).flatMap((message) => message.split(SENTENCE_SEPARATOR)),
+    // Its messages are one text for each member, in which it puts names and values where a value reads `$property`.
+    const sentences = errors.flatMap(({ property }) =>
+      violationsOf(members.get(property)!, (request as Record<string, unknown>)[property], memberPath(property)),
     );
     throw new KmsError('ValidationException', validationMessage(sentences));
   }

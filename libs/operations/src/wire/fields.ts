@@ -7,9 +7,6 @@ const MEMBERS = new WeakMap<object, Map<string, MemberRule>>();
 export const membersOf = (requestClass: { prototype: object }): ReadonlyMap<string, MemberRule> =>
   MEMBERS.get(requestClass.prototype) ?? new Map();
 
-/** Separates the sentences of one member in class-validator's single message. */
-export const SENTENCE_SEPARATOR = '\u001f';
-
 function member(constraint: Constraint, required: boolean): PropertyDecorator {
   const rule: MemberRule = { constraint, required };
   return (prototype, property) => {
@@ -21,7 +18,7 @@ function member(constraint: Constraint, required: boolean): PropertyDecorator {
       name: 'awsConstraint',
       validator: {
         validate: (value) => violationsOf(rule, value, path).length === 0,
-        defaultMessage: (args) => violationsOf(rule, args?.value, path).join(SENTENCE_SEPARATOR),
+        defaultMessage: (args) => violationsOf(rule, args?.value, path).join('; '),
       },
     })(prototype, name);
   };

@@ -1,3 +1,4 @@
+import type { NamedIds } from '#domain/named-ids';
 import type { Policies } from '../authorize';
 import { compilePolicy } from '../compile';
 import type { Decision } from '../decision';
@@ -98,6 +99,8 @@ export interface DecisionCase {
   on?: string;
   key?: object[];
   trust?: object[];
+  /** Recorded with the key or trust policy. */
+  ids?: NamedIds;
   /** By name; each a list of statements. */
   identity?: Record<string, object[]>;
   session?: object[];
@@ -133,14 +136,15 @@ export function requestOf({
   };
 }
 
-export function policiesOf({ key, trust, identity = {}, session, grants, version }: DecisionCase): Policies {
-  const compiled = (statements: object[], kind: PolicyKind) =>
+export function policiesOf({ key, trust, ids, identity = {}, session, grants, version }: DecisionCase): Policies {
+  const compiled = (statements: object[], kind: PolicyKind, namedIds?: NamedIds) =>
     compilePolicy(
       parsePolicyDocument(JSON.stringify({ Version: version ?? '2012-10-17', Statement: statements }), kind),
+      namedIds,
     );
   return {
-    ...(key === undefined ? {} : { resourcePolicy: compiled(key, 'key') }),
-    ...(trust === undefined ? {} : { resourcePolicy: compiled(trust, 'trust') }),
+    ...(key === undefined ? {} : { resourcePolicy: compiled(key, 'key', ids) }),
+    ...(trust === undefined ? {} : { resourcePolicy: compiled(trust, 'trust', ids) }),
     identityPolicies: Object.entries(identity).map(([name, each]) => ({ name, policy: compiled(each, 'identity') })),
     ...(session === undefined ? {} : { sessionPolicy: compiled(session, 'session') }),
     ...(grants === undefined ? {} : { grants }),

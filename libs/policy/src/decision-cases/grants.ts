@@ -182,6 +182,12 @@ const bySource: DecisionCase[] = (
 
 const among: DecisionCase[] = [
   {
+    name: 'one to the role before one to its session, of which the first decides',
+    by: ann,
+    grants: [grant(ADMIN_ROLE, ['Decrypt'], undefined, 'first'), grant(ann.arn, ['Decrypt'], undefined, 'second')],
+    expect: 'allow: grant first',
+  },
+  {
     name: 'a grant is no help against a deny of the key policy',
     key: [allow({ who: HOME }), deny({ who: alice.arn })],
     grants: [grant(alice.arn)],

@@ -5,7 +5,7 @@ import { OrderedIds } from './ordered-ids';
 
 export type FoldedGrant = Folded<ActiveGrant, 'grant'>;
 
-const NONE: readonly FoldedGrant[] = Object.freeze([]);
+const NONE: ReadonlyMap<string, readonly FoldedGrant[]> = new Map();
 
 /** Active grants of keys that are not deleted: by key, by key and grantee, and by retiring principal. */
 export class GrantIndex implements ViewIndex {
@@ -19,9 +19,9 @@ export class GrantIndex implements ViewIndex {
 
   constructor(private readonly isDeleted: (keySubject: string) => boolean) {}
 
-  /** On the path of every decision: two look-ups in maps, and nothing made. */
-  to(keySubject: string, granteePrincipal: string): readonly FoldedGrant[] {
-    return this.byGrantee.get(keySubject)?.get(granteePrincipal) ?? NONE;
+  /** On the path of every decision: one look-up in a map, and nothing made. */
+  byGranteeOf(keySubject: string): ReadonlyMap<string, readonly FoldedGrant[]> {
+    return this.byGrantee.get(keySubject) ?? NONE;
   }
 
   *ofKey(keySubject: string, after: string | undefined): Iterable<FoldedGrant> {

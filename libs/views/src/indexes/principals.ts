@@ -27,12 +27,19 @@ export class PrincipalIndex implements ViewIndex {
     User: new OrderedIds(),
     Role: new OrderedIds(),
   };
-  private readonly byUniqueId = new Map<string, FoldedNamed>();
+  /** By account, then by unique id: on the path of every request, so that no name has to be put together. */
+  private readonly byUniqueId = new Map<string, Map<string, FoldedNamed>>();
   private readonly byAccessKeyId = new Map<string, FoundAccessKey>();
 
   /** The user or role that has the unique id now; none for one that was deleted. */
   withUniqueId(account: string, uniqueId: string): FoldedNamed | undefined {
-    return this.byUniqueId.get(scoped(account, uniqueId));
+    return this.byUniqueId.get(account)?.get(uniqueId);
+  }
+
+  /** Whether anybody of any account has it now. */
+  hasUniqueId(uniqueId: string): boolean {
+    for (const inAccount of this.byUniqueId.values()) if (inAccount.has(uniqueId)) return true;
+    return false;
   }
 
   accessKey(accessKeyId: string): FoundAccessKey | undefined {
@@ -60,7 +67,8 @@ export class PrincipalIndex implements ViewIndex {
     const { account } = after.ref;
     if (isFolded(after, isNamed)) {
       const { kind, name, uniqueId } = after.state;
-      this.byUniqueId.set(scoped(account, uniqueId), after);
+      const inAccount = this.byUniqueId.get(account) ?? new Map<string, FoldedNamed>();
+      this.byUniqueId.set(account, inAccount.set(uniqueId, after));
       this.byName[kind].set(account, name.toLowerCase(), after);
     }
     if (isFolded(after, hasAccessKeys)) {
@@ -73,14 +81,12 @@ export class PrincipalIndex implements ViewIndex {
   private drop(before: FoldedOf<'principal'>): void {
     const { ref, state } = before;
     if (isNamed(state)) {
-      this.byUniqueId.delete(scoped(ref.account, state.uniqueId));
+      this.byUniqueId.get(ref.account)?.delete(state.uniqueId);
       this.byName[state.kind].remove(ref.account, state.name.toLowerCase());
     }
     if (hasAccessKeys(state)) for (const { accessKeyId } of state.accessKeys) this.byAccessKeyId.delete(accessKeyId);
   }
 }
-
-const scoped = (account: string, name: string): string => `${account}/${name}`;
 
 const isFolded = <P extends Principal>(
   folded: FoldedOf<'principal'>,
