@@ -3,7 +3,6 @@ import * as fc from 'fast-check';
 import {
   AuditFormatError,
   batchEntry,
-  batchHash,
   decodeBatch,
   encodeBatch,
   NO_BATCH,

@@ -66,9 +66,9 @@ export interface UserIdentity {
   userName?: string;
   sessionContext?: {
     sessionIssuer?: {
-      type: 'Role' | 'IAMUser' | 'Root';
+      type: 'Role';
       principalId: string;
-      arn: string;
+      arn?: string;
       accountId: string;
       userName?: string;
     };

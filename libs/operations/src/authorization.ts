@@ -34,7 +34,8 @@ export interface Asked {
 export function authorizeKey(call: Call, projection: Projection, found: FoundKey, asked: Asked = {}): void {
   const request = keyRequest(call, projection, found, asked);
   const decision = authorize(request, keyPolicies(call.caller, projection, found, asked.usable));
-  call.trail?.decided(found, decision);
+  call.trail?.about(found.arn, found.ref.account);
+  call.trail?.decided(decision);
   if (decision.allowed) return;
   if (found.ref.account !== call.caller.account && !givenAcrossAccounts(decision)) {
     throw nowhereFor(call, asked.action ?? call.operation, asked.calledIt ?? 'this resource');
@@ -57,6 +58,7 @@ export function authorizeOwn(call: Call, action: string, resource: string, asked
     context: conditionContext(call, asked),
   };
   const decision = authorize(request, ownPolicies(caller));
+  call.trail?.decided(decision);
   if (!decision.allowed) throw denied(request, decision);
 }
 

@@ -50,6 +50,7 @@ function generate(
   currentBackingKey(found, ports);
   const dataKey = ports.random(length);
   const { ciphertext, materialId } = encryptUnder(found, dataKey, request.EncryptionContext, ports);
+  call.trail?.used(materialId);
   const plaintext = operation === 'GenerateDataKey' ? { Plaintext: dataKey.toString('base64') } : {};
   dataKey.fill(0);
   return { CiphertextBlob: ciphertext.toString('base64'), ...plaintext, KeyId: found.arn, KeyMaterialId: materialId };

@@ -52,7 +52,8 @@ export const encrypt = data<Encrypt, Wire<EncryptResponse>>({
     authorizeKey(call, ports.projection, found, cryptographic(request.EncryptionContext, request.EncryptionAlgorithm));
     assertUsable(found, 'Encrypt', request.EncryptionAlgorithm);
     endDryRun(request.DryRun);
-    const { ciphertext } = encryptUnder(found, request.Plaintext, request.EncryptionContext, ports);
+    const { ciphertext, materialId } = encryptUnder(found, request.Plaintext, request.EncryptionContext, ports);
+    call.trail?.used(materialId);
     request.Plaintext.fill(0);
     return {
       CiphertextBlob: ciphertext.toString('base64'),
@@ -94,6 +95,7 @@ export const decrypt = data<Decrypt, Wire<DecryptResponse>>({
     );
     assertUsable(source.found, 'Decrypt', request.EncryptionAlgorithm);
     const plaintext = decryptFrom(source, request.EncryptionContext, ports);
+    call.trail?.used(source.blob.materialId);
     try {
       endDryRun(request.DryRun);
       return {
@@ -175,6 +177,7 @@ export const reEncrypt = data<ReEncrypt, Wire<ReEncryptResponse>>({
         request.DestinationEncryptionContext,
         ports,
       );
+      call.trail?.used(materialId, source.blob.materialId);
       return {
         CiphertextBlob: ciphertext.toString('base64'),
         SourceKeyId: source.found.arn,

@@ -126,6 +126,7 @@ export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
     await ports.limits.within(keysOf(region, account, ports), keyId, call, () => ports.runCommand(ref, command, call));
     const found = existingKey(region, account, keyId, call, ports.projection);
     if (!found) throw new KmsError('KMSInternalException', `${keyArn(region, account, keyId)} was created and is gone`);
+    call.trail?.about(found.arn, account);
     return { KeyMetadata: keyMetadata(found) };
   },
 });

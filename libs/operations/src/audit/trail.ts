@@ -1,5 +1,5 @@
 import type { AuditedResource } from '#audit-log/record';
-import type { DecidedBy } from '#policy/decision';
+import type { DecidedBy, Decision } from '#policy/decision';
 import type { Caller } from '../caller';
 
 /** What a call leaves behind for its record, noted on the way. A call that is begun anew begins its trail anew. */
@@ -19,6 +19,16 @@ export class Trail {
     this.decidedBy = undefined;
     this.keyMaterialId = undefined;
     this.sourceKeyMaterialId = undefined;
+  }
+
+  decided({ decidedBy }: Decision): void {
+    this.decidedBy = decidedBy;
+  }
+
+  /** The key material that encrypted or decrypted; of a re-encryption both. */
+  used(keyMaterialId: string, sourceKeyMaterialId?: string): void {
+    this.keyMaterialId = keyMaterialId;
+    this.sourceKeyMaterialId = sourceKeyMaterialId;
   }
 
   /** A key or alias that the call is about. */
