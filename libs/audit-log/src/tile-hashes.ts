@@ -11,7 +11,7 @@ export class TileError extends Error {
 
 /**
  * The tiles that give the hashes over these ranges in a tree of `size` leaves, each once: at most two a level for a
- * proof, about six for one in ten million. Whoever keeps tiles elsewhere reads them first, and proves then.
+ * proof, 3 to 5 for one in ten million. Whoever keeps tiles elsewhere reads them first, and proves then.
  */
 export function tilesOf(ranges: readonly LeafRange[], size: number): Tile[] {
   const tiles = new Map<string, Tile>();
