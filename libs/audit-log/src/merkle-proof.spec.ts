@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
-import { EMPTY_ROOT, leafHash, rangeHash, treeRoot } from './merkle';
+import { CompactTree, EMPTY_ROOT, type HashReader, leafHash, nodeHash, nodesOf, rangeHash, treeRoot } from './merkle';
 import { consistencyRanges, inclusionRanges, proveConsistency, proveInclusion } from './merkle-proof';
 import { NotProvedError } from './proof-errors';
 import { flipBit, hashesOf, leafHashes, naiveRoot } from './reference-tree.suite';
@@ -99,6 +99,27 @@ function verifies(check: () => void): boolean {
 const sizes = fc.integer({ min: 1, max: LOG.length });
 const leafInTree = sizes.chain((size) => fc.record({ size: fc.constant(size), index: fc.nat(size - 1) }));
 const treePair = sizes.chain((to) => fc.record({ from: fc.integer({ min: 1, max: to }), to: fc.constant(to) }));
+
+it('proofs verify beyond 32 bits, in a tree of one leaf again and again', () => {
+  const levels = [LOG[0]!];
+  for (let level = 1; level <= 53; level++) levels.push(nodeHash(levels[level - 1]!, levels[level - 1]!));
+  const same: HashReader = (level) => levels[level]!;
+  const large = fc.integer({ min: 2 ** 31, max: Number.MAX_SAFE_INTEGER });
+  fc.assert(
+    fc.property(large, large, (a, b) => {
+      const [from, to] = [Math.min(a, b), Math.max(a, b)];
+      const [older, newer] = [from, to].map((size) => ({ size, root: treeRoot(size, same) })) as [TreeHead, TreeHead];
+      verifyInclusion(newer, from - 1, levels[0]!, proveInclusion(from - 1, to, same));
+      verifyConsistency(older, newer, proveConsistency(from, to, same));
+      const edgeOf = (size: number) => nodesOf({ start: 0, end: size }).map(({ level }) => levels[level]!);
+      const tree = new CompactTree(from - 1, edgeOf(from - 1));
+      tree.append(levels[0]!);
+      expect(tree.hashes).toEqual(edgeOf(from));
+      expect(tree.root()).toEqual(older.root);
+    }),
+    { numRuns: 200 },
+  );
+});
 
 describe('an inclusion proof', () => {
   it.each(INCLUSION)('of leaf $leaf of $size is the published one, and verifies', ({ leaf, size, proof }) => {

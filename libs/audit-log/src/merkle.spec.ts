@@ -84,6 +84,14 @@ describe('a compact tree', () => {
     expect(nodesOf({ start: 0, end: 2 ** 53 - 1 })).toHaveLength(53);
   });
 
+  it('does not change with the buffer that a leaf came in', () => {
+    const tree = new CompactTree();
+    const leaf = Buffer.from(leafHashes(1)[0]!);
+    tree.append(leaf);
+    leaf.fill(0);
+    expect(hex(tree.root())).toBe(hex(leafHashes(1)[0]!));
+  });
+
   it('does not start from what is no tree', () => {
     for (const size of [-1, 0.5, 2 ** 53, Number.NaN]) expect(() => new CompactTree(size)).toThrow(RangeError);
     expect(() => new CompactTree(3, leafHashes(1))).toThrow('a tree of 3 leaves goes on from 2 hashes of 32 bytes');

@@ -114,7 +114,7 @@ export class CompactTree {
 
   append(leaf: Uint8Array): void {
     if (leaf.length !== HASH_LENGTH) throw new RangeError(`the hash of a leaf has ${HASH_LENGTH} bytes`);
-    this.edge.push(leaf);
+    this.edge.push(Buffer.from(leaf));
     for (let nodes = this.leaves; nodes % 2 === 1; nodes = Math.floor(nodes / 2)) {
       const right = this.edge.pop()!;
       this.edge.push(nodeHash(this.edge.pop()!, right));

@@ -78,6 +78,16 @@ describe('tiles', () => {
     );
   });
 
+  it('go on behind a last one that is full, at every level', () => {
+    for (const from of [256, 512, 65_280, 65_536]) {
+      const [store, atOnce] = [storeOf(from), storeOf(from + 600)];
+      store.append(from, LEAVES.slice(from, from + 600));
+      for (const [path, bytes] of atOnce.tiles) {
+        if (!store.tiles.get(path)?.equals(bytes)) throw new Error(`${path} differs`);
+      }
+    }
+  });
+
   it('are read from the partial ones alone when the tree grows', () => {
     const store = storeOf(66_000);
     store.asked.length = 0;

@@ -39,6 +39,8 @@ describe('a tile path', () => {
     'tile/0/x001',
     'tile/0/000.p/0',
     'tile/0/000.p/256',
+    'tile/0/000.p/257',
+    'tile/0/000.p/999',
     'tile/0/000.p/01',
     'tile/0/000.p',
     'tile/0/000/',

@@ -21,7 +21,6 @@ export const TILE_WIDTH = 256;
 export const TILE_HEIGHT = 8;
 
 const MAX_LEVEL = 63;
-const MAX_PATH_LENGTH = 64;
 
 /** The path of a tile below the log's prefix: `tile/0/x001/x234/067`, with `.p/<width>` where it is partial. */
 export function tilePath({ level, index, width }: Tile): string {
@@ -36,7 +35,7 @@ const PATH = /^tile\/([0-9]{1,2})\/((?:x[0-9]{3}\/){0,5}[0-9]{3})(?:\.p\/([0-9]{
 
 /** The tile of a path. Throws MalformedError for every text that `tilePath` would not write. */
 export function parseTilePath(path: string): Tile {
-  const parts = path.length <= MAX_PATH_LENGTH ? PATH.exec(path) : null;
+  const parts = PATH.exec(path);
   if (!parts) throw new MalformedError('a tile path is tile/<level>/<index>, and .p/<width> for a partial tile');
   const level = Number(parts[1]);
   const index = Number(parts[2]!.replaceAll(/[x/]/g, ''));
