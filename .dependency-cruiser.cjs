@@ -3,13 +3,13 @@ const BELOW = {
   domain: [],
   policy: ['domain'],
   sigv4: ['domain'],
+  'audit-log': ['domain'],
   crypto: ['domain'],
   'event-store': ['domain'],
-  'audit-log': [],
   views: ['event-store', 'domain'],
   hsm: ['event-store', 'crypto', 'domain'],
-  operations: ['views', 'audit-log', 'hsm', 'policy', 'event-store', 'crypto', 'domain'],
-  platform: ['operations', 'views', 'audit-log', 'hsm', 'policy', 'event-store', 'sigv4', 'crypto', 'domain'],
+  operations: ['views', 'hsm', 'policy', 'event-store', 'audit-log', 'crypto', 'domain'],
+  platform: ['operations', 'views', 'hsm', 'policy', 'event-store', 'sigv4', 'audit-log', 'crypto', 'domain'],
 };
 const SPEC = '\\.(spec|suite)\\.ts$';
 const PURE = '^libs/(domain|policy|sigv4|crypto|audit-log)/';

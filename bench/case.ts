@@ -17,6 +17,8 @@ export type Measure = (connections: number, seconds: number) => Promise<Measured
 export interface Scenario {
   /** In the order in which they run; a floor comes before what is held against it. */
   cases: readonly Case[];
+  /** Whether it is left out unless `--only` names it: for what takes long to set up. */
+  onlyByName?: boolean;
   /** Starts it, and says how each case is measured, by name. Undefined where what it needs is not on this machine. */
   open(processes: Processes): Promise<Record<string, Measure> | undefined>;
 }

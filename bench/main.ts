@@ -5,12 +5,13 @@ import { byPolicy } from './cases/by-policy';
 import { embeddedHttp } from './cases/embedded-http';
 import { moto } from './cases/moto';
 import { natsDirect } from './cases/nats-direct';
+import { proveRecord } from './cases/prove-record';
 import { replay } from './cases/replay';
 import { separateHttp } from './cases/separate-http';
 import { Processes, ROOT } from './processes';
 import { addRow, commitOf, machine, type Row, renderTable, writeResults } from './report';
 
-const SCENARIOS: readonly Scenario[] = [embeddedHttp, byPolicy, separateHttp, natsDirect, replay, moto];
+const SCENARIOS: readonly Scenario[] = [embeddedHttp, byPolicy, separateHttp, natsDirect, replay, proveRecord, moto];
 
 interface Options {
   quick: boolean;
@@ -24,7 +25,8 @@ const progress = (text: string): void => {
 };
 
 async function measureAll(only: string, seconds: number): Promise<void> {
-  const chosen = SCENARIOS.map((scenario) => ({ scenario, cases: chosenCases(scenario.cases, only) }));
+  const scenarios = SCENARIOS.filter(({ onlyByName }) => only !== '' || !onlyByName);
+  const chosen = scenarios.map((scenario) => ({ scenario, cases: chosenCases(scenario.cases, only) }));
   const total = chosen.reduce((sum, { cases }) => sum + cases.length, 0);
   if (total === 0)
     throw new Error(

@@ -71,7 +71,7 @@ describe('dependencies', () => {
 
 const IMPURE = /Date\.now\(|new Date\(\)|Math\.random|randomBytes/;
 
-test('the domain, policies, signatures and the forms of the audit log read no clock and draw no randomness', () => {
+test('the domain, policies, signatures and the audit log read no clock and draw no randomness', () => {
   const sources = ['domain', 'policy', 'sigv4', 'audit-log']
     .flatMap((lib) => sourcesIn(`libs/${lib}/src`))
     .filter((p) => !isTest(p));
