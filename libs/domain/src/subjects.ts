@@ -5,6 +5,7 @@ import { type AggregateType, isAggregateType } from './aggregates';
 export const EVENTS_STREAM = 'KMS_EVENTS';
 export const MATERIAL_STREAM = 'KMS_MATERIAL';
 export const CLOCK_STREAM = 'KMS_CLOCK';
+export const AUDIT_STREAM = 'KMS_AUDIT';
 
 /** Identifies one aggregate: one stream subject, one history. */
 export interface AggregateRef<T extends AggregateType = AggregateType> {
@@ -22,6 +23,7 @@ export interface AggregateRef<T extends AggregateType = AggregateType> {
 export const ALL_EVENTS = 'kms.evt.>';
 export const ALL_MATERIAL = 'kms.mat.>';
 export const CLOCK_SUBJECT = 'kms.clock';
+export const ALL_RECORDS = 'kms.aud.>';
 
 export const eventSubject = (ref: AggregateRef): string =>
   `kms.evt.${ref.region}.${ref.account}.${ref.aggregate}.${ref.id}`;
@@ -34,6 +36,9 @@ export function parseEventSubject(subject: string): AggregateRef {
   if (!isAggregateType(aggregate)) throw new Error(`unknown aggregate in subject: ${subject}`);
   return { region, account, aggregate, id };
 }
+
+/** Where one writer's batches of records go: a UUID, of one process from its start to its end. */
+export const recordSubject = (writer: string): string => `kms.aud.${writer}`;
 
 export const materialSubject = (materialId: string): string => `kms.mat.${materialId}`;
 
@@ -92,6 +97,8 @@ export const INTERNAL = {
   signingKey: 'kms.int.signing-key',
   /** What callers are checked against besides the log: the public key of session tokens. */
   tokenKey: 'kms.int.token-key',
+  /** What one writer seals the records of an account and month with. */
+  sealingKey: 'kms.int.sealing-key',
   /** Signs the token of a new grant. */
   grantToken: 'kms.int.grant-token',
   /** The operator has a crypto-worker make an account with a root access key. */
@@ -117,5 +124,7 @@ export const HEADER_SOURCE_IP = 'Keytrail-Source-Ip';
 export const HEADER_SECURE_TRANSPORT = 'Keytrail-Secure-Transport';
 /** Of temporary credentials; taken from anybody, since it proves itself. */
 export const HEADER_SESSION_TOKEN = 'Keytrail-Session-Token';
+/** As the client calls itself to a gateway; trusted from gateways alone. */
+export const HEADER_USER_AGENT = 'Keytrail-User-Agent';
 export const HEADER_POSITION = 'Keytrail-Position';
 export const HEADER_ERROR = 'Keytrail-Error';

@@ -32,6 +32,8 @@ export interface JetStreamEventStoreOptions {
   requestTimeoutMs?: number;
   /** How often the server gives a sign of life to a quiet follower, which is lost after 2.5 of them. Default 2 s. */
   heartbeatMs?: number;
+  /** Default KMS_EVENTS. */
+  stream?: string;
 }
 
 /** A commit that the server does not take because of its size. Nothing was appended. */
@@ -49,6 +51,7 @@ export class JetStreamEventStore implements EventStore {
   private readonly retryMs: number;
   private readonly requestTimeoutMs: number;
   private readonly heartbeatMs: number;
+  private readonly stream: string;
 
   constructor(
     private readonly nc: NatsConnection,
@@ -57,6 +60,7 @@ export class JetStreamEventStore implements EventStore {
     this.retryMs = options.retryMs ?? 15_000;
     this.requestTimeoutMs = options.requestTimeoutMs ?? 2_000;
     this.heartbeatMs = options.heartbeatMs ?? 2_000;
+    this.stream = options.stream ?? EVENTS_STREAM;
   }
 
   async append(request: AppendRequest): Promise<number> {
@@ -129,7 +133,7 @@ export class JetStreamEventStore implements EventStore {
 
   private async successor(request: AppendRequest, timeoutMs: number): Promise<Successor | undefined> {
     const query = { seq: request.expectedLastSeq + 1, next_by_subj: request.subject };
-    const message = await storedMessage(this.nc, EVENTS_STREAM, query, timeoutMs);
+    const message = await storedMessage(this.nc, this.stream, query, timeoutMs);
     return message && { seq: message.seq, appendId: storedHeader(message, APPEND_ID) };
   }
 
@@ -158,14 +162,14 @@ export class JetStreamEventStore implements EventStore {
 
   private message(query: MessageQuery): Promise<StoredMessage | undefined> {
     return retryWhileUnavailable(this.nc, this.retryMs, (timeoutMs) =>
-      storedMessage(this.nc, EVENTS_STREAM, query, timeoutMs),
+      storedMessage(this.nc, this.stream, query, timeoutMs),
     );
   }
 
   /** Wildcard filters are applied here: only an unfiltered delivery shows that no position is missing. */
   private async *readBulk(from: number, filter: string | undefined): AsyncIterable<StoredCommit> {
     const info = await retryWhileUnavailable(this.nc, this.retryMs, (timeoutMs) =>
-      streamInfo(this.nc, EVENTS_STREAM, timeoutMs),
+      streamInfo(this.nc, this.stream, timeoutMs),
     );
     const until = info.state.last_seq;
     if (from > until) return;
@@ -216,14 +220,14 @@ export class JetStreamEventStore implements EventStore {
   }
 
   async end(): Promise<LogEnd> {
-    const info = await streamInfo(this.nc, EVENTS_STREAM, this.requestTimeoutMs);
+    const info = await streamInfo(this.nc, this.stream, this.requestTimeoutMs);
     return { position: info.state.last_seq, majorityAgeMs: majorityAgeMs(info) };
   }
 
   private delivery(from: number, until: number | undefined, handler: FollowHandler): OrderedDelivery {
     const { retryMs, heartbeatMs } = this;
     return new OrderedDelivery(this.nc, {
-      stream: EVENTS_STREAM,
+      stream: this.stream,
       from,
       until,
       retryMs,

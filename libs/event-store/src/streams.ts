@@ -2,6 +2,8 @@ import type { NatsConnection } from 'nats';
 import {
   ALL_EVENTS,
   ALL_MATERIAL,
+  ALL_RECORDS,
+  AUDIT_STREAM,
   CLOCK_STREAM,
   CLOCK_SUBJECT,
   EVENTS_STREAM,
@@ -56,6 +58,17 @@ export const EVENTS_CONFIG: StreamConfig = {
   duplicate_window: 120 * NS_PER_S,
 };
 
+/** The records of calls, in batches. Nothing can be deleted, by nobody. */
+export const AUDIT_CONFIG: StreamConfig = {
+  ...DURABLE,
+  name: AUDIT_STREAM,
+  subjects: [ALL_RECORDS],
+  deny_delete: true,
+  deny_purge: true,
+  allow_direct: true,
+  duplicate_window: 120 * NS_PER_S,
+};
+
 /** One message a material: a second one is refused, never put in its place. Single messages can be erased. */
 export const MATERIAL_CONFIG: StreamConfig = {
   ...DURABLE,
@@ -91,6 +104,7 @@ export async function ensureStreams(nc: NatsConnection, options: StreamOptions):
   await ensureEventStream(nc, options);
   await ensureMaterialStream(nc, options);
   await ensureClockStream(nc, options);
+  await ensureAuditStream(nc, options);
 }
 
 export const ensureEventStream = (nc: NatsConnection, options: StreamOptions): Promise<void> =>
@@ -101,6 +115,9 @@ export const ensureMaterialStream = (nc: NatsConnection, options: StreamOptions)
 
 export const ensureClockStream = (nc: NatsConnection, options: StreamOptions): Promise<void> =>
   ensureStream(nc, CLOCK_CONFIG, options);
+
+export const ensureAuditStream = (nc: NatsConnection, options: StreamOptions): Promise<void> =>
+  ensureStream(nc, AUDIT_CONFIG, options);
 
 async function ensureStream(nc: NatsConnection, base: StreamConfig, options: StreamOptions): Promise<void> {
   const config: StreamConfig = { ...base, num_replicas: options.replicas };

@@ -10,6 +10,9 @@ const BACKING_KEY_LENGTH = 32;
 const DEFAULT_CACHED_KEYS = 10_000;
 const CANARY_PREFIX = 'root-epoch-';
 const TOKEN_SEED_ID = 'token-seed-1';
+const AUDIT_KEY_PREFIX = 'audit-key-';
+const AUDIT_KEY_LENGTH = 32;
+const TREE_SEED_ID = 'tree-seed-1';
 const CANARY = Buffer.from('keytrail root key canary', 'latin1');
 
 /** The root key is not the one that wrapped what the store holds: nothing could be decrypted, new keys would be split. */
@@ -98,15 +101,25 @@ export class MaterialVault {
   }
 
   /** What tokens are signed with: `length` bytes, made at the first start, the same in every crypto-worker. */
-  async tokenSeed(length: number): Promise<Buffer> {
-    const stored = async () => (await reach(() => this.store.get(TOKEN_SEED_ID)))?.bytes;
-    let bytes = await stored();
-    if (!bytes) {
-      (await this.generate(TOKEN_SEED_ID, 'TOKEN_SEED', '', length)).fill(0);
-      // Another process may have been first: the one that was stored counts.
-      bytes = await stored();
-    }
-    return reach(() => this.unseal(TOKEN_SEED_ID, 'TOKEN_SEED', '', bytes ?? Buffer.alloc(0)));
+  tokenSeed(length: number): Promise<Buffer> {
+    return this.madeOnce(TOKEN_SEED_ID, 'TOKEN_SEED', '', length);
+  }
+
+  /** What tree heads are signed with, as tokenSeed. */
+  treeSeed(length: number): Promise<Buffer> {
+    return this.madeOnce(TREE_SEED_ID, 'TREE_SEED', '', length);
+  }
+
+  /** What the records of an account and month (`2026-11`) are sealed under, made when it is first needed. */
+  auditKey(account: string, month: string): Promise<Buffer> {
+    return this.madeOnce(auditKeyId(account, month), 'AUDIT_KEY', account, AUDIT_KEY_LENGTH);
+  }
+
+  /** The same to read with: undefined where there is none, or none any more. */
+  async existingAuditKey(account: string, month: string): Promise<Buffer | undefined> {
+    const id = auditKeyId(account, month);
+    const stored = await reach(() => this.store.get(id));
+    return stored && reach(() => this.unseal(id, 'AUDIT_KEY', account, stored.bytes));
   }
 
   /** From memory only; undefined when it must be loaded. */
@@ -139,16 +152,27 @@ export class MaterialVault {
     this.cache.delete(materialId);
   }
 
-  /** All stored material that events name: without the canaries of the root key and what tokens are signed with. */
+  /** All stored material that events name: without what Keytrail has for itself. */
   async list(): Promise<MaterialEntry[]> {
     const entries = await reach(() => this.store.list());
-    return entries.filter(({ materialId }) => !materialId.startsWith(CANARY_PREFIX) && materialId !== TOKEN_SEED_ID);
+    return entries.filter(({ materialId }) => !isOfKeytrail(materialId));
   }
 
   async close(): Promise<void> {
     this.loading.clear();
     this.cache.clear();
     await this.provider.close();
+  }
+
+  private async madeOnce(materialId: string, type: MaterialType, owner: string, length: number): Promise<Buffer> {
+    const stored = async () => (await reach(() => this.store.get(materialId)))?.bytes;
+    let bytes = await stored();
+    if (!bytes) {
+      (await this.generate(materialId, type, owner, length)).fill(0);
+      // Another process may have been first: the one that was stored counts.
+      bytes = await stored();
+    }
+    return reach(() => this.unseal(materialId, type, owner, bytes ?? Buffer.alloc(0)));
   }
 
   /** All who ask while a load is under way share it. */
@@ -205,6 +229,14 @@ export class MaterialVault {
     return this.provider.unwrap(decodeRecord(bytes).wrapped, recordAad(type, keyArn, materialId));
   }
 }
+
+const auditKeyId = (account: string, month: string): string => `${AUDIT_KEY_PREFIX}${account}-${month}`;
+
+const isOfKeytrail = (materialId: string): boolean =>
+  materialId === TOKEN_SEED_ID ||
+  materialId === TREE_SEED_ID ||
+  materialId.startsWith(CANARY_PREFIX) ||
+  materialId.startsWith(AUDIT_KEY_PREFIX);
 
 const RESTORE =
   'restore the root key file (or KEYTRAIL_ROOT_KEY) that belongs to this data, and never make a new one for it';
