@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { headers, type MsgHdrs, type NatsConnection } from 'nats';
 import { isoDate } from '#domain/dates';
 import { ERRORS, type ErrorCode, isErrorCode, KmsError } from '#domain/errors';
@@ -11,8 +12,11 @@ import {
   HEADER_SECURE_TRANSPORT,
   HEADER_SESSION_TOKEN,
   HEADER_SOURCE_IP,
+  HEADER_USER_AGENT,
   principalToken,
 } from '#domain/subjects';
+import type { Recorder } from '#operations/audit/recorder';
+import { Trail } from '#operations/audit/trail';
 import type { CallerClaim } from '#operations/caller';
 import { isWaiting, type Operation, type PlanePorts, type UnresolvedCall } from '#operations/operation';
 import type { Quotas } from '#operations/quotas/quotas';
@@ -21,6 +25,8 @@ import { UNRECOGNIZED_CLIENT } from '#sigv4/verify';
 import type { Callers } from './callers';
 import type { Clock } from './clock';
 import { requestReply } from './nats-request';
+import type { EdgeRecords } from './recording/edge-records';
+import { recordedReply } from './recording/recorded-reply';
 
 /** Where an authenticated request goes. Two adapters: in this process, and over NATS. Never throws or rejects. */
 export interface Dispatcher {
@@ -44,9 +50,32 @@ export class LocalDispatcher implements Dispatcher {
     private readonly clock: Clock,
     private readonly observe: ErrorObserver,
     private readonly quotas?: Quotas,
+    private readonly recorder?: Recorder,
   ) {}
 
   dispatch(operation: Operation, body: Uint8Array, claim: CallerClaim, requestId: string) {
+    const { recorder, observe } = this;
+    const now = isoDate(this.clock.now());
+    if (!recorder) return this.run(operation, body, claim, { requestId, now });
+    try {
+      recorder.admit();
+    } catch (error) {
+      return errorReply(error, { operation: operation.name, requestId }, observe);
+    }
+    const trail = new Trail();
+    const eventId = claim.eventId ?? randomUUID();
+    const recorded = (reply: OperationReply): Promise<OperationReply> =>
+      recordedReply(recorder, { operation, requestId, eventId, now, claim, trail, reply }, observe);
+    const reply = this.run(operation, body, claim, { requestId, now, trail });
+    return reply instanceof Promise ? reply.then(recorded) : recorded(reply);
+  }
+
+  private run(
+    operation: Operation,
+    body: Uint8Array,
+    claim: CallerClaim,
+    { requestId, now, trail }: Pick<UnresolvedCall, 'requestId' | 'now' | 'trail'>,
+  ): OperationReply | Promise<OperationReply> {
     try {
       this.quotas?.charge(operation, claim, performance.now());
     } catch (error) {
@@ -56,7 +85,8 @@ export class LocalDispatcher implements Dispatcher {
     const call: UnresolvedCall = {
       requestId,
       operation: operation.name,
-      now: isoDate(this.clock.now()),
+      now,
+      trail,
       resolveCaller: () => callers.resolve(claim),
     };
     const run = () => runOperation(operation, body, call, this.ports, this.observe);
@@ -76,6 +106,7 @@ export class NatsDispatcher implements Dispatcher {
     private readonly nats: NatsConnection,
     private newest: number,
     private readonly observe: ErrorObserver,
+    private readonly records?: EdgeRecords,
   ) {}
 
   get newestPosition(): number {
@@ -106,13 +137,15 @@ export class NatsDispatcher implements Dispatcher {
       const code: ErrorCode = isErrorCode(error) ? error : 'KMSInternalException';
       return { body: reply.data, error: code, status: ERRORS[code].status };
     } catch (error) {
-      return errorReply(error, { operation: operation.name, requestId }, this.observe);
+      const reply = errorReply(error, { operation: operation.name, requestId }, this.observe);
+      return this.records?.refused(reply, operation, requestId, claim) ?? reply;
     }
   }
 }
 
-function claimHeaders({ accessKeyId, sourceIp, secureTransport, sessionToken }: CallerClaim): MsgHdrs {
+function claimHeaders({ accessKeyId, sourceIp, secureTransport, sessionToken, userAgent }: CallerClaim): MsgHdrs {
   const sent = headers();
+  if (userAgent !== undefined) sent.set(HEADER_USER_AGENT, userAgent);
   if (accessKeyId !== undefined) sent.set(HEADER_ACCESS_KEY, accessKeyId);
   if (sourceIp !== undefined) sent.set(HEADER_SOURCE_IP, sourceIp);
   if (secureTransport !== undefined) sent.set(HEADER_SECURE_TRANSPORT, String(secureTransport));

@@ -1,15 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { METHODS } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { isRegionName } from '#domain/arn';
 import { KmsError } from '#domain/errors';
+import type { CallerClaim } from '#operations/caller';
+import type { Operation } from '#operations/operation';
 import { type ErrorObserver, errorReply, type OperationReply } from '#operations/run-operation';
 import { type Claim, parseClaim, type SignedRequest } from '#sigv4/claim';
 import { checkFreshness, checkScope, UNRECOGNIZED_CLIENT, verifySignature } from '#sigv4/verify';
 import type { Admission } from './admission';
 import type { Dispatcher } from './dispatch';
 import type { Health } from './health';
-import { apparentProtocol, type HttpReply, protocolOf, SERVICES } from './http-protocols';
+import { apparentProtocol, type HttpProtocol, type HttpReply, protocolOf, SERVICES } from './http-protocols';
 import type { Metrics } from './metrics';
+import { type EdgeRecords, eventIdOf } from './recording/edge-records';
 import type { SigningIdentity, SigningKeys } from './signing-keys';
 
 /**
@@ -26,6 +30,8 @@ export interface HttpEdgePorts {
   metrics: Metrics;
   health: Health;
   observe: ErrorObserver;
+  /** Absent where no records are kept. */
+  records?: EdgeRecords | undefined;
 }
 
 /** The endpoint of AWS KMS, IAM and STS: one route for all operations, and every other path answered in AWS's own form. */
@@ -99,10 +105,17 @@ class HttpEdge {
       this.ports.metrics.answered(name, answered.error ?? 'OK', (performance.now() - started) / 1000);
       send(reply, protocol.write(answered, name, requestId), requestId);
     };
-    const fail = (error: unknown): void =>
-      answer(errorReply(error, { operation: name, requestId }, this.ports.observe));
+    // What is said of the caller in the record of a refusal, proved or not.
+    let said: Partial<CallerClaim> = from(request);
+    const fail = (error: unknown): void => {
+      const refusal = errorReply(error, { operation: name, requestId }, this.ports.observe);
+      const recorded = this.ports.records?.refused(refusal, operationAskedFor(protocol, signed), requestId, said);
+      if (recorded) void recorded.then(answer);
+      else answer(refusal);
+    };
     try {
       const claim = parseClaim(signed);
+      said = { ...said, ...saidOf(claim) };
       checkScope(claim, SERVICES);
       protocol = protocolOf(claim.service);
       checkFreshness(claim, Date.now());
@@ -111,7 +124,9 @@ class HttpEdge {
         verifySignature(claim, signed, identity.signingKey);
         const { operation, body } = protocol.read(signed);
         name = operation.name;
-        const answered = this.ports.dispatcher.dispatch(operation, body, claimOf(claim, identity, request), requestId);
+        const { records, dispatcher } = this.ports;
+        const vouched = claimOf(claim, identity, request, records && eventIdOf(requestId));
+        const answered = dispatcher.dispatch(operation, body, vouched, requestId);
         if (answered instanceof Promise) return answered.then(answer);
         answer(answered);
       };
@@ -135,7 +150,12 @@ class HttpEdge {
 }
 
 /** What a good signature, and the connection that it came by, vouch for. */
-function claimOf({ region, accessKeyId, sessionToken }: Claim, identity: SigningIdentity, request: FastifyRequest) {
+function claimOf(
+  { region, accessKeyId, sessionToken }: Claim,
+  identity: SigningIdentity,
+  request: FastifyRequest,
+  eventId: string | undefined,
+): CallerClaim {
   const { socket } = request.raw;
   return {
     region,
@@ -145,7 +165,42 @@ function claimOf({ region, accessKeyId, sessionToken }: Claim, identity: Signing
     sessionToken,
     sourceIp: addressOf(socket.remoteAddress),
     secureTransport: 'encrypted' in socket && socket.encrypted === true,
+    userAgent: userAgentOf(request),
+    eventId,
   };
+}
+
+/** What is on record of a request that nobody is known to have made. */
+const from = (request: FastifyRequest): Partial<CallerClaim> => ({
+  sourceIp: addressOf(request.raw.socket.remoteAddress),
+  userAgent: userAgentOf(request),
+});
+
+/** As far as it has the form of what it says it is. */
+const saidOf = ({ region, accessKeyId }: Claim): Partial<CallerClaim> => ({
+  ...(isRegionName(region) && { region }),
+  ...(/^\w{4,128}$/.test(accessKeyId) && { accessKeyId }),
+});
+
+const LONGEST_USER_AGENT = 1_024;
+
+function userAgentOf({ headers }: FastifyRequest): string | undefined {
+  const given = headers['user-agent'];
+  if (given === undefined) return undefined;
+  // It goes on as a header of NATS.
+  return given.slice(0, LONGEST_USER_AGENT).replace(/[^ -~]/g, '?');
+}
+
+/** What a refused request was for, as far as it says so. */
+function operationAskedFor(
+  protocol: HttpProtocol,
+  signed: SignedRequest,
+): Pick<Operation, 'name' | 'service' | 'plane'> {
+  try {
+    return protocol.read(signed).operation;
+  } catch {
+    return { name: 'Unknown', service: 'kms', plane: 'control' };
+  }
 }
 
 /** An IPv4 client of a socket that takes both kinds is shown as an IPv6 address, which no policy would mean. */

@@ -13,6 +13,7 @@ import {
   HEADER_SECURE_TRANSPORT,
   HEADER_SESSION_TOKEN,
   HEADER_SOURCE_IP,
+  HEADER_USER_AGENT,
   isGatewaySubject,
   principalIdOf,
   QUEUE,
@@ -27,6 +28,7 @@ import { settledWithin } from './bounded-wait';
 import type { Dispatcher } from './dispatch';
 import type { Metrics } from './metrics';
 import { wantsOwnReply } from './nats-reply';
+import { type EdgeRecords, eventIdOf } from './recording/edge-records';
 import { ServedRequests } from './served-requests';
 
 export interface NatsTransportPorts {
@@ -37,6 +39,8 @@ export interface NatsTransportPorts {
   view: LiveView;
   metrics: Metrics;
   observe: ErrorObserver;
+  /** Absent where no records are kept. */
+  records?: EdgeRecords | undefined;
 }
 
 /** Requests that may wait for the view at once; each holds its body. */
@@ -85,19 +89,24 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
       this.ports.metrics.answered(operation.name, reply.error ?? 'OK', (performance.now() - started) / 1000);
       this.respond(operation, message, reply, requestId);
     };
-    const fail = (error: unknown): void =>
-      answer(errorReply(error, { operation: operation.name, requestId }, this.ports.observe));
+    let claim: CallerClaim | undefined;
+    const fail = (error: unknown): void | Promise<void> => {
+      const reply = errorReply(error, { operation: operation.name, requestId }, this.ports.observe);
+      const recorded = this.ports.records?.refused(reply, operation, requestId, claim ?? {});
+      return recorded ? recorded.then(answer) : answer(reply);
+    };
     try {
       requestId = requestIdOf(message) ?? requestId;
-      const claim = claimOf(message);
+      claim = claimOf(message);
+      const found = claim;
       const after = positionAskedFor(message);
       const run = (): OperationReply | Promise<OperationReply> =>
-        this.ports.dispatcher.dispatch(operation, message.data, claim, requestId);
+        this.ports.dispatcher.dispatch(operation, message.data, found, requestId);
       const running = after > this.ports.view.position ? this.reached(after).then(run) : run();
       if (running instanceof Promise) return running.then(answer, fail);
       answer(running);
     } catch (error) {
-      fail(error);
+      return fail(error);
     }
   }
 
@@ -151,6 +160,7 @@ function claimOf({ subject, headers: given }: Msg): CallerClaim {
   }
   const header = (name: string): string | undefined => given?.get(name) || undefined;
   const claim = { region, account, principalId, sessionToken: header(HEADER_SESSION_TOKEN) };
+  const requestIdGiven = header(HEADER_REQUEST_ID);
   if (!isGatewaySubject(subject)) return claim;
   return {
     ...claim,
@@ -158,6 +168,8 @@ function claimOf({ subject, headers: given }: Msg): CallerClaim {
     accessKeyId: header(HEADER_ACCESS_KEY) ?? 'none',
     sourceIp: header(HEADER_SOURCE_IP),
     secureTransport: header(HEADER_SECURE_TRANSPORT) === 'true',
+    userAgent: header(HEADER_USER_AGENT),
+    eventId: requestIdGiven === undefined ? undefined : eventIdOf(requestIdGiven),
   };
 }
 

@@ -8,6 +8,9 @@ export interface Recorder {
    * reach: what cannot be put on record is not begun.
    */
   admit(): void;
-  /** Resolves once the record is durable. Rejects with DependencyTimeoutException where that is not known. */
-  write(record: AuditRecord): Promise<void>;
+  /**
+   * Resolves once the record that `make` gives, called once and at once, is durable. Rejects with what `make` throws, and
+   * with DependencyTimeoutException where it is not known whether the record is there.
+   */
+  write(make: () => AuditRecord): Promise<void>;
 }

@@ -83,8 +83,9 @@ export class AuditRecorder implements Recorder {
     this.begun++;
   }
 
-  async write(record: AuditRecord): Promise<void> {
+  async write(make: () => AuditRecord): Promise<void> {
     try {
+      const record = make();
       const { open, sealed } = splitRecord(record);
       const text = sealed.length <= MAX_SEALED ? sealed : leftOut(record, sealed.length);
       const entry = batchEntry(open, text, this.salt());
@@ -209,8 +210,10 @@ class Lane {
       }
     }
     const batch = this.batch + 1;
-    const bytes = encodeBatch({ writer: this.writer, batch, prev: this.prev }, entries, ({ account, month }) =>
-      keys.get(`${account} ${month}`)!,
+    const bytes = encodeBatch(
+      { writer: this.writer, batch, prev: this.prev },
+      entries,
+      ({ account, month }) => keys.get(`${account} ${month}`)!,
     );
     const request: AppendRequest = {
       subject: recordSubject(this.writer),

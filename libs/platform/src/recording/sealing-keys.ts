@@ -69,11 +69,7 @@ export class RemoteSealingKeys implements SealingKeys {
   }
 }
 
-export function serveSealingKeys(
-  served: ServedRequests,
-  keys: SealingKeys,
-  onError: (error: unknown) => void,
-): void {
+export function serveSealingKeys(served: ServedRequests, keys: SealingKeys, onError: (error: unknown) => void): void {
   answer<unknown, string | null>(
     served,
     INTERNAL.sealingKey,
