@@ -7,7 +7,6 @@ import type { Call } from '#operations/operation';
 import { LiveView } from '#views/live-view';
 import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { rootCaller } from '../../../test/support/root-caller';
-import { systemClock } from './clock';
 import { KeyManager } from './key-manager';
 
 const REGION = 'us-east-1';
@@ -31,7 +30,6 @@ async function keyManager(store = new MemoryEventStore()): Promise<{ manager: Ke
   const manager = new KeyManager({
     store,
     view,
-    clock: systemClock,
     serving: ALWAYS_SERVING,
     materials: {
       create: async (arn, materialId) => {

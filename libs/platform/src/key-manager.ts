@@ -2,16 +2,14 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { type AggregateType, aggregateOf, type CommandOf, type EventOf, isRevoking } from '#domain/aggregates';
 import { keyArn } from '#domain/arn';
 import { type DomainEvent, NO_HASH } from '#domain/commit';
-import { isoDate } from '#domain/dates';
 import { KmsError } from '#domain/errors';
 import type { AggregateRef } from '#domain/subjects';
 import { ConflictError, type EventStore } from '#event-store/event-store';
 import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
 import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
 import type { Call, ControlPorts, Serving, Tenure } from '#operations/operation';
-import type { Timer } from '#views/due-times';
 import type { LiveView } from '#views/live-view';
-import type { Clock } from './clock';
+import type { Projection } from '#views/projection';
 import type { FailPoint } from './fail-points';
 import type { GrantTokenSigner } from './grant-tokens';
 
@@ -26,7 +24,6 @@ export interface MaterialCustodian {
 export interface KeyManagerPorts {
   store: EventStore;
   view: LiveView;
-  clock: Clock;
   serving: Serving;
   materials: MaterialCustodian;
   /** Resolves once no process can still complete an operation on the state before the position. */
@@ -35,8 +32,8 @@ export interface KeyManagerPorts {
   signGrantToken: GrantTokenSigner;
 }
 
-/** Decides commands on every aggregate, and fires the timers of keys. */
-export class KeyManager implements Omit<ControlPorts, 'projection'> {
+/** Decides commands on every aggregate, and appends what they cause. The only part that does. */
+export class KeyManager implements ControlPorts {
   private readonly runner: CommandRunner;
 
   /** Position of the newest commit that took something away. */
@@ -57,7 +54,7 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     });
   }
 
-  get projection() {
+  get projection(): Projection {
     return this.ports.view.projection;
   }
 
@@ -106,39 +103,13 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     }
   }
 
-  /**
-   * Does what a timer asks for. Each step is decided anew and harmless to repeat; a crash between steps leaves a
-   * deleted key that is still due for clean-up. Whether anything changed.
-   */
-  async fire(timer: Timer): Promise<boolean> {
-    const { kind, ref, deadline } = timer;
-    const requestId = randomUUID();
-    const isRotation = kind === 'Rotation';
-    // Each step has its own time: erasing may take a while, or follow hours after the deletion.
-    const origin = (dated?: string): CommandOrigin => ({
-      principal: isRotation ? 'keytrail:rotation-scheduler' : 'keytrail:deletion-scheduler',
-      requestId,
-      operation: isRotation ? 'AutomaticKeyRotation' : 'KeyDeletion',
-      now: isoDate(this.ports.clock.now()),
-      ...(dated === undefined ? {} : { dated }),
-    });
-    if (isRotation) {
-      const { events } = await this.run(ref, { type: 'FireRotation', deadline }, origin(deadline));
-      return events.length > 0;
-    }
-    if (kind === 'Deletion') await this.run(ref, { type: 'FireDeletion', deadline }, origin(deadline));
-    return this.cleanUp(ref, origin);
-  }
-
-  private async cleanUp(ref: AggregateRef<'key'>, origin: () => CommandOrigin): Promise<boolean> {
-    const key = this.projection.key(ref.region, ref.account, ref.id)?.state;
-    if (key?.keyState !== 'Deleted') return false;
-    for (const name of [...this.projection.aliasNamesOf(ref)]) {
-      const alias = { ...ref, aggregate: 'alias' as const, id: name };
-      await this.run(alias, { type: 'RemoveAliasOfDeletedKey', keyId: ref.id }, origin());
-    }
-    for (const materialId of key.materialIds) await this.ports.materials.destroy(ref, materialId);
-    return (await this.run(ref, { type: 'RecordMaterialDestroyed' }, origin())).events.length > 0;
+  /** A command that rests on no caller's permissions: what comes due by itself. */
+  runUnchecked<T extends AggregateType>(
+    ref: AggregateRef<T>,
+    command: CommandOf<T>,
+    origin: CommandOrigin,
+  ): Promise<CommandResult<EventOf<T>>> {
+    return this.run(ref, command, origin);
   }
 
   private async run<T extends AggregateType>(

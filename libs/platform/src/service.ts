@@ -21,6 +21,7 @@ import { Health } from './health';
 import type { HttpEdgePorts } from './http-edge';
 import { answer, fireRemotely, RemoteMaterialCustodian } from './internal-requests';
 import { KeyManager } from './key-manager';
+import { KeyTimers } from './key-timers';
 import { LeasedServing } from './leased-serving';
 import { Metrics } from './metrics';
 import type { NatsLink } from './nats-link';
@@ -84,6 +85,7 @@ export class Service {
   private dispatcher: Dispatcher | undefined;
   private signingKeys: SigningKeys | undefined;
   private manager: KeyManager | undefined;
+  private timers: KeyTimers | undefined;
   private stopping: Promise<void> | undefined;
 
   constructor(
@@ -139,7 +141,7 @@ export class Service {
         : new NatsDispatcher(nats, position, this.observe);
     if (this.has('gateway')) this.signingKeys ??= this.remoteSigningKeys(this.dispatcher);
     this.transport = this.transportFor(planes, this.dispatcher);
-    this.addSchedulers(manager);
+    this.addSchedulers();
     const { served } = this;
     answer<undefined, ServiceStatus>(
       served,
@@ -283,23 +285,25 @@ export class Service {
     serving: ServingLease,
   ): KeyManager {
     const { nats } = this.link;
+    const materials = started?.worker ?? new RemoteMaterialCustodian(nats);
     const manager = new KeyManager({
       store: this.store,
       view: this.view,
-      clock: this.clock,
       serving,
-      materials: started?.worker ?? new RemoteMaterialCustodian(nats),
+      materials,
       appliedEverywhere: (position) => barrier.applied(position),
       failPoint: failPoints(this.settings.failPoint),
       signGrantToken: started ? localSigner(started.worker.tokens) : remoteSigner(nats, this.unanswered('grant token')),
     });
+    const timers = new KeyTimers({ manager, materials, clock: this.clock });
+    this.timers = timers;
     answer<Timer, boolean>(
       this.served,
       INTERNAL.timerFire,
       QUEUE.control,
       async (timer) => {
         await this.caughtUp();
-        return manager.fire(timer);
+        return timers.fire(timer);
       },
       this.unanswered('timer'),
     );
@@ -320,9 +324,9 @@ export class Service {
     return new NatsTransport({ nats: this.link.nats, planes, dispatcher, view, metrics, observe });
   }
 
-  private addSchedulers(manager: KeyManager | undefined): void {
-    const { view, clock, health, metrics, log } = this;
-    const fire = manager ? (timer: Timer) => manager.fire(timer) : (timer: Timer) => this.fireElsewhere(timer);
+  private addSchedulers(): void {
+    const { view, clock, health, metrics, log, timers } = this;
+    const fire = timers ? (timer: Timer) => timers.fire(timer) : (timer: Timer) => this.fireElsewhere(timer);
     this.schedulers = new Schedulers({ view, clock, fire, health, metrics, log });
     for (const part of this.parts) if (isScheduler(part)) this.schedulers.add(part);
   }
