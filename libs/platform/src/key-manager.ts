@@ -126,7 +126,7 @@ export class KeyManager implements ControlPorts {
         load: () => this.projection.folded(ref) ?? { state: initial, version: 0, seq: 0, hash: NO_HASH, time: '' },
         decide: (state, now) => decide(command, state, { region, account, id, now }),
         prepare: (events) => this.storeMaterial(ref, events),
-        ...(tenure && { checked: tenure }),
+        ...(tenure && { tenure }),
       },
       origin,
     );
