@@ -112,6 +112,17 @@ describe('a command', () => {
     expect(asked).toEqual(['apply 3', 'apply 3']);
   });
 
+  test('that is refused since an earlier try of it was made waits for what that one waited for', async () => {
+    const { manager, asked } = await keyManager();
+    await createKey(manager);
+    asked.length = 0;
+    const schedule = () => manager.runCommand(KEY, { type: 'ScheduleKeyDeletion', pendingWindowInDays: 7 }, CALL);
+    await schedule();
+    expect(asked).toEqual(['apply 2']);
+    await expect(schedule()).rejects.toMatchObject({ code: 'KMSInvalidStateException' });
+    expect(asked).toEqual(['apply 2', 'apply 2']);
+  });
+
   test('that is refused appends nothing', async () => {
     const { manager } = await keyManager();
     await createUser(manager);

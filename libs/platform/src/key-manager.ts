@@ -120,23 +120,40 @@ export class KeyManager implements ControlPorts {
   ): Promise<CommandResult<EventOf<T>>> {
     const { region, account, aggregate, id } = ref;
     const { initial, decide } = aggregateOf(aggregate);
-    const result = await this.runner.run<typeof initial, EventOf<T>>(
-      {
-        ref,
-        load: () => this.projection.folded(ref) ?? { state: initial, version: 0, seq: 0, hash: NO_HASH, time: '' },
-        decide: (state, now) => decide(command, state, { region, account, id, now }),
-        prepare: (events) => this.storeMaterial(ref, events),
-        ...(tenure && { tenure }),
-      },
-      origin,
-    );
-    // Two revoking writes of two key-managers would wait for each other otherwise.
-    tenure?.end();
-    // Nothing to change may mean that an earlier try changed it and did not wait to the end: this one does.
-    if (result.events.length === 0 || result.events.some((event) => isRevoking(aggregate, event))) {
-      await this.ports.appliedEverywhere(result.position);
+    let result: CommandResult<EventOf<T>>;
+    try {
+      result = await this.runner.run<typeof initial, EventOf<T>>(
+        {
+          ref,
+          load: () => this.projection.folded(ref) ?? { state: initial, version: 0, seq: 0, hash: NO_HASH, time: '' },
+          decide: (state, now) => decide(command, state, { region, account, id, now }),
+          prepare: (events) => this.storeMaterial(ref, events),
+          ...(tenure && { tenure }),
+        },
+        origin,
+      );
+    } catch (failure) {
+      // A refusal, as that nothing is to change, may mean that an earlier try made the change and did not wait to the end.
+      if (failure instanceof KmsError && !failure.retryable) await this.settledEverywhere(ref, tenure);
+      throw failure;
+    }
+    if (result.events.length === 0) await this.settledEverywhere(ref, tenure);
+    else if (result.events.some((event) => isRevoking(aggregate, event))) {
+      await this.appliedEverywhere(result.position, tenure);
     }
     return result;
+  }
+
+  /** Whatever was taken away by what is in the aggregate's history is gone wherever operations are completed. */
+  private async settledEverywhere(ref: AggregateRef, tenure: Tenure | undefined): Promise<void> {
+    const newest = this.projection.folded(ref)?.seq;
+    if (newest !== undefined) await this.appliedEverywhere(newest, tenure);
+  }
+
+  private appliedEverywhere(position: number, tenure: Tenure | undefined): Promise<void> {
+    // Two revoking writes of two key-managers would wait for each other otherwise.
+    tenure?.end();
+    return this.ports.appliedEverywhere(position);
   }
 
   private async storeMaterial(ref: AggregateRef, events: readonly DomainEvent[]): Promise<void> {
