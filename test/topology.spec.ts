@@ -253,6 +253,14 @@ describe('once DisableKey has returned', () => {
   });
 });
 
+withOpenssl('no process asks NATS for what it has no permission for', async () => {
+  await Promise.all(upTo(3).map(() => newKey()));
+  // Every view holds those by then.
+  await keytrail('verify');
+  const refusals = topology.nodes.flatMap(({ log }) => log.match(/.*Violation.*/g) ?? []);
+  expect(refusals).toEqual([]);
+});
+
 withOpenssl('two schedulers of each kind fire each timer once', async () => {
   const rotating = await Promise.all(upTo(3).map(() => newKey()));
   const doomed = await Promise.all(upTo(3).map(() => newKey()));

@@ -61,7 +61,6 @@ export class MemoryOperations {
     this.manager = new KeyManager({
       store,
       view,
-      clock: { now: () => this.now },
       serving: this.lease,
       materials: {
         create: async (keyArn, materialId) => {

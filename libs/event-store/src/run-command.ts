@@ -32,10 +32,11 @@ export interface CommandTarget<S, E extends DomainEvent> {
   /** Side effects that must be durable before the events are, and harmless to repeat: storing material. */
   prepare?(events: E[]): Promise<void>;
   /**
-   * The caller's checks that the command rests on, if there are any. Then it is the caller who decides again, with its
-   * checks, on what others changed meanwhile: `run` rejects with ConflictError.
+   * What the checks of a caller are good for, where the command rests on any. With one it is whoever made the checks who
+   * begins anew on what others changed meanwhile: `run` rejects with ConflictError, and does not doubt a refusal. Without
+   * one `run` decides again by itself.
    */
-  checked?: {
+  tenure?: {
     /** Throws KmsError once nothing may be appended on those checks any more. */
     assertNotOver(): void;
   };
@@ -94,17 +95,17 @@ export class CommandRunner {
       // 1. Load: the view's fold. If it is behind, the append below conflicts and nothing is lost.
       const loaded = target.load();
       // 2. Decide. What is appended proves that the view was not behind; a refusal, or that there is nothing to change,
-      // counts only once the log's leader has said so (of a refusal the caller asks, where it has checks of its own).
+      // counts only once the log's leader has said so (of a refusal whoever made the checks asks, where there are any).
       let events: E[];
       try {
         events = target.decide(loaded.state, laterOf(origin.now, loaded.time));
       } catch (refusal) {
-        if (!target.checked && (await this.wasBehind())) continue;
+        if (!target.tenure && (await this.wasBehind())) continue;
         throw refusal;
       }
       if (events.length === 0) {
         if (!(await this.wasBehind())) return { position: loaded.seq, events };
-        if (target.checked) throw new ConflictError(`${subject}: the log had grown`);
+        if (target.tenure) throw new ConflictError(`${subject}: the log had grown`);
         continue;
       }
       // 3. Prepare. A crash from here on leaves stored material that no event names: it is swept, or used by the retry.
@@ -119,7 +120,7 @@ export class CommandRunner {
           bytes,
           expectedLastSeq: loaded.seq,
           appendId: commitHash(bytes),
-          mayTry: () => target.checked?.assertNotOver(),
+          mayTry: () => target.tenure?.assertNotOver(),
         });
         // A crash here: the change is made and durable, only the caller does not know.
         this.ports.failPoint(`after-append:${name}`);
@@ -131,9 +132,9 @@ export class CommandRunner {
           throw new KmsError('DependencyTimeoutException', 'The event log did not answer in time; try again.', error);
         }
         if (!(error instanceof ConflictError)) throw error;
-        // 5. Somebody came first: decide again on what they made of it.
+        // 5. Somebody came first: decide again on what they made of it, or leave that to whoever made the checks.
         await this.ports.reached(await newestPosition(this.ports.store));
-        if (target.checked) throw error;
+        if (target.tenure) throw error;
       }
     }
     throw new KmsError('KMSInternalException', 'Too many changes were made to this resource at once; try again.');

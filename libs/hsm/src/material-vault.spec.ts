@@ -158,7 +158,7 @@ describe('the material vault', () => {
     await expect(vault.load(ARN, ID)).rejects.toThrow(internal(/cannot be unwrapped/));
   });
 
-  it('keeps the reason to itself when provider or store are out of reach', async () => {
+  it('says that it takes too long, and keeps the reason to itself, when provider or store are out of reach', async () => {
     const { store, vault } = vaultOn();
     await vault.create(ARN, ID);
     store.get = async () => {
@@ -166,11 +166,15 @@ describe('the material vault', () => {
     };
     const cause = expect.any(MaterialStoreUnavailableError);
     await expect(vault.load(ARN, ID)).rejects.toEqual(
-      expect.objectContaining({ code: 'KMSInternalException', message: expect.not.stringMatching('nats'), cause }),
+      expect.objectContaining({
+        code: 'DependencyTimeoutException',
+        message: expect.not.stringMatching('nats'),
+        cause,
+      }),
     );
     await vault.close();
     await expect(vault.create(ARN, ID)).rejects.toMatchObject({
-      code: 'KMSInternalException',
+      code: 'DependencyTimeoutException',
       cause: expect.any(HsmUnavailableError),
     });
   });

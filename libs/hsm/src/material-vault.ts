@@ -2,9 +2,9 @@ import { createSecretKey } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { KmsError } from '#domain/errors';
 import type { BackingKey } from './backing-key';
-import { type HsmProvider, WrappedMaterialError } from './hsm-provider';
+import { type HsmProvider, HsmUnavailableError, WrappedMaterialError } from './hsm-provider';
 import { decodeRecord, encodeRecord, type MaterialType, recordAad } from './material-record';
-import type { MaterialEntry, MaterialStore } from './material-store';
+import { type MaterialEntry, type MaterialStore, MaterialStoreUnavailableError } from './material-store';
 
 const BACKING_KEY_LENGTH = 32;
 const DEFAULT_CACHED_KEYS = 10_000;
@@ -93,7 +93,7 @@ export class MaterialVault {
     return this.generate(materialId, 'ACCESS_KEY', principalArn, length);
   }
 
-  /** The secret of an access key, which the caller zeroises. Throws KMSInternalException as `load` does. */
+  /** The secret of an access key, which the caller zeroises. Throws as `load` does. */
   async loadAccessKey(principalArn: string, materialId: string): Promise<Buffer> {
     const stored = await reach(() => this.store.get(materialId));
     if (!stored) throw new KmsError('KMSInternalException', 'The secret of the access key is missing.');
@@ -127,7 +127,10 @@ export class MaterialVault {
     return this.cache.get(materialId);
   }
 
-  /** Throws KMSInternalException when the material is missing, another key's, altered or out of reach. */
+  /**
+   * Throws KMSInternalException when the material is missing, another key's or altered, and DependencyTimeoutException
+   * while it is out of reach.
+   */
   async load(keyArn: string, materialId: string): Promise<BackingKey> {
     const backingKey = this.cache.get(materialId) ?? (await this.loadOnce(keyArn, materialId));
     if (backingKey.keyArn !== keyArn) {
@@ -241,15 +244,21 @@ const isOfKeytrail = (materialId: string): boolean =>
 const RESTORE =
   'restore the root key file (or KEYTRAIL_ROOT_KEY) that belongs to this data, and never make a new one for it';
 
-/** What a provider or store throws is logged as the cause; the caller learns only whether trying again helps. */
+/**
+ * What a provider or store throws is logged as the cause; the caller learns only whether trying again helps: with
+ * DependencyTimeoutException where either is out of reach, with KMSInternalException otherwise.
+ */
 async function reach<T>(action: () => Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (cause) {
+    if (cause instanceof MaterialStoreUnavailableError || cause instanceof HsmUnavailableError) {
+      throw new KmsError('DependencyTimeoutException', 'The key material is out of reach; try again.', cause);
+    }
     const message =
       cause instanceof WrappedMaterialError
         ? 'The key material cannot be unwrapped.'
-        : 'The key material is out of reach; try again.';
+        : 'The key material could not be used.';
     throw new KmsError('KMSInternalException', message, cause);
   }
 }

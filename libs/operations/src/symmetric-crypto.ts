@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { encodeHeaderPrefix, invalidCiphertext, type ParsedBlob, parseBlob } from '#crypto/ciphertext-blob';
 import { canonicalContext } from '#crypto/encryption-context';
 import { decryptSymmetric, encryptSymmetric, RANDOM_BYTES } from '#crypto/symmetric';
@@ -17,7 +18,7 @@ export interface Encrypted {
   materialId: string;
 }
 
-/** Refuses what the key's usage, state or spec do not allow, in AWS's order. */
+/** Refuses what the key's state, and then its spec, do not allow. All keys there are may encrypt and decrypt. */
 export function assertUsable(found: FoundKey, operation: KeyOperation, algorithm: string | undefined): void {
   assertStateAllows(operation, found.key.keyState, found.arn);
   if (algorithm !== undefined && algorithm !== SYMMETRIC) {
@@ -34,18 +35,14 @@ export function assertNoRecipient(recipient: unknown): void {
   }
 }
 
-/** Header prefixes by material id; small, constant, and the same for every call. */
-const headerPrefixes = new Map<string, Buffer>();
-const MAX_PREFIXES = 20_000;
+/** By material id: small, and the same for every call. */
+const headerPrefixes = new LRUCache<string, Buffer>({ max: 20_000 });
 
-function headerPrefix(found: FoundKey, materialId: string): Buffer {
-  let prefix = headerPrefixes.get(materialId);
-  if (!prefix) {
-    const { region, account, id } = found.ref;
-    prefix = encodeHeaderPrefix({ region, account, keyId: id, materialId });
-    if (headerPrefixes.size >= MAX_PREFIXES) headerPrefixes.clear();
-    headerPrefixes.set(materialId, prefix);
-  }
+function headerPrefix({ ref }: FoundKey, materialId: string): Buffer {
+  const known = headerPrefixes.get(materialId);
+  if (known) return known;
+  const prefix = encodeHeaderPrefix({ region: ref.region, account: ref.account, keyId: ref.id, materialId });
+  headerPrefixes.set(materialId, prefix);
   return prefix;
 }
 

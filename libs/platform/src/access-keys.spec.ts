@@ -51,7 +51,7 @@ async function started() {
   const worker = new CryptoWorker(view, vault, tokens, accessKeys);
   const clock = { now: () => now };
   const manager: KeyManager = new KeyManager({
-    ...{ store: log, view, clock, materials: worker },
+    ...{ store: log, view, materials: worker },
     serving: ALWAYS_SERVING,
     appliedEverywhere: async () => {},
     signGrantToken: async () => undefined,

@@ -14,6 +14,7 @@ import { rootCaller } from '../../../test/support/root-caller';
 import { AccessKeys } from './access-keys';
 import { CryptoWorker } from './crypto-worker';
 import { KeyManager } from './key-manager';
+import { KeyTimers } from './key-timers';
 
 const REF: AggregateRef<'key'> = {
   region: 'us-east-1',
@@ -44,13 +45,13 @@ async function started() {
   const manager: KeyManager = new KeyManager({
     store: log,
     view,
-    clock: { now: () => now },
     serving: ALWAYS_SERVING,
     materials: worker,
     appliedEverywhere: async () => {},
     failPoint: () => {},
     signGrantToken: async () => undefined,
   });
+  const timers = new KeyTimers({ manager, materials: worker, clock: { now: () => now } });
   const isoNow = (): string => new Date(now).toISOString();
   const run = (command: KeyCommand) => manager.runCommand(REF, command, { ...CALL, now: isoNow() });
   await run({
@@ -74,7 +75,7 @@ async function started() {
     deleteKey: async () => {
       await run({ type: 'ScheduleKeyDeletion', pendingWindowInDays: 7 });
       now += 7 * DAY_MS;
-      await manager.fire({ kind: 'Deletion', ref: REF, deadline: isoNow() });
+      await timers.fire({ kind: 'Deletion', ref: REF, deadline: isoNow() });
     },
   };
 }

@@ -7,7 +7,6 @@ import type { Call } from '#operations/operation';
 import { LiveView } from '#views/live-view';
 import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { rootCaller } from '../../../test/support/root-caller';
-import { systemClock } from './clock';
 import { KeyManager } from './key-manager';
 
 const REGION = 'us-east-1';
@@ -31,7 +30,6 @@ async function keyManager(store = new MemoryEventStore()): Promise<{ manager: Ke
   const manager = new KeyManager({
     store,
     view,
-    clock: systemClock,
     serving: ALWAYS_SERVING,
     materials: {
       create: async (arn, materialId) => {
@@ -112,6 +110,17 @@ describe('a command', () => {
     // Asked once more, perhaps since the first answer was lost: it waits for the same.
     expect(await manager.runCommand(USER, off, CALL)).toEqual({ position: 3, events: [] });
     expect(asked).toEqual(['apply 3', 'apply 3']);
+  });
+
+  test('that is refused since an earlier try of it was made waits for what that one waited for', async () => {
+    const { manager, asked } = await keyManager();
+    await createKey(manager);
+    asked.length = 0;
+    const schedule = () => manager.runCommand(KEY, { type: 'ScheduleKeyDeletion', pendingWindowInDays: 7 }, CALL);
+    await schedule();
+    expect(asked).toEqual(['apply 2']);
+    await expect(schedule()).rejects.toMatchObject({ code: 'KMSInvalidStateException' });
+    expect(asked).toEqual(['apply 2', 'apply 2']);
   });
 
   test('that is refused appends nothing', async () => {

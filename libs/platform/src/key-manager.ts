@@ -2,7 +2,6 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { type AggregateType, aggregateOf, type CommandOf, type EventOf, isRevoking } from '#domain/aggregates';
 import { keyArn } from '#domain/arn';
 import { type DomainEvent, NO_HASH } from '#domain/commit';
-import { isoDate } from '#domain/dates';
 import { KmsError } from '#domain/errors';
 import type { AggregateRef } from '#domain/subjects';
 import { ConflictError, type EventStore } from '#event-store/event-store';
@@ -10,9 +9,8 @@ import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-st
 import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
 import { Limits } from '#operations/limits';
 import type { Call, ControlPorts, Serving, Tenure } from '#operations/operation';
-import type { Timer } from '#views/due-times';
 import type { LiveView } from '#views/live-view';
-import type { Clock } from './clock';
+import type { Projection } from '#views/projection';
 import type { FailPoint } from './fail-points';
 import type { GrantTokenSigner } from './grant-tokens';
 
@@ -27,7 +25,6 @@ export interface MaterialCustodian {
 export interface KeyManagerPorts {
   store: EventStore;
   view: LiveView;
-  clock: Clock;
   serving: Serving;
   materials: MaterialCustodian;
   /** Resolves once no process can still complete an operation on the state before the position. */
@@ -36,8 +33,8 @@ export interface KeyManagerPorts {
   signGrantToken: GrantTokenSigner;
 }
 
-/** Decides commands on every aggregate, and fires the timers of keys. */
-export class KeyManager implements Omit<ControlPorts, 'projection'> {
+/** Decides commands on every aggregate, and appends what they cause. The only part that does. */
+export class KeyManager implements ControlPorts {
   readonly limits = new Limits();
   private readonly runner: CommandRunner;
 
@@ -59,7 +56,7 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     });
   }
 
-  get projection() {
+  get projection(): Projection {
     return this.ports.view.projection;
   }
 
@@ -108,39 +105,13 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     }
   }
 
-  /**
-   * Does what a timer asks for. Each step is decided anew and harmless to repeat; a crash between steps leaves a
-   * deleted key that is still due for clean-up. Whether anything changed.
-   */
-  async fire(timer: Timer): Promise<boolean> {
-    const { kind, ref, deadline } = timer;
-    const requestId = randomUUID();
-    const isRotation = kind === 'Rotation';
-    // Each step has its own time: erasing may take a while, or follow hours after the deletion.
-    const origin = (dated?: string): CommandOrigin => ({
-      principal: isRotation ? 'keytrail:rotation-scheduler' : 'keytrail:deletion-scheduler',
-      requestId,
-      operation: isRotation ? 'AutomaticKeyRotation' : 'KeyDeletion',
-      now: isoDate(this.ports.clock.now()),
-      ...(dated === undefined ? {} : { dated }),
-    });
-    if (isRotation) {
-      const { events } = await this.run(ref, { type: 'FireRotation', deadline }, origin(deadline));
-      return events.length > 0;
-    }
-    if (kind === 'Deletion') await this.run(ref, { type: 'FireDeletion', deadline }, origin(deadline));
-    return this.cleanUp(ref, origin);
-  }
-
-  private async cleanUp(ref: AggregateRef<'key'>, origin: () => CommandOrigin): Promise<boolean> {
-    const key = this.projection.key(ref.region, ref.account, ref.id)?.state;
-    if (key?.keyState !== 'Deleted') return false;
-    for (const name of [...this.projection.aliasNamesOf(ref)]) {
-      const alias = { ...ref, aggregate: 'alias' as const, id: name };
-      await this.run(alias, { type: 'RemoveAliasOfDeletedKey', keyId: ref.id }, origin());
-    }
-    for (const materialId of key.materialIds) await this.ports.materials.destroy(ref, materialId);
-    return (await this.run(ref, { type: 'RecordMaterialDestroyed' }, origin())).events.length > 0;
+  /** A command that rests on no caller's permissions: what comes due by itself. */
+  runUnchecked<T extends AggregateType>(
+    ref: AggregateRef<T>,
+    command: CommandOf<T>,
+    origin: CommandOrigin,
+  ): Promise<CommandResult<EventOf<T>>> {
+    return this.run(ref, command, origin);
   }
 
   private async run<T extends AggregateType>(
@@ -151,23 +122,40 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
   ): Promise<CommandResult<EventOf<T>>> {
     const { region, account, aggregate, id } = ref;
     const { initial, decide } = aggregateOf(aggregate);
-    const result = await this.runner.run<typeof initial, EventOf<T>>(
-      {
-        ref,
-        load: () => this.projection.folded(ref) ?? { state: initial, version: 0, seq: 0, hash: NO_HASH, time: '' },
-        decide: (state, now) => decide(command, state, { region, account, id, now }),
-        prepare: (events) => this.storeMaterial(ref, events),
-        ...(tenure && { checked: tenure }),
-      },
-      origin,
-    );
-    // Two revoking writes of two key-managers would wait for each other otherwise.
-    tenure?.end();
-    // Nothing to change may mean that an earlier try changed it and did not wait to the end: this one does.
-    if (result.events.length === 0 || result.events.some((event) => isRevoking(aggregate, event))) {
-      await this.ports.appliedEverywhere(result.position);
+    let result: CommandResult<EventOf<T>>;
+    try {
+      result = await this.runner.run<typeof initial, EventOf<T>>(
+        {
+          ref,
+          load: () => this.projection.folded(ref) ?? { state: initial, version: 0, seq: 0, hash: NO_HASH, time: '' },
+          decide: (state, now) => decide(command, state, { region, account, id, now }),
+          prepare: (events) => this.storeMaterial(ref, events),
+          ...(tenure && { tenure }),
+        },
+        origin,
+      );
+    } catch (failure) {
+      // A refusal, as that nothing is to change, may mean that an earlier try made the change and did not wait to the end.
+      if (failure instanceof KmsError && !failure.retryable) await this.settledEverywhere(ref, tenure);
+      throw failure;
+    }
+    if (result.events.length === 0) await this.settledEverywhere(ref, tenure);
+    else if (result.events.some((event) => isRevoking(aggregate, event))) {
+      await this.appliedEverywhere(result.position, tenure);
     }
     return result;
+  }
+
+  /** Whatever was taken away by what is in the aggregate's history is gone wherever operations are completed. */
+  private async settledEverywhere(ref: AggregateRef, tenure: Tenure | undefined): Promise<void> {
+    const newest = this.projection.folded(ref)?.seq;
+    if (newest !== undefined) await this.appliedEverywhere(newest, tenure);
+  }
+
+  private appliedEverywhere(position: number, tenure: Tenure | undefined): Promise<void> {
+    // Two revoking writes of two key-managers would wait for each other otherwise.
+    tenure?.end();
+    return this.ports.appliedEverywhere(position);
   }
 
   private async storeMaterial(ref: AggregateRef, events: readonly DomainEvent[]): Promise<void> {

@@ -34,7 +34,10 @@ export class LeasedServing {
     });
   }
 
-  /** Resolves once the lease is held; from then on the process is unhealthy without it. */
+  /**
+   * Resolves once the lease is held; from then on the process is unhealthy without it. For a process that serves
+   * operations: no other needs a lease, nor may tell of one.
+   */
   async start(health: Health): Promise<void> {
     await this.lease.start();
     health.add('lease', () => (this.lease.held ? undefined : 'has lost touch with the event log'));

@@ -2,6 +2,8 @@ import {
   ALL_CLIENT_INBOXES,
   ALL_EVENTS,
   ALL_MATERIAL,
+  ALL_RECORDS,
+  AUDIT_STREAM,
   AUTH_CALLOUT,
   AUTH_CALLOUT_REPLIES,
   CLOCK_STREAM,
@@ -80,6 +82,8 @@ const consume = (stream: string): string[] => [
   `$JS.FC.${stream}.>`,
 ];
 
+/** What a writer of records asks to learn whether a try whose answer was lost has been stored. */
+const WRITE_RECORDS = [ALL_RECORDS, `$JS.API.STREAM.MSG.GET.${AUDIT_STREAM}`];
 const READ_EVENTS = [
   ...consume(EVENTS_STREAM),
   `$JS.API.DIRECT.GET.${EVENTS_STREAM}`,
@@ -116,6 +120,8 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
     gateway: {
       publish: [
         gatewaySubject('*', '*', '*', '*'),
+        ...WRITE_RECORDS,
+        INTERNAL.sealingKey,
         INTERNAL.signingKey,
         `$JS.API.STREAM.INFO.${EVENTS_STREAM}`,
         ...READ_CLOCK,
@@ -126,7 +132,10 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
     'key-manager': {
       publish: [
         ALL_EVENTS,
+        ...WRITE_RECORDS,
+        INTERNAL.sealingKey,
         ...createStream(EVENTS_STREAM),
+        ...createStream(AUDIT_STREAM),
         ...createStream(CLOCK_STREAM),
         ...READ_EVENTS,
         ...READ_CLOCK,
@@ -151,6 +160,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
     'crypto-worker': {
       publish: [
         ALL_MATERIAL,
+        ...WRITE_RECORDS,
         ...createStream(MATERIAL_STREAM),
         ...consume(MATERIAL_STREAM),
         `$JS.API.STREAM.MSG.DELETE.${MATERIAL_STREAM}`,
@@ -158,7 +168,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         ...READ_CLOCK,
         INTERNAL.servingBeat,
         INTERNAL.principalCommand,
-        ...(['gateway', 'operator', 'key-manager'] as const).map(inbox),
+        ...(['gateway', 'operator', 'key-manager', 'audit-projector'] as const).map(inbox),
         ALL_CLIENT_INBOXES,
         AUTH_CALLOUT_REPLIES,
       ],
@@ -168,6 +178,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.materialCreate,
         INTERNAL.materialDestroy,
         INTERNAL.signingKey,
+        INTERNAL.sealingKey,
         AUTH_CALLOUT,
         INTERNAL.accountCreate,
         INTERNAL.tokenKey,
@@ -179,7 +190,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
     'rotation-scheduler': scheduler('rotation-scheduler'),
     'deletion-scheduler': scheduler('deletion-scheduler'),
     'audit-projector': {
-      publish: [...READ_EVENTS, ...READ_CLOCK, inbox('operator')],
+      publish: [...READ_EVENTS, ...consume(AUDIT_STREAM), ...READ_CLOCK, INTERNAL.sealingKey, inbox('operator')],
       subscribe: [inbox('audit-projector'), ...OF_EVERY_SERVICE, INTERNAL.viewDigests],
     },
     operator: {

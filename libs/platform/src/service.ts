@@ -4,7 +4,7 @@ import { isoDate } from '#domain/dates';
 import { KmsError } from '#domain/errors';
 import { INTERNAL, QUEUE } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
-import { ensureClockStream, ensureEventStream } from '#event-store/streams';
+import { ensureAuditStream, ensureClockStream, ensureEventStream } from '#event-store/streams';
 import type { Operation, PlanePorts } from '#operations/operation';
 import { Quotas } from '#operations/quotas/quotas';
 import type { ErrorObserver } from '#operations/run-operation';
@@ -21,10 +21,14 @@ import { Health } from './health';
 import type { HttpEdgePorts } from './http-edge';
 import { answer, fireRemotely, RemoteMaterialCustodian } from './internal-requests';
 import { KeyManager } from './key-manager';
+import { KeyTimers } from './key-timers';
 import { LeasedServing } from './leased-serving';
 import { Metrics } from './metrics';
 import type { NatsLink } from './nats-link';
 import { NatsTransport } from './nats-transport';
+import type { EdgeRecords } from './recording/edge-records';
+import { RemoteSealingKeys } from './recording/sealing-keys';
+import { type StartedRecording, startRecording } from './recording/start-recording';
 import type { RevocationBarrier } from './revocation-barrier';
 import { isScheduler, Schedulers } from './schedulers';
 import { ServedRequests } from './served-requests';
@@ -83,7 +87,9 @@ export class Service {
   private clock: Clock = systemClock;
   private dispatcher: Dispatcher | undefined;
   private signingKeys: SigningKeys | undefined;
+  private recording: StartedRecording | undefined;
   private manager: KeyManager | undefined;
+  private timers: KeyTimers | undefined;
   private stopping: Promise<void> | undefined;
 
   constructor(
@@ -117,6 +123,8 @@ export class Service {
     this.health.add('nats', () => (this.link.connected() ? undefined : 'not connected'));
     const follows = this.parts.some((part) => part !== 'gateway');
     if (this.has('key-manager')) {
+      // Before the log itself, which the other services wait for.
+      await ensureAuditStream(nats, this.settings);
       await ensureEventStream(nats, this.settings);
       await ensureClockStream(nats, this.settings);
     }
@@ -132,14 +140,17 @@ export class Service {
     const grantTokens = new GrantTokens(this.view, started?.anchors.tokenKey ?? (() => this.askForTokenKey()));
     const planes: PlanePorts = { control: manager, data: worker, grantTokens, serving };
     if (manager || worker) await leased.start(this.health);
+    this.recording = this.startRecording(started);
+    const { recording } = this;
+    const callers = this.callers(started?.anchors);
     const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
     this.dispatcher =
       manager || worker
-        ? new LocalDispatcher(planes, this.callers(started?.anchors), this.clock, this.observe, quotas)
-        : new NatsDispatcher(nats, position, this.observe);
+        ? new LocalDispatcher(planes, callers, this.clock, this.observe, quotas, recording?.recorder)
+        : new NatsDispatcher(nats, position, this.observe, recording?.records);
     if (this.has('gateway')) this.signingKeys ??= this.remoteSigningKeys(this.dispatcher);
-    this.transport = this.transportFor(planes, this.dispatcher);
-    this.addSchedulers(manager);
+    this.transport = this.transportFor(planes, this.dispatcher, recording?.records);
+    this.addSchedulers();
     const { served } = this;
     answer<undefined, ServiceStatus>(
       served,
@@ -159,9 +170,9 @@ export class Service {
 
   /** What the HTTP edge of a gateway needs. */
   httpEdge(): HttpEdgePorts {
-    const { dispatcher, signingKeys, metrics, health, observe } = this;
+    const { dispatcher, signingKeys, metrics, health, observe, recording } = this;
     if (!dispatcher || !signingKeys) throw new Error(`${this.name} is no gateway, or has not started`);
-    return { dispatcher, signingKeys, metrics, health, observe };
+    return { dispatcher, signingKeys, metrics, health, observe, records: recording?.records };
   }
 
   /**
@@ -254,6 +265,21 @@ export class Service {
     return started;
   }
 
+  private startRecording(worker: StartedCryptoWorker | undefined): StartedRecording | undefined {
+    const { settings, clock, metrics, log, observe } = this;
+    const { nats } = this.link;
+    if (!settings.records) {
+      log.warn('KEYTRAIL_RECORDS=off: calls are answered that no record is kept of');
+      return undefined;
+    }
+    const answers = this.parts.some((part) => part === 'gateway' || part === 'key-manager' || part === 'crypto-worker');
+    if (!answers) return undefined;
+    const sealingKeys = worker?.sealingKeys ?? new RemoteSealingKeys(nats);
+    const started = startRecording({ settings, nats, clock, metrics, log, sealingKeys, observe });
+    this.closers.push(() => started.stop());
+    return started;
+  }
+
   /** By this process's own key-manager, which starts after the crypto-worker, where it has one. */
   private appendAccessKey(): AppendAccessKey {
     if (!this.has('key-manager')) return appendRemotely(this.link.nats);
@@ -285,23 +311,25 @@ export class Service {
     serving: ServingLease,
   ): KeyManager {
     const { nats } = this.link;
+    const materials = started?.worker ?? new RemoteMaterialCustodian(nats);
     const manager = new KeyManager({
       store: this.store,
       view: this.view,
-      clock: this.clock,
       serving,
-      materials: started?.worker ?? new RemoteMaterialCustodian(nats),
+      materials,
       appliedEverywhere: (position) => barrier.applied(position),
       failPoint: failPoints(this.settings.failPoint),
       signGrantToken: started ? localSigner(started.worker.tokens) : remoteSigner(nats, this.unanswered('grant token')),
     });
+    const timers = new KeyTimers({ manager, materials, clock: this.clock });
+    this.timers = timers;
     answer<Timer, boolean>(
       this.served,
       INTERNAL.timerFire,
       QUEUE.control,
       async (timer) => {
         await this.caughtUp();
-        return manager.fire(timer);
+        return timers.fire(timer);
       },
       this.unanswered('timer'),
     );
@@ -313,18 +341,22 @@ export class Service {
     return manager;
   }
 
-  private transportFor({ control, data }: PlanePorts, dispatcher: Dispatcher): NatsTransport | undefined {
+  private transportFor(
+    { control, data }: PlanePorts,
+    dispatcher: Dispatcher,
+    records: EdgeRecords | undefined,
+  ): NatsTransport | undefined {
     const planes = new Set<Operation['plane']>();
     if (control) planes.add('control');
     if (data) planes.add('data');
     if (planes.size === 0) return undefined;
     const { view, metrics, observe } = this;
-    return new NatsTransport({ nats: this.link.nats, planes, dispatcher, view, metrics, observe });
+    return new NatsTransport({ nats: this.link.nats, planes, dispatcher, view, metrics, observe, records });
   }
 
-  private addSchedulers(manager: KeyManager | undefined): void {
-    const { view, clock, health, metrics, log } = this;
-    const fire = manager ? (timer: Timer) => manager.fire(timer) : (timer: Timer) => this.fireElsewhere(timer);
+  private addSchedulers(): void {
+    const { view, clock, health, metrics, log, timers } = this;
+    const fire = timers ? (timer: Timer) => timers.fire(timer) : (timer: Timer) => this.fireElsewhere(timer);
     this.schedulers = new Schedulers({ view, clock, fire, health, metrics, log });
     for (const part of this.parts) if (isScheduler(part)) this.schedulers.add(part);
   }

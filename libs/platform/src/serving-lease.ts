@@ -28,9 +28,7 @@ export class ServingLease implements Serving {
      * before the log's leader is asked as well, so whoever appends after the leader's answer knows of this process.
      */
     private readonly announce: (settled: number) => void = () => {},
-  ) {
-    view.onCommit(() => this.announceProgress());
-  }
+  ) {}
 
   assertHeld(): void {
     if (this.held) return;
@@ -57,8 +55,9 @@ export class ServingLease implements Serving {
     };
   }
 
-  /** Resolves once the lease is held. */
+  /** Resolves once the lease is held. Without it nothing is announced: nobody waits for a process that does not serve. */
   async start(): Promise<void> {
+    this.view.onCommit(() => this.announceProgress());
     await this.renew();
     while (!this.held && !this.stopped) {
       await new Promise((resume) => setTimeout(resume, this.leaseMs / RENEWALS_PER_LEASE));

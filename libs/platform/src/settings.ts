@@ -48,6 +48,8 @@ export interface Settings {
   region: string;
   /** Request quotas: AWS's, but for these rates. Absent for none. */
   quotas?: QuotaRates | undefined;
+  /** Whether every call is put on record before it is answered. Off is for measuring what that costs. */
+  records: boolean;
   /** Tests only: the process kills itself there. */
   failPoint?: string | undefined;
 }
@@ -159,6 +161,7 @@ export function parseSettings(environment: Environment): Settings {
     orphanGraceSeconds: integer('KEYTRAIL_ORPHAN_GRACE_SECONDS', 60, 31_536_000, 86_400),
     region: text('KEYTRAIL_REGION', isRegionName, 'a region name such as eu-central-1', 'us-east-1')!,
     quotas: parseQuotas(environment['KEYTRAIL_QUOTAS'], (problem) => problems.push(problem)),
+    records: text('KEYTRAIL_RECORDS', (value) => value === 'on' || value === 'off', 'on or off', 'on') === 'on',
     failPoint: text('KEYTRAIL_FAIL_POINT', any, 'the name of a fail-point'),
   };
   const plainAllowed = text(

@@ -23,6 +23,7 @@ import { failPoints } from './fail-points';
 import { serveGrantTokens } from './grant-tokens';
 import { serveMaterials } from './internal-requests';
 import type { Metrics } from './metrics';
+import { type SealingKeys, serveSealingKeys, VaultSealingKeys } from './recording/sealing-keys';
 import { fromSettings, rootCredentials } from './root-credentials';
 import { SecretSigningKeys } from './secret-signing-keys';
 import type { ServedRequests } from './served-requests';
@@ -56,6 +57,7 @@ export interface StartedCryptoWorker {
   anchors: PublishedAnchors;
   tokens: TokenIssuer;
   signingKeys: SigningKeys;
+  sealingKeys: SealingKeys;
   stop(): void;
 }
 
@@ -93,6 +95,8 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     (position) => view.waitFor(position),
     (error) => log.error({ err: error }, 'signing key request failed'),
   );
+  const sealingKeys = new VaultSealingKeys(vault);
+  serveSealingKeys(served, sealingKeys, (error) => log.error({ err: error }, 'sealing key request failed'));
   serveGrantTokens(served, tokens, (error) => log.error({ err: error }, 'grant token request failed'));
   const anchors = { rootAccessKeyId: credentials.accessKeyId, tokenKey: tokens.publicKey.export() };
   serveAnchors(served, anchors, (error) => log.error({ err: error }, 'token key request failed'));
@@ -120,6 +124,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     anchors,
     tokens,
     signingKeys,
+    sealingKeys,
     stop() {
       stopping.abort();
       vault.close();

@@ -10,6 +10,7 @@ import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { until } from '../../../test/support/nats-server';
 import { rootCaller } from '../../../test/support/root-caller';
 import { KeyManager } from './key-manager';
+import { KeyTimers } from './key-timers';
 import { TimerLoop } from './timer-loop';
 
 const DAY_MS = 86_400_000;
@@ -28,6 +29,7 @@ const CREATE: KeyCommand = {
 let clock: { ms: number; now(): number };
 let view: LiveView;
 let manager: KeyManager;
+let timers: KeyTimers;
 let loops: TimerLoop[];
 /** Every attempt, as `<key> <day of the deadline>`, and those among them that changed something. */
 let tried: string[];
@@ -48,16 +50,17 @@ beforeEach(async () => {
   const store = new MemoryEventStore();
   view = new LiveView();
   await view.start(store);
+  const materials = { create: async () => {}, destroy: async () => {} };
   manager = new KeyManager({
     store,
     view,
-    clock,
     serving: ALWAYS_SERVING,
-    materials: { create: async () => {}, destroy: async () => {} },
+    materials,
     appliedEverywhere: async () => {},
     failPoint: () => {},
     signGrantToken: async () => undefined,
   });
+  timers = new KeyTimers({ manager, materials, clock });
   loops = [];
   tried = [];
   fired = [];
@@ -69,7 +72,7 @@ afterEach(async () => {
   await view.stop();
 });
 
-function newLoop(fire = (timer: Timer): Promise<boolean> => manager.fire(timer)): TimerLoop {
+function newLoop(fire = (timer: Timer): Promise<boolean> => timers.fire(timer)): TimerLoop {
   const loop = new TimerLoop(
     {
       view,
@@ -147,7 +150,7 @@ describe('a timer loop', () => {
     let broken = true;
     const loop = newLoop((timer) => {
       if (broken && timer.ref.id === 'bad') throw new Error('broken');
-      return manager.fire(timer);
+      return timers.fire(timer);
     });
     await loop.start();
     expect(tried).toEqual(['bad 90', 'good 100', 'good 200', 'good 300']);
@@ -167,7 +170,7 @@ describe('a timer loop', () => {
     let reachable = false;
     const loop = newLoop((timer) => {
       if (!reachable) throw new KmsError('DependencyTimeoutException', 'out of reach');
-      return manager.fire(timer);
+      return timers.fire(timer);
     });
     await loop.start();
     expect(tried).toEqual(['a 90']);
@@ -186,7 +189,7 @@ describe('a timer loop', () => {
     passDays(100);
     let behind = true;
     const loop = newLoop(async (timer) => {
-      if (!behind) return manager.fire(timer);
+      if (!behind) return timers.fire(timer);
       behind = false;
       return false;
     });

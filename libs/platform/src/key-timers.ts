@@ -1,0 +1,78 @@
+import { randomUUID } from 'node:crypto';
+import { isoDate } from '#domain/dates';
+import type { AggregateRef } from '#domain/subjects';
+import type { CommandOrigin } from '#event-store/run-command';
+import type { Timer } from '#views/due-times';
+import type { Clock } from './clock';
+import type { KeyManager, MaterialCustodian } from './key-manager';
+
+export interface KeyTimersPorts {
+  manager: Pick<KeyManager, 'projection' | 'runUnchecked'>;
+  materials: MaterialCustodian;
+  clock: Clock;
+}
+
+/**
+ * Does what the timers of keys ask for, beside the key-manager. Everything is decided anew and harmless to repeat. Each
+ * resolves with whether anything changed.
+ */
+export class KeyTimers {
+  constructor(private readonly ports: KeyTimersPorts) {}
+
+  fire({ kind, ref, deadline }: Timer): Promise<boolean> {
+    switch (kind) {
+      case 'Rotation':
+        return this.rotate(ref, deadline);
+      case 'Deletion':
+        return this.deleteKey(ref, deadline);
+      case 'Cleanup':
+        return this.finishDeletion(ref, this.deletion());
+    }
+  }
+
+  private async rotate(ref: AggregateRef<'key'>, deadline: string): Promise<boolean> {
+    const origin = this.origin('keytrail:rotation-scheduler', 'AutomaticKeyRotation')(deadline);
+    const { events } = await this.ports.manager.runUnchecked(ref, { type: 'FireRotation', deadline }, origin);
+    return events.length > 0;
+  }
+
+  /** A crash after the first step leaves a deleted key that is due for clean-up. */
+  private async deleteKey(ref: AggregateRef<'key'>, deadline: string): Promise<boolean> {
+    const origin = this.deletion();
+    const { events } = await this.ports.manager.runUnchecked(ref, { type: 'FireDeletion', deadline }, origin(deadline));
+    const finished = await this.finishDeletion(ref, origin);
+    return finished || events.length > 0;
+  }
+
+  /** Takes aliases and material away from a deleted key; a crash between leaves it due for clean-up. */
+  private async finishDeletion(ref: AggregateRef<'key'>, origin: () => CommandOrigin): Promise<boolean> {
+    const { manager, materials } = this.ports;
+    const key = manager.projection.key(ref.region, ref.account, ref.id)?.state;
+    if (key?.keyState !== 'Deleted') return false;
+    let changed = false;
+    for (const name of [...manager.projection.aliasNamesOf(ref)]) {
+      const alias = { ...ref, aggregate: 'alias' as const, id: name };
+      const command = { type: 'RemoveAliasOfDeletedKey', keyId: ref.id } as const;
+      changed = (await manager.runUnchecked(alias, command, origin())).events.length > 0 || changed;
+    }
+    for (const materialId of key.materialIds) await materials.destroy(ref, materialId);
+    const { events } = await manager.runUnchecked(ref, { type: 'RecordMaterialDestroyed' }, origin());
+    return changed || events.length > 0;
+  }
+
+  private deletion(): (dated?: string) => CommandOrigin {
+    return this.origin('keytrail:deletion-scheduler', 'KeyDeletion');
+  }
+
+  /** One request id for all steps; each has its own time: erasing may take a while, or follow hours after the deletion. */
+  private origin(principal: string, operation: string): (dated?: string) => CommandOrigin {
+    const requestId = randomUUID();
+    return (dated) => ({
+      principal,
+      requestId,
+      operation,
+      now: isoDate(this.ports.clock.now()),
+      ...(dated === undefined ? {} : { dated }),
+    });
+  }
+}

@@ -1,0 +1,48 @@
+import type { NatsConnection } from 'nats';
+import type { Logger } from 'pino';
+import { AUDIT_STREAM } from '#domain/subjects';
+import { JetStreamEventStore } from '#event-store/jetstream-event-store';
+import type { Recorder } from '#operations/audit/recorder';
+import type { ErrorObserver } from '#operations/run-operation';
+import type { Clock } from '../clock';
+import type { Metrics } from '../metrics';
+import type { Settings } from '../settings';
+import { AuditRecorder } from './audit-recorder';
+import { EdgeRecords } from './edge-records';
+import { RememberedSealingKeys, type SealingKeys } from './sealing-keys';
+
+export interface RecordingSurroundings {
+  settings: Settings;
+  nats: NatsConnection;
+  clock: Clock;
+  metrics: Metrics;
+  log: Logger;
+  sealingKeys: SealingKeys;
+  observe: ErrorObserver;
+}
+
+export interface StartedRecording {
+  recorder: Recorder;
+  records: EdgeRecords;
+  stop(): Promise<void>;
+}
+
+/** What puts the calls that a process answers on record. */
+export function startRecording(around: RecordingSurroundings): StartedRecording {
+  const { settings, nats, clock, metrics, log } = around;
+  const store = new JetStreamEventStore(nats, { stream: AUDIT_STREAM });
+  const keys = new RememberedSealingKeys(around.sealingKeys);
+  const recorder = new AuditRecorder({
+    append: (request) => store.append(request),
+    sealingKey: (scope) => keys.toSeal(scope),
+    closed: () => nats.isClosed() || nats.isDraining(),
+    observe: (error) => log.error({ err: error }, 'records could not be stored'),
+  });
+  metrics.gauge('keytrail_audit_backlog', 'Calls that are not on record yet.', () => recorder.backlog);
+  const home = { account: settings.accountId, region: settings.region };
+  return {
+    recorder,
+    records: new EdgeRecords(recorder, clock, home, around.observe),
+    stop: () => recorder.drain(),
+  };
+}
