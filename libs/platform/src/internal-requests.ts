@@ -89,6 +89,11 @@ export function serveMaterials(
   );
 }
 
+/** For all that a firing may have to wait for: the view, appends, a barrier, material being erased. */
+const FIRE_TIMEOUT_MS = 90_000;
+/** Asked again after so long, and harmless to repeat: a key-manager that is still at it ends that first. */
+const FIRE_ATTEMPT_MS = 20_000;
+
 /** Fires a timer by way of a key-manager: whether it changed anything. */
-export const fireRemotely = (nats: NatsConnection, timer: Timer): Promise<boolean> =>
-  ask(nats, INTERNAL.timerFire, timer);
+export const fireRemotely = (nats: NatsConnection, timer: Timer, attemptMs = FIRE_ATTEMPT_MS): Promise<boolean> =>
+  ask(nats, INTERNAL.timerFire, timer, { timeoutMs: FIRE_TIMEOUT_MS, attemptMs });
