@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { isoDate } from '#domain/dates';
 import { KmsError } from '#domain/errors';
-import { INTERNAL, QUEUE } from '#domain/subjects';
+import { INTERNAL } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { ensureClockStream, ensureEventStream } from '#event-store/streams';
 import type { Operation, PlanePorts } from '#operations/operation';
@@ -19,7 +19,7 @@ import { failPoints } from './fail-points';
 import { GrantTokens, localSigner, remoteSigner } from './grant-tokens';
 import { Health } from './health';
 import type { HttpEdgePorts } from './http-edge';
-import { answer, fireRemotely, RemoteMaterialCustodian } from './internal-requests';
+import { answer, fireRemotely, RemoteMaterialCustodian, serveTimers } from './internal-requests';
 import { KeyManager } from './key-manager';
 import { KeyTimers } from './key-timers';
 import { LeasedServing } from './leased-serving';
@@ -297,14 +297,10 @@ export class Service {
     });
     const timers = new KeyTimers({ manager, materials, clock: this.clock });
     this.timers = timers;
-    answer<Timer, boolean>(
+    serveTimers(
       this.served,
-      INTERNAL.timerFire,
-      QUEUE.control,
-      async (timer) => {
-        await this.caughtUp();
-        return timers.fire(timer);
-      },
+      (timer) => timers.fire(timer),
+      () => this.caughtUp(),
       this.unanswered('timer'),
     );
     serveAccessKeyCommands(
