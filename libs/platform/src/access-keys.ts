@@ -1,11 +1,13 @@
 import type { NatsConnection } from 'nats';
 import type { CommandOf } from '#domain/aggregates';
+import { KmsError } from '#domain/errors';
 import { accessKeyMaterialId } from '#domain/principal/access-key-material-id';
 import { type AggregateRef, INTERNAL, QUEUE } from '#domain/subjects';
 import type { CommandOrigin } from '#event-store/run-command';
 import type { MaterialVault } from '#hsm/material-vault';
 import type { AccessKeyPorts, Call } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
+import { commandOriginOf, membersOf, positionOf, refOf, tokenOf } from './internal-questions';
 import { answer, ask } from './internal-requests';
 import { originOf } from './key-manager';
 import type { ServedRequests } from './served-requests';
@@ -23,12 +25,6 @@ export type AppendAccessKey = (
   /** Position of the view in which the caller was checked, where there is one. */
   checkedAt?: number,
 ) => Promise<{ position: number }>;
-
-const ALLOWED: readonly string[] = [
-  'CreateAccount',
-  'CreateAccessKey',
-  'DeleteAccessKey',
-] satisfies AccessKeyCommand['type'][];
 
 /** AWS's: 40 characters of base64. */
 const SECRET_BYTES = 30;
@@ -83,21 +79,46 @@ export const appendRemotely =
   (ref, command, origin, checkedAt) =>
     ask(nats, INTERNAL.principalCommand, { ref, command, origin, checkedAt } satisfies Question);
 
-/** Serves appendRemotely. No other command of principals comes from a crypto-worker. */
+/** Serves appendRemotely. */
 export function serveAccessKeyCommands(
   served: ServedRequests,
   append: AppendAccessKey,
   onError: (error: unknown) => void,
 ): void {
-  answer<Question, { position: number }>(
+  answer<unknown, { position: number }>(
     served,
     INTERNAL.principalCommand,
     QUEUE.control,
-    async ({ ref, command, origin, checkedAt }) => {
-      if (!ALLOWED.includes(command.type)) throw new Error('not a command of access keys');
+    async (question) => {
+      const { ref, command, origin, checkedAt } = questionOf(question);
       const { position } = await append(ref, command, origin, checkedAt);
       return { position };
     },
     onError,
   );
+}
+
+function questionOf(value: unknown): Question {
+  const question = membersOf(value);
+  return {
+    ref: refOf(question['ref'], 'principal'),
+    command: commandOf(question['command']),
+    origin: commandOriginOf(question['origin']),
+    ...(question['checkedAt'] === undefined ? {} : { checkedAt: positionOf(question, 'checkedAt') }),
+  };
+}
+
+/** No other command of principals comes from a crypto-worker. */
+function commandOf(value: unknown): AccessKeyCommand {
+  const command = membersOf(value, 'command');
+  const { type } = command;
+  switch (type) {
+    case 'CreateAccount':
+      return { type };
+    case 'CreateAccessKey':
+    case 'DeleteAccessKey':
+      return { type, accessKeyId: tokenOf(command, 'accessKeyId') };
+    default:
+      throw new KmsError('ValidationException', 'type: expected a command of access keys');
+  }
 }

@@ -5,6 +5,7 @@ import { KmsError } from '#domain/errors';
 import { INTERNAL, QUEUE } from '#domain/subjects';
 import type { GrantTokenClaims, GrantTokenReader } from '#operations/grants/grant-tokens';
 import type { LiveView } from '#views/live-view';
+import { grantTokenClaimsOf } from './internal-questions';
 import { answer, ask } from './internal-requests';
 import type { ServedRequests } from './served-requests';
 
@@ -102,5 +103,13 @@ export const serveGrantTokens = (
   served: ServedRequests,
   issuer: TokenIssuer,
   onError: (error: unknown) => void,
-): void =>
-  answer<GrantTokenClaims, string | undefined>(served, INTERNAL.grantToken, QUEUE.data, localSigner(issuer), onError);
+): void => {
+  const sign = localSigner(issuer);
+  answer<unknown, string | undefined>(
+    served,
+    INTERNAL.grantToken,
+    QUEUE.data,
+    (question) => sign(grantTokenClaimsOf(question)),
+    onError,
+  );
+};

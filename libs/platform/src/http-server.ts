@@ -17,7 +17,10 @@ export const HTTP_LIMITS = {
   handshakeTimeout: 10_000,
   /** Between requests. Longer than load balancers (60 s), so that it is not we who close while a request is on its way. */
   keepAliveTimeout: 72_000,
-  /** With not a byte in either direction: a client that does not take its answers. Longer than any answer (30 s). */
+  /**
+   * With not a byte in either direction: a client that does not take its answers. Longer than any answer: up to 15 s for the
+   * signing key and 40 s for the reply of another service.
+   */
   inactivityTimeout: 90_000,
   /** Node's default, written down: a signed request with a session token and tags has about 6 KB of headers. */
   maxHeaderSize: 16_384,

@@ -1,7 +1,8 @@
-import type { NatsConnection } from 'nats';
+import type { Msg, NatsConnection } from 'nats';
 import { isErrorCode, KmsError } from '#domain/errors';
 import { type AggregateRef, INTERNAL, QUEUE } from '#domain/subjects';
 import type { Timer } from '#views/due-times';
+import { doomedMaterialOf, newMaterialOf, timerOf } from './internal-questions';
 import type { MaterialCustodian } from './key-manager';
 import { requestReply } from './nats-request';
 import type { ServedRequests } from './served-requests';
@@ -40,7 +41,7 @@ export function answer<Q, T>(
   served.serve(subject, queue, async (message) => {
     let reply: Answer<T>;
     try {
-      reply = { result: await run(message.data.length === 0 ? (undefined as Q) : message.json<Q>()) };
+      reply = { result: await run(questionIn(message) as Q) };
     } catch (error) {
       onError(error);
       const { code, message: text } =
@@ -49,6 +50,15 @@ export function answer<Q, T>(
     }
     served.respond(message, JSON.stringify(reply));
   });
+}
+
+function questionIn(message: Msg): unknown {
+  if (message.data.length === 0) return undefined;
+  try {
+    return message.json();
+  } catch (error) {
+    throw new KmsError('ValidationException', 'question: expected JSON', error);
+  }
 }
 
 /** Material by way of a crypto-worker. */
@@ -70,18 +80,22 @@ export function serveMaterials(
   caughtUp: () => Promise<void>,
   onError: (error: unknown) => void,
 ): void {
-  answer<{ keyArn: string; materialId: string }, void>(
+  answer<unknown, void>(
     served,
     INTERNAL.materialCreate,
     QUEUE.data,
-    ({ keyArn, materialId }) => custodian.create(keyArn, materialId),
+    (question) => {
+      const { keyArn, materialId } = newMaterialOf(question);
+      return custodian.create(keyArn, materialId);
+    },
     onError,
   );
-  answer<{ ref: AggregateRef; materialId: string }, void>(
+  answer<unknown, void>(
     served,
     INTERNAL.materialDestroy,
     QUEUE.data,
-    async ({ ref, materialId }) => {
+    async (question) => {
+      const { ref, materialId } = doomedMaterialOf(question);
       await caughtUp();
       await custodian.destroy(ref, materialId);
     },
@@ -89,6 +103,31 @@ export function serveMaterials(
   );
 }
 
+/** For all that a firing may have to wait for: the view, appends, a barrier, material being erased. */
+const FIRE_TIMEOUT_MS = 90_000;
+/** Asked again after so long, and harmless to repeat: a key-manager that is still at it ends that first. */
+const FIRE_ATTEMPT_MS = 20_000;
+
 /** Fires a timer by way of a key-manager: whether it changed anything. */
-export const fireRemotely = (nats: NatsConnection, timer: Timer): Promise<boolean> =>
-  ask(nats, INTERNAL.timerFire, timer);
+export const fireRemotely = (nats: NatsConnection, timer: Timer, attemptMs = FIRE_ATTEMPT_MS): Promise<boolean> =>
+  ask(nats, INTERNAL.timerFire, timer, { timeoutMs: FIRE_TIMEOUT_MS, attemptMs });
+
+/** Serves fireRemotely. */
+export function serveTimers(
+  served: ServedRequests,
+  fire: (timer: Timer) => Promise<boolean>,
+  caughtUp: () => Promise<void>,
+  onError: (error: unknown) => void,
+): void {
+  answer<unknown, boolean>(
+    served,
+    INTERNAL.timerFire,
+    QUEUE.control,
+    async (question) => {
+      const timer = timerOf(question);
+      await caughtUp();
+      return fire(timer);
+    },
+    onError,
+  );
+}

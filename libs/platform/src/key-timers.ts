@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { isoDate } from '#domain/dates';
-import type { AggregateRef } from '#domain/subjects';
+import { type AggregateRef, eventSubject } from '#domain/subjects';
 import type { CommandOrigin } from '#event-store/run-command';
 import type { Timer } from '#views/due-times';
 import type { Clock } from './clock';
@@ -17,9 +17,27 @@ export interface KeyTimersPorts {
  * resolves with whether anything changed.
  */
 export class KeyTimers {
+  /** Under way, by key: one at a time, since a scheduler whose answer was lost, or takes long, asks again. */
+  private readonly firing = new Map<string, Promise<boolean>>();
+
   constructor(private readonly ports: KeyTimersPorts) {}
 
-  fire({ kind, ref, deadline }: Timer): Promise<boolean> {
+  async fire(timer: Timer): Promise<boolean> {
+    const key = eventSubject(timer.ref);
+    const before = this.firing.get(key);
+    const turn = (async () => {
+      await before?.catch(() => {});
+      return this.begin(timer);
+    })();
+    this.firing.set(key, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.firing.get(key) === turn) this.firing.delete(key);
+    }
+  }
+
+  private begin({ kind, ref, deadline }: Timer): Promise<boolean> {
     switch (kind) {
       case 'Rotation':
         return this.rotate(ref, deadline);
@@ -55,7 +73,8 @@ export class KeyTimers {
       const command = { type: 'RemoveAliasOfDeletedKey', keyId: ref.id } as const;
       changed = (await manager.runUnchecked(alias, command, origin())).events.length > 0 || changed;
     }
-    for (const materialId of key.materialIds) await materials.destroy(ref, materialId);
+    // All at once: a key has dozens of versions, and each may take until the time-out.
+    await Promise.all(key.materialIds.map((materialId) => materials.destroy(ref, materialId)));
     const { events } = await manager.runUnchecked(ref, { type: 'RecordMaterialDestroyed' }, origin());
     return changed || events.length > 0;
   }

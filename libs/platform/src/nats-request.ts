@@ -5,11 +5,12 @@ const NOBODY_THERE_RETRIES = 40;
 const NOBODY_THERE_PAUSE_MS = 250;
 
 export interface RequestOptions {
+  /** For the answer of whoever is there. The wait for somebody to be there, 10 s at most, comes on top. */
   timeoutMs: number;
   headers?: MsgHdrs;
   /**
    * Only for what is harmless to repeat: one that has not answered by then has died over it, or its answer was lost, so
-   * another is asked, for as long as `timeoutMs` allows.
+   * another is asked, as long as it would have the time as well within `timeoutMs`.
    */
   attemptMs?: number;
 }

@@ -2,40 +2,37 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { isoDate } from '#domain/dates';
 import { KmsError } from '#domain/errors';
-import { INTERNAL, QUEUE } from '#domain/subjects';
+import { INTERNAL } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { ensureAuditStream, ensureClockStream, ensureEventStream } from '#event-store/streams';
 import type { Operation, PlanePorts } from '#operations/operation';
 import { Quotas } from '#operations/quotas/quotas';
 import type { ErrorObserver } from '#operations/run-operation';
-import type { Timer } from '#views/due-times';
 import { LiveView } from '#views/live-view';
-import { type AppendAccessKey, appendRemotely, serveAccessKeyCommands } from './access-keys';
 import { settledWithin } from './bounded-wait';
-import { askForAnchors, Callers, type PublishedAnchors } from './callers';
+import { Callers } from './callers';
 import { type Clock, systemClock, VirtualClock } from './clock';
 import { type Dispatcher, LocalDispatcher, NatsDispatcher } from './dispatch';
-import { failPoints } from './fail-points';
-import { GrantTokens, localSigner, remoteSigner } from './grant-tokens';
+import { GrantTokens } from './grant-tokens';
 import { Health } from './health';
 import type { HttpEdgePorts } from './http-edge';
-import { answer, fireRemotely, RemoteMaterialCustodian } from './internal-requests';
-import { KeyManager } from './key-manager';
-import { KeyTimers } from './key-timers';
+import { answer } from './internal-requests';
+import type { KeyManager } from './key-manager';
 import { LeasedServing } from './leased-serving';
 import { Metrics } from './metrics';
 import type { NatsLink } from './nats-link';
 import { NatsTransport } from './nats-transport';
+import { Neighbours } from './neighbours';
 import type { EdgeRecords } from './recording/edge-records';
-import { RemoteSealingKeys } from './recording/sealing-keys';
 import { type StartedRecording, startRecording } from './recording/start-recording';
 import type { RevocationBarrier } from './revocation-barrier';
 import { isScheduler, Schedulers } from './schedulers';
 import { ServedRequests } from './served-requests';
 import type { ServingLease } from './serving-lease';
 import type { Settings } from './settings';
-import { CachedSigningKeys, RemoteSigningKeys, type SigningKeys } from './signing-keys';
+import type { SigningKeys } from './signing-keys';
 import { type StartedCryptoWorker, startCryptoWorker } from './start-crypto-worker';
+import { startKeyManager } from './start-key-manager';
 import { serveViewDigests } from './view-digests';
 
 export const PARTS = [
@@ -88,8 +85,7 @@ export class Service {
   private dispatcher: Dispatcher | undefined;
   private signingKeys: SigningKeys | undefined;
   private recording: StartedRecording | undefined;
-  private manager: KeyManager | undefined;
-  private timers: KeyTimers | undefined;
+  private readonly neighbours: Neighbours;
   private stopping: Promise<void> | undefined;
 
   constructor(
@@ -110,6 +106,7 @@ export class Service {
       fail(error);
     });
     this.served = new ServedRequests(link.nats, (error) => log.error({ err: error }, 'a request was not answered'));
+    this.neighbours = new Neighbours(link.nats, this.has, this.unanswered);
   }
 
   private readonly observe: ErrorObserver = (error, operation, requestId) => {
@@ -132,23 +129,22 @@ export class Service {
     if (this.settings.clock === 'virtual') await this.startVirtualClock();
     if (follows) await this.followLog();
     const started = this.has('crypto-worker') ? await this.startCryptoWorker() : undefined;
+    this.neighbours.worker = started;
     const worker = started?.worker;
     const leased = this.leasedServing();
     const { lease: serving, barrier } = leased;
-    const manager = barrier && this.startKeyManager(started, barrier, serving);
-    this.manager = manager;
-    const grantTokens = new GrantTokens(this.view, started?.anchors.tokenKey ?? (() => this.askForTokenKey()));
+    const manager = barrier && this.startKeyManager(barrier, serving);
+    const grantTokens = new GrantTokens(this.view, this.neighbours.tokenKey());
     const planes: PlanePorts = { control: manager, data: worker, grantTokens, serving };
     if (manager || worker) await leased.start(this.health);
-    this.recording = this.startRecording(started);
+    this.recording = this.startRecording();
     const { recording } = this;
-    const callers = this.callers(started?.anchors);
     const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
     this.dispatcher =
       manager || worker
-        ? new LocalDispatcher(planes, callers, this.clock, this.observe, quotas, recording?.recorder)
+        ? new LocalDispatcher(planes, this.callers(), this.clock, this.observe, quotas, recording?.recorder)
         : new NatsDispatcher(nats, position, this.observe, recording?.records);
-    if (this.has('gateway')) this.signingKeys ??= this.remoteSigningKeys(this.dispatcher);
+    if (this.has('gateway')) this.signingKeys = this.signingKeysFor(this.dispatcher);
     this.transport = this.transportFor(planes, this.dispatcher, recording?.records);
     this.addSchedulers();
     const { served } = this;
@@ -245,8 +241,8 @@ export class Service {
     this.clock = clock;
   }
 
-  private callers(anchors: PublishedAnchors | undefined): Callers {
-    return new Callers(this.settings.accountId, this.view.projection, anchors ?? askForAnchors(this.link.nats));
+  private callers(): Callers {
+    return new Callers(this.settings.accountId, this.view.projection, this.neighbours.anchors());
   }
 
   private async startCryptoWorker(): Promise<StartedCryptoWorker> {
@@ -255,17 +251,16 @@ export class Service {
       ...{ settings, store, view, served, metrics, log },
       callout: this.link.callout,
       besideGateway: this.has('gateway'),
-      appendAccessKey: this.appendAccessKey(),
+      appendAccessKey: this.neighbours.appendAccessKey(),
       // With a nats-server of its own this is the only process.
       alone: this.settings.natsUrl === undefined,
       clock: this.clock,
     });
     this.closers.push(started.stop);
-    this.signingKeys = started.signingKeys;
     return started;
   }
 
-  private startRecording(worker: StartedCryptoWorker | undefined): StartedRecording | undefined {
+  private startRecording(): StartedRecording | undefined {
     const { settings, clock, metrics, log, observe } = this;
     const { nats } = this.link;
     if (!settings.records) {
@@ -274,25 +269,15 @@ export class Service {
     }
     const answers = this.parts.some((part) => part === 'gateway' || part === 'key-manager' || part === 'crypto-worker');
     if (!answers) return undefined;
-    const sealingKeys = worker?.sealingKeys ?? new RemoteSealingKeys(nats);
+    const sealingKeys = this.neighbours.sealingKeys();
     const started = startRecording({ settings, nats, clock, metrics, log, sealingKeys, observe });
     this.closers.push(() => started.stop());
     return started;
   }
 
-  /** By this process's own key-manager, which starts after the crypto-worker, where it has one. */
-  private appendAccessKey(): AppendAccessKey {
-    if (!this.has('key-manager')) return appendRemotely(this.link.nats);
-    return (...command) => this.manager!.runFor(...command);
-  }
-
-  private remoteSigningKeys(dispatcher: Dispatcher): SigningKeys {
+  private signingKeysFor(dispatcher: Dispatcher): SigningKeys {
     const seen = (): number => (dispatcher instanceof NatsDispatcher ? dispatcher.newestPosition : this.view.position);
-    return new CachedSigningKeys(new RemoteSigningKeys(this.link.nats, seen));
-  }
-
-  private async askForTokenKey(): Promise<string> {
-    return (await askForAnchors(this.link.nats)()).tokenKey;
+    return this.neighbours.signingKeys(seen);
   }
 
   private leasedServing(): LeasedServing {
@@ -305,40 +290,16 @@ export class Service {
     return leased;
   }
 
-  private startKeyManager(
-    started: StartedCryptoWorker | undefined,
-    barrier: RevocationBarrier,
-    serving: ServingLease,
-  ): KeyManager {
-    const { nats } = this.link;
-    const materials = started?.worker ?? new RemoteMaterialCustodian(nats);
-    const manager = new KeyManager({
-      store: this.store,
-      view: this.view,
-      serving,
-      materials,
-      appliedEverywhere: (position) => barrier.applied(position),
-      failPoint: failPoints(this.settings.failPoint),
-      signGrantToken: started ? localSigner(started.worker.tokens) : remoteSigner(nats, this.unanswered('grant token')),
+  private startKeyManager(barrier: RevocationBarrier, serving: ServingLease): KeyManager {
+    const { settings, store, view, clock, served, neighbours } = this;
+    const started = startKeyManager({
+      ...{ settings, store, view, clock, served, barrier, serving },
+      materials: neighbours.materials(),
+      signGrantToken: neighbours.grantTokenSigner(),
+      onError: this.unanswered,
     });
-    const timers = new KeyTimers({ manager, materials, clock: this.clock });
-    this.timers = timers;
-    answer<Timer, boolean>(
-      this.served,
-      INTERNAL.timerFire,
-      QUEUE.control,
-      async (timer) => {
-        await this.caughtUp();
-        return timers.fire(timer);
-      },
-      this.unanswered('timer'),
-    );
-    serveAccessKeyCommands(
-      this.served,
-      (ref, command, origin) => manager.runFor(ref, command, origin),
-      this.unanswered('access key'),
-    );
-    return manager;
+    neighbours.keyManager = started;
+    return started.manager;
   }
 
   private transportFor(
@@ -355,22 +316,10 @@ export class Service {
   }
 
   private addSchedulers(): void {
-    const { view, clock, health, metrics, log, timers } = this;
-    const fire = timers ? (timer: Timer) => timers.fire(timer) : (timer: Timer) => this.fireElsewhere(timer);
+    const { view, clock, health, metrics, log } = this;
+    const fire = this.neighbours.fire(async () => view.waitFor(await this.store.lastPosition()));
     this.schedulers = new Schedulers({ view, clock, fire, health, metrics, log });
     for (const part of this.parts) if (isScheduler(part)) this.schedulers.add(part);
-  }
-
-  private async fireElsewhere(timer: Timer): Promise<boolean> {
-    const changed = await fireRemotely(this.link.nats, timer);
-    // The key-manager has appended; wait for it to arrive here, or the timer would fire again.
-    await this.caughtUp();
-    return changed;
-  }
-
-  /** Resolves once the view holds all that is in the log now. */
-  private async caughtUp(): Promise<void> {
-    await this.view.waitFor(await this.store.lastPosition());
   }
 
   /** Resolves once the clock has made the moves and what came due by them has fired. */

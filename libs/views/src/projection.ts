@@ -51,7 +51,7 @@ export class Projection {
   );
   private readonly listeners = listenersOf([this.keyIndex, this.aliasIndex, this.principalIndex, this.grantIndex]);
 
-  /** Folds the next commit in and returns it. Throws LogCorruptError, and changes nothing, if it does not fit. */
+  /** Folds the next commit in and returns it. Throws LogCorruptError if it does not fit; nothing can be folded in after that. */
   apply(entry: LogEntry): Commit {
     const { seq, subject, bytes } = entry;
     if (seq !== this.position + 1) {

@@ -1,0 +1,78 @@
+import type { NatsConnection } from 'nats';
+import type { Timer } from '#views/due-times';
+import { type AppendAccessKey, appendRemotely } from './access-keys';
+import { askForAnchors, type PublishedAnchors } from './callers';
+import { type GrantTokenSigner, localSigner, remoteSigner } from './grant-tokens';
+import { fireRemotely, RemoteMaterialCustodian } from './internal-requests';
+import type { MaterialCustodian } from './key-manager';
+import { RemoteSealingKeys, type SealingKeys } from './recording/sealing-keys';
+import { CachedSigningKeys, RemoteSigningKeys, type SigningKeys } from './signing-keys';
+import type { StartedCryptoWorker } from './start-crypto-worker';
+import type { StartedKeyManager } from './start-key-manager';
+
+/**
+ * THE table of what the parts of Keytrail ask of each other: in process where the other part is in this one, else over
+ * NATS. (Requests themselves: LocalDispatcher and NatsDispatcher of dispatch.ts.)
+ */
+export class Neighbours {
+  /** Those in this process, once they have started: first the crypto-worker, then the key-manager. */
+  worker: StartedCryptoWorker | undefined;
+  keyManager: StartedKeyManager | undefined;
+
+  constructor(
+    private readonly nats: NatsConnection,
+    private readonly has: (part: 'key-manager') => boolean,
+    /** Told what went wrong although whoever asked goes on without it. */
+    private readonly onError: (what: string) => (error: unknown) => void,
+  ) {}
+
+  /** The key-manager has material stored and erased. */
+  materials(): MaterialCustodian {
+    return this.worker ? this.worker.worker : new RemoteMaterialCustodian(this.nats);
+  }
+
+  /** The key-manager has grant tokens signed. */
+  grantTokenSigner(): GrantTokenSigner {
+    return this.worker ? localSigner(this.worker.tokens) : remoteSigner(this.nats, this.onError('grant token'));
+  }
+
+  /** The crypto-worker, which starts before the key-manager, has events of access keys appended. */
+  appendAccessKey(): AppendAccessKey {
+    if (!this.has('key-manager')) return appendRemotely(this.nats);
+    return (...command) => this.keyManager!.manager.runFor(...command);
+  }
+
+  /** The schedulers have timers fired: `caughtUp` resolves once the view of this process holds what was appended elsewhere. */
+  fire(caughtUp: () => Promise<void>): (timer: Timer) => Promise<boolean> {
+    const timers = this.keyManager?.timers;
+    if (timers) return (timer) => timers.fire(timer);
+    return async (timer) => {
+      const changed = await fireRemotely(this.nats, timer);
+      // Or the timer would fire again.
+      await caughtUp();
+      return changed;
+    };
+  }
+
+  /** The gateway learns signing keys; `newestPosition` as RemoteSigningKeys has it. */
+  signingKeys(newestPosition: () => number): SigningKeys {
+    return this.worker
+      ? this.worker.signingKeys
+      : new CachedSigningKeys(new RemoteSigningKeys(this.nats, newestPosition));
+  }
+
+  /** Whoever answers calls learns what their records are sealed with. */
+  sealingKeys(): SealingKeys {
+    return this.worker ? this.worker.sealingKeys : new RemoteSealingKeys(this.nats);
+  }
+
+  /** Whoever serves operations learns what callers are checked against. */
+  anchors(): PublishedAnchors | (() => Promise<PublishedAnchors>) {
+    return this.worker ? this.worker.anchors : askForAnchors(this.nats);
+  }
+
+  /** And what grant tokens are checked against. */
+  tokenKey(): string | (() => Promise<string>) {
+    return this.worker ? this.worker.anchors.tokenKey : async () => (await askForAnchors(this.nats)()).tokenKey;
+  }
+}

@@ -1,0 +1,47 @@
+import type { EventStore } from '#event-store/event-store';
+import type { LiveView } from '#views/live-view';
+import { serveAccessKeyCommands } from './access-keys';
+import type { Clock } from './clock';
+import { failPoints } from './fail-points';
+import type { GrantTokenSigner } from './grant-tokens';
+import { serveTimers } from './internal-requests';
+import { KeyManager, type MaterialCustodian } from './key-manager';
+import { KeyTimers } from './key-timers';
+import type { RevocationBarrier } from './revocation-barrier';
+import type { ServedRequests } from './served-requests';
+import type { ServingLease } from './serving-lease';
+import type { Settings } from './settings';
+
+export interface KeyManagerSurroundings {
+  settings: Pick<Settings, 'failPoint'>;
+  store: EventStore;
+  view: LiveView;
+  clock: Clock;
+  served: ServedRequests;
+  serving: Pick<ServingLease, 'assertHeld' | 'begin'>;
+  barrier: Pick<RevocationBarrier, 'applied'>;
+  materials: MaterialCustodian;
+  signGrantToken: GrantTokenSigner;
+  /** Told what could not be done of what other services asked for. */
+  onError(what: string): (error: unknown) => void;
+}
+
+export interface StartedKeyManager {
+  manager: KeyManager;
+  timers: KeyTimers;
+}
+
+/** Makes the part that appends, and answers what other services ask of it. */
+export function startKeyManager(around: KeyManagerSurroundings): StartedKeyManager {
+  const { store, view, serving, barrier, materials, served, signGrantToken, onError } = around;
+  const manager = new KeyManager({
+    ...{ store, view, serving, materials, signGrantToken },
+    appliedEverywhere: (position) => barrier.applied(position),
+    failPoint: failPoints(around.settings.failPoint),
+  });
+  const timers = new KeyTimers({ manager, materials, clock: around.clock });
+  const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
+  serveTimers(served, (timer) => timers.fire(timer), caughtUp, onError('timer'));
+  serveAccessKeyCommands(served, (...command) => manager.runFor(...command), onError('access key'));
+  return { manager, timers };
+}
