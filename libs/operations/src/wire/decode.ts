@@ -95,11 +95,13 @@ function decodeInteger(value: number): number {
   return integer;
 }
 
+const URL_ALPHABET = /[-_]/;
+
 function decodeBlob(text: string): Buffer {
   const bytes = Buffer.from(text, 'base64');
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
-  // Node's decoder passes over what is not base64, so a wrong length is how bad input shows.
-  if (text.length % 4 !== 0 || bytes.length !== (text.length / 4) * 3 - padding) {
+  // Node's decoder passes over what is not base64, so a wrong length is how bad input shows; the alphabet for URLs it takes.
+  if (text.length % 4 !== 0 || URL_ALPHABET.test(text) || bytes.length !== (text.length / 4) * 3 - padding) {
     throw new KmsError('SerializationException', 'A Blob must be valid base64.');
   }
   return bytes;
