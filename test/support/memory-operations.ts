@@ -150,6 +150,11 @@ export class MemoryOperations {
     return { code: reply.error ?? 'OK', message: String(body['message'] ?? ''), body };
   }
 
+  /** The store of material has nothing any more. */
+  loseMaterial(): void {
+    this.backingKeys.clear();
+  }
+
   /** A new key's id and ARN. */
   async newKey(region = 'us-east-1'): Promise<{ KeyId: string; Arn: string }> {
     const { body } = await this.call('CreateKey', {}, { region });

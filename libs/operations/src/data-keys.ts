@@ -46,8 +46,8 @@ function generate(
   authorizeKey(call, ports.projection, found, cryptographic(request.EncryptionContext));
   const length = dataKeyLength(request);
   assertUsable(found, operation, undefined);
-  endDryRun(request.DryRun);
   currentBackingKey(found, ports);
+  endDryRun(request.DryRun);
   const dataKey = ports.random(length);
   const { ciphertext, materialId } = encryptUnder(found, dataKey, request.EncryptionContext, ports);
   const plaintext = operation === 'GenerateDataKey' ? { Plaintext: dataKey.toString('base64') } : {};

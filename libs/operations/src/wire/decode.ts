@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { validateSync } from 'class-validator';
+import { assertWellFormed } from '#crypto/encryption-context';
 import { KmsError } from '#domain/errors';
 import { type Constraint, type MemberRule, memberPath, validationMessage, violationsOf } from './constraints';
 import { membersOf } from './fields';
@@ -124,7 +125,12 @@ function decodeMembers(members: Readonly<Record<string, MemberRule>>, value: unk
 
 function decodeStringMap(value: unknown): Record<string, string> {
   const json = asObject(value);
-  for (const name in json) if (typeof json[name] !== 'string') mismatch(json[name], 'a String');
+  for (const name in json) {
+    const text = json[name];
+    if (typeof text !== 'string') mismatch(text, 'a String');
+    assertWellFormed(name);
+    assertWellFormed(text);
+  }
   return json as Record<string, string>;
 }
 
