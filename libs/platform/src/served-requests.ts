@@ -1,4 +1,5 @@
 import type { Msg, MsgHdrs, NatsConnection, Subscription } from 'nats';
+import { messageCallback } from '#event-store/message-callback';
 import { wantsInboxReply } from './nats-reply';
 
 /** Requests that a process serves over NATS: counted, so that a stop takes no more and sees the last one answered. */
@@ -24,16 +25,11 @@ export class ServedRequests {
   ): void {
     const subscription = this.nats.subscribe(subject, {
       ...(queue === undefined ? {} : { queue }),
-      callback: (failure, message) => {
-        if (failure) return this.onError(failure);
+      callback: messageCallback((message) => {
         if (!answerable(message)) return;
-        try {
-          const running = run(message);
-          if (running instanceof Promise) this.follow(running);
-        } catch (error) {
-          this.onError(error);
-        }
-      },
+        const running = run(message);
+        if (running instanceof Promise) this.follow(running);
+      }, this.onError),
     });
     this.subscriptions.push(subscription);
   }
