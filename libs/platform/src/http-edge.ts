@@ -94,13 +94,18 @@ class HttpEdge {
     const signed = signedRequestOf(request);
     let protocol = apparentProtocol(signed);
     const answer = (answered: OperationReply): void => {
+      const written = protocol.write(answered, name, requestId);
       if (inFlight) this.admission.leave(socket);
       inFlight = false;
       this.ports.metrics.answered(name, answered.error ?? 'OK', (performance.now() - started) / 1000);
-      send(reply, protocol.write(answered, name, requestId), requestId);
+      send(reply, written, requestId);
     };
-    const fail = (error: unknown): void =>
-      answer(errorReply(error, { operation: name, requestId }, this.ports.observe));
+    const fail = (error: unknown): void => {
+      const refusal = errorReply(error, { operation: name, requestId }, this.ports.observe);
+      if (inFlight) answer(refusal);
+      // It failed over the answer itself, which has been counted and may have begun.
+      else socket.destroy();
+    };
     try {
       const claim = parseClaim(signed);
       checkScope(claim, SERVICES);
