@@ -114,7 +114,7 @@ export class MemoryOperations {
           newKeyId: () => this.manager.newKeyId(),
           grantToken: (claims) => this.manager.grantToken(claims),
           random: (length) => randomBytes(length),
-          wasBehind: () => this.manager.wasBehind(),
+          wasBehind: () => this.wasBehind(),
           limits: this.manager.limits,
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
         },
@@ -128,7 +128,7 @@ export class MemoryOperations {
           loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
           random: (length) => randomBytes(length),
           tokens: this.tokens,
-          wasBehind: () => this.manager.wasBehind(),
+          wasBehind: () => this.wasBehind(),
           systemSeconds: () => this.now / 1000,
           accessKeys: {
             create: async () => 'a secret of the test, of forty characters'.slice(0, 40),
@@ -147,6 +147,19 @@ export class MemoryOperations {
     );
     const body = JSON.parse(reply.body.toString()) as Record<string, unknown>;
     return { code: reply.error ?? 'OK', message: String(body['message'] ?? ''), body };
+  }
+
+  /** How often the log was asked whether the view is outdated. */
+  askedWhetherBehind = 0;
+
+  private wasBehind(): Promise<boolean> {
+    this.askedWhetherBehind++;
+    return this.manager.wasBehind();
+  }
+
+  /** The store of material has nothing any more. */
+  loseMaterial(): void {
+    this.backingKeys.clear();
   }
 
   /** A new key's id and ARN. */

@@ -36,8 +36,13 @@ function appendText(bytes: Buffer, offset: number, text: Buffer): number {
 }
 
 function utf8(text: string): Buffer {
+  assertWellFormed(text);
+  return Buffer.from(text, 'utf8');
+}
+
+/** Throws ValidationException for a name or value of a context that has a lone surrogate. */
+export function assertWellFormed(text: string): void {
   if (LONE_SURROGATE.test(text)) {
     throw new KmsError('ValidationException', 'Encryption context names and values must be well-formed Unicode text.');
   }
-  return Buffer.from(text, 'utf8');
 }

@@ -11,6 +11,7 @@ import {
   streamInfo,
 } from './jetstream-api';
 import { goneStream, lostTail, missingPosition, replacedCommit } from './log-damage';
+import { messageCallback } from './message-callback';
 import { retryWhileUnavailable } from './retry';
 
 export interface DeliveryOptions {
@@ -230,11 +231,14 @@ export class OrderedDelivery {
     const consumer: Consumer = {
       delivered: 0,
       subscription: this.nc.subscribe(inbox, {
-        callback: (error, message) => {
-          if (consumer !== this.consumer) return;
-          if (error) this.fail(error);
-          else this.receive(consumer, message);
-        },
+        callback: messageCallback(
+          (message) => {
+            if (consumer === this.consumer) this.receive(consumer, message);
+          },
+          (error) => {
+            if (consumer === this.consumer) this.fail(error);
+          },
+        ),
       }),
     };
     this.drop();

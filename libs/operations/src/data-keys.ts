@@ -46,14 +46,17 @@ function generate(
   authorizeKey(call, ports.projection, found, cryptographic(request.EncryptionContext));
   const length = dataKeyLength(request);
   assertUsable(found, operation, undefined);
-  endDryRun(request.DryRun);
   currentBackingKey(found, ports);
+  endDryRun(request.DryRun);
   const dataKey = ports.random(length);
-  const { ciphertext, materialId } = encryptUnder(found, dataKey, request.EncryptionContext, ports);
-  call.trail?.used(materialId);
-  const plaintext = operation === 'GenerateDataKey' ? { Plaintext: dataKey.toString('base64') } : {};
-  dataKey.fill(0);
-  return { CiphertextBlob: ciphertext.toString('base64'), ...plaintext, KeyId: found.arn, KeyMaterialId: materialId };
+  try {
+    const { ciphertext, materialId } = encryptUnder(found, dataKey, request.EncryptionContext, ports);
+    call.trail?.used(materialId);
+    const plaintext = operation === 'GenerateDataKey' ? { Plaintext: dataKey.toString('base64') } : {};
+    return { CiphertextBlob: ciphertext.toString('base64'), ...plaintext, KeyId: found.arn, KeyMaterialId: materialId };
+  } finally {
+    dataKey.fill(0);
+  }
 }
 
 export const generateDataKey = data<DataKeyRequest, Wire<GenerateDataKeyResponse>>({

@@ -34,6 +34,32 @@ describe('a dry run', () => {
     expect(refused).toMatchObject({ code: 'DisabledException' });
   });
 
+  test.each([
+    ['Encrypt', { Plaintext: 'AAAA' }],
+    ['GenerateDataKey', { KeySpec: 'AES_256' }],
+    ['GenerateDataKeyWithoutPlaintext', { KeySpec: 'AES_256' }],
+    ['Decrypt', PERMISSIONS_ONLY],
+  ])('of %s refuses a context that is no text', async (operation, input) => {
+    const { KeyId } = await operations.newKey();
+    for (const EncryptionContext of [{ a: '\ud800' }, { '\udc00b': 'c' }]) {
+      const request = { KeyId, ...input, EncryptionContext, DryRun: true };
+      expect(await operations.call(operation, request)).toMatchObject({
+        code: 'ValidationException',
+        message: expect.stringContaining('well-formed Unicode'),
+      });
+    }
+  });
+
+  test.each([
+    ['Encrypt', { Plaintext: 'AAAA' }],
+    ['GenerateDataKey', { KeySpec: 'AES_256' }],
+  ])('of %s does not pass without the key material', async (operation, input) => {
+    const without = new MemoryOperations();
+    const { KeyId } = await without.newKey();
+    without.loseMaterial();
+    await expect(without.call(operation, { KeyId, ...input, DryRun: true })).rejects.toThrow('no material');
+  });
+
   test('that ignores the ciphertext must name the key', async () => {
     const { KeyId } = await operations.newKey();
     expect(await operations.call('Decrypt', PERMISSIONS_ONLY)).toMatchObject(missing("Value null at 'keyId'"));

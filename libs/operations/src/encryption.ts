@@ -51,6 +51,7 @@ export const encrypt = data<Encrypt, Wire<EncryptResponse>>({
     const found = findKey(request.KeyId, 'any', call, ports.projection);
     authorizeKey(call, ports.projection, found, cryptographic(request.EncryptionContext, request.EncryptionAlgorithm));
     assertUsable(found, 'Encrypt', request.EncryptionAlgorithm);
+    currentBackingKey(found, ports);
     endDryRun(request.DryRun);
     const { ciphertext, materialId } = encryptUnder(found, request.Plaintext, request.EncryptionContext, ports);
     call.trail?.used(materialId);

@@ -40,6 +40,20 @@ describe('a KeyId', () => {
   );
 });
 
+test.each(['alias/db-primary-encryption-key-prod', 'alias/ab-', 'alias/11-2222-3333-4444-555555555555'])(
+  'an alias is one whatever its length and hyphens: %s',
+  async (start) => {
+    const AliasName = start.padEnd(36, 'x');
+    const { KeyId, Arn } = await operations.newKey();
+    await operations.call('CreateAlias', { AliasName, TargetKeyId: KeyId });
+    const { body } = await operations.call('DescribeKey', { KeyId: AliasName });
+    expect(body).toMatchObject({ KeyMetadata: { Arn } });
+    expect(await operations.call('ScheduleKeyDeletion', { KeyId: AliasName })).toMatchObject({
+      code: 'InvalidArnException',
+    });
+  },
+);
+
 describe('a ciphertext', () => {
   const encrypted = async (): Promise<{ Arn: string; CiphertextBlob: unknown }> => {
     const { KeyId, Arn } = await operations.newKey();

@@ -59,7 +59,7 @@ export function findKey(
   action = call.operation,
 ): FoundKey {
   const { region, account } = call.caller;
-  if (keyId.length === 36 && keyId.charCodeAt(8) === 45)
+  if (keyId.length === 36 && KEY_ID.test(keyId))
     return keyById(region, account, keyId, call, projection, quoted(keyId));
   const { resource, inArn, account: owner } = resourceOf(keyId, call, action);
   const isAlias = resource.startsWith('alias/');

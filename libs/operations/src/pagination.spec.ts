@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { decodeMarker, type Page, pageOfList, takePage } from './pagination';
+import { decodeMarker, MAX_PAGE_BYTES, type Page, pageOfList, takePage } from './pagination';
 
 /** All pages, one after the other, as a caller asks for them. */
 function pages<T>(pageAfter: (marker: string | undefined) => Page<T>): T[][] {
@@ -42,6 +42,28 @@ describe('pages', () => {
         expect(found.flat()).toEqual(items);
         expect(found.length).toBe(Math.max(1, Math.ceil(items.length / size)));
       }),
+    );
+  });
+
+  test('of large items are shorter than asked for, list everything once, and are never empty', () => {
+    const size = fc.oneof(fc.integer({ min: 0, max: 20_000 }), fc.constant(MAX_PAGE_BYTES + 1));
+    fc.assert(
+      fc.property(fc.array(size, { maxLength: 200 }), (sizes) => {
+        const items = sizes.map((length, at) => ({ at, text: 'x'.repeat(length) }));
+        for (const found of [
+          pages((marker) => pageOfList(items, 1_000, marker)),
+          pages((marker) =>
+            takePage(items.slice(Number(decodeMarker(marker) ?? -1) + 1), 1_000, ({ at }) => String(at)),
+          ),
+        ]) {
+          expect(found.flat()).toEqual(items);
+          for (const page of found) {
+            if (page.length > 1) expect(JSON.stringify(page).length).toBeLessThanOrEqual(MAX_PAGE_BYTES);
+            if (found.length > 1) expect(page.length).toBeGreaterThan(0);
+          }
+        }
+      }),
+      { numRuns: 20 },
     );
   });
 

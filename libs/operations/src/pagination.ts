@@ -24,14 +24,35 @@ export function decodeMarker(marker: string | undefined): string | undefined {
   return text.slice(MARKER_PREFIX.length);
 }
 
-/** Takes up to `limit` items; `positionOf` names each so that the next page begins behind it. */
+/**
+ * What a page's items have in bytes of JSON at most, unless it is one alone: a reply must fit the message of a NATS server
+ * (1 MiB by default). AWS's pages may be shorter than asked for, too.
+ */
+export const MAX_PAGE_BYTES = 1_000_000;
+
+const sizeOf = (item: unknown): number => Buffer.byteLength(JSON.stringify(item), 'utf8') + 1;
+
+/**
+ * Takes up to `limit` items, as they go into the reply, and no more than a reply can hold; `positionOf` names each so that
+ * the next page begins behind it.
+ */
 export function takePage<T>(items: Iterable<T>, limit: number, positionOf: (item: T) => string): Page<T> {
   const taken: T[] = [];
+  let bytes = 2;
   for (const item of items) {
-    if (taken.length === limit) return { items: taken, nextMarker: encodeMarker(positionOf(taken[limit - 1]!)) };
+    bytes += sizeOf(item);
+    const last = taken.at(-1);
+    if (last !== undefined && (taken.length === limit || bytes > MAX_PAGE_BYTES)) {
+      return { items: taken, nextMarker: encodeMarker(positionOf(last)) };
+    }
     taken.push(item);
   }
   return { items: taken };
+}
+
+/** What is shown of each item, made only for those that are taken. */
+export function* entriesOf<T, E>(items: Iterable<T>, entryOf: (item: T) => E): Iterable<E> {
+  for (const item of items) yield entryOf(item);
 }
 
 /** A page of a list that is at hand whole and in a stable order. */
@@ -39,8 +60,13 @@ export function pageOfList<T>(list: readonly T[], limit: number, marker: string 
   const after = decodeMarker(marker);
   const start = after === undefined ? 0 : Number(after);
   if (!Number.isSafeInteger(start) || start < 0) throw invalidMarker();
-  const items = list.slice(start, start + limit);
-  return start + limit < list.length ? { items, nextMarker: encodeMarker(String(start + limit)) } : { items };
+  let end = start;
+  for (let bytes = 2; end < Math.min(start + limit, list.length); end++) {
+    bytes += sizeOf(list[end]);
+    if (end > start && bytes > MAX_PAGE_BYTES) break;
+  }
+  const items = list.slice(start, end);
+  return end < list.length ? { items, nextMarker: encodeMarker(String(end)) } : { items };
 }
 
 export const pageFields = (page: Page<unknown>): { Truncated: boolean; NextMarker?: string } =>

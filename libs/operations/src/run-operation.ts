@@ -67,9 +67,14 @@ interface Begun {
   call: Call;
 }
 
-/** What an operation is run with: the caller as it is at each try, and the request, decoded once. */
+/**
+ * What an operation is run with: the caller as it is at each try, and the request, decoded once. The order of checks, at each
+ * try: who calls, the request's form, its grant tokens (which may be waited for), the right to serve, who calls again, then the
+ * operation's own.
+ */
 class Attempt {
   private request: object | undefined;
+  private malformed: unknown;
   private followed = false;
   private grantToken: GrantTokenClaims | undefined;
   private begun: Begun | undefined;
@@ -104,6 +109,20 @@ class Attempt {
     return begun;
   }
 
+  /** Whether it is a refusal that may have been made on an outdated view: what is wrong with the request itself stays so. */
+  isDoubtful(failure: unknown): boolean {
+    return failure !== this.malformed && failure instanceof KmsError && !failure.retryable;
+  }
+
+  private decoded(): object {
+    try {
+      return decodeRequest(this.operation.request, this.body);
+    } catch (malformed) {
+      this.malformed = malformed;
+      throw malformed;
+    }
+  }
+
   /** Who is not known does not learn what is wrong with the request. */
   private resolved(): Begun {
     const { grantToken } = this;
@@ -111,7 +130,7 @@ class Attempt {
     const caller = this.unresolved.resolveCaller();
     trail?.begin(caller);
     const call: Call = { caller, requestId, operation, now, grantToken, tenure: undefined, trail };
-    this.request ??= decodeRequest(this.operation.request, this.body);
+    this.request ??= this.decoded();
     if (trail) trail.request = this.request;
     return { request: this.request, call };
   }
@@ -142,7 +161,7 @@ async function runControl(
     } catch (failure) {
       tenure?.end();
       if (failure instanceof ConflictError) continue;
-      if (refused || !isDoubtful(failure) || !(await ports.wasBehind())) throw failure;
+      if (refused || !attempt.isDoubtful(failure) || !(await ports.wasBehind())) throw failure;
       refused = true;
     } finally {
       tenure?.end();
@@ -150,9 +169,6 @@ async function runControl(
   }
   throw new KmsError('KMSInternalException', 'Too many changes were made to this resource at once; try again.');
 }
-
-/** A refusal that may have been made on an outdated view. */
-const isDoubtful = (failure: unknown): boolean => failure instanceof KmsError && !failure.retryable;
 
 /** ReEncrypt needs two backing keys; more rounds than that mean that memory does not hold what is in use. */
 const MAX_LOADS = 8;
@@ -181,7 +197,7 @@ function runData(
         .loadBackingKey(error.keyArn, error.materialId)
         .then(() => runData(operation, attempt, ports, serving, loads + 1, refused));
     }
-    if (refused || !ports.wasBehind || !isDoubtful(error)) throw error;
+    if (refused || !ports.wasBehind || !attempt.isDoubtful(error)) throw error;
     return ports.wasBehind().then((wasBehind) => {
       if (!wasBehind) throw error;
       return runData(operation, attempt, ports, serving, loads, true);
@@ -210,7 +226,7 @@ async function runWaiting(
     } catch (failure) {
       if (checks === MAX_CHECKS) throw failure;
       if (failure instanceof KmsError && failure.code === 'ConcurrentModification') continue;
-      if (refused || !isDoubtful(failure) || !(await ports.wasBehind?.())) throw failure;
+      if (refused || !attempt.isDoubtful(failure) || !(await ports.wasBehind?.())) throw failure;
       refused = true;
     }
   }

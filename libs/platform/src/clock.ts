@@ -3,6 +3,7 @@ import { isoDate } from '#domain/dates';
 import { KmsError } from '#domain/errors';
 import { CLOCK_STREAM, CLOCK_SUBJECT } from '#domain/subjects';
 import { API_ERROR, JetStreamApiError, storedMessage } from '#event-store/jetstream-api';
+import { messageCallback } from '#event-store/message-callback';
 import { retryWhileUnavailable } from '#event-store/retry';
 
 /** The time of keys, rotations and deletions. Authentication never uses it: that always goes by the system's time. */
@@ -62,9 +63,10 @@ export class VirtualClock implements Clock {
 
   async start(): Promise<void> {
     this.subscription = this.nats.subscribe(CLOCK_SUBJECT, {
-      callback: (error, message) => {
-        if (!error) void this.lookFor(offsetIn(message.data));
-      },
+      callback: messageCallback(
+        ({ data }) => void this.lookFor(offsetIn(data)),
+        () => {},
+      ),
     });
     await this.nats.flush();
     // A cluster that is starting, or that has just lost a node, first elects a leader for the stream.

@@ -100,17 +100,23 @@ class HttpEdge {
     const signed = signedRequestOf(request);
     let protocol = apparentProtocol(signed);
     const answer = (answered: OperationReply): void => {
+      const written = protocol.write(answered, name, requestId);
       if (inFlight) this.admission.leave(socket);
       inFlight = false;
       this.ports.metrics.answered(name, answered.error ?? 'OK', (performance.now() - started) / 1000);
-      send(reply, protocol.write(answered, name, requestId), requestId);
+      send(reply, written, requestId);
     };
     // What is said of the caller in the record of a refusal, proved or not.
     let said: Partial<CallerClaim> = from(request);
     const fail = (error: unknown): void => {
       const refusal = errorReply(error, { operation: name, requestId }, this.ports.observe);
+      // It failed over the answer itself, which has been counted and may have begun.
+      if (!inFlight) {
+        socket.destroy();
+        return;
+      }
       const recorded = this.ports.records?.refused(refusal, operationAskedFor(protocol, signed), requestId, said);
-      if (recorded) void recorded.then(answer);
+      if (recorded) void recorded.then(answer).catch(() => socket.destroy());
       else answer(refusal);
     };
     try {

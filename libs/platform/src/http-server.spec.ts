@@ -21,11 +21,12 @@ const CREDENTIALS = { accessKeyId: 'AKIATEST', secretAccessKey: 'a secret of the
 const SHORT = { ...HTTP_LIMITS, headersTimeout: 1_000, requestTimeout: 2_000, connectionsCheckingInterval: 50 };
 
 /** The real edge, with GenerateRandom behind it; ListKeys waits until `release` is called. */
-async function start(limits: HttpLimits = SHORT) {
+async function start(limits: HttpLimits = SHORT, observed?: unknown[]) {
   const server: HttpServer = httpServer(undefined, limits);
   const http = server.adapter.getInstance();
   const observe = (error: unknown): void => {
-    throw error;
+    if (!observed) throw error;
+    observed.push(error);
   };
   const data: Partial<DataPorts> = { random: randomBytes };
   const grantTokens: GrantTokenReader = { claimsOf: () => undefined, reached: () => {} };
@@ -43,10 +44,12 @@ async function start(limits: HttpLimits = SHORT) {
     release = resolve;
   });
   const dispatcher: Dispatcher = {
-    dispatch: (operation, body, claim, requestId) =>
-      operation.name === 'ListKeys'
+    dispatch: (operation, body, claim, requestId) => {
+      if (operation.name === 'ListUsers') return { body: 'no JSON', status: 200 };
+      return operation.name === 'ListKeys'
         ? released.then(() => ({ body: '{"Keys":[]}', status: 200 }))
-        : local.dispatch(operation, body, claim, requestId),
+        : local.dispatch(operation, body, claim, requestId);
+    },
   };
   const signingKeys: SigningKeys = {
     identify: ({ date, region, service }) => ({
@@ -59,7 +62,7 @@ async function start(limits: HttpLimits = SHORT) {
   serveHttpEdge(http as unknown as Parameters<typeof serveHttpEdge>[0], ports, server.admission);
   await http.listen({ port: 0, host: '127.0.0.1' });
   const { port } = http.server.address() as AddressInfo;
-  return { port, admission: server.admission, release, close: () => http.close() };
+  return { port, metrics: ports.metrics, admission: server.admission, release, close: () => http.close() };
 }
 
 type Running = Awaited<ReturnType<typeof start>>;
@@ -234,4 +237,25 @@ test('the place of a request whose client went away is free again', async () => 
   server.release();
   while (server.admission.inFlight > 0) await new Promise(setImmediate);
   expect((await call('GenerateRandom', '{"NumberOfBytes":8}')).status).toBe(200);
+});
+
+test('a reply that cannot be written is answered once, with an internal error, and counted as one', async () => {
+  const observed: unknown[] = [];
+  server = await start(SHORT, observed);
+  const body = 'Action=ListUsers&Version=2010-05-08';
+  const headers = signRequest({
+    method: 'POST',
+    path: '/',
+    headers: { host: `127.0.0.1:${server.port}`, 'content-type': 'application/x-www-form-urlencoded' },
+    body: Buffer.from(body),
+    ...CREDENTIALS,
+    region: 'us-east-1',
+    service: 'iam',
+    timeMs: Date.now(),
+  });
+  const reply = await fetch(`http://127.0.0.1:${server.port}/`, { method: 'POST', headers, body });
+  expect(reply.status).toBe(500);
+  expect(observed).toEqual([expect.any(SyntaxError)]);
+  const counted = await server.metrics.registry.metrics();
+  expect(counted).not.toMatch(/="OK"/);
 });

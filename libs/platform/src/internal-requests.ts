@@ -48,7 +48,13 @@ export function answer<Q, T>(
         error instanceof KmsError ? error : new KmsError('KMSInternalException', 'An internal error occurred.');
       reply = { error: { code, message: text } };
     }
-    served.respond(message, JSON.stringify(reply));
+    try {
+      served.respond(message, JSON.stringify(reply));
+    } catch (error) {
+      onError(error);
+      const { code, message: text } = error as KmsError;
+      served.respond(message, JSON.stringify({ error: { code, message: text } }));
+    }
   });
 }
 

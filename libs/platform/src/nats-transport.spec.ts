@@ -24,6 +24,7 @@ let server: TestNats;
 let nats: NatsConnection;
 let service: NatsConnection;
 let view: LiveView;
+let metrics: Metrics;
 let transport: NatsTransport;
 let dispatched: { requestId: string; claim: CallerClaim; position: number }[];
 let observed: unknown[];
@@ -43,12 +44,13 @@ afterAll(async () => {
 beforeEach(async () => {
   service = await connect({ servers: server.url });
   view = new LiveView();
+  metrics = new Metrics();
   dispatched = [];
   observed = [];
   reply = () => ({ body: '{}', status: 200 });
   transport = new NatsTransport({
     nats: service,
-    planes: new Set(['control']),
+    planes: new Set(['control', 'data']),
     dispatcher: {
       dispatch: (_operation, _body, claim, requestId) => {
         dispatched.push({ requestId, claim, position: view.position });
@@ -56,7 +58,7 @@ beforeEach(async () => {
       },
     },
     view,
-    metrics: new Metrics(),
+    metrics,
     observe: (error) => observed.push(error),
   });
   await new Promise((listening) => transport.listen(listening));
@@ -169,6 +171,22 @@ describe('a request over NATS', () => {
     expect(dispatched.map(({ position }) => position)).toEqual([0, 2]);
     expect(answered.headers?.get(HEADER_POSITION)).toBe('2');
   });
+
+  test.each(['control', 'data'])(
+    'whose reply is more than the server takes is told so, and counted so: %s',
+    async (plane) => {
+      const operation = plane === 'control' ? 'ListKeys' : 'Encrypt';
+      reply = () => ({ body: 'x'.repeat(service.info!.max_payload + 1), status: 200 });
+      const refused = await requestAs(nats, requestSubject('us-east-1', ACCOUNT, 'root', operation), '{}');
+      expect(errorOf(refused)).toEqual(['KMSInternalException', 'The reply is larger than the NATS server takes.']);
+      expect(observed).toHaveLength(1);
+      const counted = await metrics.registry.metrics();
+      expect(counted).toMatch(new RegExp(`operation="${operation}",[a-z]+="KMSInternalException"`));
+      expect(counted).not.toMatch(/="OK"/);
+      reply = () => ({ body: '{}', status: 200 });
+      expect((await ask({})).json()).toEqual({});
+    },
+  );
 
   test('that has begun is answered before a stop ends, and none is taken after', async () => {
     let finish: (done: { body: string; status: number }) => void = () => {};

@@ -86,8 +86,8 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
     const started = performance.now();
     let requestId: string = randomUUID();
     const answer = (reply: OperationReply): void => {
-      this.ports.metrics.answered(operation.name, reply.error ?? 'OK', (performance.now() - started) / 1000);
-      this.respond(operation, message, reply, requestId);
+      const { error = 'OK' } = this.respond(operation, message, reply, requestId);
+      this.ports.metrics.answered(operation.name, error, (performance.now() - started) / 1000);
     };
     let claim: CallerClaim | undefined;
     const fail = (error: unknown): void | Promise<void> => {
@@ -122,13 +122,15 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
     }
   }
 
-  private respond(operation: Operation, message: Msg, reply: OperationReply, requestId: string): void {
+  /** Sends the reply, or an error where it is too large to be sent; gives back what was sent. */
+  private respond(operation: Operation, message: Msg, reply: OperationReply, requestId: string): OperationReply {
     try {
       this.sendReply(operation, message, reply);
+      return reply;
     } catch (error) {
-      // More than the server takes in one message, or the connection is closed; nobody above could do better.
       const failure = errorReply(error, { operation: operation.name, requestId }, this.ports.observe);
-      if (!this.ports.nats.isClosed()) this.sendReply(operation, message, failure);
+      this.sendReply(operation, message, failure);
+      return failure;
     }
   }
 

@@ -1,4 +1,5 @@
 import { connect, type NatsConnection } from 'nats';
+import { INTERNAL } from '#domain/subjects';
 import { startNats, type TestNats, until } from '../../../test/support/nats-server';
 import { beat, RevocationBarrier } from './revocation-barrier';
 
@@ -59,6 +60,26 @@ describe('the barrier of a revoking write', () => {
     await say('w2', 7, LONG);
     const outcome = outcomeOf(barrier.applied(7));
     await say('w2', 8, LONG);
+    expect(outcome.done).toBe(false);
+    await say('w1', 7, LONG);
+    await until(() => outcome.done, 'the barrier did not open');
+  });
+
+  it.each([
+    'no JSON',
+    'null',
+    '7',
+    '{}',
+    '{"processId":"w1","position":"9","leaseMs":1}',
+    '{"processId":"w1","position":9}',
+  ])('hears the other beats after one that is none: %s', async (text) => {
+    const barrier = await barrierOf(SHORT);
+    await barrier.applied(1);
+    await say('w1', 6, LONG);
+    worker.publish(INTERNAL.servingBeat, text);
+    await worker.flush();
+    const outcome = outcomeOf(barrier.applied(7));
+    await say('w1', 6, LONG);
     expect(outcome.done).toBe(false);
     await say('w1', 7, LONG);
     await until(() => outcome.done, 'the barrier did not open');

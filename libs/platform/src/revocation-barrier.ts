@@ -2,6 +2,7 @@ import type { NatsConnection } from 'nats';
 import { KmsError } from '#domain/errors';
 import { INTERNAL } from '#domain/subjects';
 import { watchConnection } from '#event-store/connection-watch';
+import { messageCallback } from '#event-store/message-callback';
 
 /** What a process that serves under a lease says of itself: with each commit it applies, and before each lease it takes. */
 export interface Beat {
@@ -20,6 +21,17 @@ interface Seen extends Omit<Beat, 'processId'> {
 export const beat = (nats: NatsConnection, own: Beat): void => {
   if (!nats.isClosed() && !nats.isDraining()) nats.publish(INTERNAL.servingBeat, JSON.stringify(own));
 };
+
+/** undefined for what is no beat, which counts as silence. */
+function beatIn(bytes: Uint8Array): Beat | undefined {
+  try {
+    const { processId, position, leaseMs } = JSON.parse(Buffer.from(bytes).toString('utf8')) as Partial<Beat>;
+    const good = typeof processId === 'string' && Number.isSafeInteger(position) && Number.isFinite(leaseMs);
+    return good ? { processId, position: position!, leaseMs: leaseMs! } : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 /** A barrier that was itself not running, or not connected, for a part of a lease has missed beats. */
 const TICKS_PER_LEASE = 4;
@@ -51,9 +63,13 @@ export class RevocationBarrier {
     this.knownSince = nats ? performance.now() : Number.NEGATIVE_INFINITY;
     if (!nats) return;
     nats.subscribe(INTERNAL.servingBeat, {
-      callback: (error, message) => {
-        if (!error) this.hear(message.json<Beat>());
-      },
+      callback: messageCallback(
+        ({ data }) => {
+          const heard = beatIn(data);
+          if (heard) this.hear(heard);
+        },
+        () => {},
+      ),
     });
     const forget = (): void => this.beginAnew();
     this.unwatch = watchConnection(nats, { reconnected: forget, closed: forget });

@@ -1,4 +1,6 @@
-import type { Msg, MsgHdrs, NatsConnection, Subscription } from 'nats';
+import { ErrorCode, type Msg, type MsgHdrs, type NatsConnection, NatsError, type Subscription } from 'nats';
+import { KmsError } from '#domain/errors';
+import { messageCallback } from '#event-store/message-callback';
 import { wantsInboxReply } from './nats-reply';
 
 /** Requests that a process serves over NATS: counted, so that a stop takes no more and sees the last one answered. */
@@ -24,26 +26,27 @@ export class ServedRequests {
   ): void {
     const subscription = this.nats.subscribe(subject, {
       ...(queue === undefined ? {} : { queue }),
-      callback: (failure, message) => {
-        if (failure) return this.onError(failure);
+      callback: messageCallback((message) => {
         if (!answerable(message)) return;
-        try {
-          const running = run(message);
-          if (running instanceof Promise) this.follow(running);
-        } catch (error) {
-          this.onError(error);
-        }
-      },
+        const running = run(message);
+        if (running instanceof Promise) this.follow(running);
+      }, this.onError),
     });
     this.subscriptions.push(subscription);
   }
 
-  /** Never throws. With the connection gone nobody can be answered, and the caller's own time-out tells it. */
+  /**
+   * Throws KMSInternalException for more than the NATS server takes: something smaller is to be answered. With the connection
+   * gone nobody can be answered, and the caller's own time-out tells it.
+   */
   respond(message: Msg, payload: Uint8Array | string, headers?: MsgHdrs): void {
     try {
       if (headers) message.respond(payload, { headers });
       else message.respond(payload);
     } catch (error) {
+      if (error instanceof NatsError && error.code === ErrorCode.MaxPayloadExceeded) {
+        throw new KmsError('KMSInternalException', 'The reply is larger than the NATS server takes.', error);
+      }
       if (!this.nats.isClosed() && !this.nats.isDraining()) this.onError(error);
     }
   }

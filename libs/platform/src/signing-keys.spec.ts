@@ -3,7 +3,7 @@ import { INTERNAL } from '#domain/subjects';
 import { deriveSigningKey } from '#sigv4/signing-key';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
 import { ServedRequests } from './served-requests';
-import { RemoteSigningKeys, type SigningKeys, serveSigningKeys } from './signing-keys';
+import { CachedSigningKeys, RemoteSigningKeys, type SigningKeys, serveSigningKeys } from './signing-keys';
 
 const SCOPE = { accessKeyId: 'AKIAROOT', date: '20261124', region: 'us-east-1', service: 'kms' };
 const root: SigningKeys = {
@@ -71,4 +71,27 @@ describe('signing keys over NATS', () => {
       expect(errors).toEqual([]);
     },
   );
+});
+
+describe('cached signing keys', () => {
+  const identity = { account: '000000000000', principalId: 'root', signingKey: Buffer.alloc(32) };
+
+  test('ask once for all who wait for the same scope, and again after a failure', async () => {
+    const answers: { scope: object; resolve(found: typeof identity): void; reject(error: Error): void }[] = [];
+    const cached = new CachedSigningKeys({
+      identify: (scope) => new Promise((resolve, reject) => answers.push({ scope, resolve, reject })),
+    });
+    const asking = Array.from({ length: 32 }, async () => cached.identify(SCOPE));
+    const other = cached.identify({ ...SCOPE, sessionToken: 'another' });
+    expect(answers).toHaveLength(2);
+    answers[0]!.reject(new Error('away'));
+    answers[1]!.resolve(identity);
+    for (const outcome of await Promise.allSettled(asking)) expect(outcome.status).toBe('rejected');
+    expect(await other).toBe(identity);
+    const again = cached.identify(SCOPE);
+    answers[2]!.resolve(identity);
+    expect(await again).toBe(identity);
+    expect(cached.identify(SCOPE)).toBe(identity);
+    expect(answers).toHaveLength(3);
+  });
 });

@@ -117,7 +117,7 @@ const CACHED_CHARACTERS = 16_000_000;
 /** What opens nothing any more, and is not used, does not stay in memory for its whole day. */
 const CACHED_MS = 3_600_000;
 
-/** Keeps what was answered for the day it is good for; unknown access keys are asked for each time. */
+/** Keeps what was answered for the day it is good for; unknown access keys are asked for each time, by one for all who wait. */
 export class CachedSigningKeys implements SigningKeys {
   private readonly cache = new LRUCache<string, SigningIdentity>({
     max: CACHED_SCOPES,
@@ -125,6 +125,8 @@ export class CachedSigningKeys implements SigningKeys {
     sizeCalculation: (_identity, key) => key.length,
     ttl: CACHED_MS,
   });
+
+  private readonly asked = new Map<string, Promise<SigningIdentity | undefined>>();
 
   constructor(
     private readonly source: SigningKeys,
@@ -139,9 +141,24 @@ export class CachedSigningKeys implements SigningKeys {
       if (cached.expiresAt !== undefined && cached.expiresAt <= this.epochSeconds()) throw expiredToken();
       return cached;
     }
+    const asked = this.asked.get(key);
+    if (asked) return asked;
     const found = this.source.identify(scope);
-    if (found instanceof Promise) return found.then((identity) => this.keep(key, identity));
-    return this.keep(key, found);
+    return found instanceof Promise ? this.keepOnceFound(key, found) : this.keep(key, found);
+  }
+
+  /** Whoever asks meanwhile waits for the same answer. */
+  private keepOnceFound(
+    key: string,
+    finding: Promise<SigningIdentity | undefined>,
+  ): Promise<SigningIdentity | undefined> {
+    const asked = finding
+      .then((identity) => this.keep(key, identity))
+      .finally(() => {
+        this.asked.delete(key);
+      });
+    this.asked.set(key, asked);
+    return asked;
   }
 
   private keep(key: string, identity: SigningIdentity | undefined): SigningIdentity | undefined {

@@ -11,7 +11,7 @@ import type { Projection } from '#views/projection';
 import { authorizeAccount, authorizeKey } from '../authorization';
 import { existingKey, type FoundKey, findKey } from '../key-lookup';
 import { type Call, control } from '../operation';
-import { decodeMarker, type Page, pageFields, takePage } from '../pagination';
+import { decodeMarker, entriesOf, pageFields, takePage } from '../pagination';
 import { GRANT_ID, KEY_ID, MARKER, Optional, PRINCIPAL_ID, Required } from '../wire/fields';
 import { epochSeconds, type Wire } from '../wire/wire';
 import { assertGrantId } from './grant-lookup';
@@ -36,8 +36,7 @@ export const listGrants = control<ListGrants, Wire<ListGrantsResponse>>({
     authorizeKey(call, projection, found);
     if (request.GrantId !== undefined) assertGrantId(request.GrantId);
     const grants = selected(request, found, projection);
-    const page = takePage(grants, request.Limit ?? DEFAULT_LIST_LIMIT, ({ ref }) => ref.id);
-    return listed(page, projection);
+    return listed(grants, request.Limit, projection);
   },
 });
 
@@ -66,8 +65,7 @@ export const listRetirableGrants = control<ListRetirableGrants, Wire<ListGrantsR
       throw new KmsError('InvalidArnException', 'The retiring principal must be one of your own account.');
     }
     const grants = retirable(retiring.arn, request.Marker, call, projection);
-    const page = takePage(grants, request.Limit ?? DEFAULT_LIST_LIMIT, ({ ref }) => ref.id);
-    return listed(page, projection);
+    return listed(grants, request.Limit, projection);
   },
 });
 
@@ -84,10 +82,15 @@ function* retirable(
   }
 }
 
-const listed = (page: Page<FoldedGrant>, projection: Projection): Wire<ListGrantsResponse> => ({
-  Grants: page.items.map((grant) => grantListEntry(grant, projection)),
-  ...pageFields(page),
-});
+function listed(
+  grants: Iterable<FoldedGrant>,
+  limit: number | undefined,
+  projection: Projection,
+): Wire<ListGrantsResponse> {
+  const entries = entriesOf(grants, (grant) => grantListEntry(grant, projection));
+  const page = takePage(entries, limit ?? DEFAULT_LIST_LIMIT, ({ GrantId }) => GrantId!);
+  return { Grants: page.items, ...pageFields(page) };
+}
 
 function grantListEntry({ ref, state }: FoldedGrant, projection: Projection): Wire<GrantListEntry> {
   const { constraints } = state;

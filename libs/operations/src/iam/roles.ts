@@ -16,7 +16,7 @@ import type { RolePrincipal } from '#domain/principal/state';
 import type { Projection } from '#views/projection';
 import { shownPolicy } from '../named-principals';
 import { control } from '../operation';
-import { takePage } from '../pagination';
+import { entriesOf, takePage } from '../pagination';
 import { Optional, Required } from '../wire/fields';
 import { epochSeconds, type Wire } from '../wire/wire';
 import { mayActOn, roleFor } from './access';
@@ -134,8 +134,9 @@ export const listRoles = control<ListRoles, Wire<ListRolesResponse>>({
     const { account } = call.caller;
     mayActOn(roleArn(account, request.PathPrefix ?? '/', ''), call);
     const roles = projection.rolesAfter(account, positionOf(request), request.PathPrefix);
-    const page = takePage(roles, pageSize(request), ({ state }) => state.name);
-    return { Roles: page.items.map(({ state }) => roleFields(account, state, projection)), ...pageFields(page) };
+    const shown = entriesOf(roles, ({ state }) => roleFields(account, state, projection));
+    const page = takePage(shown, pageSize(request), ({ RoleName }) => RoleName!);
+    return { Roles: page.items, ...pageFields(page) };
   },
 });
 

@@ -77,6 +77,8 @@ describe('a request', () => {
     ['a number as a value of a map', 'Encrypt', { KeyId: 'k', Plaintext: 'AAAA', EncryptionContext: { a: 1 } }],
     ['a list for a map', 'Encrypt', { KeyId: 'k', Plaintext: 'AAAA', EncryptionContext: ['a'] }],
     ['a blob that is not base64', 'Encrypt', { KeyId: 'k', Plaintext: '!!!!' }],
+    ['a blob of the alphabet for URLs', 'Encrypt', { KeyId: 'k', Plaintext: '--__' }],
+    ['a blob of two alphabets', 'Encrypt', { KeyId: 'k', Plaintext: '+_/-' }],
     ['a blob that is cut short', 'Encrypt', { KeyId: 'k', Plaintext: 'aGVsbG8' }],
   ])('with %s is a SerializationException', (_what, operation, body) => {
     expect(refusal(operation, body).code).toBe('SerializationException');

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { validateSync } from 'class-validator';
+import { assertWellFormed } from '#crypto/encryption-context';
 import { KmsError } from '#domain/errors';
 import { type Constraint, type MemberRule, memberPath, validationMessage, violationsOf } from './constraints';
 import { membersOf } from './fields';
@@ -95,11 +96,13 @@ function decodeInteger(value: number): number {
   return integer;
 }
 
+const URL_ALPHABET = /[-_]/;
+
 function decodeBlob(text: string): Buffer {
   const bytes = Buffer.from(text, 'base64');
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
-  // Node's decoder passes over what is not base64, so a wrong length is how bad input shows.
-  if (text.length % 4 !== 0 || bytes.length !== (text.length / 4) * 3 - padding) {
+  // Node's decoder passes over what is not base64, so a wrong length is how bad input shows; the alphabet for URLs it takes.
+  if (text.length % 4 !== 0 || URL_ALPHABET.test(text) || bytes.length !== (text.length / 4) * 3 - padding) {
     throw new KmsError('SerializationException', 'A Blob must be valid base64.');
   }
   return bytes;
@@ -122,7 +125,12 @@ function decodeMembers(members: Readonly<Record<string, MemberRule>>, value: unk
 
 function decodeStringMap(value: unknown): Record<string, string> {
   const json = asObject(value);
-  for (const name in json) if (typeof json[name] !== 'string') mismatch(json[name], 'a String');
+  for (const name in json) {
+    const text = json[name];
+    if (typeof text !== 'string') mismatch(text, 'a String');
+    assertWellFormed(name);
+    assertWellFormed(text);
+  }
   return json as Record<string, string>;
 }
 
