@@ -1,6 +1,6 @@
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CreateKeyCommand, ListKeysCommand } from '@aws-sdk/client-kms';
 import { startProcess } from './support/processes';
 
@@ -26,6 +26,12 @@ afterAll(() => rmSync(whole, { recursive: true, force: true }));
 
 const sizeOf = (path: string): number => readFileSync(path).length;
 
+const flip = (path: string, at: number): void => {
+  const bytes = readFileSync(path);
+  bytes[at]! ^= 1;
+  writeFileSync(path, bytes);
+};
+
 describe('a start is refused, saying what to restore, where the event log', () => {
   test('was emptied, which the server takes for a new one', async () => {
     truncateSync(join(dataDir, EVENTS), 0);
@@ -42,10 +48,24 @@ describe('a start is refused, saying what to restore, where the event log', () =
 
   test('has a flipped bit', async () => {
     const path = join(dataDir, EVENTS);
-    const bytes = readFileSync(path);
-    bytes[Math.floor(bytes.length / 2)]! ^= 1;
-    writeFileSync(path, bytes);
+    flip(path, Math.floor(sizeOf(path) / 2));
     await expect(startProcess(dataDir)).rejects.toThrow(/keytrail: .*(restore the event log|restore the stream)/);
+  });
+
+  // In both the server keeps the position, and then sends nothing.
+  test('has a flipped bit in its last record', async () => {
+    const path = join(dataDir, EVENTS);
+    flip(path, sizeOf(path) - 200);
+    const start = startProcess(dataDir);
+    await expect(start).rejects.toThrow('position 3 is missing from KMS_EVENTS: restore the stream from a backup');
+    await expect(start).rejects.toThrow(`"files":${JSON.stringify(dirname(path))}`);
+  });
+
+  test("has a flipped bit in a record's length", async () => {
+    const path = join(dataDir, EVENTS);
+    const ofFirst = readFileSync(path).readUInt32LE(0) & 0x3fffffff;
+    flip(path, ofFirst + 2);
+    await expect(startProcess(dataDir)).rejects.toThrow('position 2 is missing from KMS_EVENTS: restore the stream');
   });
 });
 

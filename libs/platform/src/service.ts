@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { isoDate } from '#domain/dates';
 import { KmsError } from '#domain/errors';
-import { INTERNAL, QUEUE } from '#domain/subjects';
+import { EVENTS_STREAM, INTERNAL, QUEUE } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { ensureClockStream, ensureEventStream } from '#event-store/streams';
 import type { Operation, PlanePorts } from '#operations/operation';
@@ -15,6 +15,7 @@ import { settledWithin } from './bounded-wait';
 import { askForAnchors, Callers, type PublishedAnchors } from './callers';
 import { type Clock, systemClock, VirtualClock } from './clock';
 import { type Dispatcher, LocalDispatcher, NatsDispatcher } from './dispatch';
+import { streamFiles } from './embedded-nats';
 import { failPoints } from './fail-points';
 import { GrantTokens, localSigner, remoteSigner } from './grant-tokens';
 import { Health } from './health';
@@ -100,7 +101,8 @@ export class Service {
     });
     this.store = new JetStreamEventStore(link.nats, { heartbeatMs: followerHeartbeatMs(settings) });
     this.view = new LiveView((error) => {
-      log.fatal({ err: error }, 'the event log cannot be followed');
+      const files = settings.natsUrl === undefined && { files: streamFiles(settings.dataDir, EVENTS_STREAM) };
+      log.fatal({ err: error, ...files }, 'the event log cannot be followed');
       fail(error);
     });
     this.served = new ServedRequests(link.nats, (error) => log.error({ err: error }, 'a request was not answered'));
