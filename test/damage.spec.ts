@@ -2,7 +2,8 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, wr
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { CreateKeyCommand, ListKeysCommand } from '@aws-sdk/client-kms';
-import { startProcess } from './support/processes';
+import { findNatsServer } from './support/nats-server';
+import { MAIN, run, startProcess } from './support/processes';
 
 const EVENTS = 'nats/store/jetstream/$G/streams/KMS_EVENTS/msgs/1.blk';
 
@@ -34,6 +35,7 @@ const flip = (path: string, at: number): void => {
 
 describe('a start is refused, saying what to restore, where the event log', () => {
   test('was emptied, which the server takes for a new one', async () => {
+    rmSync(join(dataDir, 'log-witness'));
     truncateSync(join(dataDir, EVENTS), 0);
     await expect(startProcess(dataDir)).rejects.toThrow(
       'the event log ends at position 0, but key material was stored when it had reached 2: commits were lost',
@@ -66,6 +68,41 @@ describe('a start is refused, saying what to restore, where the event log', () =
     const ofFirst = readFileSync(path).readUInt32LE(0) & 0x3fffffff;
     flip(path, ofFirst + 2);
     await expect(startProcess(dataDir)).rejects.toThrow('position 2 is missing from KMS_EVENTS: restore the stream');
+  });
+});
+
+describe('where every process was killed and the last record is damaged, which the server cuts off without a word', () => {
+  beforeEach(async () => {
+    const server = await startProcess(dataDir);
+    await server.kms.send(new CreateKeyCommand({}));
+    process.kill(Number(readFileSync(join(dataDir, 'nats/pid'), 'utf8')), 'SIGKILL');
+    server.signal('SIGKILL');
+    await server.gone;
+  });
+
+  const flipLast = (): void => flip(join(dataDir, EVENTS), sizeOf(join(dataDir, EVENTS)) - 200);
+
+  test('the start and verify are refused, naming what had been acknowledged', async () => {
+    flipLast();
+    const refused =
+      /KMS_EVENTS ends at position 3, but .*log-witness says that it had reached 4: commits were lost; restore/;
+    await expect(startProcess(dataDir)).rejects.toThrow(refused);
+    const verified = await run([MAIN, 'verify'], { KEYTRAIL_DATA_DIR: dataDir, NATS_SERVER: findNatsServer() }).done;
+    expect(verified).toEqual({ code: 1, output: expect.stringMatching(refused) });
+  });
+
+  test('it starts once its operator has removed the witness, as the message says', async () => {
+    flipLast();
+    rmSync(join(dataDir, 'log-witness'));
+    const server = await startProcess(dataDir);
+    expect((await server.kms.send(new ListKeysCommand({}))).Keys).toHaveLength(3);
+    await server.stop();
+  });
+
+  test('it starts where nothing is damaged', async () => {
+    const server = await startProcess(dataDir);
+    expect((await server.kms.send(new ListKeysCommand({}))).Keys).toHaveLength(4);
+    await server.stop();
   });
 });
 

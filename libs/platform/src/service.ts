@@ -23,6 +23,7 @@ import type { HttpEdgePorts } from './http-edge';
 import { answer, fireRemotely, RemoteMaterialCustodian } from './internal-requests';
 import { KeyManager } from './key-manager';
 import { LeasedServing } from './leased-serving';
+import { LogWitness, witnessPath } from './log-witness';
 import { Metrics } from './metrics';
 import type { NatsLink } from './nats-link';
 import { NatsTransport } from './nats-transport';
@@ -125,6 +126,8 @@ export class Service {
     const position = await this.untilLogStands();
     if (this.settings.clock === 'virtual') await this.startVirtualClock();
     if (follows) await this.followLog();
+    // Before material is looked after: on a log that has lost its end, material in use passes for left-over.
+    if (this.settings.natsUrl === undefined) await this.keepWitness();
     const started = this.has('crypto-worker') ? await this.startCryptoWorker() : undefined;
     const worker = started?.worker;
     const leased = this.leasedServing();
@@ -226,6 +229,14 @@ export class Service {
     this.health.add('event log', () => this.view.failed?.message);
     this.metrics.gauge('keytrail_view_position', 'Position of the newest commit folded in.', () => this.view.position);
     serveViewDigests(this.served, this.name, this.instance, this.view);
+  }
+
+  private async keepWitness(): Promise<void> {
+    const { store, view, log, settings } = this;
+    const witness = await LogWitness.keep(witnessPath(settings.dataDir), store, view, (error) =>
+      log.error({ err: error }, "the witness of the event log's end cannot be used"),
+    );
+    this.closers.push(() => witness.stop());
   }
 
   private async startVirtualClock(): Promise<void> {

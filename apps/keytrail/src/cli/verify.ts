@@ -1,7 +1,9 @@
 import { RequestStrategy } from 'nats';
 import { AGGREGATE_TYPES } from '#domain/aggregates';
 import { INTERNAL } from '#domain/subjects';
+import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { LogDamagedError } from '#event-store/log-damage';
+import { assertHolds } from '#platform/log-witness';
 import { type AggregateDigest, type DigestPage, digestsOf } from '#platform/view-digests';
 import { LogCorruptError, Projection } from '#views/projection';
 import { PLURAL } from './aggregate-report';
@@ -26,6 +28,9 @@ export async function verify(operator: Operator, print: (line: string) => void):
     while (pending[0] && pending[0].position <= projection.position) compare(pending.shift()!, digestsOf(projection));
   };
   compareReached();
+  if (operator.witness !== undefined) {
+    await assertHolds(new JetStreamEventStore(operator.nats), operator.witness, (problem) => print(String(problem)));
+  }
   let count = 0;
   try {
     count = await readLog(operator, (commit) => {
