@@ -1,8 +1,9 @@
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { CreateKeyCommand, ListKeysCommand } from '@aws-sdk/client-kms';
-import { findNatsServer } from './support/nats-server';
+import { CreateKeyCommand, EncryptCommand, ListKeysCommand } from '@aws-sdk/client-kms';
+import { materialIdOf } from '#domain/key/material-id';
+import { findNatsServer, until } from './support/nats-server';
 import { MAIN, run, startProcess } from './support/processes';
 
 const EVENTS = 'nats/store/jetstream/$G/streams/KMS_EVENTS/msgs/1.blk';
@@ -104,6 +105,33 @@ describe('where every process was killed and the last record is damaged, which t
     expect((await server.kms.send(new ListKeysCommand({}))).Keys).toHaveLength(4);
     await server.stop();
   });
+});
+
+test('lost material of one key is named by the start, by verify and in the log of what failed for it', async () => {
+  const path = join(dataDir, EVENTS.replace('KMS_EVENTS', 'KMS_MATERIAL'));
+  flip(path, sizeOf(path) - 200);
+  const server = await startProcess(dataDir);
+  const arns = ((await server.kms.send(new ListKeysCommand({}))).Keys ?? []).map((key) => key.KeyArn!);
+  const outcomes = await Promise.all(
+    arns.map((KeyId) =>
+      server.kms.send(new EncryptCommand({ KeyId, Plaintext: Buffer.from('a') })).then(
+        () => [],
+        (error: Error) => [{ arn: KeyId, message: error.message }],
+      ),
+    ),
+  );
+  const [failed, ...others] = outcomes.flat();
+  expect(others).toEqual([]);
+  const materialId = materialIdOf(failed!.arn, 1);
+  const named = `material ${materialId} of ${failed!.arn} is missing; restore log and material from one backup`;
+  expect(failed!.message).toBe('The key material is missing.');
+  // Looked for beside what is served.
+  const atStart = `"owner":"${failed!.arn}","materialId":"${materialId}","msg":"material is missing`;
+  await until(async () => server.log().includes(atStart), 'the start did not name the material');
+  expect(server.log()).toContain(named);
+  const verified = await run([MAIN, 'verify'], { KEYTRAIL_DATA_DIR: dataDir }).done;
+  expect(verified).toEqual({ code: 1, output: expect.stringContaining(`keytrail: ${named}\n`) });
+  await server.stop();
 });
 
 test.each([[true], [false]])(
