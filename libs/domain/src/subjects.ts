@@ -94,6 +94,8 @@ export const QUEUE = { control: 'key-manager', data: 'crypto-worker' } as const;
 export const INTERNAL = {
   materialCreate: 'kms.int.material.create',
   materialDestroy: 'kms.int.material.destroy',
+  /** The operator has a crypto-worker fetch and unwrap all material that is needed. */
+  materialCheck: 'kms.int.material.check',
   signingKey: 'kms.int.signing-key',
   /** What callers are checked against besides the log: the public key of session tokens. */
   tokenKey: 'kms.int.token-key',

@@ -35,6 +35,9 @@ interface Consumer {
   delivered: number;
 }
 
+/** Why a new consumer is needed: the old one was lost, passed over a position, or sends nothing though there is more. */
+type Cause = 'lost' | 'gap' | 'idle';
+
 /** A service may listen only below its own user's prefix; the client keeps that among its options without showing it. */
 const inboxPrefixOf = (nc: NatsConnection): string | undefined =>
   (nc as NatsConnection & { options?: { inboxPrefix?: string } }).options?.inboxPrefix;
@@ -59,7 +62,9 @@ export class OrderedDelivery {
   private starting = false;
   private recovering = false;
   /** What went wrong with the new consumer before the recovery that made it had ended. */
-  private again: 'lost' | 'gap' | undefined;
+  private again: Cause | undefined;
+  /** Newest position that the server is known to have: it owes everything up to there. */
+  private owed = 0;
   private stopped = false;
   private paused = false;
   private heldFlowReply: string | undefined;
@@ -126,7 +131,7 @@ export class OrderedDelivery {
     if (!this.recovering && silentMs > SILENT_HEARTBEATS * this.options.heartbeatMs) this.recover('lost');
   }
 
-  private recover(cause: 'lost' | 'gap'): void {
+  private recover(cause: Cause): void {
     if (this.stopped) return;
     this.drop();
     if (this.recovering) {
@@ -135,7 +140,7 @@ export class OrderedDelivery {
     }
     this.recovering = true;
     const limitMs = this.options.until === undefined ? Number.POSITIVE_INFINITY : this.options.retryMs;
-    (cause === 'gap' ? this.confirmGap(limitMs) : Promise.resolve())
+    this.confirm(cause, limitMs)
       .then(() => this.open(limitMs))
       .catch((error: Error) => this.fail(error))
       .finally(() => this.recovered());
@@ -154,6 +159,11 @@ export class OrderedDelivery {
     this.heldFlowReply = undefined;
   }
 
+  private async confirm(cause: Cause, limitMs: number): Promise<void> {
+    if (cause === 'gap') await this.confirmGap(limitMs);
+    if (cause === 'idle') await this.confirmOwed(limitMs);
+  }
+
   /** A position that one replica did not deliver is only missing if the stream's leader says so too. */
   private async confirmGap(limitMs: number): Promise<void> {
     const { stream } = this.options;
@@ -161,6 +171,25 @@ export class OrderedDelivery {
     const held = await retryWhileUnavailable(this.nc, limitMs, ask, () => this.stopped);
     this.skips++;
     if (!held || this.skips > SKIPS_ENDURED) throw missingPosition(stream, this.next);
+  }
+
+  /**
+   * A replica that lags has nothing to send either, for as long as it takes: only what the leader does not hold is
+   * missing, and that only once a leader elected a moment ago has had the time to apply what it has.
+   */
+  private async confirmOwed(limitMs: number): Promise<void> {
+    const { stream, retryMs } = this.options;
+    const lagsUntil = performance.now() + retryMs / 2;
+    await retryWhileUnavailable(
+      this.nc,
+      limitMs,
+      async (timeoutMs) => {
+        if (await storedMessage(this.nc, stream, { seq: this.next }, timeoutMs)) return;
+        const missing = missingPosition(stream, this.next);
+        throw performance.now() < lagsUntil ? new StoreUnavailableError(missing.message) : missing;
+      },
+      () => this.stopped,
+    );
   }
 
   private async open(limitMs: number): Promise<void> {
@@ -181,6 +210,7 @@ export class OrderedDelivery {
     // A leader that was just cut off or elected may lag for a moment: only what stays wrong is damage.
     const lagging = performance.now() < lagsUntil;
     const { state } = await this.info(timeoutMs, lagging);
+    this.owed = Math.max(this.owed, state.last_seq);
     if (state.last_seq < this.next - 1) {
       const lost = lostTail(stream, state.last_seq, this.next - 1);
       throw lagging ? new StoreUnavailableError(lost.message) : lost;
@@ -304,9 +334,12 @@ export class OrderedDelivery {
       return;
     }
     const sent = message.headers?.get('Nats-Last-Consumer');
+    // Where it has got to in the stream: a record that it cannot read it passes over in silence, or waits before it.
+    this.owed = Math.max(this.owed, Number(message.headers?.get('Nats-Last-Stream') || 0));
     if (sent && Number(sent) !== consumer.delivered) this.recover('lost');
     // Idle although positions are still to come: the server has nothing to send where there must be something.
     else if (this.options.until !== undefined && !this.paused) this.recover('gap');
+    else if (this.next <= this.owed && !this.paused) this.recover('idle');
   }
 }
 

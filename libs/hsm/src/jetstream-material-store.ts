@@ -62,7 +62,7 @@ export class JetStreamMaterialStore implements MaterialStore {
         if (WRONG_LAST_SEQUENCE.includes(errorCode(error))) return 'exists';
         throw error;
       }
-    });
+    }, materialId);
   }
 
   async get(materialId: string): Promise<StoredMaterial | undefined> {
@@ -124,17 +124,19 @@ export class JetStreamMaterialStore implements MaterialStore {
         if (errorCode(error) === API_ERROR.messageNotFound) return undefined;
         throw error;
       }
-    });
+    }, materialId);
   }
 
-  private async retrying<T>(attempt: (manager: JetStreamManager) => Promise<T>): Promise<T> {
+  private async retrying<T>(attempt: (manager: JetStreamManager) => Promise<T>, what = 'all'): Promise<T> {
     for (let attempts = 1; ; attempts += 1) {
       try {
         this.manager ??= await this.nats.jetstreamManager({ timeout: TIMEOUT_MS, checkAPI: false });
         return await attempt(this.manager);
       } catch (cause) {
         if (attempts === ATTEMPTS || !isPassing(cause) || this.nats.isClosed()) {
-          throw new MaterialStoreUnavailableError(`the material store: ${(cause as Error).message}`, { cause });
+          throw new MaterialStoreUnavailableError(`the material store (${what}): ${(cause as Error).message}`, {
+            cause,
+          });
         }
         await new Promise((resolve) => setTimeout(resolve, Math.min(50 * 2 ** attempts, MAX_PAUSE_MS)));
       }

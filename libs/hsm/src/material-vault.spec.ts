@@ -3,7 +3,7 @@ import { materialIdOf } from '#domain/key/material-id';
 import { type HsmProvider, HsmUnavailableError } from './hsm-provider';
 import { decodeRecord } from './material-record';
 import { MaterialStoreUnavailableError } from './material-store';
-import { MaterialVault, type VaultOptions, WrongRootKeyError } from './material-vault';
+import { MaterialUnusableError, MaterialVault, type VaultOptions, WrongRootKeyError } from './material-vault';
 import { MemoryMaterialStore } from './memory-material-store';
 import { SoftwareHsmProvider } from './software-provider';
 
@@ -156,6 +156,32 @@ describe('the material vault', () => {
     const { store, vault } = vaultOn();
     await store.put(ID, Buffer.from(content));
     await expect(vault.load(ARN, ID)).rejects.toThrow(internal(/cannot be unwrapped/));
+  });
+
+  it('names key and material to the log, and not to the caller', async () => {
+    const { store, vault } = vaultOn();
+    const named = (problem: string) => ({
+      message: expect.not.stringContaining(ID),
+      cause: new MaterialUnusableError(ARN, ID, problem),
+    });
+    await expect(vault.load(ARN, ID)).rejects.toMatchObject(named('is missing'));
+    await expect(vault.loadAccessKey(ARN, ID)).rejects.toMatchObject(named('is missing'));
+    await store.put(ID, Buffer.from('garbage'));
+    await expect(vault.load(ARN, ID)).rejects.toMatchObject(named('cannot be unwrapped: not a material record'));
+  });
+
+  it('tells usable material from what is missing, altered or of another kind', async () => {
+    const { store, vault } = vaultOn();
+    await expect(vault.assertUsable('AES_256', ARN, ID)).rejects.toThrow(`material ${ID} of ${ARN} is missing`);
+    await vault.create(ARN, ID);
+    await expect(vault.assertUsable('AES_256', ARN, ID)).resolves.toBeUndefined();
+    await expect(vault.assertUsable('ACCESS_KEY', ARN, ID)).rejects.toThrow(/cannot be unwrapped: altered/);
+    const bytes = Buffer.from((await store.get(ID))!.bytes);
+    const at = bytes.indexOf('"ciphertext":"') + 20;
+    bytes[at] = bytes[at] === 0x41 ? 0x42 : 0x41;
+    await store.erase(ID);
+    await store.put(ID, bytes);
+    await expect(vault.assertUsable('AES_256', ARN, ID)).rejects.toThrow(/cannot be unwrapped: altered/);
   });
 
   it('says that it takes too long, and keeps the reason to itself, when provider or store are out of reach', async () => {

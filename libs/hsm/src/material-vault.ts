@@ -20,6 +20,18 @@ export class WrongRootKeyError extends Error {
   override readonly name = 'WrongRootKeyError';
 }
 
+/** Material is not there, or cannot be unwrapped. Names it and its owner, which a caller of the API is not told. */
+export class MaterialUnusableError extends Error {
+  override readonly name = 'MaterialUnusableError';
+
+  constructor(owner: string, materialId: string, problem: string, options?: ErrorOptions) {
+    super(
+      `material ${materialId} of ${owner || 'Keytrail itself'} ${problem}; restore log and material from one backup`,
+      options,
+    );
+  }
+}
+
 export interface VaultOptions {
   /** How many backing keys stay in memory; the least recently used go first. */
   cachedKeys?: number;
@@ -73,7 +85,7 @@ export class MaterialVault {
     try {
       await this.unseal(canaryId, 'ROOT_CANARY', '', canary?.bytes ?? Buffer.alloc(0));
     } catch (cause) {
-      if (!(cause instanceof WrappedMaterialError)) throw cause;
+      if (!(cause instanceof MaterialUnusableError)) throw cause;
       throw new WrongRootKeyError(`the root key is not the one that wrapped the materials in this store; ${RESTORE}`, {
         cause,
       });
@@ -96,8 +108,15 @@ export class MaterialVault {
   /** The secret of an access key, which the caller zeroises. Throws as `load` does. */
   async loadAccessKey(principalArn: string, materialId: string): Promise<Buffer> {
     const stored = await reach(() => this.store.get(materialId));
-    if (!stored) throw new KmsError('KMSInternalException', 'The secret of the access key is missing.');
+    if (!stored) throw missing('The secret of the access key is missing.', principalArn, materialId);
     return reach(() => this.unseal(materialId, 'ACCESS_KEY', principalArn, stored.bytes));
+  }
+
+  /** Throws MaterialUnusableError; KMSInternalException where the store is out of reach. Keeps nothing. */
+  async assertUsable(type: MaterialType, owner: string, materialId: string): Promise<void> {
+    const stored = await reach(() => this.store.get(materialId));
+    if (!stored) throw new MaterialUnusableError(owner, materialId, MISSING);
+    (await this.unseal(materialId, type, owner, stored.bytes)).fill(0);
   }
 
   /** What tokens are signed with: `length` bytes, made at the first start, the same in every crypto-worker. */
@@ -199,7 +218,7 @@ export class MaterialVault {
 
   private async fetch(keyArn: string, materialId: string): Promise<BackingKey> {
     const stored = await reach(() => this.store.get(materialId));
-    if (!stored) throw new KmsError('KMSInternalException', 'The key material is missing.');
+    if (!stored) throw missing('The key material is missing.', keyArn, materialId);
     const material = await reach(() => this.unseal(materialId, 'AES_256', keyArn, stored.bytes));
     try {
       return { materialId, keyArn, keyObject: createSecretKey(material) };
@@ -229,7 +248,12 @@ export class MaterialVault {
   }
 
   private async unseal(materialId: string, type: MaterialType, keyArn: string, bytes: Uint8Array): Promise<Buffer> {
-    return this.provider.unwrap(decodeRecord(bytes).wrapped, recordAad(type, keyArn, materialId));
+    try {
+      return await this.provider.unwrap(decodeRecord(bytes).wrapped, recordAad(type, keyArn, materialId));
+    } catch (error) {
+      if (!(error instanceof WrappedMaterialError)) throw error;
+      throw new MaterialUnusableError(keyArn, materialId, `cannot be unwrapped: ${error.message}`, { cause: error });
+    }
   }
 }
 
@@ -240,6 +264,11 @@ const isOfKeytrail = (materialId: string): boolean =>
   materialId === TREE_SEED_ID ||
   materialId.startsWith(CANARY_PREFIX) ||
   materialId.startsWith(AUDIT_KEY_PREFIX);
+
+const MISSING = 'is missing';
+
+const missing = (said: string, owner: string, materialId: string): KmsError =>
+  new KmsError('KMSInternalException', said, new MaterialUnusableError(owner, materialId, MISSING));
 
 const RESTORE =
   'restore the root key file (or KEYTRAIL_ROOT_KEY) that belongs to this data, and never make a new one for it';
@@ -256,7 +285,7 @@ async function reach<T>(action: () => Promise<T>): Promise<T> {
       throw new KmsError('DependencyTimeoutException', 'The key material is out of reach; try again.', cause);
     }
     const message =
-      cause instanceof WrappedMaterialError
+      cause instanceof MaterialUnusableError
         ? 'The key material cannot be unwrapped.'
         : 'The key material could not be used.';
     throw new KmsError('KMSInternalException', message, cause);

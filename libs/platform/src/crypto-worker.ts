@@ -3,7 +3,6 @@ import type { TokenIssuer } from '#crypto/signed-token';
 import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { materialIdOf } from '#domain/key/material-id';
-import { isLiving } from '#domain/key/state';
 import { hasAccessKeys } from '#domain/principal/state';
 import type { AggregateRef } from '#domain/subjects';
 import { shorterThanMaterial } from '#event-store/log-damage';
@@ -12,6 +11,7 @@ import type { MaterialVault } from '#hsm/material-vault';
 import { type AccessKeyPorts, type DataPorts, MaterialNotLoaded } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
 import type { MaterialCustodian } from './key-manager';
+import { type NeededMaterial, neededMaterial } from './material-check';
 
 /** More orphans than crashes explain: the log and the store may not belong together, so nothing is erased. */
 const MAX_ORPHANS = 100;
@@ -19,8 +19,8 @@ const MAX_ORPHANS = 100;
 export interface SweepReport {
   erased: number;
   kept: number;
-  /** Versions of living keys whose material is not there: what they encrypted is lost unless a backup has it. */
-  missing: number;
+  /** What is not there: what these keys encrypted is lost unless a backup has it, and these access keys sign nothing. */
+  missing: NeededMaterial[];
 }
 
 /** Serves data operations and looks after material. The only part that ever holds a backing key. */
@@ -100,7 +100,7 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
    */
   async sweep(now: number, graceMs: number, caughtUp: () => Promise<void>): Promise<SweepReport> {
     // First the list, then the log up to now: material that is listed and in use is then known to be.
-    const expected = this.livingMaterial();
+    const expected = [...neededMaterial(this.projection)];
     const listed = await this.vault.list();
     await caughtUp();
     const living = new Set<string>();
@@ -124,15 +124,7 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     const doomed = orphans.length > MAX_ORPHANS ? leftOver : [...leftOver, ...orphans];
     for (const { materialId } of doomed) await this.vault.destroy(materialId);
     const there = new Set(listed.map(({ materialId }) => materialId));
-    const missing = expected.filter((materialId) => living.has(materialId) && !there.has(materialId)).length;
+    const missing = expected.filter(({ materialId }) => living.has(materialId) && !there.has(materialId));
     return { erased: doomed.length, kept: stored.length - doomed.length, missing };
-  }
-
-  private livingMaterial(): string[] {
-    const ids: string[] = [];
-    for (const { state } of this.projection.allKeys()) {
-      if (isLiving(state)) for (const { materialId } of state.versions) ids.push(materialId);
-    }
-    return ids;
   }
 }

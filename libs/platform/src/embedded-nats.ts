@@ -70,6 +70,10 @@ const layout = (dataDir: string) => {
   };
 };
 
+/** Where the embedded server keeps a stream's messages. */
+export const streamFiles = (dataDir: string, stream: string): string =>
+  join(layout(dataDir).store, 'jetstream', '$G', 'streams', stream, 'msgs');
+
 /** The endpoint of the data folder's server, as it was last started; undefined if there never was one. */
 export function readEndpoint(dataDir: string): NatsEndpoint | undefined {
   try {

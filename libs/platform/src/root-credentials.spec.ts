@@ -36,6 +36,35 @@ describe('the root credentials', () => {
     expect(() => credentials(settings)).toThrow('KEYTRAIL_ROOT_SECRET_ACCESS_KEY=***');
   });
 
+  test('are never other ones than were made, whichever bit of the file is flipped', () => {
+    const made = credentials();
+    const path = awsConfigPaths(dataDir).credentials;
+    const whole = readFileSync(path);
+    for (let bit = 0; bit < whole.length * 8; bit++) {
+      const damaged = Buffer.from(whole);
+      damaged[bit >> 3]! ^= 1 << (bit & 7);
+      writeFileSync(path, damaged);
+      try {
+        expect(credentials()).toEqual(made);
+      } catch (error) {
+        if (!(error instanceof CredentialsFileError)) throw error;
+        expect(error.message).toContain(path);
+        expect(readFileSync(path)).toEqual(damaged);
+      }
+    }
+  });
+
+  test('are those of a file that an earlier release wrote, or from which somebody took the checksum', () => {
+    const path = awsConfigPaths(dataDir).credentials;
+    credentials();
+    const changed = readFileSync(path, 'utf8').replace(/secret_access_key = .*/, 'secret_access_key = changed');
+    writeFileSync(path, changed);
+    expect(() => credentials()).toThrow(`${path}: the access key does not fit its checksum`);
+    writeFileSync(path, changed.replace(/^#.*\n/, ''));
+    expect(credentials().secretAccessKey).toBe('changed');
+    expect(credentials().secretAccessKey).toBe('changed');
+  });
+
   test('are never taken from a file that was cut short, at whichever byte', () => {
     const { secretAccessKey } = credentials();
     const path = awsConfigPaths(dataDir).credentials;

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { writePrivately } from './private-file';
@@ -30,7 +30,7 @@ export function rootCredentials(settings: Settings): RootCredentials {
   const credentials = fromSettings(settings) ?? fromFile(path) ?? generated();
   writePrivately(
     path,
-    `[default]\naws_access_key_id = ${credentials.accessKeyId}\naws_secret_access_key = ${credentials.secretAccessKey}\n`,
+    `# Keytrail's checksum: ${checksum(credentials)}\n[default]\naws_access_key_id = ${credentials.accessKeyId}\naws_secret_access_key = ${credentials.secretAccessKey}\n`,
   );
   return credentials;
 }
@@ -54,18 +54,32 @@ export function fromSettings({ rootAccessKeyId, rootSecretAccessKey }: Settings)
   return { accessKeyId: rootAccessKeyId, secretAccessKey: rootSecretAccessKey };
 }
 
-/** With the line break behind the secret: a file that was cut short would pass for one with a shorter, weaker secret. */
+/**
+ * With the line break behind the secret: a file that was cut short would pass for one with a shorter, weaker secret. The
+ * checksum comes first, so that none is missing from a file that was cut; earlier releases wrote none.
+ */
 const PROFILE =
-  /^\s*\[default\]\s*\n\s*aws_access_key_id\s*=\s*(\w{4,128})\s*\n\s*aws_secret_access_key\s*=\s*([!-~]{4,256})\s*\n/;
+  /^(?:# Keytrail's checksum: (\S+)\s*\n)?\s*\[default\]\s*\n\s*aws_access_key_id\s*=\s*(\w{4,128})\s*\n\s*aws_secret_access_key\s*=\s*([!-~]{4,256})\s*\n/;
 
 function fromFile(path: string): RootCredentials | undefined {
   if (!existsSync(path)) return undefined;
-  const [, accessKeyId, secretAccessKey] = PROFILE.exec(readFileSync(path, 'utf8')) ?? [];
-  if (accessKeyId && secretAccessKey) return { accessKeyId, secretAccessKey };
+  const [, sum, accessKeyId, secretAccessKey] = PROFILE.exec(readFileSync(path, 'utf8')) ?? [];
+  if (accessKeyId && secretAccessKey) {
+    const found = { accessKeyId, secretAccessKey };
+    if (sum === undefined || sum === checksum(found)) return found;
+    throw new CredentialsFileError(
+      `${path}: the access key does not fit its checksum, so nobody who knows the root's secret could sign with it; ` +
+        'restore the file from its backup, put right what was damaged, or remove the line of the checksum to take the access key as it is',
+    );
+  }
   throw new CredentialsFileError(
     `${path}: no whole access key in it; restore it from its backup, or remove it to have a new one made`,
   );
 }
+
+/** Against damage: a changed secret would lock everybody out who knows the right one, and name no reason. */
+const checksum = ({ accessKeyId, secretAccessKey }: RootCredentials): string =>
+  createHash('sha256').update(`${accessKeyId}\n${secretAccessKey}`).digest('hex').slice(0, 16);
 
 const generated = (): RootCredentials => ({
   accessKeyId: `AKIA${base32(randomBytes(16))}`,

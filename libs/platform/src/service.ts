@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { isoDate } from '#domain/dates';
 import { KmsError } from '#domain/errors';
-import { INTERNAL } from '#domain/subjects';
+import { EVENTS_STREAM, INTERNAL } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { ensureAuditStream, ensureClockStream, ensureEventStream } from '#event-store/streams';
 import type { Operation, PlanePorts } from '#operations/operation';
@@ -13,12 +13,14 @@ import { settledWithin } from './bounded-wait';
 import { Callers } from './callers';
 import { type Clock, systemClock, VirtualClock } from './clock';
 import { type Dispatcher, LocalDispatcher, NatsDispatcher } from './dispatch';
+import { streamFiles } from './embedded-nats';
 import { GrantTokens } from './grant-tokens';
 import { Health } from './health';
 import type { HttpEdgePorts } from './http-edge';
 import { answer } from './internal-requests';
 import type { KeyManager } from './key-manager';
 import { LeasedServing } from './leased-serving';
+import { LogWitness, witnessPath } from './log-witness';
 import { Metrics } from './metrics';
 import type { NatsLink } from './nats-link';
 import { NatsTransport } from './nats-transport';
@@ -102,7 +104,8 @@ export class Service {
     });
     this.store = new JetStreamEventStore(link.nats, { heartbeatMs: followerHeartbeatMs(settings) });
     this.view = new LiveView((error) => {
-      log.fatal({ err: error }, 'the event log cannot be followed');
+      const files = settings.natsUrl === undefined && { files: streamFiles(settings.dataDir, EVENTS_STREAM) };
+      log.fatal({ err: error, ...files }, 'the event log cannot be followed');
       fail(error);
     });
     this.served = new ServedRequests(link.nats, (error) => log.error({ err: error }, 'a request was not answered'));
@@ -128,6 +131,8 @@ export class Service {
     const position = await this.untilLogStands();
     if (this.settings.clock === 'virtual') await this.startVirtualClock();
     if (follows) await this.followLog();
+    // Before material is looked after: on a log that has lost its end, material in use passes for left-over.
+    if (this.settings.natsUrl === undefined) await this.keepWitness();
     const started = this.has('crypto-worker') ? await this.startCryptoWorker() : undefined;
     this.neighbours.worker = started;
     const worker = started?.worker;
@@ -231,6 +236,14 @@ export class Service {
     this.health.add('event log', () => this.view.failed?.message);
     this.metrics.gauge('keytrail_view_position', 'Position of the newest commit folded in.', () => this.view.position);
     serveViewDigests(this.served, this.name, this.instance, this.view);
+  }
+
+  private async keepWitness(): Promise<void> {
+    const { store, view, log, settings } = this;
+    const witness = await LogWitness.keep(witnessPath(settings.dataDir), store, view, (error) =>
+      log.error({ err: error }, "the witness of the event log's end cannot be used"),
+    );
+    this.closers.push(() => witness.stop());
   }
 
   private async startVirtualClock(): Promise<void> {

@@ -22,6 +22,7 @@ import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
 import { serveGrantTokens } from './grant-tokens';
 import { serveMaterials } from './internal-requests';
+import { serveMaterialCheck } from './material-check';
 import type { Metrics } from './metrics';
 import { type SealingKeys, serveSealingKeys, VaultSealingKeys } from './recording/sealing-keys';
 import { fromSettings, rootCredentials } from './root-credentials';
@@ -29,6 +30,8 @@ import { SecretSigningKeys } from './secret-signing-keys';
 import type { ServedRequests } from './served-requests';
 import { type Settings, SettingsError } from './settings';
 import { CachedSigningKeys, type SigningKeys, serveSigningKeys } from './signing-keys';
+
+const MAX_NAMED = 100;
 
 /** All material is gone while the log still has keys: nothing could be decrypted, and a new root key would hide it. */
 export class MaterialLostError extends Error {
@@ -117,6 +120,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   }
   const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
   serveMaterials(served, worker, caughtUp, (error) => log.error({ err: error }, 'material request failed'));
+  serveMaterialCheck(served, view.projection, vault, (error) => log.error({ err: error }, 'material check failed'));
   const stopping = new AbortController();
   void sweep(worker, settings, caughtUp, log, stopping.signal);
   return {
@@ -171,7 +175,11 @@ async function sweep(
 ): Promise<void> {
   try {
     const { erased, kept, missing } = await worker.sweep(Date.now(), orphanGraceSeconds * 1000, caughtUp);
-    if (missing > 0) log.error({ missing }, 'material of living keys is missing: restore it from a backup');
+    for (const { owner, materialId } of missing.slice(0, MAX_NAMED)) {
+      log.error({ owner, materialId }, 'material is missing: restore log and material from one backup');
+    }
+    if (missing.length > MAX_NAMED)
+      log.error({ missing: missing.length }, 'more material is missing than is named here');
     if (erased + kept > 0) log.warn({ erased, kept }, 'found stored material that no living key needs');
   } catch (error) {
     // One that a stop interrupts is done at the next start.

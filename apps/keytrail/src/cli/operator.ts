@@ -1,5 +1,6 @@
 import type { NatsConnection } from 'nats';
 import { readEndpoint, startEmbeddedNats } from '#platform/embedded-nats';
+import { witnessPath } from '#platform/log-witness';
 import { connectAs, natsTls } from '#platform/nats-link';
 import type { Settings } from '#platform/settings';
 
@@ -12,6 +13,8 @@ export interface Operator {
   nats: NatsConnection;
   /** Whether Keytrail's services may be there to answer; false when only the store was opened. */
   services: boolean;
+  /** The file that says how far the log had come; none for a cluster. */
+  witness?: string;
   close(): Promise<void>;
 }
 
@@ -35,8 +38,9 @@ export async function openOperator(settings: Settings, openStore: boolean): Prom
     );
   }
   const { user, password } = endpoint.users.operator;
+  const witness = witnessPath(settings.dataDir);
   const nats = await reach([endpoint.url], user, password);
-  if (nats) return { nats, services: true, close: () => nats.close() };
+  if (nats) return { nats, services: true, witness, close: () => nats.close() };
   if (!openStore) throw new CommandError(`Keytrail does not run on ${settings.dataDir}: start it with npm start`);
   const server = await startEmbeddedNats({
     dataDir: settings.dataDir,
@@ -48,6 +52,7 @@ export async function openOperator(settings: Settings, openStore: boolean): Prom
   return {
     nats: opened,
     services: false,
+    witness,
     async close() {
       await opened.close();
       await server.stop();

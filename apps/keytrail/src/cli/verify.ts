@@ -1,7 +1,10 @@
 import { RequestStrategy } from 'nats';
 import { AGGREGATE_TYPES } from '#domain/aggregates';
 import { INTERNAL } from '#domain/subjects';
+import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { LogDamagedError } from '#event-store/log-damage';
+import { assertHolds } from '#platform/log-witness';
+import { checkMaterialRemotely } from '#platform/material-check';
 import { type AggregateDigest, type DigestPage, digestsOf } from '#platform/view-digests';
 import { LogCorruptError, Projection } from '#views/projection';
 import { PLURAL } from './aggregate-report';
@@ -26,6 +29,9 @@ export async function verify(operator: Operator, print: (line: string) => void):
     while (pending[0] && pending[0].position <= projection.position) compare(pending.shift()!, digestsOf(projection));
   };
   compareReached();
+  if (operator.witness !== undefined) {
+    await assertHolds(new JetStreamEventStore(operator.nats), operator.witness, (problem) => print(String(problem)));
+  }
   let count = 0;
   try {
     count = await readLog(operator, (commit) => {
@@ -49,6 +55,16 @@ export async function verify(operator: Operator, print: (line: string) => void):
   print(`log: ${count} commits${counted.join('')}; hashes, versions and events in order`);
   for (const { name, position } of services) print(`${name}: holds what the log says at position ${position}`);
   if (services.length === 0) print('no running service to compare with: only the log was verified');
+  else await verifyMaterial(operator, print);
+}
+
+async function verifyMaterial(operator: Operator, print: (line: string) => void): Promise<void> {
+  const { checked, unusable, unusableCount } = await checkMaterialRemotely(operator.nats);
+  if (unusableCount > 0) {
+    const more = unusableCount - unusable.length;
+    throw new CommandError([...unusable, ...(more > 0 ? [`and ${more} more`] : [])].join('\n'));
+  }
+  print(`material: ${checked} of living keys and access keys; each is there and can be unwrapped`);
 }
 
 function compare(service: ServiceView, folded: AggregateDigest[]): void {
