@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto';
 import { connect, type NatsConnection } from 'nats';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import type { CommandOf } from '#domain/aggregates';
@@ -149,7 +150,11 @@ describe('a request with a grant token', () => {
     const view = new LiveView();
     for (const entry of [key!, user!]) view.offer(entry);
     const grantTokens = new GrantTokens(view, EXPORTED);
-    const data: Partial<DataPorts> = { projection: view.projection };
+    const data: Partial<DataPorts> = {
+      projection: view.projection,
+      wasBehind: async () => false,
+      backingKey: (keyArn, materialId) => ({ keyArn, materialId, keyObject: createSecretKey(Buffer.alloc(32)) }),
+    };
     const caller = { region: 'us-east-1', account: '000000000000', principalId: USER.uniqueId };
     const anchors = { account: '000000000000', rootAccessKeyId: undefined, sessionClaimsOf: () => undefined };
     const encrypt = async (GrantTokens?: string[]) => {
