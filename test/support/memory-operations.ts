@@ -150,6 +150,11 @@ export class MemoryOperations {
     return { code: reply.error ?? 'OK', message: String(body['message'] ?? ''), body };
   }
 
+  /** Whether the key has any. */
+  async hasGrants(KeyId: string): Promise<boolean> {
+    return ((await this.call('ListGrants', { KeyId })).body['Grants'] as unknown[]).length > 0;
+  }
+
   /** A new key's id and ARN. */
   async newKey(region = 'us-east-1'): Promise<{ KeyId: string; Arn: string }> {
     const { body } = await this.call('CreateKey', {}, { region });

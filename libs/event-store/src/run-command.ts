@@ -38,6 +38,8 @@ export interface CommandTarget<S, E extends DomainEvent> {
   checked?: {
     /** Throws KmsError once nothing may be appended on those checks any more. */
     assertNotOver(): void;
+    /** Throws KmsError where what this process has folded in since no longer lets the caller. */
+    assertStillAllowed(): void;
   };
 }
 
@@ -91,6 +93,8 @@ export class CommandRunner {
     origin: CommandOrigin,
   ): Promise<CommandResult<E>> {
     for (let round = 0; round < MAX_ROUNDS; round++) {
+      // 0. Whoever came before it on this aggregate may have shut its caller out.
+      target.checked?.assertStillAllowed();
       // 1. Load: the view's fold. If it is behind, the append below conflicts and nothing is lost.
       const loaded = target.load();
       // 2. Decide. What is appended proves that the view was not behind; a refusal, or that there is nothing to change,
@@ -119,7 +123,7 @@ export class CommandRunner {
           bytes,
           expectedLastSeq: loaded.seq,
           appendId: commitHash(bytes),
-          mayTry: () => target.checked?.assertNotOver(),
+          mayTry: eachTry(target),
         });
         // A crash here: the change is made and durable, only the caller does not know.
         this.ports.failPoint(`after-append:${name}`);
@@ -138,6 +142,21 @@ export class CommandRunner {
     }
     throw new KmsError('KMSInternalException', 'Too many changes were made to this resource at once; try again.');
   }
+}
+
+/** What a command's checks have to say to each try of its append, in one step with the sending. */
+function eachTry<S, E extends DomainEvent>({ checked }: CommandTarget<S, E>): () => void {
+  let tried = false;
+  return () => {
+    checked?.assertNotOver();
+    try {
+      checked?.assertStillAllowed();
+    } catch (refusal) {
+      if (!tried) throw refusal;
+      throw new KmsError('DependencyTimeoutException', 'The event log did not answer in time; try again.', refusal);
+    }
+    tried = true;
+  };
 }
 
 function commitOf<S, E extends DomainEvent>(

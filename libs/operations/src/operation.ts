@@ -5,6 +5,7 @@ import type { CommandResult } from '#event-store/run-command';
 import type { BackingKey } from '#hsm/backing-key';
 import type { Projection } from '#views/projection';
 import type { Caller } from './caller';
+import type { Checks } from './checks';
 import type { GrantTokenClaims, GrantTokenReader } from './grants/grant-tokens';
 import type { Limits } from './limits';
 import type { QuotaClass } from './quotas/quota-classes';
@@ -20,6 +21,8 @@ export interface Call {
   grantToken?: GrantTokenClaims | undefined;
   /** Of a control operation: what its checks are good for. Absent where no checks stand behind a command. */
   tenure?: Tenure | undefined;
+  /** Of a control operation: those made so far, by which its caller is still allowed at the append. */
+  checks?: Checks | undefined;
   /** Of an operation that has another process append: the position of the view in which it was checked. */
   checkedAt?: number | undefined;
 }
@@ -41,7 +44,7 @@ export interface Tenure {
 }
 
 /** A call whose caller is yet to be found in the view. Found anew after each wait, in which it may have lost its rights. */
-export interface UnresolvedCall extends Omit<Call, 'caller' | 'grantToken'> {
+export interface UnresolvedCall extends Omit<Call, 'caller' | 'grantToken' | 'checks'> {
   /** Throws UnrecognizedClientException or ExpiredTokenException. */
   resolveCaller(): Caller;
 }

@@ -1,5 +1,6 @@
 import { type ErrorCode, KmsError } from '#domain/errors';
 import { ConflictError } from '#event-store/event-store';
+import { Checks } from './checks';
 import { followGrantTokens, type GrantTokenClaims, type GrantTokenReader } from './grants/grant-tokens';
 import {
   type Call,
@@ -97,10 +98,17 @@ class Attempt {
     return undefined;
   }
 
-  begin(tenure?: Tenure): Begun {
+  begin(): Begun {
     const begun = this.begun ?? this.resolved();
     this.begun = undefined;
+    return begun;
+  }
+
+  /** Of an operation that appends: `position` is that of the view. */
+  beginControl(tenure: Tenure, position: number): Begun {
+    const begun = this.begin();
     begun.call.tenure = tenure;
+    begun.call.checks = new Checks(position, () => this.resolved().call);
     return begun;
   }
 
@@ -109,7 +117,7 @@ class Attempt {
     const { grantToken } = this;
     const { requestId, operation, now } = this.unresolved;
     const caller = this.unresolved.resolveCaller();
-    const call: Call = { caller, requestId, operation, now, grantToken, tenure: undefined };
+    const call: Call = { caller, requestId, operation, now, grantToken, tenure: undefined, checks: undefined };
     this.request ??= decodeRequest(this.operation.request, this.body);
     return { request: this.request, call };
   }
@@ -135,7 +143,7 @@ async function runControl(
       const following = attempt.follow();
       if (following) await following;
       tenure = serving.begin();
-      const { request, call } = attempt.begin(tenure);
+      const { request, call } = attempt.beginControl(tenure, ports.projection.position);
       return await operation.run(request, call, ports);
     } catch (failure) {
       tenure?.end();

@@ -84,7 +84,9 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     command: CommandOf<T>,
     call: Call,
   ): Promise<CommandResult<EventOf<T>>> {
-    return this.run(ref, command, originOf(call), call.tenure);
+    const { tenure, checks } = call;
+    const stillAllowed = () => checks?.assertHold(this.newestRevocation, this.ports.view.position);
+    return this.run(ref, command, originOf(call), tenure && { tenure, assertStillAllowed: stillAllowed });
   }
 
   /**
@@ -99,8 +101,10 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
   ): Promise<CommandResult<EventOf<T>>> {
     const tenure = this.ports.serving.begin();
     try {
-      if (checkedAt !== undefined && this.newestRevocation > checkedAt) throw changedSince();
-      return await this.run(ref, command, origin, tenure);
+      const assertStillAllowed = (): void => {
+        if (checkedAt !== undefined && this.newestRevocation > checkedAt) throw changedSince();
+      };
+      return await this.run(ref, command, origin, { tenure, assertStillAllowed });
     } catch (error) {
       throw error instanceof ConflictError ? changedSince() : error;
     } finally {
@@ -147,7 +151,7 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     ref: AggregateRef<T>,
     command: CommandOf<T>,
     origin: CommandOrigin,
-    tenure?: Tenure,
+    checked?: { tenure: Tenure; assertStillAllowed(): void },
   ): Promise<CommandResult<EventOf<T>>> {
     const { region, account, aggregate, id } = ref;
     const { initial, decide } = aggregateOf(aggregate);
@@ -157,12 +161,17 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
         load: () => this.projection.folded(ref) ?? { state: initial, version: 0, seq: 0, hash: NO_HASH, time: '' },
         decide: (state, now) => decide(command, state, { region, account, id, now }),
         prepare: (events) => this.storeMaterial(ref, events),
-        ...(tenure && { checked: tenure }),
+        ...(checked && {
+          checked: {
+            assertNotOver: () => checked.tenure.assertNotOver(),
+            assertStillAllowed: () => checked.assertStillAllowed(),
+          },
+        }),
       },
       origin,
     );
     // Two revoking writes of two key-managers would wait for each other otherwise.
-    tenure?.end();
+    checked?.tenure.end();
     // Nothing to change may mean that an earlier try changed it and did not wait to the end: this one does.
     if (result.events.length === 0 || result.events.some((event) => isRevoking(aggregate, event))) {
       await this.ports.appliedEverywhere(result.position);
