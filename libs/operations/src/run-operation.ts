@@ -180,7 +180,10 @@ function runData(
     const following = attempt.follow();
     if (following) return following.then(() => runData(operation, attempt, ports, serving, loads, refused));
     const { request, call } = attempt.begin();
-    return operation.run(request, call, ports);
+    const result = operation.run(request, call, ports);
+    // This process may have been held up, or slow, since it asked: a revoking write waits for no longer than the lease.
+    serving.assertHeld();
+    return result;
   } catch (error) {
     if (error instanceof MaterialNotLoaded && loads < MAX_LOADS) {
       return ports
