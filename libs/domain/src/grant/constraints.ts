@@ -38,16 +38,49 @@ export function assertConstraints(constraints: GrantConstraints | undefined, tak
   }
 }
 
+export type Pairs = Readonly<Record<string, string>>;
+
+/** What is compared of a context: the values behind each name, without its case. */
+interface Folded {
+  pairs: number;
+  values: ReadonlyMap<string, readonly string[]>;
+}
+
+/** By the object: a request's context meets every grant of its caller, a grant's constraint every request. */
+const foldedPairs = new WeakMap<Pairs, Folded>();
+
+function folded(context: Pairs): Folded {
+  const kept = foldedPairs.get(context);
+  if (kept) return kept;
+  const entries = Object.entries(context);
+  const values = new Map<string, string[]>();
+  for (const [key, value] of entries) {
+    const name = lowerCase(key);
+    const held = values.get(name);
+    if (held) held.push(value);
+    else values.set(name, [value]);
+  }
+  const made: Folded = { pairs: entries.length, values };
+  foldedPairs.set(context, made);
+  return made;
+}
+
+/** Of ASCII letters only: beyond them letters have the same small one (the Kelvin sign that of `K`) and are others. */
+const lowerCase = (key: string): string => key.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+
 /**
  * Whether `whole` has all pairs of `part`. In a grant constraint the case of a key does not matter, that of its value does
  * (GrantConstraints, AWS KMS API).
  */
-export function includesPairs(
-  whole: Readonly<Record<string, string>>,
-  part: Readonly<Record<string, string>>,
-): boolean {
-  const pairs = Object.entries(whole).map(([key, value]) => [key.toLowerCase(), value] as const);
-  return Object.entries(part).every(([key, value]) =>
-    pairs.some(([name, held]) => name === key.toLowerCase() && held === value),
-  );
+export function includesPairs(whole: Pairs, part: Pairs): boolean {
+  const { values } = folded(whole);
+  for (const [name, wanted] of folded(part).values) {
+    const held = values.get(name);
+    if (!held || !wanted.every((value) => held.includes(value))) return false;
+  }
+  return true;
 }
+
+/** Whether they have the same pairs, each as often: what has `k` and `K` is not the same as what has one of them. */
+export const samePairs = (a: Pairs, b: Pairs): boolean =>
+  folded(a).pairs === folded(b).pairs && includesPairs(a, b) && includesPairs(b, a);
