@@ -1,7 +1,8 @@
 import { KmsError } from '../errors';
 import type { GrantConstraints } from './events';
 
-const GRANT_CONSTRAINT_LIMITS = { pairs: 8, valueCharacters: 384 } as const;
+/** AWS documents the first and that of values, and nothing of keys: both are stored, and compared with each request's. */
+const GRANT_CONSTRAINT_LIMITS = { pairs: 8, characters: 384 } as const;
 
 /** Empty ones are as good as none: older SDKs send both kinds. */
 export function withoutEmpty(constraints: GrantConstraints | undefined): GrantConstraints | undefined {
@@ -25,16 +26,23 @@ export function assertConstraints(constraints: GrantConstraints | undefined, tak
     );
   }
   if (equals && subset) throw new KmsError('ValidationException', 'More than one constraint supplied');
-  const { pairs, valueCharacters } = GRANT_CONSTRAINT_LIMITS;
+  const { pairs, characters } = GRANT_CONSTRAINT_LIMITS;
   if (Object.keys(context).length > pairs) {
     throw new KmsError('ValidationException', `A grant constraint can have at most ${pairs} encryption context pairs.`);
   }
-  const long = Object.entries(context).find(([, value]) => value.length > valueCharacters);
-  if (long) {
-    throw new KmsError(
-      'ValidationException',
-      `The value of ${JSON.stringify(long[0])} in a grant constraint can have at most ${valueCharacters} characters.`,
-    );
+  for (const [key, value] of Object.entries(context)) {
+    if (key.length > characters) {
+      throw new KmsError(
+        'ValidationException',
+        `A key in a grant constraint can have at most ${characters} characters.`,
+      );
+    }
+    if (value.length > characters) {
+      throw new KmsError(
+        'ValidationException',
+        `The value of ${JSON.stringify(key)} in a grant constraint can have at most ${characters} characters.`,
+      );
+    }
   }
 }
 
