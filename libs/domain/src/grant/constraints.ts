@@ -4,6 +4,9 @@ import type { GrantConstraints } from './events';
 /** AWS documents the first and that of values, and nothing of keys: both are stored, and compared with each request's. */
 const GRANT_CONSTRAINT_LIMITS = { pairs: 8, characters: 384 } as const;
 
+/** With the u flag only a surrogate without its partner matches. In UTF-8 all of them are one, and so in a grant's id. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
 /** Empty ones are as good as none: older SDKs send both kinds. */
 export function withoutEmpty(constraints: GrantConstraints | undefined): GrantConstraints | undefined {
   const { encryptionContextEquals: equals = {}, encryptionContextSubset: subset = {} } = constraints ?? {};
@@ -31,6 +34,9 @@ export function assertConstraints(constraints: GrantConstraints | undefined, tak
     throw new KmsError('ValidationException', `A grant constraint can have at most ${pairs} encryption context pairs.`);
   }
   for (const [key, value] of Object.entries(context)) {
+    if (LONE_SURROGATE.test(key) || LONE_SURROGATE.test(value)) {
+      throw new KmsError('ValidationException', 'A grant constraint must be well-formed Unicode text.');
+    }
     if (key.length > characters) {
       throw new KmsError(
         'ValidationException',

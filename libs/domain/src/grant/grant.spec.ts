@@ -155,6 +155,12 @@ describe('a grant', () => {
       'ValidationException',
       'The value of "a" in a grant constraint can have at most 384 characters.',
     );
+    for (const context of [{ a: '\ud800' }, { '\udfff': 'a' }] as Record<string, string>[]) {
+      withConstraints({ encryptionContextSubset: context }).refused(
+        'ValidationException',
+        'A grant constraint must be well-formed Unicode text.',
+      );
+    }
     const longest = { ['k'.repeat(384)]: 'v'.repeat(384) };
     withConstraints({ encryptionContextSubset: longest }).thenEvents([
       { ...created, constraints: { encryptionContextSubset: longest } },

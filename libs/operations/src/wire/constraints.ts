@@ -18,6 +18,12 @@ export interface MemberRule {
   required: boolean;
 }
 
+/**
+ * With the u flag only a surrogate without its partner matches. JSON can hold one, UTF-8 and so the log cannot: each would
+ * come back as U+FFFD, and two texts as one.
+ */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
 /** What one member can add to a message is bounded, as is what it costs to find: the longest lists have 300,000 items. */
 const MAX_VIOLATIONS = 50;
 const LONGEST_SHOWN = 1_024;
@@ -39,6 +45,8 @@ export function violationsOf(rule: MemberRule, value: unknown, path: string): st
       const found = bounds(text.length, constraint, shown, path, 'length');
       if (constraint.pattern && !constraint.pattern.test(text)) {
         found.push(violation(shown, path, `satisfy regular expression pattern: ${constraint.pattern.source}`));
+      } else if (!constraint.pattern && LONE_SURROGATE.test(text)) {
+        found.push(violation('', path, 'be well-formed Unicode text'));
       }
       return found;
     }

@@ -162,6 +162,21 @@ test('an encryption context takes 8,192 bytes in UTF-8 at most, names and values
   expect(invalid('CreateGrant', grant)).toBe(message('constraints.encryptionContextSubset'));
 });
 
+test.each<[string, string, object]>([
+  ['description', 'UpdateKeyDescription', { Description: 'a\ud800' }],
+  ['tags.1.member.tagKey', 'TagResource', { Tags: [{ TagKey: '\udfff', TagValue: '' }] }],
+  ['tags.1.member.tagValue', 'TagResource', { Tags: [{ TagKey: 'a', TagValue: '\ude00\ud83d' }] }],
+  ['tagKeys.1.member', 'UntagResource', { TagKeys: ['\ud800'] }],
+])('half a character in %s is refused: the log could not give it back', (path, operation, body) => {
+  expect(invalid(operation, { KeyId: 'k', ...body })).toBe(
+    `1 validation error detected: Value at '${path}' failed to satisfy constraint: Member must be well-formed Unicode text`,
+  );
+});
+
+test('whole characters of two surrogates are taken', () => {
+  expect(decode('UpdateKeyDescription', { KeyId: 'k', Description: '\ud83d\ude00' })['Description']).toBe('\u{1f600}');
+});
+
 test('whatever the body, every operation either takes it or refuses it with a KmsError of status 400', () => {
   const operations = [...OPERATION_TABLE.values()];
   const names = [
