@@ -115,7 +115,7 @@ export class MemoryOperations {
           newKeyId: () => this.manager.newKeyId(),
           grantToken: (claims) => this.manager.grantToken(claims),
           random: (length) => randomBytes(length),
-          wasBehind: () => this.manager.wasBehind(),
+          wasBehind: (held) => this.manager.wasBehind(held),
           limits: this.manager.limits,
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
         },
@@ -129,7 +129,7 @@ export class MemoryOperations {
           loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
           random: (length) => randomBytes(length),
           tokens: this.tokens,
-          wasBehind: () => this.manager.wasBehind(),
+          wasBehind: (held) => this.manager.wasBehind(held),
           systemSeconds: () => this.now / 1000,
           accessKeys: {
             create: async () => 'a secret of the test, of forty characters'.slice(0, 40),

@@ -82,9 +82,9 @@ export class CommandRunner {
     }
   }
 
-  /** Whether the log held more than the view did; resolves once the view has it. */
-  wasBehind(): Promise<boolean> {
-    return wasBehind(this.ports, this.ports.store);
+  /** Whether the log held more than the view did, now or at the position `held`; resolves once the view has it. */
+  wasBehind(held?: number): Promise<boolean> {
+    return wasBehind(this.ports, this.ports.store, held);
   }
 
   private async rounds<S, E extends DomainEvent>(

@@ -57,8 +57,8 @@ export interface ControlPorts {
   grantToken(claims: GrantTokenClaims): Promise<string | undefined>;
   /** Fresh random bytes. */
   random(length: number): Buffer;
-  /** Whether the log held more than this process had folded in; resolves once it has. */
-  wasBehind(): Promise<boolean>;
+  /** Whether the log held more than this process had folded in at position `held`; resolves once it has. */
+  wasBehind(held: number): Promise<boolean>;
   /** Of how many there may be. */
   limits: Limits;
   /**
@@ -83,7 +83,7 @@ export interface DataPorts {
   /** Makes session tokens. */
   tokens: TokenIssuer;
   /** As that of ControlPorts; absent where nobody but this process appends, whose view has its own appends. */
-  wasBehind?: (() => Promise<boolean>) | undefined;
+  wasBehind?: ((held: number) => Promise<boolean>) | undefined;
   /** The system's time, by which sessions end: clients compare it with their own. */
   systemSeconds(): number;
   accessKeys: AccessKeyPorts;

@@ -139,16 +139,18 @@ async function runControl(
   let refused = false;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     let tenure: Tenure | undefined;
+    let { position } = ports.projection;
     try {
       const following = attempt.follow();
       if (following) await following;
       tenure = serving.begin();
-      const { request, call } = attempt.beginControl(tenure, ports.projection.position);
+      ({ position } = ports.projection);
+      const { request, call } = attempt.beginControl(tenure, position);
       return await operation.run(request, call, ports);
     } catch (failure) {
       tenure?.end();
       if (failure instanceof ConflictError) continue;
-      if (refused || !isDoubtful(failure) || !(await ports.wasBehind())) throw failure;
+      if (refused || !isDoubtful(failure) || !(await ports.wasBehind(position))) throw failure;
       refused = true;
     } finally {
       tenure?.end();
@@ -191,7 +193,7 @@ function runData(
         .then(() => runData(operation, attempt, ports, serving, loads + 1, refused));
     }
     if (refused || !ports.wasBehind || !isDoubtful(error)) throw error;
-    return ports.wasBehind().then((wasBehind) => {
+    return ports.wasBehind(ports.projection.position).then((wasBehind) => {
       if (!wasBehind) throw error;
       return runData(operation, attempt, ports, serving, loads, true);
     });
@@ -210,16 +212,18 @@ async function runWaiting(
 ): Promise<unknown> {
   let refused = false;
   for (let checks = 1; ; checks++) {
+    let { position } = ports.projection;
     try {
       const following = attempt.follow();
       if (following) await following;
       serving.assertHeld();
+      ({ position } = ports.projection);
       const { request, call } = attempt.begin();
-      return await operation.runAsync(request, { ...call, checkedAt: ports.projection.position }, ports);
+      return await operation.runAsync(request, { ...call, checkedAt: position }, ports);
     } catch (failure) {
       if (checks === MAX_CHECKS) throw failure;
       if (failure instanceof KmsError && failure.code === 'ConcurrentModification') continue;
-      if (refused || !isDoubtful(failure) || !(await ports.wasBehind?.())) throw failure;
+      if (refused || !isDoubtful(failure) || !(await ports.wasBehind?.(position))) throw failure;
       refused = true;
     }
   }

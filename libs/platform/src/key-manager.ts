@@ -75,8 +75,8 @@ export class KeyManager implements Omit<ControlPorts, 'projection'> {
     return randomBytes(length);
   }
 
-  wasBehind(): Promise<boolean> {
-    return this.runner.wasBehind();
+  wasBehind(held?: number): Promise<boolean> {
+    return this.runner.wasBehind(held);
   }
 
   runCommand<T extends AggregateType>(
