@@ -114,7 +114,7 @@ export class MemoryOperations {
           newKeyId: () => this.manager.newKeyId(),
           grantToken: (claims) => this.manager.grantToken(claims),
           random: (length) => randomBytes(length),
-          wasBehind: () => this.wasBehind(),
+          wasBehind: (held) => this.wasBehind(held),
           limits: this.manager.limits,
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
         },
@@ -128,7 +128,7 @@ export class MemoryOperations {
           loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
           random: (length) => randomBytes(length),
           tokens: this.tokens,
-          wasBehind: () => this.wasBehind(),
+          wasBehind: (held) => this.wasBehind(held),
           systemSeconds: () => this.now / 1000,
           accessKeys: {
             create: async () => 'a secret of the test, of forty characters'.slice(0, 40),
@@ -152,14 +152,19 @@ export class MemoryOperations {
   /** How often the log was asked whether the view is outdated. */
   askedWhetherBehind = 0;
 
-  private wasBehind(): Promise<boolean> {
+  private wasBehind(held: number): Promise<boolean> {
     this.askedWhetherBehind++;
-    return this.manager.wasBehind();
+    return this.manager.wasBehind(held);
   }
 
   /** The store of material has nothing any more. */
   loseMaterial(): void {
     this.backingKeys.clear();
+  }
+
+  /** Whether the key has any. */
+  async hasGrants(KeyId: string): Promise<boolean> {
+    return ((await this.call('ListGrants', { KeyId })).body['Grants'] as unknown[]).length > 0;
   }
 
   /** A new key's id and ARN. */

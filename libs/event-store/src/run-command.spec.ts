@@ -216,6 +216,29 @@ describe('a command', () => {
     expect(new Set(store.ids).size).toBe(1);
   });
 
+  test('whose caller was shut out between two tries of its append fails as one of unknown outcome', async () => {
+    class TwoTries extends MemoryEventStore {
+      override async append(request: AppendRequest): Promise<number> {
+        request.mayTry?.();
+        return super.append(request);
+      }
+    }
+    const process = new Process(new TwoTries());
+    const create = process.target((alias) => decideAlias({ type: 'CreateAlias', targetKeyId: 'key-1' }, alias, ARN));
+    /** Allowed at the beginning, and then for as many tries. */
+    const run = (tries: number) => {
+      let asked = 0;
+      const assertStillAllowed = () => {
+        if (asked++ > tries) throw new KmsError('AccessDeniedException', 'no more');
+      };
+      return process.runner.run({ ...create, checks: { assertNotOver: () => {}, assertStillAllowed } }, origin());
+    };
+    await expect(run(0)).rejects.toMatchObject({ code: 'AccessDeniedException' });
+    await expect(run(1)).rejects.toMatchObject({ code: 'DependencyTimeoutException' });
+    expect(await process.store.lastPosition()).toBe(0);
+    expect(await run(2)).toMatchObject({ position: 1 });
+  });
+
   test('does not hide an error that nobody expected', async () => {
     const store = new FailingStore();
     store.failures.push(new TypeError('a defect'));

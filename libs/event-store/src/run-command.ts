@@ -32,13 +32,15 @@ export interface CommandTarget<S, E extends DomainEvent> {
   /** Side effects that must be durable before the events are, and harmless to repeat: storing material. */
   prepare?(events: E[]): Promise<void>;
   /**
-   * What the checks of a caller are good for, where the command rests on any. With one it is whoever made the checks who
-   * begins anew on what others changed meanwhile: `run` rejects with ConflictError, and does not doubt a refusal. Without
-   * one `run` decides again by itself.
+   * The checks of a caller, where the command rests on any. Then it is whoever made them who begins anew on what others
+   * changed meanwhile: `run` rejects with ConflictError, and does not doubt a refusal. Without them `run` decides again by
+   * itself.
    */
-  tenure?: {
+  checks?: {
     /** Throws KmsError once nothing may be appended on those checks any more. */
     assertNotOver(): void;
+    /** Throws KmsError where what this process has folded in since no longer lets the caller. */
+    assertStillAllowed(): void;
   };
 }
 
@@ -81,9 +83,9 @@ export class CommandRunner {
     }
   }
 
-  /** Whether the log held more than the view did; resolves once the view has it. */
-  wasBehind(): Promise<boolean> {
-    return wasBehind(this.ports, this.ports.store);
+  /** Whether the log held more than the view did, now or at the position `held`; resolves once the view has it. */
+  wasBehind(held?: number): Promise<boolean> {
+    return wasBehind(this.ports, this.ports.store, held);
   }
 
   private async rounds<S, E extends DomainEvent>(
@@ -92,6 +94,8 @@ export class CommandRunner {
     origin: CommandOrigin,
   ): Promise<CommandResult<E>> {
     for (let round = 0; round < MAX_ROUNDS; round++) {
+      // 0. Whoever came before it on this aggregate may have shut its caller out.
+      target.checks?.assertStillAllowed();
       // 1. Load: the view's fold. If it is behind, the append below conflicts and nothing is lost.
       const loaded = target.load();
       // 2. Decide. What is appended proves that the view was not behind; a refusal, or that there is nothing to change,
@@ -100,12 +104,12 @@ export class CommandRunner {
       try {
         events = target.decide(loaded.state, laterOf(origin.now, loaded.time));
       } catch (refusal) {
-        if (!target.tenure && (await this.wasBehind())) continue;
+        if (!target.checks && (await this.wasBehind())) continue;
         throw refusal;
       }
       if (events.length === 0) {
         if (!(await this.wasBehind())) return { position: loaded.seq, events };
-        if (target.tenure) throw new ConflictError(`${subject}: the log had grown`);
+        if (target.checks) throw new ConflictError(`${subject}: the log had grown`);
         continue;
       }
       // 3. Prepare. A crash from here on leaves stored material that no event names: it is swept, or used by the retry.
@@ -120,7 +124,7 @@ export class CommandRunner {
           bytes,
           expectedLastSeq: loaded.seq,
           appendId: commitHash(bytes),
-          mayTry: () => target.tenure?.assertNotOver(),
+          mayTry: eachTry(target),
         });
         // A crash here: the change is made and durable, only the caller does not know.
         this.ports.failPoint(`after-append:${name}`);
@@ -134,11 +138,26 @@ export class CommandRunner {
         if (!(error instanceof ConflictError)) throw error;
         // 5. Somebody came first: decide again on what they made of it, or leave that to whoever made the checks.
         await this.ports.reached(await newestPosition(this.ports.store));
-        if (target.tenure) throw error;
+        if (target.checks) throw error;
       }
     }
     throw new KmsError('KMSInternalException', 'Too many changes were made to this resource at once; try again.');
   }
+}
+
+/** What a command's checks have to say to each try of its append, in one step with the sending. */
+function eachTry<S, E extends DomainEvent>({ checks }: CommandTarget<S, E>): () => void {
+  let tried = false;
+  return () => {
+    checks?.assertNotOver();
+    try {
+      checks?.assertStillAllowed();
+    } catch (refusal) {
+      if (!tried) throw refusal;
+      throw new KmsError('DependencyTimeoutException', 'The event log did not answer in time; try again.', refusal);
+    }
+    tried = true;
+  };
 }
 
 function commitOf<S, E extends DomainEvent>(

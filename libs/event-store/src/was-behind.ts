@@ -19,9 +19,8 @@ export async function newestPosition(store: End): Promise<number> {
   }
 }
 
-/** Whether the log held more than the view did; resolves once the view has it. */
-export async function wasBehind(view: BehindableView, store: End): Promise<boolean> {
-  const held = view.position();
+/** Whether the log held more than the view did, now or at the position `held`; resolves once the view has it. */
+export async function wasBehind(view: BehindableView, store: End, held = view.position()): Promise<boolean> {
   const newest = await newestPosition(store);
   if (newest <= held) return false;
   await view.reached(newest);

@@ -12,7 +12,8 @@ import { KmsError } from '#domain/errors';
 import { assertStateAllows, type KeyOperation } from '#domain/key/state-table';
 import type { AggregateRef } from '#domain/subjects';
 import { authorizeAccount, authorizeKey } from './authorization';
-import { existingKey, type FoundKey, findKey, resourceOf } from './key-lookup';
+import { checked } from './checks';
+import { existingKey, type FoundKey, findKey, foundAnew, resourceOf } from './key-lookup';
 import type { Limit } from './limits';
 import { type Call, type ControlPorts, control } from './operation';
 import { decodeMarker, pageFields, takePage } from './pagination';
@@ -51,18 +52,24 @@ function targetKey(operation: KeyOperation, targetKeyId: string, call: Call, por
   if (resourceOf(targetKeyId, call).resource.startsWith(PREFIX)) {
     throw new KmsError('ValidationException', 'Aliases must refer to keys. Not aliases');
   }
-  const target = findKey(targetKeyId, 'key', call, ports.projection);
-  authorizeKey(call, ports.projection, target);
-  assertStateAllows(operation, target.key.keyState, target.arn);
-  return target;
+  const { projection } = ports;
+  const target = findKey(targetKeyId, 'key', call, projection);
+  return checked(call, (now) => {
+    const found = foundAnew(target, now, projection);
+    authorizeKey(now, projection, found);
+    assertStateAllows(operation, found.key.keyState, found.arn);
+    return found;
+  });
 }
 
 /** The key that an existing alias points at now: changing or deleting the alias takes it from that key. */
 function authorizeCurrentKey(ref: AggregateRef<'alias'>, call: Call, { projection }: ControlPorts): void {
-  const alias = projection.alias(ref.region, ref.account, ref.id)?.state;
-  if (alias?.aliasState !== 'Active') return;
-  const current = existingKey(ref.region, ref.account, alias.targetKeyId, call, projection);
-  if (current) authorizeKey(call, projection, current);
+  checked(call, (now) => {
+    const alias = projection.alias(ref.region, ref.account, ref.id)?.state;
+    if (alias?.aliasState !== 'Active') return;
+    const current = existingKey(ref.region, ref.account, alias.targetKeyId, now, projection);
+    if (current) authorizeKey(now, projection, current);
+  });
 }
 
 const aliasesOf = ({ ref, arn }: FoundKey, { projection }: ControlPorts): Limit => ({

@@ -9,9 +9,10 @@ import type { ContextLookup } from '#policy/variables';
 import type { Projection } from '#views/projection';
 import type { Caller } from './caller';
 import { CallersGrants } from './callers-grants';
+import { checked } from './checks';
 import { compiledPolicy } from './compiled-policies';
 import { conditionContext } from './condition-context';
-import { type FoundKey, nowhereFor } from './key-lookup';
+import { type FoundKey, foundAnew, nowhereFor } from './key-lookup';
 import type { Call } from './operation';
 
 /** What an operation asks for; most need none of it. */
@@ -32,6 +33,10 @@ export interface Asked {
  * of its own. To be called once the key is found, before its state is looked at: who may not does not learn of it.
  */
 export function authorizeKey(call: Call, projection: Projection, found: FoundKey, asked: Asked = {}): void {
+  if (call.checks) {
+    checked(call, (now) => authorizeKey(now, projection, foundAnew(found, now, projection), asked));
+    return;
+  }
   const request = keyRequest(call, projection, found, asked);
   const decision = authorize(request, keyPolicies(call.caller, projection, found, asked.usable));
   call.trail?.about(found.arn, found.ref.account);
@@ -50,16 +55,17 @@ export function authorizeAccount(call: Call, asked: Asked & { resource?: string 
 
 /** The same of an action of any service, such as `iam:CreateUser`. */
 export function authorizeOwn(call: Call, action: string, resource: string, asked: Asked = {}): void {
-  const { caller } = call;
-  const request: AuthorizationRequest = {
-    action,
-    resource,
-    principal: caller.principal,
-    context: conditionContext(call, asked),
-  };
-  const decision = authorize(request, ownPolicies(caller));
-  call.trail?.decided(decision);
-  if (!decision.allowed) throw denied(request, decision);
+  checked(call, (now) => {
+    const request: AuthorizationRequest = {
+      action,
+      resource,
+      principal: now.caller.principal,
+      context: conditionContext(now, asked),
+    };
+    const decision = authorize(request, ownPolicies(now.caller));
+    now.trail?.decided(decision);
+    if (!decision.allowed) throw denied(request, decision);
+  });
 }
 
 /** A request about a key, as the policies see it. */

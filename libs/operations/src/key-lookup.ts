@@ -112,6 +112,13 @@ export function existingKey(
   return key && { ref: folded.ref, keyId, arn: keyArn(region, account, keyId), key };
 }
 
+/** The same key as it is in the view now. Throws NotFoundException once it is gone. */
+export function foundAnew({ ref, keyId, arn, viaAlias }: FoundKey, call: Call, projection: Projection): FoundKey {
+  const found = existingKey(ref.region, ref.account, keyId, call, projection);
+  if (!found) throw keyNotFound(arn);
+  return viaAlias === undefined ? found : { ...found, viaAlias };
+}
+
 /**
  * The alias or key resource in an identifier, and whose it is; throws for an ARN that is not one, of another region, or of
  * another account where the operation takes none.

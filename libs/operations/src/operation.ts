@@ -6,6 +6,7 @@ import type { BackingKey } from '#hsm/backing-key';
 import type { Projection } from '#views/projection';
 import type { Trail } from './audit/trail';
 import type { Caller } from './caller';
+import type { Checks } from './checks';
 import type { GrantTokenClaims, GrantTokenReader } from './grants/grant-tokens';
 import type { Limits } from './limits';
 import type { QuotaClass } from './quotas/quota-classes';
@@ -21,6 +22,8 @@ export interface Call {
   grantToken?: GrantTokenClaims | undefined;
   /** Of a control operation: what its checks are good for. Absent where no checks stand behind a command. */
   tenure?: Tenure | undefined;
+  /** Of a control operation: those made so far, by which its caller is still allowed at the append. */
+  checks?: Checks | undefined;
   /** Of an operation that has another process append: the position of the view in which it was checked. */
   checkedAt?: number | undefined;
   /** What goes on record of the call; absent where no record is kept. */
@@ -44,7 +47,7 @@ export interface Tenure {
 }
 
 /** A call whose caller is yet to be found in the view. Found anew after each wait, in which it may have lost its rights. */
-export interface UnresolvedCall extends Omit<Call, 'caller' | 'grantToken'> {
+export interface UnresolvedCall extends Omit<Call, 'caller' | 'grantToken' | 'checks'> {
   /** Throws UnrecognizedClientException or ExpiredTokenException. */
   resolveCaller(): Caller;
 }
@@ -57,8 +60,8 @@ export interface ControlPorts {
   grantToken(claims: GrantTokenClaims): Promise<string | undefined>;
   /** Fresh random bytes. */
   random(length: number): Buffer;
-  /** Whether the log held more than this process had folded in; resolves once it has. */
-  wasBehind(): Promise<boolean>;
+  /** Whether the log held more than this process had folded in at position `held`; resolves once it has. */
+  wasBehind(held: number): Promise<boolean>;
   /** Of how many there may be. */
   limits: Limits;
   /**
@@ -83,7 +86,7 @@ export interface DataPorts {
   /** Makes session tokens. */
   tokens: TokenIssuer;
   /** As that of ControlPorts; absent where nobody but this process appends, whose view has its own appends. */
-  wasBehind?: (() => Promise<boolean>) | undefined;
+  wasBehind?: ((held: number) => Promise<boolean>) | undefined;
   /** The system's time, by which sessions end: clients compare it with their own. */
   systemSeconds(): number;
   accessKeys: AccessKeyPorts;

@@ -1,4 +1,8 @@
+import { KmsError } from '#domain/errors';
 import { MemoryOperations } from '../../../test/support/memory-operations';
+import { rootCaller } from '../../../test/support/root-caller';
+import { type ControlPorts, control, type DataPorts, data, type PlanePorts } from './operation';
+import { runOperation } from './run-operation';
 
 describe('a refusal', () => {
   test.each([
@@ -19,4 +23,55 @@ describe('a refusal', () => {
     expect(await operations.call(operation, input)).toMatchObject({ code: 'NotFoundException' });
     expect(operations.askedWhetherBehind).toBe(1);
   });
+});
+
+const call = {
+  requestId: 'request-1',
+  operation: 'Test',
+  now: '2026-01-01T00:00:00.000Z',
+  resolveCaller: () => rootCaller('us-east-1', '000000000000'),
+};
+
+test('a refusal on a view that heard of the rest right after it does not count either', async () => {
+  const projection = { position: 1 };
+  const newest = 2;
+  const operation = control({
+    name: 'ListKeys',
+    request: class {},
+    run: () => {
+      if (projection.position === newest) return { Keys: [] };
+      projection.position = newest;
+      throw new KmsError('AccessDeniedException', 'not yet');
+    },
+  });
+  const asked = { projection, wasBehind: async (held: number) => newest > held };
+  const serving: PlanePorts['serving'] = { assertHeld() {}, begin: () => ({ assertNotOver() {}, end() {} }) };
+  const ports: PlanePorts = {
+    control: asked as unknown as ControlPorts,
+    serving,
+    grantTokens: {} as PlanePorts['grantTokens'],
+  };
+  expect(await runOperation(operation, Buffer.from('{}'), call, ports, () => {})).toMatchObject({ status: 200 });
+});
+
+test('a data operation during which the right to serve ends gives nothing away', async () => {
+  let held = true;
+  const assertHeld = (): void => {
+    if (!held) throw new KmsError('KMSInternalException', 'lost touch');
+  };
+  let takesLong = false;
+  const operation = data({
+    name: 'GenerateRandom',
+    request: class {},
+    run: () => {
+      if (takesLong) held = false;
+      return { Plaintext: 'AAAA' };
+    },
+  });
+  const serving: PlanePorts['serving'] = { assertHeld, begin: () => ({ assertNotOver: assertHeld, end: () => {} }) };
+  const ports: PlanePorts = { data: {} as DataPorts, serving, grantTokens: {} as PlanePorts['grantTokens'] };
+  const run = () => runOperation(operation, Buffer.from('{}'), call, ports, () => {});
+  expect(await run()).toMatchObject({ status: 200, body: '{"Plaintext":"AAAA"}' });
+  takesLong = true;
+  expect(await run()).toMatchObject({ status: 500, error: 'KMSInternalException' });
 });

@@ -1,5 +1,6 @@
 import { type ErrorCode, KmsError } from '#domain/errors';
 import { ConflictError } from '#event-store/event-store';
+import { Checks } from './checks';
 import { followGrantTokens, type GrantTokenClaims, type GrantTokenReader } from './grants/grant-tokens';
 import {
   type Call,
@@ -102,10 +103,17 @@ class Attempt {
     return undefined;
   }
 
-  begin(tenure?: Tenure): Begun {
+  begin(): Begun {
     const begun = this.begun ?? this.resolved();
     this.begun = undefined;
+    return begun;
+  }
+
+  /** Of an operation that appends: `position` is that of the view. */
+  beginControl(tenure: Tenure, position: number): Begun {
+    const begun = this.begin();
     begun.call.tenure = tenure;
+    begun.call.checks = new Checks(position, () => this.resolved().call);
     return begun;
   }
 
@@ -129,7 +137,7 @@ class Attempt {
     const { requestId, operation, now, trail } = this.unresolved;
     const caller = this.unresolved.resolveCaller();
     trail?.begin(caller);
-    const call: Call = { caller, requestId, operation, now, grantToken, tenure: undefined, trail };
+    const call: Call = { caller, requestId, operation, now, grantToken, tenure: undefined, checks: undefined, trail };
     this.request ??= this.decoded();
     if (trail) trail.request = this.request;
     return { request: this.request, call };
@@ -152,16 +160,18 @@ async function runControl(
   let refused = false;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     let tenure: Tenure | undefined;
+    let { position } = ports.projection;
     try {
       const following = attempt.follow();
       if (following) await following;
       tenure = serving.begin();
-      const { request, call } = attempt.begin(tenure);
+      ({ position } = ports.projection);
+      const { request, call } = attempt.beginControl(tenure, position);
       return await operation.run(request, call, ports);
     } catch (failure) {
       tenure?.end();
       if (failure instanceof ConflictError) continue;
-      if (refused || !attempt.isDoubtful(failure) || !(await ports.wasBehind())) throw failure;
+      if (refused || !attempt.isDoubtful(failure) || !(await ports.wasBehind(position))) throw failure;
       refused = true;
     } finally {
       tenure?.end();
@@ -190,7 +200,10 @@ function runData(
     const following = attempt.follow();
     if (following) return following.then(() => runData(operation, attempt, ports, serving, loads, refused));
     const { request, call } = attempt.begin();
-    return operation.run(request, call, ports);
+    const result = operation.run(request, call, ports);
+    // This process may have been held up, or slow, since it asked: a revoking write waits for no longer than the lease.
+    serving.assertHeld();
+    return result;
   } catch (error) {
     if (error instanceof MaterialNotLoaded && loads < MAX_LOADS) {
       return ports
@@ -198,7 +211,7 @@ function runData(
         .then(() => runData(operation, attempt, ports, serving, loads + 1, refused));
     }
     if (refused || !ports.wasBehind || !attempt.isDoubtful(error)) throw error;
-    return ports.wasBehind().then((wasBehind) => {
+    return ports.wasBehind(ports.projection.position).then((wasBehind) => {
       if (!wasBehind) throw error;
       return runData(operation, attempt, ports, serving, loads, true);
     });
@@ -217,16 +230,18 @@ async function runWaiting(
 ): Promise<unknown> {
   let refused = false;
   for (let checks = 1; ; checks++) {
+    let { position } = ports.projection;
     try {
       const following = attempt.follow();
       if (following) await following;
       serving.assertHeld();
+      ({ position } = ports.projection);
       const { request, call } = attempt.begin();
-      return await operation.runAsync(request, { ...call, checkedAt: ports.projection.position }, ports);
+      return await operation.runAsync(request, { ...call, checkedAt: position }, ports);
     } catch (failure) {
       if (checks === MAX_CHECKS) throw failure;
       if (failure instanceof KmsError && failure.code === 'ConcurrentModification') continue;
-      if (refused || !attempt.isDoubtful(failure) || !(await ports.wasBehind?.())) throw failure;
+      if (refused || !attempt.isDoubtful(failure) || !(await ports.wasBehind?.(position))) throw failure;
       refused = true;
     }
   }

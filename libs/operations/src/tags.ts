@@ -12,7 +12,7 @@ import { fixedContext, tagContext } from './condition-context';
 import { findKey } from './key-lookup';
 import { control } from './operation';
 import { pageFields, pageOfList } from './pagination';
-import { KEY_ID, LIMIT, MARKER, Optional, Required, TAGS } from './wire/fields';
+import { KEY_ID, LIMIT, MARKER, MAX_TAGS_GIVEN, Optional, Required, TAGS } from './wire/fields';
 import type { Wire } from './wire/wire';
 
 interface WireTag {
@@ -57,7 +57,7 @@ export const tagResource = control<TagResource, undefined>({
 
 class UntagResource implements UntagResourceRequest {
   @Required(KEY_ID) KeyId!: string;
-  @Required({ kind: 'strings', each: { kind: 'string', min: 1, max: 128 } }) TagKeys!: string[];
+  @Required({ kind: 'strings', max: MAX_TAGS_GIVEN, each: { kind: 'string', min: 1, max: 128 } }) TagKeys!: string[];
 }
 
 export const untagResource = control<UntagResource, undefined>({

@@ -33,7 +33,7 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     readonly tokens: TokenIssuer,
     readonly accessKeys: AccessKeyPorts,
     /** Absent where nobody but this process appends. */
-    readonly wasBehind?: () => Promise<boolean>,
+    readonly wasBehind?: (held?: number) => Promise<boolean>,
   ) {
     // Backing keys of a deleted key leave memory in every worker as soon as it hears of the deletion.
     view.onCommit((commit) => {

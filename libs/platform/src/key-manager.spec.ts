@@ -7,7 +7,7 @@ import type { Call } from '#operations/operation';
 import { LiveView } from '#views/live-view';
 import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { rootCaller } from '../../../test/support/root-caller';
-import { KeyManager } from './key-manager';
+import { KeyManager, originOf } from './key-manager';
 
 const REGION = 'us-east-1';
 const ACCOUNT = '000000000000';
@@ -121,6 +121,32 @@ describe('a command', () => {
     expect(asked).toEqual(['apply 2']);
     await expect(schedule()).rejects.toMatchObject({ code: 'KMSInvalidStateException' });
     expect(asked).toEqual(['apply 2', 'apply 2']);
+  });
+
+  test('that was checked elsewhere is refused where a right was taken away while it waited for its turn', async () => {
+    let letGo = () => {};
+    const opened = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    const store = new MemoryEventStore();
+    const { manager } = await keyManager(store);
+    await createUser(manager);
+    const append = store.append.bind(store);
+    store.append = async (request) => {
+      await opened;
+      return append(request);
+    };
+    const revocation = manager.runCommand(USER, { type: 'PutPolicy', policyName: 'p', policy: '{}' }, CALL);
+    const create = { type: 'CreateAccessKey', accessKeyId: 'AKIA1' } as const;
+    const checkedAt = manager.projection.position;
+    const late = manager.runFor(USER, create, originOf(CALL), checkedAt);
+    letGo();
+    await revocation;
+    await expect(late).rejects.toMatchObject({ code: 'ConcurrentModification' });
+    expect(await store.lastPosition()).toBe(2);
+    // Checked after it, it is made.
+    await manager.runFor(USER, create, originOf(CALL), manager.projection.position);
+    expect(await store.lastPosition()).toBe(3);
   });
 
   test('that is refused appends nothing', async () => {

@@ -72,8 +72,8 @@ export class KeyManager implements ControlPorts {
     return randomBytes(length);
   }
 
-  wasBehind(): Promise<boolean> {
-    return this.runner.wasBehind();
+  wasBehind(held?: number): Promise<boolean> {
+    return this.runner.wasBehind(held);
   }
 
   runCommand<T extends AggregateType>(
@@ -81,7 +81,9 @@ export class KeyManager implements ControlPorts {
     command: CommandOf<T>,
     call: Call,
   ): Promise<CommandResult<EventOf<T>>> {
-    return this.run(ref, command, originOf(call), call.tenure);
+    const { tenure, checks } = call;
+    const stillAllowed = () => checks?.assertHold(this.newestRevocation, this.ports.view.position);
+    return this.run(ref, command, originOf(call), tenure && { tenure, assertStillAllowed: stillAllowed });
   }
 
   /**
@@ -96,8 +98,10 @@ export class KeyManager implements ControlPorts {
   ): Promise<CommandResult<EventOf<T>>> {
     const tenure = this.ports.serving.begin();
     try {
-      if (checkedAt !== undefined && this.newestRevocation > checkedAt) throw changedSince();
-      return await this.run(ref, command, origin, tenure);
+      const assertStillAllowed = (): void => {
+        if (checkedAt !== undefined && this.newestRevocation > checkedAt) throw changedSince();
+      };
+      return await this.run(ref, command, origin, { tenure, assertStillAllowed });
     } catch (error) {
       throw error instanceof ConflictError ? changedSince() : error;
     } finally {
@@ -118,7 +122,7 @@ export class KeyManager implements ControlPorts {
     ref: AggregateRef<T>,
     command: CommandOf<T>,
     origin: CommandOrigin,
-    tenure?: Tenure,
+    checked?: { tenure: Tenure; assertStillAllowed(): void },
   ): Promise<CommandResult<EventOf<T>>> {
     const { region, account, aggregate, id } = ref;
     const { initial, decide } = aggregateOf(aggregate);
@@ -130,18 +134,23 @@ export class KeyManager implements ControlPorts {
           load: () => this.projection.folded(ref) ?? { state: initial, version: 0, seq: 0, hash: NO_HASH, time: '' },
           decide: (state, now) => decide(command, state, { region, account, id, now }),
           prepare: (events) => this.storeMaterial(ref, events),
-          ...(tenure && { tenure }),
+          ...(checked && {
+            checks: {
+              assertNotOver: () => checked.tenure.assertNotOver(),
+              assertStillAllowed: () => checked.assertStillAllowed(),
+            },
+          }),
         },
         origin,
       );
     } catch (failure) {
       // A refusal, as that nothing is to change, may mean that an earlier try made the change and did not wait to the end.
-      if (failure instanceof KmsError && !failure.retryable) await this.settledEverywhere(ref, tenure);
+      if (failure instanceof KmsError && !failure.retryable) await this.settledEverywhere(ref, checked?.tenure);
       throw failure;
     }
-    if (result.events.length === 0) await this.settledEverywhere(ref, tenure);
+    if (result.events.length === 0) await this.settledEverywhere(ref, checked?.tenure);
     else if (result.events.some((event) => isRevoking(aggregate, event))) {
-      await this.appliedEverywhere(result.position, tenure);
+      await this.appliedEverywhere(result.position, checked?.tenure);
     }
     return result;
   }

@@ -74,7 +74,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const tokens = await openTokens(vault);
   const accessKeys = new AccessKeys(vault, view, around.appendAccessKey);
   const behindable = { position: () => view.position, reached: (position: number) => view.waitFor(position) };
-  const behind = around.alone ? undefined : () => wasBehind(behindable, store);
+  const behind = around.alone ? undefined : (held?: number) => wasBehind(behindable, store, held);
   const worker = new CryptoWorker(view, vault, tokens, accessKeys, behind);
   await worker.checkLog(() => store.lastPosition());
   const credentials = around.besideGateway ? rootCredentials(settings) : fromSettings(settings);

@@ -1,4 +1,4 @@
-import { includesPairs } from '#domain/grant/constraints';
+import { includesPairs, samePairs } from '#domain/grant/constraints';
 import { GRANT_OPERATIONS } from '#domain/grant/grant-operations';
 import { type Covers, namesCaller } from './principals';
 import type { AuthorizationRequest } from './request';
@@ -54,15 +54,15 @@ function allowsAction(operations: readonly string[], action: string): boolean {
   return false;
 }
 
+const NO_CONTEXT: Readonly<Record<string, string>> = {};
+
 function brokenConstraint(
   { EncryptionContextEquals: equals, EncryptionContextSubset: subset, SourceArn: source }: GrantConstraints,
-  { context, encryptionContext = {} }: AuthorizationRequest,
+  { context, encryptionContext = NO_CONTEXT }: AuthorizationRequest,
   action: string,
 ): keyof GrantConstraints | undefined {
   if (WITH_ENCRYPTION_CONTEXT.has(action)) {
-    if (equals && !(includesPairs(encryptionContext, equals) && includesPairs(equals, encryptionContext))) {
-      return 'EncryptionContextEquals';
-    }
+    if (equals && !samePairs(encryptionContext, equals)) return 'EncryptionContextEquals';
     if (subset && !includesPairs(encryptionContext, subset)) return 'EncryptionContextSubset';
   }
   return source !== undefined && action !== 'kms:retiregrant' && context('aws:sourcearn') !== source

@@ -18,6 +18,15 @@ describe('a wildcard pattern', () => {
     expect(matchesWildcard(pattern, text)).toBe(expected);
   });
 
+  it('is not tried again at each place of a long text', () => {
+    const text = `${'a'.repeat(1_000_000)}c`;
+    for (const start of ['*', '*?']) {
+      // By trying each place anew, 10^11 steps.
+      expect(matchesWildcard(`${start}${'a'.repeat(500_000)}b*c`, text)).toBe(false);
+      expect(matchesWildcard(`${start}${'a'.repeat(500_000)}*c`, text)).toBe(true);
+    }
+  });
+
   it('agrees with a regular expression of the same meaning', () => {
     const few = fc.string({ unit: fc.constantFrom('a', 'b', '*', '?'), maxLength: 10 });
     const letters = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 10 });

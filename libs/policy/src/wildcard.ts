@@ -1,33 +1,98 @@
 /**
  * Whether `text` fits a policy pattern, where `*` stands for any characters, `?` for one, and `\` makes the next
  * character an ordinary one (policies have no such escape: see escapeBackslashes and escapeLiteral).
- * Linear in memory and at worst pattern times text in steps: patterns come from callers, so nothing here backtracks.
+ * Both come from callers, so nothing here backtracks: the pieces between stars are looked for in order, each once.
  */
-export function matchesPattern(pattern: string, text: string): boolean {
-  let at = 0;
-  let star = -1;
-  let resume = 0;
-  let read = 0;
-  while (read < text.length) {
-    const wanted = pattern[at];
-    if (wanted === '*') {
-      star = at++;
-      resume = read;
-    } else if (wanted === '\\' && pattern[at + 1] === text[read]) {
-      at += 2;
-      read++;
-    } else if (wanted === '?' || (wanted !== '\\' && wanted === text[read])) {
-      at++;
-      read++;
-    } else if (star >= 0) {
-      at = star + 1;
-      read = ++resume;
+export const matchesPattern = (pattern: string, text: string): boolean => compilePieces(pattern)(text);
+
+/** What is between two stars: its characters, and which of them may be any. */
+interface Piece {
+  length: number;
+  /** Of UTF-16; ANY for a `?`. */
+  codes: readonly number[];
+  /** Its longest run without `?`, by which it is looked for, and where in it that is. */
+  run: string;
+  runAt: number;
+}
+
+const ANY = -1;
+
+function pieceOf(codes: readonly number[]): Piece {
+  let run = '';
+  let runAt = 0;
+  for (let from = 0; from < codes.length; from++) {
+    let to = from;
+    while (to < codes.length && codes[to] !== ANY) to++;
+    if (to - from > run.length) {
+      run = codes
+        .slice(from, to)
+        .map((code) => String.fromCharCode(code))
+        .join('');
+      runAt = from;
+    }
+    from = to;
+  }
+  return { length: codes.length, codes, run, runAt };
+}
+
+/** Undefined for a pattern that ends in the middle of an escape: it fits nothing. */
+function piecesOf(pattern: string): Piece[] | undefined {
+  const pieces: Piece[] = [];
+  let codes: number[] = [];
+  for (let at = 0; at < pattern.length; at++) {
+    const character = pattern[at];
+    if (character === '*') {
+      pieces.push(pieceOf(codes));
+      codes = [];
+    } else if (character === '?') {
+      codes.push(ANY);
     } else {
-      return false;
+      if (character === '\\' && ++at === pattern.length) return undefined;
+      codes.push(pattern.charCodeAt(at));
     }
   }
-  while (pattern[at] === '*') at++;
-  return at === pattern.length;
+  pieces.push(pieceOf(codes));
+  return pieces;
+}
+
+function fitsAt({ codes, length, run, runAt }: Piece, text: string, start: number): boolean {
+  if (start < 0 || start + length > text.length || !text.startsWith(run, start + runAt)) return false;
+  if (run.length === length) return true;
+  for (let at = 0; at < length; at++) {
+    if (codes[at] !== ANY && codes[at] !== text.charCodeAt(start + at)) return false;
+  }
+  return true;
+}
+
+/** Where the piece fits first, from `from` on; -1 if nowhere. */
+function findPiece(piece: Piece, text: string, from: number): number {
+  const { run, runAt } = piece;
+  for (let start = from; start + piece.length <= text.length; start++) {
+    const found = text.indexOf(run, start + runAt);
+    if (found < 0) return -1;
+    start = found - runAt;
+    if (fitsAt(piece, text, start)) return start;
+  }
+  return -1;
+}
+
+function compilePieces(pattern: string): TextTest {
+  const pieces = piecesOf(pattern);
+  if (!pieces) return () => false;
+  const first = pieces.shift()!;
+  const last = pieces.pop();
+  if (!last) return (text) => text.length === first.length && fitsAt(first, text, 0);
+  return (text) => {
+    const end = text.length - last.length;
+    let from = first.length;
+    if (from > end || !fitsAt(first, text, 0) || !fitsAt(last, text, end)) return false;
+    for (const piece of pieces) {
+      const start = findPiece(piece, text, from);
+      if (start < 0) return false;
+      from = start + piece.length;
+    }
+    return from <= end;
+  };
 }
 
 /** The same for a pattern as policies write it, in which a backslash means itself. */
@@ -61,5 +126,6 @@ export function compilePattern(pattern: string): TextTest {
   const literal = head.replace(/\\(.)/gs, '$1');
   if (tail === '') return (text) => text === literal;
   if (tail === '*') return (text) => text.startsWith(literal);
-  return (text) => text.startsWith(literal) && matchesPattern(tail, text.slice(literal.length));
+  const rest = compilePieces(tail);
+  return (text) => text.startsWith(literal) && rest(text.slice(literal.length));
 }

@@ -32,6 +32,7 @@ describe('a grantee with CreateGrant', () => {
     ['equals without the subset', subset({ a: '1' }), equals({ b: '2' }), false],
     ['the same equals', equals({ a: '1' }), equals({ a: '1' }), true],
     ['longer equals', equals({ a: '1' }), equals({ a: '1', b: '2' }), false],
+    ['equals with a pair in two cases', equals({ a: '1' }), equals({ a: '1', A: '1' }), false],
     ['shorter equals', equals({ a: '1', b: '2' }), equals({ a: '1' }), false],
     ['a subset of equals', equals({ a: '1' }), subset({ a: '1' }), false],
     ['none with equals', equals({ a: '1' }), undefined, false],

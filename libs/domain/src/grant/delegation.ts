@@ -1,4 +1,4 @@
-import { includesPairs } from './constraints';
+import { includesPairs, samePairs } from './constraints';
 import type { GrantConstraints } from './events';
 import type { GrantOperation } from './grant-operations';
 
@@ -17,7 +17,7 @@ export function canDelegate(held: Delegable, given: Delegable): boolean {
   if (!given.operations.every((operation) => held.operations.includes(operation))) return false;
   const { encryptionContextEquals: heldEquals, encryptionContextSubset: heldSubset } = held.constraints ?? {};
   const { encryptionContextEquals: equals, encryptionContextSubset: subset } = given.constraints ?? {};
-  if (heldEquals && !(equals && includesPairs(equals, heldEquals) && includesPairs(heldEquals, equals))) return false;
+  if (heldEquals && !(equals && samePairs(equals, heldEquals))) return false;
   if (!heldSubset) return true;
   const required = equals ?? subset;
   return required !== undefined && includesPairs(required, heldSubset);

@@ -137,7 +137,7 @@ describe('a grant', () => {
     ]);
   });
 
-  test('has one constraint at most, of 8 pairs whose values have 384 characters', () => {
+  test('has one constraint at most, of 8 pairs whose keys and values have 384 characters', () => {
     const pairs = (many: number) => Object.fromEntries(Array.from({ length: many }, (_, at) => [`k${at}`, 'v']));
     const withConstraints = (constraints: GrantConstraints) => given().when({ ...create, constraints });
     withConstraints({ encryptionContextEquals: { a: 'b' }, encryptionContextSubset: { a: 'b' } }).refused(
@@ -154,6 +154,20 @@ describe('a grant', () => {
     withConstraints({ encryptionContextSubset: { a: 'v'.repeat(385) } }).refused(
       'ValidationException',
       'The value of "a" in a grant constraint can have at most 384 characters.',
+    );
+    for (const context of [{ a: '\ud800' }, { '\udfff': 'a' }] as Record<string, string>[]) {
+      withConstraints({ encryptionContextSubset: context }).refused(
+        'ValidationException',
+        'A grant constraint must be well-formed Unicode text.',
+      );
+    }
+    const longest = { ['k'.repeat(384)]: 'v'.repeat(384) };
+    withConstraints({ encryptionContextSubset: longest }).thenEvents([
+      { ...created, constraints: { encryptionContextSubset: longest } },
+    ]);
+    withConstraints({ encryptionContextSubset: { ['k'.repeat(385)]: 'v' } }).refused(
+      'ValidationException',
+      'A key in a grant constraint can have at most 384 characters.',
     );
     withConstraints({ encryptionContextEquals: {}, encryptionContextSubset: {} }).thenEvents([created]);
   });

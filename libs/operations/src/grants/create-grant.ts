@@ -10,9 +10,10 @@ import { GRANT_OPERATIONS, type GrantOperation, inOrder } from '#domain/grant/gr
 import { assertStateAllows } from '#domain/key/state-table';
 import type { AggregateRef } from '#domain/subjects';
 import { authorizeKey } from '../authorization';
+import { checked } from '../checks';
 import { fixedContext } from '../condition-context';
 import { endDryRun } from '../dry-run';
-import { type FoundKey, findKey } from '../key-lookup';
+import { type FoundKey, findKey, foundAnew } from '../key-lookup';
 import type { Limit } from '../limits';
 import { type Call, type ControlPorts, control } from '../operation';
 import { BOOLEAN, CONTEXT, GRANT_NAME, GRANT_TOKENS, KEY_ID, Optional, PRINCIPAL_ID, Required } from '../wire/fields';
@@ -128,7 +129,10 @@ export const createGrant = control<CreateGrant, Wire<CreateGrantResponse>>({
     const found = findKey(request.KeyId, 'key', call, ports.projection);
     authorizeCreation(request, found, call, ports);
     const command = commandOf(request, found, call, ports);
-    assertStateAllows('CreateGrant', found.key.keyState, found.arn);
+    checked(call, (now) => {
+      const { key, arn } = foundAnew(found, now, ports.projection);
+      assertStateAllows('CreateGrant', key.keyState, arn);
+    });
     for (let met = 0; met < MAX_GENERATIONS_MET; met++) {
       const ref = grantRef(command, found, ports);
       const { region, account, id } = ref;

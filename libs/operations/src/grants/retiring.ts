@@ -6,7 +6,8 @@ import type { GrantFacts } from '#policy/grants';
 import type { Projection } from '#views/projection';
 import { keyRequest, ownPolicies } from '../authorization';
 import { isUniqueIdOf } from '../callers-grants';
-import { type FoundKey, nowhereFor } from '../key-lookup';
+import { checked } from '../checks';
+import { type FoundKey, foundAnew, nowhereFor } from '../key-lookup';
 import type { Call } from '../operation';
 import { type FoundGrant, findGrant } from './grant-lookup';
 
@@ -16,7 +17,10 @@ import { type FoundGrant, findGrant } from './grant-lookup';
  * a grant of RetireGrant; the key policy has no say (AWS KMS Developer Guide, "Retiring and revoking grants"). Throws
  * AccessDeniedException, InvalidGrantIdException or NotFoundException; in another account nobody learns which grants are.
  */
-export function retirableGrant(grantId: string, found: FoundKey, call: Call, projection: Projection): FoundGrant {
+export const retirableGrant = (grantId: string, found: FoundKey, call: Call, projection: Projection): FoundGrant =>
+  checked(call, (now) => grantToRetire(grantId, foundAnew(found, now, projection), now, projection));
+
+function grantToRetire(grantId: string, found: FoundKey, call: Call, projection: Projection): FoundGrant {
   const foreign = found.ref.account !== call.caller.account;
   let grant: FoundGrant;
   try {

@@ -8,6 +8,7 @@ import type { AggregateRef } from '#domain/subjects';
 import type { ContextLookup } from '#policy/variables';
 import type { Projection } from '#views/projection';
 import { authorizeOwn } from '../authorization';
+import { checked } from '../checks';
 import { tagContext } from '../condition-context';
 import type { Call } from '../operation';
 
@@ -28,12 +29,14 @@ interface About {
  * The user that the call is about. Throws AccessDeniedException unless the caller's own policies allow it, which comes
  * first: who may not does not learn whom there is. Then NoSuchEntity.
  */
-export function userFor(
+export const userFor = (
   name: string,
   call: Call,
   projection: Projection,
   about: About = {},
-): FoundPrincipal<UserPrincipal> {
+): FoundPrincipal<UserPrincipal> => checked(call, (now) => allowedUser(name, now, projection, about));
+
+function allowedUser(name: string, call: Call, projection: Projection, about: About): FoundPrincipal<UserPrincipal> {
   const { account } = call.caller;
   const state = projection.user(account, name)?.state;
   const user = state?.kind === 'User' ? state : undefined;
@@ -44,12 +47,14 @@ export function userFor(
 }
 
 /** The same of a role. */
-export function roleFor(
+export const roleFor = (
   name: string,
   call: Call,
   projection: Projection,
   about: About = {},
-): FoundPrincipal<RolePrincipal> {
+): FoundPrincipal<RolePrincipal> => checked(call, (now) => allowedRole(name, now, projection, about));
+
+function allowedRole(name: string, call: Call, projection: Projection, about: About): FoundPrincipal<RolePrincipal> {
   const { account } = call.caller;
   const state = projection.role(account, name)?.state;
   const role = state?.kind === 'Role' ? state : undefined;

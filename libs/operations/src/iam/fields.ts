@@ -32,6 +32,7 @@ const TAG_KEY = { kind: 'string', min: 1, max: 128, pattern: /^[\p{L}\p{Z}\p{N}_
 const TAG_VALUE = { kind: 'string', min: 0, max: 256, pattern: /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u } as const;
 export const TAGS = {
   kind: 'structures',
+  max: 50,
   members: { Key: { constraint: TAG_KEY, required: true }, Value: { constraint: TAG_VALUE, required: true } },
 } as const satisfies Constraint;
 export const TAG_KEYS = { kind: 'strings', min: 0, max: 50, each: TAG_KEY } as const satisfies Constraint;

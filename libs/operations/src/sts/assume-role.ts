@@ -26,7 +26,8 @@ const CHAINED_SECONDS = 3_600;
 const MAX_PACKED_BYTES = 4_096;
 
 const SESSION_NAME = { kind: 'string', min: 2, max: 64, pattern: /^[\w+=,.@-]*$/ } as const;
-const STRUCTURES = { kind: 'structures', members: {} } as const;
+/** Refused, however many there are. */
+const STRUCTURES = { kind: 'structures', max: 50, members: {} } as const;
 
 class AssumeRole implements AssumeRoleRequest {
   @Required({ kind: 'string', min: 20, max: 2048 }) RoleArn!: string;

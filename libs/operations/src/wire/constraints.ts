@@ -7,8 +7,9 @@ export type Constraint =
   | { kind: 'blob'; min?: number; max?: number }
   | { kind: 'strings'; min?: number; max?: number; each: Constraint & { kind: 'string' } }
   | { kind: 'enums'; values: readonly string[] }
-  | { kind: 'stringMap' }
-  | { kind: 'structures'; members: Readonly<Record<string, MemberRule>> }
+  /** `maxBytes`: of all names and values together, in UTF-8. */
+  | { kind: 'stringMap'; maxBytes: number }
+  | { kind: 'structures'; max?: number; members: Readonly<Record<string, MemberRule>> }
   /** Without `members` it is taken as it is. */
   | { kind: 'structure'; members?: Readonly<Record<string, MemberRule>> };
 
@@ -16,6 +17,12 @@ export interface MemberRule {
   constraint: Constraint;
   required: boolean;
 }
+
+/**
+ * With the u flag only a surrogate without its partner matches. JSON can hold one, UTF-8 and so the log cannot: each would
+ * come back as U+FFFD, and two texts as one.
+ */
+const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** What one member can add to a message is bounded, as is what it costs to find: the longest lists have 300,000 items. */
 const MAX_VIOLATIONS = 50;
@@ -38,6 +45,8 @@ export function violationsOf(rule: MemberRule, value: unknown, path: string): st
       const found = bounds(text.length, constraint, shown, path, 'length');
       if (constraint.pattern && !constraint.pattern.test(text)) {
         found.push(violation(shown, path, `satisfy regular expression pattern: ${constraint.pattern.source}`));
+      } else if (!constraint.pattern && LONE_SURROGATE.test(text)) {
+        found.push(violation('', path, 'be well-formed Unicode text'));
       }
       return found;
     }
@@ -56,18 +65,32 @@ export function violationsOf(rule: MemberRule, value: unknown, path: string): st
       const shown = quoted(`[${items.slice(0, LONGEST_SHOWN).join(', ')}]`);
       const found = bounds(items.length, constraint, shown, path, 'length');
       const each = { constraint: constraint.each, required: true };
-      return found.concat(ofItems(items, path, (item, itemPath) => violationsOf(each, item, itemPath)));
+      return found.length > 0 ? found : ofItems(items, path, (item, itemPath) => violationsOf(each, item, itemPath));
     }
-    case 'structures':
-      return ofItems(value as Record<string, unknown>[], path, (item, itemPath) =>
-        ofMembers(constraint.members, item, itemPath),
-      );
+    case 'structures': {
+      const items = value as Record<string, unknown>[];
+      const found = bounds(items.length, constraint, '', path, 'length');
+      if (found.length > 0) return found;
+      return ofItems(items, path, (item, itemPath) => ofMembers(constraint.members, item, itemPath));
+    }
+    case 'stringMap':
+      return takesBytes(value as Record<string, string>, constraint.maxBytes)
+        ? []
+        : [violation('', path, `have names and values of at most ${constraint.maxBytes} bytes together`)];
     case 'structure':
       return ofMembers(constraint.members ?? {}, value as Record<string, unknown>, path);
     case 'boolean':
-    case 'stringMap':
       return [];
   }
+}
+
+function takesBytes(map: Readonly<Record<string, string>>, maxBytes: number): boolean {
+  let left = maxBytes;
+  for (const name in map) {
+    left -= Buffer.byteLength(name) + Buffer.byteLength(map[name]!);
+    if (left < 0) return false;
+  }
+  return true;
 }
 
 /** The violations of a list's items, as far as a message can hold them. */

@@ -150,6 +150,35 @@ describe('a validation message', () => {
   });
 });
 
+test('an encryption context takes 8,192 bytes in UTF-8 at most, names and values together', () => {
+  const withContext = (EncryptionContext: object) => ({ KeyId: 'k', Plaintext: 'AAAA', EncryptionContext });
+  const full = { a: 'b', name: '\u00e4'.repeat(4_093) };
+  expect(decode('Encrypt', withContext(full))['EncryptionContext']).toEqual(full);
+  const message = (path: string) =>
+    `1 validation error detected: Value at '${path}' failed to satisfy constraint: Member must have names and values of at most 8192 bytes together`;
+  expect(invalid('Encrypt', withContext({ ...full, b: '' }))).toBe(message('encryptionContext'));
+  const many = Object.fromEntries(Array.from({ length: 60_000 }, (_, at) => [`c${at}`, '']));
+  expect(invalid('Encrypt', withContext(many))).toBe(message('encryptionContext'));
+  const Constraints = { EncryptionContextSubset: { ['k'.repeat(1_000_000)]: 'v' } };
+  const grant = { KeyId: 'k', GranteePrincipal: 'p', Operations: ['Decrypt'], Constraints };
+  expect(invalid('CreateGrant', grant)).toBe(message('constraints.encryptionContextSubset'));
+});
+
+test.each<[string, string, object]>([
+  ['description', 'UpdateKeyDescription', { Description: 'a\ud800' }],
+  ['tags.1.member.tagKey', 'TagResource', { Tags: [{ TagKey: '\udfff', TagValue: '' }] }],
+  ['tags.1.member.tagValue', 'TagResource', { Tags: [{ TagKey: 'a', TagValue: '\ude00\ud83d' }] }],
+  ['tagKeys.1.member', 'UntagResource', { TagKeys: ['\ud800'] }],
+])('half a character in %s is refused: the log could not give it back', (path, operation, body) => {
+  expect(invalid(operation, { KeyId: 'k', ...body })).toBe(
+    `1 validation error detected: Value at '${path}' failed to satisfy constraint: Member must be well-formed Unicode text`,
+  );
+});
+
+test('whole characters of two surrogates are taken', () => {
+  expect(decode('UpdateKeyDescription', { KeyId: 'k', Description: '\ud83d\ude00' })['Description']).toBe('\u{1f600}');
+});
+
 test('whatever the body, every operation either takes it or refuses it with a KmsError of status 400', () => {
   const operations = [...OPERATION_TABLE.values()];
   const names = [
@@ -187,14 +216,26 @@ describe('a list far longer than any that is of use', () => {
   const LENGTH = 250_000;
 
   test('is read, where the API model sets no bound', () => {
-    const TagKeys = Array<string>(LENGTH).fill('a');
-    expect(decode('UntagResource', { KeyId: 'k', TagKeys })['TagKeys']).toHaveLength(LENGTH);
+    const Operations = Array<string>(LENGTH).fill('Decrypt');
+    const read = decode('CreateGrant', { KeyId: 'k', GranteePrincipal: 'p', Operations });
+    expect(read['Operations']).toHaveLength(LENGTH);
+  });
+
+  test.each<[string, string, string, object]>([
+    ['of tags', 'TagResource', 'tags', { Tags: Array(201).fill({ TagKey: 'a', TagValue: '' }) }],
+    ['of keys of tags', 'UntagResource', 'tagKeys', { TagKeys: Array(201).fill('a') }],
+  ])('%s is refused before any policy is held against it', (_what, operation, member, body) => {
+    expect(invalid(operation, { KeyId: 'k', ...body })).toMatch(
+      new RegExp(
+        `^1 validation error detected: .*at '${member}' failed .* Member must have length less than or equal to 200$`,
+      ),
+    );
   });
 
   test.each<[string, string, unknown]>([
     ['of values that are in no set', 'Decrypt', { CiphertextBlob: 'AAAA', DryRunModifiers: Array(LENGTH).fill('a') }],
-    ['of empty structures', 'TagResource', { KeyId: 'k', Tags: Array(LENGTH).fill({}) }],
-    ['of empty strings', 'UntagResource', { KeyId: 'k', TagKeys: Array(LENGTH).fill('') }],
+    ['of empty structures', 'TagResource', { KeyId: 'k', Tags: Array(200).fill({}) }],
+    ['of empty strings', 'UntagResource', { KeyId: 'k', TagKeys: Array(200).fill('') }],
   ])('%s is refused in a message of bounded length', (_what, operation, body) => {
     const message = invalid(operation, body);
     expect(message).toMatch(/^50 validation errors detected: /);

@@ -66,7 +66,11 @@ export const PRINCIPAL_ID = {
   max: 256,
   pattern: /^[\w+=,.@:/-]+$/,
 } as const satisfies Constraint;
-export const CONTEXT = { kind: 'stringMap' } as const satisfies Constraint;
+/**
+ * The API model has no bound. Each policy condition and grant that decides is held against it, so it has one here: what fits
+ * the 8 KiB that other services of AWS let a context have in a header.
+ */
+export const CONTEXT = { kind: 'stringMap', maxBytes: 8192 } as const satisfies Constraint;
 export const CIPHERTEXT = { kind: 'blob', min: 1, max: 6144 } as const satisfies Constraint;
 export const ENCRYPTION_ALGORITHM = {
   kind: 'enum',
@@ -79,8 +83,14 @@ export const POLICY = {
   max: 131072,
   pattern: /^[\u0009\u000A\u000D\u0020-\u00FF]+$/,
 } as const satisfies Constraint;
+/**
+ * Of tags in one request. The API model has no bound, and a key that would have more than 50 is refused for that once the
+ * caller may tag it: this keeps what a policy is held against small before.
+ */
+export const MAX_TAGS_GIVEN = 200;
 export const TAGS = {
   kind: 'structures',
+  max: MAX_TAGS_GIVEN,
   members: {
     TagKey: { constraint: { kind: 'string', min: 1, max: 128 }, required: true },
     TagValue: { constraint: { kind: 'string', min: 0, max: 256 }, required: true },

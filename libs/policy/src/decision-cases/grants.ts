@@ -108,6 +108,10 @@ const operations: DecisionCase[] = (
 
 const team = { team: 'red' };
 const both = { team: 'red', app: 'pay' };
+const twice = { team: 'red', TEAM: 'red' };
+const kin = { kin: 'yes' };
+/** U+212A, whose small letter is `k`. */
+const kelvin = { '\u212Ain': 'yes' };
 const QUEUE = 'arn:aws:sqs:us-east-1:111122223333:queue';
 
 /** Constraint, operation, encryption context of the call, whether the grant holds. */
@@ -122,6 +126,14 @@ const CONSTRAINED: [string, object, string, Record<string, string> | undefined, 
   ['equals, in another order', { EncryptionContextEquals: both }, 'Decrypt', { app: 'pay', team: 'red' }, true],
   ['equals, with another value', { EncryptionContextEquals: team }, 'Decrypt', { team: 'blue' }, false],
   ['equals, its key in another case', { EncryptionContextEquals: team }, 'Decrypt', { Team: 'red' }, true],
+  ['equals, with a pair that another has in another case', { EncryptionContextEquals: team }, 'Decrypt', twice, false],
+  [
+    'equals, its key with a letter that only looks the same',
+    { EncryptionContextEquals: kin },
+    'Decrypt',
+    kelvin,
+    false,
+  ],
   ['equals, its value in another case', { EncryptionContextEquals: team }, 'Decrypt', { team: 'Red' }, false],
   ['subset', { EncryptionContextSubset: team }, 'Decrypt', team, true],
   ['subset, with a pair more', { EncryptionContextSubset: team }, 'Decrypt', both, true],
