@@ -1,4 +1,3 @@
-import { encodeHeaderPrefix, RANDOM_LENGTH, startBlob } from '#crypto/ciphertext-blob';
 import { aliasArn } from '#domain/arn';
 import { userRef } from '#domain/principal/principal-id';
 import { ACCOUNT, allowing, MemoryOperations } from '../../../test/support/memory-operations';
@@ -234,26 +233,6 @@ describe('a key of another account', () => {
     expect(await operations.call('DescribeKey', { KeyId: 'alias/orders' }, bob)).toMatchObject({
       code: 'NotFoundException',
     });
-  });
-
-  test('is not given away by a ciphertext that somebody made up', async () => {
-    await bobMay(allowing('kms:*'));
-    const own = (await operations.call('CreateKey', {}, bob)).body['KeyMetadata'] as { KeyId: string };
-    const madeUp = (keyId: string): string => {
-      const key = { region: 'us-east-1', account: ACCOUNT, keyId, materialId: 'a'.repeat(64) };
-      return startBlob(encodeHeaderPrefix(key), Buffer.alloc(RANDOM_LENGTH), 0).blob.toString('base64');
-    };
-    const never = madeUp('11111111-2222-4333-8444-555555555555');
-    for (const CiphertextBlob of [madeUp(KeyId), never]) {
-      expect(await operations.call('Decrypt', { CiphertextBlob }, bob)).toMatchObject(
-        nowhere('Decrypt', 'the resource associated with this ciphertext'),
-      );
-      const beside = await operations.call('Decrypt', { CiphertextBlob, KeyId: own.KeyId }, bob);
-      expect(beside).toMatchObject({ code: 'IncorrectKeyException' });
-    }
-    // In the account of the key it is said: whoever is there may know of its keys.
-    const inItsOwn = await operations.call('Decrypt', { CiphertextBlob: never });
-    expect(inItsOwn).toMatchObject({ code: 'InvalidCiphertextException' });
   });
 
   test.each(['DisableKey', 'GetKeyPolicy', 'TagResource', 'ScheduleKeyDeletion', 'PutKeyPolicy'])(

@@ -86,22 +86,23 @@ export const cryptographic = (
 const OF_CIPHERTEXT = 'the resource associated with this ciphertext';
 
 /**
- * The key that a ciphertext names. Anybody can write a header, so of a key of another account or region it is not told
- * whether it ever was: AccessDeniedException. In the caller's own, InvalidCiphertextException if there never was one.
+ * The key that a ciphertext names. Throws AccessDeniedException if it is of another region, or gone from another
+ * account, and InvalidCiphertextException if there never was one.
  */
-function sourceOf(blob: ParsedBlob, call: Call, ports: DataPorts, action: string): Source {
+function sourceOf(ciphertext: Uint8Array, call: Call, ports: DataPorts, action: string): Source {
+  const blob = parseBlob(ciphertext);
   const { region, account } = call.caller;
+  const known = ports.projection.key(blob.region, blob.account, blob.keyId);
+  if (!known) throw invalidCiphertext();
   const found =
     blob.region === region ? existingKey(region, blob.account, blob.keyId, call, ports.projection) : undefined;
-  if (found) return { found, blob };
-  if (isForeign(blob, call)) throw nowhereFor(call, action, OF_CIPHERTEXT);
-  if (!ports.projection.key(region, account, blob.keyId)) throw invalidCiphertext();
-  // A key that was deleted is told apart from a blob that was never ours: the log still knows it.
-  throw new KmsError('NotFoundException', `Key '${keyArn(region, account, blob.keyId)}' does not exist`);
+  if (!found) {
+    if (blob.region !== region || blob.account !== account) throw nowhereFor(call, action, OF_CIPHERTEXT);
+    // A key that was deleted is told apart from a blob that was never ours: the log still knows it.
+    throw new KmsError('NotFoundException', `Key '${keyArn(region, account, blob.keyId)}' does not exist`);
+  }
+  return { found, blob };
 }
-
-const isForeign = ({ region, account }: ParsedBlob, { caller }: Call): boolean =>
-  region !== caller.region || account !== caller.account;
 
 interface SourceAsked {
   /** As the request names the key, if it does. */
@@ -126,11 +127,13 @@ export function authorizedSource(
   const elsewhere = region !== undefined && region !== call.caller.region;
   const named = keyId === undefined || elsewhere ? undefined : findKey(keyId, 'any', call, ports.projection, action);
   if (named) authorizeKey(call, ports.projection, named, askedOf(named));
-  const blob = parseBlob(ciphertext);
-  const isAnother = elsewhere || (named && named.arn !== keyArn(blob.region, blob.account, blob.keyId));
-  if (isAnother && isForeign(blob, call)) throw incorrectKey();
-  const source = sourceOf(blob, call, ports, action);
-  if (isAnother) throw incorrectKey();
+  const source = sourceOf(ciphertext, call, ports, action);
+  if (elsewhere || (named && named.arn !== source.found.arn)) {
+    throw new KmsError(
+      'IncorrectKeyException',
+      'The key ID in the request does not identify a CMK that can perform this operation.',
+    );
+  }
   if (!named) {
     const { found } = source;
     authorizeKey(call, ports.projection, found, { ...askedOf(found), calledIt: OF_CIPHERTEXT });
@@ -140,12 +143,6 @@ export function authorizedSource(
   }
   return source;
 }
-
-const incorrectKey = (): KmsError =>
-  new KmsError(
-    'IncorrectKeyException',
-    'The key ID in the request does not identify a CMK that can perform this operation.',
-  );
 
 export function decryptFrom(
   { found, blob }: Source,
