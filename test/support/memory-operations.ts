@@ -105,7 +105,7 @@ export class MemoryOperations {
       {
         requestId: `test-${++this.calls}`,
         operation,
-        now: new Date(this.now).toISOString(),
+        now: () => new Date(this.now).toISOString(),
         resolveCaller: () => this.resolve(claim),
       },
       {

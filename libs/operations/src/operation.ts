@@ -47,7 +47,9 @@ export interface Tenure {
 }
 
 /** A call whose caller is yet to be found in the view. Found anew after each wait, in which it may have lost its rights. */
-export interface UnresolvedCall extends Omit<Call, 'caller' | 'grantToken' | 'checks'> {
+export interface UnresolvedCall extends Omit<Call, 'caller' | 'grantToken' | 'checks' | 'now'> {
+  /** ISO 8601, from the clock: asked at each try, so that what is decided after a wait goes by the time after it. */
+  now(): string;
   /** Throws UnrecognizedClientException or ExpiredTokenException. */
   resolveCaller(): Caller;
 }

@@ -1,4 +1,5 @@
 import { KmsError } from '#domain/errors';
+import { ConflictError } from '#event-store/event-store';
 import { MemoryOperations } from '../../../test/support/memory-operations';
 import { rootCaller } from '../../../test/support/root-caller';
 import { type ControlPorts, control, type DataPorts, data, type PlanePorts } from './operation';
@@ -28,7 +29,7 @@ describe('a refusal', () => {
 const call = {
   requestId: 'request-1',
   operation: 'Test',
-  now: '2026-01-01T00:00:00.000Z',
+  now: () => '2026-01-01T00:00:00.000Z',
   resolveCaller: () => rootCaller('us-east-1', '000000000000'),
 };
 
@@ -74,4 +75,27 @@ test('a data operation during which the right to serve ends gives nothing away',
   expect(await run()).toMatchObject({ status: 200, body: '{"Plaintext":"AAAA"}' });
   takesLong = true;
   expect(await run()).toMatchObject({ status: 500, error: 'KMSInternalException' });
+});
+
+test('each try goes by the time at which it begins', async () => {
+  const times = ['2026-01-01T00:00:00.000Z', '2026-01-01T00:00:09.000Z'];
+  const seen: string[] = [];
+  const operation = control({
+    name: 'ListKeys',
+    request: class {},
+    run: (_request, { now }) => {
+      seen.push(now);
+      if (seen.length === 1) throw new ConflictError('somebody came first');
+      return {};
+    },
+  });
+  const serving: PlanePorts['serving'] = { assertHeld() {}, begin: () => ({ assertNotOver() {}, end() {} }) };
+  const ports: PlanePorts = {
+    control: { projection: { position: 1 } } as unknown as ControlPorts,
+    serving,
+    grantTokens: {} as PlanePorts['grantTokens'],
+  };
+  let asked = 0;
+  await runOperation(operation, Buffer.from('{}'), { ...call, now: () => times[asked++]! }, ports, () => {});
+  expect(seen).toEqual(times);
 });

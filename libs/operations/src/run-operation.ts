@@ -134,7 +134,8 @@ class Attempt {
   /** Who is not known does not learn what is wrong with the request. */
   private resolved(): Begun {
     const { grantToken } = this;
-    const { requestId, operation, now, trail } = this.unresolved;
+    const { requestId, operation, trail } = this.unresolved;
+    const now = this.unresolved.now();
     const caller = this.unresolved.resolveCaller();
     trail?.begin(caller);
     const call: Call = { caller, requestId, operation, now, grantToken, tenure: undefined, checks: undefined, trail };

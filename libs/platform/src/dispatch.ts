@@ -55,18 +55,18 @@ export class LocalDispatcher implements Dispatcher {
 
   dispatch(operation: Operation, body: Uint8Array, claim: CallerClaim, requestId: string) {
     const { recorder, observe } = this;
-    const now = isoDate(this.clock.now());
-    if (!recorder) return this.run(operation, body, claim, { requestId, now });
+    if (!recorder) return this.run(operation, body, claim, requestId);
     try {
       recorder.admit();
     } catch (error) {
       return errorReply(error, { operation: operation.name, requestId }, observe);
     }
     const trail = new Trail();
+    const now = isoDate(this.clock.now());
     const eventId = claim.eventId ?? randomUUID();
     const recorded = (reply: OperationReply): Promise<OperationReply> =>
       recordedReply(recorder, { operation, requestId, eventId, now, claim, trail, reply }, observe);
-    const reply = this.run(operation, body, claim, { requestId, now, trail });
+    const reply = this.run(operation, body, claim, requestId, trail);
     return reply instanceof Promise ? reply.then(recorded) : recorded(reply);
   }
 
@@ -74,18 +74,19 @@ export class LocalDispatcher implements Dispatcher {
     operation: Operation,
     body: Uint8Array,
     claim: CallerClaim,
-    { requestId, now, trail }: Pick<UnresolvedCall, 'requestId' | 'now' | 'trail'>,
+    requestId: string,
+    trail?: Trail,
   ): OperationReply | Promise<OperationReply> {
     try {
       this.quotas?.charge(operation, claim, performance.now());
     } catch (error) {
       return errorReply(error, { operation: operation.name, requestId }, this.observe);
     }
-    const { callers } = this;
+    const { callers, clock } = this;
     const call: UnresolvedCall = {
       requestId,
       operation: operation.name,
-      now,
+      now: () => isoDate(clock.now()),
       trail,
       resolveCaller: () => callers.resolve(claim),
     };

@@ -160,7 +160,7 @@ describe('a request with a grant token', () => {
     const encrypt = async (GrantTokens?: string[]) => {
       const body = Buffer.from(JSON.stringify({ KeyId, Plaintext: 'AAAA', DryRun: true, GrantTokens }));
       const resolve = () => resolveCaller(caller, view.projection, anchors, 0);
-      const unresolved = { requestId: 'request', operation: 'Encrypt', now: T0, resolveCaller: resolve };
+      const unresolved = { requestId: 'request', operation: 'Encrypt', now: () => T0, resolveCaller: resolve };
       const ports = { data: data as DataPorts, grantTokens, serving: ALWAYS_SERVING };
       return (await runOperation(OPERATION_TABLE.get('Encrypt')!, body, unresolved, ports, () => {})).error;
     };
