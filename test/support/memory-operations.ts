@@ -13,7 +13,9 @@ import { GrantTokens, localSigner } from '#platform/grant-tokens';
 import { KeyManager } from '#platform/key-manager';
 import { RevocationBarrier } from '#platform/revocation-barrier';
 import { ServingLease } from '#platform/serving-lease';
+import { DueTimes } from '#views/due-times';
 import { LiveView } from '#views/live-view';
+import type { Projection } from '#views/projection';
 import { rootCaller } from './root-caller';
 
 export const ACCOUNT = '000000000000';
@@ -95,6 +97,18 @@ export class MemoryOperations {
     const caller = rootCaller('us-east-1', ref.account);
     const now = new Date(this.now).toISOString();
     await this.manager.runCommand(ref, command, { caller, requestId: 'test', operation: 'Test', now });
+  }
+
+  get projection(): Projection {
+    return this.view.projection;
+  }
+
+  /** What came due by now, as a scheduler fires it: as late as the test lets it. */
+  async fireDue(): Promise<void> {
+    await this.ready;
+    const due = new DueTimes(new Set(['Rotation', 'Deletion', 'Cleanup']));
+    due.build(this.projection);
+    for (const timer of due.due(new Date(this.now).toISOString(), 1_000)) await this.manager.fire(timer);
   }
 
   /** As root, unless `claim` says otherwise. */
