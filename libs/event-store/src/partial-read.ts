@@ -1,19 +1,23 @@
-import { type Consumer, type NatsConnection, NatsError } from 'nats';
+import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
 import { EVENTS_STREAM } from '#domain/subjects';
 import { type StoredCommit, StoreUnavailableError } from './event-store';
-import { streamInfo } from './jetstream-api';
+import { jetStreamRequest, streamInfo } from './jetstream-api';
 import { missingPosition } from './log-damage';
+import { inboxPrefixOf, positions } from './ordered-delivery';
 
 const TIMEOUT_MS = 5_000;
-const ENDURED_MS = 15_000;
-/** Commits that the server sends ahead. */
-const AHEAD = 1_000;
+const HEARTBEAT_MS = 2_000;
+/** How long a consumer may say nothing before another is made. */
+const SILENCE_MS = 2.5 * HEARTBEAT_MS;
+const NS_PER_MS = 1_000_000;
+/** Consumers in a row that may bring nothing. */
+const TRIES = 4;
 
 /** What a part of the log is read with. */
 export interface PartialRead {
   /** Position of the newest commit of the whole log when it was begun. */
   end: number;
-  /** How many match, as far as the server knows. */
+  /** How many commits match. */
   count: number;
   commits: AsyncIterable<StoredCommit>;
 }
@@ -28,47 +32,106 @@ export async function readPart(nc: NatsConnection, subjects: readonly string[]):
   const { first_seq: first, last_seq: end, messages } = state;
   if (end > 0 && first > 1) throw missingPosition(EVENTS_STREAM, 1);
   if (messages !== end) throw missingPosition(EVENTS_STREAM, first + messages);
-  const consumer = await withStoreErrors(async () => {
-    return nc.jetstream().consumers.get(EVENTS_STREAM, { filterSubjects: [...subjects] });
-  });
-  const count = (await withStoreErrors(() => consumer.info())).num_pending;
-  return { end, count, commits: arriving(consumer, count, end) };
+  const consumer = await createConsumer(nc, subjects, 1);
+  return { end, count: consumer.count, commits: arriving(nc, subjects, consumer, end) };
 }
 
-async function* arriving(consumer: Consumer, count: number, end: number): AsyncIterable<StoredCommit> {
-  if (count === 0) return;
-  const messages = await withStoreErrors(() => consumer.consume({ max_messages: AHEAD }));
+interface Consumer {
+  subscription: Subscription;
+  /** What matched when it was made. */
+  count: number;
+}
+
+/** Push, with flow control: what is not read here, the server holds back. It removes the consumer when nobody listens. */
+async function createConsumer(nc: NatsConnection, subjects: readonly string[], from: number): Promise<Consumer> {
+  const inbox = createInbox(inboxPrefixOf(nc));
+  const name = inbox.slice(inbox.lastIndexOf('.') + 1);
+  const subscription = nc.subscribe(inbox);
+  const config = {
+    name,
+    filter_subjects: subjects,
+    deliver_subject: inbox,
+    deliver_policy: 'by_start_sequence',
+    opt_start_seq: from,
+    ack_policy: 'none',
+    mem_storage: true,
+    num_replicas: 1,
+    flow_control: true,
+    idle_heartbeat: HEARTBEAT_MS * NS_PER_MS,
+  };
   try {
-    const iterator = messages[Symbol.asyncIterator]();
-    for (let left = count; left > 0; ) {
-      const { value: message } = await withStoreErrors(() => inTime(iterator.next()));
-      if (!message || message.seq > end) return;
-      const { seq, subject, data, info } = message;
-      left = info.pending;
-      yield { seq, subject, bytes: data };
+    const made = await jetStreamRequest<{ num_pending: number; delivered: { consumer_seq: number } }>(
+      nc,
+      `$JS.API.CONSUMER.CREATE.${EVENTS_STREAM}.${name}`,
+      JSON.stringify({ stream_name: EVENTS_STREAM, config }),
+      { timeoutMs: TIMEOUT_MS },
+    );
+    // Some of it may be on its way already when the server counts.
+    return { subscription, count: made.num_pending + made.delivered.consumer_seq };
+  } catch (error) {
+    subscription.unsubscribe();
+    throw error;
+  }
+}
+
+async function* arriving(
+  nc: NatsConnection,
+  subjects: readonly string[],
+  first: Consumer,
+  end: number,
+): AsyncIterable<StoredCommit> {
+  let consumer = first;
+  let next = 1;
+  try {
+    for (let tries = 0; ; tries++) {
+      // Nothing came, or something was lost: another consumer begins at exactly the position that is next.
+      if (tries > TRIES) throw new StoreUnavailableError('the event log did not answer in time');
+      if (tries > 0) consumer = await createConsumer(nc, subjects, next);
+      if (consumer.count === 0) return;
+      for await (const { commit, pending } of ofConsumer(consumer)) {
+        if (commit.seq > end) return;
+        tries = 0;
+        next = commit.seq + 1;
+        yield commit;
+        if (pending === 0) return;
+      }
     }
   } finally {
-    messages.stop();
+    consumer.subscription.unsubscribe();
   }
 }
 
-async function withStoreErrors<T>(ask: () => Promise<T>): Promise<T> {
+/** Ends once the consumer is silent, or has lost something. */
+async function* ofConsumer({ subscription }: Consumer): AsyncIterable<{ commit: StoredCommit; pending: number }> {
+  const messages = subscription[Symbol.asyncIterator]();
+  let delivered = 0;
   try {
-    return await ask();
-  } catch (error) {
-    if (!(error instanceof NatsError)) throw error;
-    throw new StoreUnavailableError(`the event log cannot be read: ${error.message}`, { cause: error });
+    for (;;) {
+      const message = await inTime(messages.next());
+      if (!message) return;
+      if (!message.reply?.startsWith('$JS.ACK.')) {
+        const sent = message.headers?.get('Nats-Last-Consumer');
+        if (sent && Number(sent) !== delivered) return;
+        if (message.reply) message.respond();
+        continue;
+      }
+      const { streamSeq: seq, consumerSeq, pending } = positions(message.reply);
+      if (consumerSeq !== ++delivered) return;
+      yield { commit: { seq, subject: message.subject, bytes: message.data }, pending };
+    }
+  } finally {
+    subscription.unsubscribe();
   }
 }
 
-/** The client asks again by itself; it is given up when nothing comes for long. */
-async function inTime<T>(next: Promise<T>): Promise<T> {
+async function inTime(next: Promise<IteratorResult<Msg>>): Promise<Msg | undefined> {
   let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new StoreUnavailableError('the event log did not answer in time')), ENDURED_MS);
+  const silence = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), SILENCE_MS);
   });
   try {
-    return await Promise.race([next, tooLate]);
+    const result = await Promise.race([next, silence]);
+    return result?.done ? undefined : result?.value;
   } finally {
     clearTimeout(timer);
   }

@@ -68,9 +68,10 @@ export const reportOf = <T extends AggregateType>(folded: FoldedOf<T>, moment: M
 
 const keyArnIn = ({ region, account }: AggregateRef, keyId: string): string => keyArn(region, account, keyId);
 
+/** Of a key that is in the log, but not in this fold of a part of it, nothing says that it is gone. */
 function keyExists({ region, account }: AggregateRef, keyId: string, { projection, at }: Moment): boolean {
   const key = projection.key(region, account, keyId)?.state;
-  return key !== undefined && livingKeyAt(key, at) !== undefined;
+  return key === undefined || livingKeyAt(key, at) !== undefined;
 }
 
 function reportKey({ ref, state }: FoldedOf<'key'>, { projection, at }: Moment): AggregateReport {

@@ -9,7 +9,6 @@ import { Snapshots } from './snapshots';
 
 /** From this many commits on, reading takes long enough for a progress bar. */
 const LONG_LOG = 20_000;
-/** After this many commits the next reader is left a snapshot to go on from. */
 const SNAPSHOT_EVERY = 50_000;
 
 /** Reads the log in order from a position on, with a progress bar on a terminal when it is long. Returns how many there were. */
@@ -36,26 +35,28 @@ export interface SnapshotPlace {
   dataDir: string;
   /** Told of a snapshot that did not fit. */
   warn(line: string): void;
+  /** After how many commits the next reader is left a snapshot to go on from. Default 50,000. */
+  snapshotEvery?: number;
 }
 
 /** Everything at a moment; at the end of the log without `at`. Goes on from the newest snapshot before it, and leaves others. */
 export async function everythingAt(
   operator: Operator,
   at: string | undefined,
-  { dataDir, warn }: SnapshotPlace,
+  { dataDir, warn, snapshotEvery = SNAPSHOT_EVERY }: SnapshotPlace,
 ): Promise<MomentFold> {
   const snapshots = new Snapshots(dataDir, operator.nats, {
     refused: (file, reason) => warn(`keytrail: snapshot ${file} is left aside: ${reason}; the log is read instead`),
   });
   const fold = await snapshots.foldFrom(at);
-  let left = SNAPSHOT_EVERY;
+  let left = snapshotEvery;
   await readLog(
     operator,
     (commit) => {
       fold.take(commit);
       if (--left > 0 || !fold.isWhole) return;
       snapshots.write(fold, commit.bytes);
-      left = SNAPSHOT_EVERY;
+      left = snapshotEvery;
     },
     fold.projection.position + 1,
   );
