@@ -7,10 +7,11 @@ import { moto } from './cases/moto';
 import { natsDirect } from './cases/nats-direct';
 import { replay } from './cases/replay';
 import { separateHttp } from './cases/separate-http';
+import { timeTravel } from './cases/time-travel';
 import { Processes, ROOT } from './processes';
 import { addRow, commitOf, machine, type Row, renderTable, writeResults } from './report';
 
-const SCENARIOS: readonly Scenario[] = [embeddedHttp, byPolicy, separateHttp, natsDirect, replay, moto];
+const SCENARIOS: readonly Scenario[] = [embeddedHttp, byPolicy, separateHttp, natsDirect, replay, timeTravel, moto];
 
 interface Options {
   quick: boolean;
