@@ -307,12 +307,8 @@ export class OrderedDelivery {
 }
 
 /** `$JS.ACK.[<domain>.<account hash>.]<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>[.<token>]` */
-export function positions(reply: string): { streamSeq: number; consumerSeq: number; pending: number } {
+export function positions(reply: string): { streamSeq: number; consumerSeq: number } {
   const tokens = reply.split('.');
   const skip = tokens.length > 9 ? 2 : 0;
-  return {
-    streamSeq: Number(tokens[5 + skip]),
-    consumerSeq: Number(tokens[6 + skip]),
-    pending: Number(tokens[8 + skip]),
-  };
+  return { streamSeq: Number(tokens[5 + skip]), consumerSeq: Number(tokens[6 + skip]) };
 }

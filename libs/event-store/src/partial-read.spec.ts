@@ -1,5 +1,6 @@
 import { connect, type NatsConnection } from 'nats';
 import { eventSubject } from '#domain/subjects';
+import { startCuttingProxy } from '../../../test/support/cutting-proxy';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
 import type { StoredCommit } from './event-store';
 import { LogDamagedError } from './log-damage';
@@ -34,10 +35,10 @@ async function parts(...subjects: string[]): Promise<{ end: number; count: numbe
   return { end, count, commits: arrived };
 }
 
-const fill = async (messages: number): Promise<void> => {
+const fill = async (messages: number, padding = ''): Promise<void> => {
   for (let n = 1; n <= messages; n++) {
     const subject = n % 10 === 0 ? subjectOf('alias', `alias${n}`) : subjectOf('key', `key${n % 7}`);
-    await nc.jetstream().publish(subject, `commit ${n}`);
+    await nc.jetstream().publish(subject, `commit ${n}${padding}`);
   }
 };
 
@@ -58,6 +59,25 @@ it('reads nothing where nothing is', async () => {
   expect(await parts(subjectOf('key', 'none'))).toEqual({ end: 0, count: 0, commits: [] });
   await fill(3);
   expect(await parts(subjectOf('key', 'none'))).toEqual({ end: 3, count: 0, commits: [] });
+});
+
+it('goes on where it was when the connection is lost', async () => {
+  await ensureEventStream(nc, { replicas: 1 });
+  // Enough for the server to ask whether it may go on, which is when the connection is cut.
+  await fill(3_000, ' '.repeat(1_500));
+  const proxy = await startCuttingProxy(server.port);
+  const client = await connect({ servers: proxy.url, reconnectTimeWait: 10 });
+  try {
+    const cut = proxy.swallowRepliesAfter('$JS.FC.').then((trap) => trap.cut());
+    const { commits } = await readPart(client, [subjectOf('key', '*')]);
+    const arrived: number[] = [];
+    for await (const { seq } of commits) arrived.push(seq);
+    await cut;
+    expect(arrived).toEqual(Array.from({ length: 3_000 }, (_, index) => index + 1).filter((n) => n % 10 !== 0));
+  } finally {
+    await client.close();
+    await proxy.stop();
+  }
 });
 
 it('refuses a log in which a position is empty, though not one of the subjects’ own', async () => {

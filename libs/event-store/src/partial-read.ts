@@ -1,7 +1,7 @@
 import { createInbox, type Msg, type NatsConnection, type Subscription } from 'nats';
 import { EVENTS_STREAM } from '#domain/subjects';
 import { type StoredCommit, StoreUnavailableError } from './event-store';
-import { jetStreamRequest, streamInfo } from './jetstream-api';
+import { jetStreamRequest, storedMessage, streamInfo } from './jetstream-api';
 import { missingPosition } from './log-damage';
 import { inboxPrefixOf, positions } from './ordered-delivery';
 
@@ -10,6 +10,8 @@ const HEARTBEAT_MS = 2_000;
 /** How long a consumer may say nothing before another is made. */
 const SILENCE_MS = 2.5 * HEARTBEAT_MS;
 const NS_PER_MS = 1_000_000;
+/** Heartbeats in a row with which a consumer may say that it has nothing, although it must. */
+const IDLE_HEARTBEATS = 3;
 /** Consumers in a row that may bring nothing. */
 const TRIES = 4;
 
@@ -32,13 +34,22 @@ export async function readPart(nc: NatsConnection, subjects: readonly string[]):
   const { first_seq: first, last_seq: end, messages } = state;
   if (end > 0 && first > 1) throw missingPosition(EVENTS_STREAM, 1);
   if (messages !== end) throw missingPosition(EVENTS_STREAM, first + messages);
+  const last = await lastOn(nc, subjects);
   const consumer = await createConsumer(nc, subjects, 1);
-  return { end, count: consumer.count, commits: arriving(nc, subjects, consumer, end) };
+  return { end, count: consumer.count, commits: arriving(nc, subjects, consumer, Math.min(last, end)) };
+}
+
+/** Position of the newest commit on the subjects, by the stream's leader: a replica that lags may deliver less. */
+async function lastOn(nc: NatsConnection, subjects: readonly string[]): Promise<number> {
+  const newest = await Promise.all(
+    subjects.map((subject) => storedMessage(nc, EVENTS_STREAM, { last_by_subj: subject }, TIMEOUT_MS)),
+  );
+  return Math.max(0, ...newest.map((message) => message?.seq ?? 0));
 }
 
 interface Consumer {
   subscription: Subscription;
-  /** What matched when it was made. */
+  /** What matched when it was made, where it was made. */
   count: number;
 }
 
@@ -78,22 +89,21 @@ async function* arriving(
   nc: NatsConnection,
   subjects: readonly string[],
   first: Consumer,
-  end: number,
+  until: number,
 ): AsyncIterable<StoredCommit> {
   let consumer = first;
   let next = 1;
   try {
-    for (let tries = 0; ; tries++) {
+    for (let tries = 0; next <= until; tries++) {
       // Nothing came, or something was lost: another consumer begins at exactly the position that is next.
       if (tries > TRIES) throw new StoreUnavailableError('the event log did not answer in time');
       if (tries > 0) consumer = await createConsumer(nc, subjects, next);
-      if (consumer.count === 0) return;
-      for await (const { commit, pending } of ofConsumer(consumer)) {
-        if (commit.seq > end) return;
+      for await (const commit of ofConsumer(consumer)) {
+        if (commit.seq > until) return;
         tries = 0;
         next = commit.seq + 1;
         yield commit;
-        if (pending === 0) return;
+        if (next > until) return;
       }
     }
   } finally {
@@ -102,22 +112,24 @@ async function* arriving(
 }
 
 /** Ends once the consumer is silent, or has lost something. */
-async function* ofConsumer({ subscription }: Consumer): AsyncIterable<{ commit: StoredCommit; pending: number }> {
+async function* ofConsumer({ subscription }: Consumer): AsyncIterable<StoredCommit> {
   const messages = subscription[Symbol.asyncIterator]();
   let delivered = 0;
+  let idle = 0;
   try {
     for (;;) {
       const message = await inTime(messages.next());
       if (!message) return;
       if (!message.reply?.startsWith('$JS.ACK.')) {
         const sent = message.headers?.get('Nats-Last-Consumer');
-        if (sent && Number(sent) !== delivered) return;
         if (message.reply) message.respond();
+        else if (++idle > IDLE_HEARTBEATS || (sent && Number(sent) !== delivered)) return;
         continue;
       }
-      const { streamSeq: seq, consumerSeq, pending } = positions(message.reply);
+      const { streamSeq: seq, consumerSeq } = positions(message.reply);
       if (consumerSeq !== ++delivered) return;
-      yield { commit: { seq, subject: message.subject, bytes: message.data }, pending };
+      idle = 0;
+      yield { seq, subject: message.subject, bytes: message.data };
     }
   } finally {
     subscription.unsubscribe();
