@@ -8,10 +8,20 @@ import { natsDirect } from './cases/nats-direct';
 import { proveRecord } from './cases/prove-record';
 import { replay } from './cases/replay';
 import { separateHttp } from './cases/separate-http';
+import { timeTravel } from './cases/time-travel';
 import { Processes, ROOT } from './processes';
 import { addRow, commitOf, machine, type Row, renderTable, writeResults } from './report';
 
-const SCENARIOS: readonly Scenario[] = [embeddedHttp, byPolicy, separateHttp, natsDirect, replay, proveRecord, moto];
+const SCENARIOS: readonly Scenario[] = [
+  embeddedHttp,
+  byPolicy,
+  separateHttp,
+  natsDirect,
+  replay,
+  timeTravel,
+  proveRecord,
+  moto,
+];
 
 interface Options {
   quick: boolean;

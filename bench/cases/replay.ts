@@ -69,7 +69,7 @@ async function whole(pass: () => Promise<number>): Promise<void> {
   if (position !== COMMITS) throw new Error(`replay ended at position ${position}, not at ${COMMITS}`);
 }
 
-async function fill(nats: NatsConnection, commits: readonly LogEntry[]): Promise<void> {
+export async function fill(nats: NatsConnection, commits: readonly LogEntry[]): Promise<void> {
   await ensureEventStream(nats, { replicas: 1 });
   const js = nats.jetstream();
   for (let from = 0; from < commits.length; from += BATCH) {
@@ -78,10 +78,11 @@ async function fill(nats: NatsConnection, commits: readonly LogEntry[]): Promise
   }
 }
 
-function benchLog(): LogEntry[] {
+/** Keys that are each created and then described anew, one commit a position. */
+export function benchLog(commits = COMMITS): LogEntry[] {
   const log: LogEntry[] = [];
   const source = new Projection();
-  for (let seq = 1; seq <= COMMITS; seq++) {
+  for (let seq = 1; seq <= commits; seq++) {
     const id = `00000000-0000-4000-8000-${String(seq % KEYS).padStart(12, '0')}`;
     const ref = { region: REGION, account: ACCOUNT, aggregate: 'key' as const, id };
     const before = source.key(REGION, ACCOUNT, id);

@@ -10,10 +10,13 @@ import { resolveCaller } from '#operations/resolve-caller';
 import { runOperation } from '#operations/run-operation';
 import { OPERATION_TABLE } from '#operations/table';
 import { GrantTokens, localSigner } from '#platform/grant-tokens';
-import { KeyManager } from '#platform/key-manager';
+import { KeyManager, type MaterialCustodian } from '#platform/key-manager';
+import { KeyTimers } from '#platform/key-timers';
 import { RevocationBarrier } from '#platform/revocation-barrier';
 import { ServingLease } from '#platform/serving-lease';
+import { DueTimes } from '#views/due-times';
 import { LiveView } from '#views/live-view';
+import type { Projection } from '#views/projection';
 import { rootCaller } from './root-caller';
 
 export const ACCOUNT = '000000000000';
@@ -51,6 +54,7 @@ export class MemoryOperations {
   private calls = 0;
   private readonly backingKeys = new Map<string, BackingKey>();
   private readonly manager: KeyManager;
+  private readonly timers: KeyTimers;
 
   /** Alone, or with others on one log; `leaseMs` is longer than any test, unless it is to run out, as it is not renewed. */
   constructor(store = new MemoryEventStore(), leaseMs = 600_000) {
@@ -58,24 +62,26 @@ export class MemoryOperations {
     const barrier = new RevocationBarrier(leaseMs);
     const announce = (position: number) => barrier.hear({ processId: 'this', position, leaseMs });
     this.lease = new ServingLease(store, view, leaseMs, announce);
+    const materials: MaterialCustodian = {
+      create: async (keyArn, materialId) => {
+        // Not a secret: the same for the same material, so that a repeat stores the same.
+        const bytes = createHash('sha256').update(materialId).digest();
+        this.backingKeys.set(materialId, { keyArn, materialId, keyObject: createSecretKey(bytes) });
+      },
+      destroy: async (_ref, materialId) => {
+        this.backingKeys.delete(materialId);
+      },
+    };
     this.manager = new KeyManager({
       store,
       view,
       serving: this.lease,
-      materials: {
-        create: async (keyArn, materialId) => {
-          // Not a secret: the same for the same material, so that a repeat stores the same.
-          const bytes = createHash('sha256').update(materialId).digest();
-          this.backingKeys.set(materialId, { keyArn, materialId, keyObject: createSecretKey(bytes) });
-        },
-        destroy: async (_ref, materialId) => {
-          this.backingKeys.delete(materialId);
-        },
-      },
+      materials,
       appliedEverywhere: (position) => barrier.applied(position),
       failPoint: () => {},
       signGrantToken: (claims) => this.signGrantToken(claims),
     });
+    this.timers = new KeyTimers({ manager: this.manager, materials, clock: { now: () => this.now } });
     this.ready = view
       .start(store)
       .then(() => this.lease.start())
@@ -94,6 +100,18 @@ export class MemoryOperations {
     const caller = rootCaller('us-east-1', ref.account);
     const now = new Date(this.now).toISOString();
     await this.manager.runCommand(ref, command, { caller, requestId: 'test', operation: 'Test', now });
+  }
+
+  get projection(): Projection {
+    return this.view.projection;
+  }
+
+  /** What came due by now, as a scheduler fires it: as late as the test lets it. */
+  async fireDue(): Promise<void> {
+    await this.ready;
+    const due = new DueTimes(new Set(['Rotation', 'Deletion', 'Cleanup']));
+    due.build(this.projection);
+    for (const timer of due.due(new Date(this.now).toISOString(), 1_000)) await this.timers.fire(timer);
   }
 
   /** As root, unless `claim` says otherwise. */

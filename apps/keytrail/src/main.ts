@@ -1,17 +1,24 @@
 import { Command } from 'commander';
+import { isoDate } from '#domain/dates';
 import { reportFailure } from '#platform/run-service';
 import { parseSettings, type Settings } from '#platform/settings';
 import { createAccount, listAccounts } from './cli/accounts';
+import { type DiffOptions, diff } from './cli/diff';
 import { parseDuration, parseMoment } from './cli/duration';
 import { type ExplainOptions, explain } from './cli/explain';
 import { type Operator, openOperator } from './cli/operator';
 import { type ReplayOptions, replay } from './cli/replay';
 import { advanceClock, printClock, status, timeNow } from './cli/services';
 import { start } from './cli/start';
+import { type TimelineOptions, timeline } from './cli/timeline';
 import { verify } from './cli/verify';
 
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
+};
+
+const warn = (line: string): void => {
+  process.stderr.write(`${line}\n`);
 };
 
 /** Runs a command, and turns what goes wrong into one message and exit code 1. */
@@ -40,6 +47,12 @@ const operating = <A extends unknown[]>(
     }
   });
 
+/** What identifiers are relative to, where snapshots are, and the services' time. */
+async function around(operator: Operator) {
+  const { accountId, region, dataDir, clock } = parseSettings(process.env);
+  return { accountId, region, dataDir, warn, now: isoDate(await timeNow(operator, clock)) };
+}
+
 const program = new Command('keytrail')
   .description('A key management service that speaks the AWS KMS API and keeps every key as a replayable log.')
   .showHelpAfterError('(see keytrail --help)')
@@ -53,6 +66,8 @@ Examples:
   keytrail account create 111122223333         a further account; prints its root credentials once
   keytrail replay --key <key id>               a key's history, state and next timer, from the log alone
   keytrail replay --at 2026-11-24T12:00:00Z    all keys, aliases, principals and grants at a past moment
+  keytrail diff --from 2026-11-24T00:00:00Z    what has changed since
+  keytrail timeline --key <key id>             everything that happened to a key
   keytrail explain --principal ann --action kms:Decrypt --key <key id>
                                                whether somebody may, and which policy or grant decides
   keytrail verify                              check the log, and the running services against it
@@ -102,20 +117,108 @@ account
 
 program
   .command('replay')
-  .description('rebuild keys, aliases, principals and grants from the log alone: history, state and next timers')
-  .option('--key <key>', 'a key id or key ARN')
-  .option('--at <time>', 'a past moment, ISO 8601 or epoch seconds')
+  .description(
+    'rebuild keys, aliases, principals and grants from the log alone, as they are or were at a moment: history, state, policy, versions and next timers',
+  )
+  .option('--key <key>', 'one key: a key id, key ARN, alias name or alias ARN; with its aliases and grants')
+  .option('--account <account>', 'those of one account')
+  .option('--at <time>', 'a past moment, ISO 8601 or epoch seconds: what the service answered then')
+  .option('--no-history', 'only what it led to: starts from a snapshot where there is one')
   .option('--json', 'print JSON')
+  .addHelpText(
+    'after',
+    `
+At a moment it is what had been recorded by then. A timer that fired late is dated by its deadline, and counts from when it
+was recorded; but a key is gone for callers from the end of its waiting period on, as it is for requests.
+
+Examples:
+  keytrail replay --key alias/orders
+  keytrail replay --key <key id> --at 2026-11-24T12:00:00Z --json
+  keytrail replay --account 111122223333 --at 1795953600 --no-history`,
+  )
   .action(
     operating(true, async (operator, { at, ...options }: ReplayOptions) =>
-      replay(operator, { ...options, ...(at === undefined ? {} : { at: parseMoment(at) }) }, print),
+      replay(
+        operator,
+        { ...options, ...(at === undefined ? {} : { at: parseMoment(at) }) },
+        await around(operator),
+        print,
+      ),
+    ),
+  );
+
+program
+  .command('timeline')
+  .description('everything that happened to a key, its aliases and its grants, in the order of the log')
+  .requiredOption('--key <key>', 'a key id, key ARN, alias name or alias ARN')
+  .option('--json', 'print JSON')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  keytrail timeline --key alias/orders
+  keytrail timeline --key <key id> --json`,
+  )
+  .action(
+    operating(true, async (operator, options: TimelineOptions) =>
+      timeline(operator, options, parseSettings(process.env), print),
+    ),
+  );
+
+/** Runs a command that answers by its exit code: 0 or 1, and 2 for what cannot be asked or answered. */
+const answering =
+  <O>(zero: boolean, ask: (operator: Operator, options: O) => Promise<boolean>) =>
+  async (options: O): Promise<void> => {
+    try {
+      const operator = await openOperator(parseSettings(process.env), true);
+      try {
+        process.exitCode = (await ask(operator, options)) === zero ? 0 : 1;
+      } finally {
+        await operator.close();
+      }
+    } catch (error) {
+      reportFailure('keytrail', error);
+      process.exit(2);
+    }
+  };
+
+const usageIsTwo = ({ exitCode }: { exitCode: number }): never => process.exit(exitCode === 0 ? 0 : 2);
+
+program
+  .command('diff')
+  .description(
+    'what is not the same at two moments: created, deleted and changed, member by member; exit code 0 no difference, 1 differences, 2 usage',
+  )
+  .requiredOption('--from <time>', 'the earlier moment, ISO 8601 or epoch seconds')
+  .option('--to <time>', 'the later one; now without it')
+  .option('--key <key>', 'of one key, its aliases and its grants')
+  .option('--account <account>', 'of one account')
+  .option('--json', 'print JSON')
+  .addHelpText(
+    'after',
+    `
+Policies are compared statement by statement. What came and went between the moments is no difference: see keytrail timeline.
+
+Examples:
+  keytrail diff --from 2026-11-24T00:00:00Z --to 2026-11-25T00:00:00Z
+  keytrail diff --from 2026-11-24T00:00:00Z --key alias/orders --json`,
+  )
+  .exitOverride(usageIsTwo)
+  .action(
+    answering(false, async (operator, { from, to, ...options }: DiffOptions) =>
+      diff(
+        operator,
+        { ...options, from: parseMoment(from), ...(to === undefined ? {} : { to: parseMoment(to) }) },
+        await around(operator),
+        print,
+      ),
     ),
   );
 
 program
   .command('explain')
   .description(
-    'whether a principal may do something, and why, from the log alone; exit code 0 allowed, 1 denied, 2 usage',
+    'whether a principal may do something, or could at a past moment, and why, from the log alone; exit code 0 allowed, 1 denied, 2 usage',
   )
   .requiredOption('--principal <principal>', 'an ARN, or the name of a user or role')
   .requiredOption('--action <action>', 'such as kms:Decrypt')
@@ -126,35 +229,25 @@ program
     'of the encryption context, or a condition key (aws:..., kms:...); may be repeated',
     (pair: string, before: string[] | undefined) => [...(before ?? []), pair],
   )
+  .option('--at <time>', 'a past moment, ISO 8601 or epoch seconds; now without it')
   .option('--json', 'print JSON')
   .addHelpText(
     'after',
     `
 Examples:
+  keytrail explain --principal ann --action kms:Decrypt --key alias/orders --at 2026-11-24T12:00:00Z
   keytrail explain --principal ann --action kms:Decrypt --key alias/orders
   keytrail explain --principal ann --action kms:Encrypt --key <key id> --context team=a --context aws:SourceIp=192.0.2.1
   keytrail explain --principal arn:aws:iam::111122223333:role/build --action kms:CreateKey --json`,
   )
-  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
-  .action(async (options: ExplainOptions) => {
-    try {
-      process.exitCode = (await explaining(options)) ? 0 : 1;
-    } catch (error) {
-      reportFailure('keytrail', error);
-      process.exit(2);
-    }
-  });
-
-async function explaining(options: ExplainOptions): Promise<boolean> {
-  const settings = parseSettings(process.env);
-  const operator = await openOperator(settings, true);
-  try {
-    const { accountId, region } = settings;
-    return await explain(operator, options, { accountId, region, now: await timeNow(operator, settings.clock) }, print);
-  } finally {
-    await operator.close();
-  }
-}
+  .exitOverride(usageIsTwo)
+  .action(
+    answering(true, async (operator, { at, ...options }: ExplainOptions) => {
+      const { now, ...rest } = await around(operator);
+      const moment = at === undefined ? {} : { at: parseMoment(at) };
+      return explain(operator, { ...options, ...moment }, { ...rest, now: Date.parse(now) }, print);
+    }),
+  );
 
 program
   .command('verify')

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import * as crypto from 'node:crypto';
 import type { AggregateType, EventOf } from './aggregates';
 import type { AggregateRef } from './subjects';
 
@@ -32,7 +32,11 @@ export const NO_HASH = '0'.repeat(64);
 export const encodeCommit = (commit: Commit): Buffer => Buffer.from(JSON.stringify(commit), 'utf8');
 
 /** Hex SHA-256 over the exact stored bytes. */
-export const commitHash = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+export const commitHash: (bytes: Uint8Array) => string =
+  // In one go it takes a third less time than by an object; node has that since 20.12.
+  typeof crypto.hash === 'function'
+    ? (bytes) => crypto.hash('sha256', bytes, 'hex')
+    : (bytes) => crypto.createHash('sha256').update(bytes).digest('hex');
 
 /** Raised when stored bytes are not a commit that this version can read. */
 export class CommitFormatError extends Error {

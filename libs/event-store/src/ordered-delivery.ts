@@ -39,7 +39,7 @@ interface Consumer {
 type Cause = 'lost' | 'gap' | 'idle';
 
 /** A service may listen only below its own user's prefix; the client keeps that among its options without showing it. */
-const inboxPrefixOf = (nc: NatsConnection): string | undefined =>
+export const inboxPrefixOf = (nc: NatsConnection): string | undefined =>
   (nc as NatsConnection & { options?: { inboxPrefix?: string } }).options?.inboxPrefix;
 
 /** Heartbeats that may be missed before the consumer counts as lost. */
@@ -344,7 +344,7 @@ export class OrderedDelivery {
 }
 
 /** `$JS.ACK.[<domain>.<account hash>.]<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>[.<token>]` */
-function positions(reply: string): { streamSeq: number; consumerSeq: number } {
+export function positions(reply: string): { streamSeq: number; consumerSeq: number } {
   const tokens = reply.split('.');
   const skip = tokens.length > 9 ? 2 : 0;
   return { streamSeq: Number(tokens[5 + skip]), consumerSeq: Number(tokens[6 + skip]) };

@@ -53,24 +53,36 @@ export class Projection {
 
   /** Folds the next commit in and returns it. Throws LogCorruptError if it does not fit; nothing can be folded in after that. */
   apply(entry: LogEntry): Commit {
+    return this.applyIf(entry, everyCommit)!;
+  }
+
+  /** As apply, but passes over a commit that is not wanted: whoever leaves one out leaves out what follows it, too. */
+  applyIf(entry: LogEntry, isWanted: (commit: Commit) => boolean): Commit | undefined {
     const { seq, subject, bytes } = entry;
     if (seq !== this.position + 1) {
       throw new LogCorruptError(seq, subject, `follows position ${this.position}: commits are missing`);
     }
     try {
       const commit = decodeCommit(subject, bytes);
-      this.fold(commit.aggregate, entry, commit);
+      const wanted = isWanted(commit);
+      if (wanted) this.fold(commit.aggregate, entry, commit);
       this.position = seq;
-      return commit;
+      return wanted ? commit : undefined;
     } catch (error) {
       if (error instanceof LogCorruptError) throw error;
       throw new LogCorruptError(seq, subject, (error as Error).message, error);
     }
   }
 
-  /** Passes over the next commit, for a fold that stops at a moment in time. */
-  skip(entry: LogEntry): void {
-    this.position = entry.seq;
+  /** Passes over what lies before a position in the log, for a fold of a part of it. */
+  skipTo(position: number): void {
+    this.position = position;
+  }
+
+  /** Takes what a fold of the log up to `position` had come to. To be called on a new projection. */
+  restore(folded: Iterable<FoldedOf<AggregateType>>, position: number): void {
+    for (const one of folded) this.put(one.ref.aggregate, eventSubject(one.ref), undefined, one);
+    this.position = position;
   }
 
   /** The fold of any aggregate; undefined before its first commit. */
@@ -190,14 +202,23 @@ export class Projection {
   }
 
   private fold<T extends AggregateType>(type: T, entry: LogEntry, commit: Commit): void {
-    const history: Map<string, FoldedOf<T>> = this.histories[type];
-    const before = history.get(entry.subject);
-    const after = follow(type, before, entry, commit);
-    history.set(entry.subject, after);
-    const change = { subject: entry.subject, before, after } as unknown as Change<AggregateType>;
+    const before: FoldedOf<T> | undefined = this.histories[type].get(entry.subject);
+    this.put(type, entry.subject, before, follow(type, before, entry, commit));
+  }
+
+  private put<T extends AggregateType>(
+    type: T,
+    subject: string,
+    before: FoldedOf<T> | undefined,
+    after: FoldedOf<T>,
+  ): void {
+    this.histories[type].set(subject, after);
+    const change = { subject, before, after } as unknown as Change<AggregateType>;
     for (const listener of this.listeners[type]) listener(change);
   }
 }
+
+const everyCommit = (): boolean => true;
 
 /** Checks the commit's place in its aggregate's chain, and folds its events. */
 function follow<T extends AggregateType>(

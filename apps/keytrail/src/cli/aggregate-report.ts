@@ -1,11 +1,15 @@
 import type { AggregateType } from '#domain/aggregates';
 import { aliasArn, keyArn, roleArn, rootArn, userArn } from '#domain/arn';
-import { isLiving } from '#domain/key/state';
+import { laterOf } from '#domain/dates';
+import type { ActiveGrant } from '#domain/grant/grant';
+import { livingKeyAt } from '#domain/key/decide';
+import { isLiving, type Key } from '#domain/key/state';
 import { parsePrincipalId } from '#domain/principal/principal-id';
 import { type AccessKey, hasAccessKeys, isNamed, type Principal } from '#domain/principal/state';
 import { type AggregateRef, eventSubject } from '#domain/subjects';
 import { timerOf } from '#views/due-times';
 import type { FoldedOf } from '#views/folded';
+import type { MomentFold } from '#views/moment';
 import type { Projection } from '#views/projection';
 
 /** What replay says of an aggregate beside its history. */
@@ -13,7 +17,9 @@ export interface AggregateReport {
   /** Its members in the JSON output, before the history. */
   identity: { arn: string } | { grantId: string };
   heading: string;
-  /** Its members in the JSON output, after the state. */
+  /** Whether callers were told, at that moment, that it exists. */
+  exists: boolean;
+  /** Its further members in the JSON output, after the state. */
   more: object;
   lines: string[];
 }
@@ -26,51 +32,81 @@ export const PLURAL: Record<AggregateType, string> = {
   grant: 'grants',
 };
 
-type Reporters = { [T in AggregateType]: (folded: FoldedOf<T>, projection: Projection) => AggregateReport };
+/** The projection at a moment, and that moment: ISO 8601. */
+export interface Moment {
+  projection: Projection;
+  at: string;
+}
+
+/** What a fold is of: its moment; else now, or the end of the log where that runs ahead (by a virtual clock). */
+export const momentOf = ({ projection, at, until }: MomentFold, now: string): Moment => ({
+  projection,
+  at: at ?? laterOf(now, until),
+});
+
+type Reporters = { [T in AggregateType]: (folded: FoldedOf<T>, moment: Moment) => AggregateReport };
 
 /** How each aggregate is shown. */
 const REPORTERS: Reporters = {
   key: reportKey,
-  alias: ({ ref, state }) => {
+  alias: ({ ref, state }, moment) => {
     const arn = aliasArn(ref.region, ref.account, `alias/${ref.id}`);
     const lines = [state.aliasState === 'Active' ? `target: ${keyArnIn(ref, state.targetKeyId)}` : 'state: deleted'];
-    return { identity: { arn }, heading: arn, more: {}, lines };
+    const exists = state.aliasState === 'Active' && keyExists(ref, state.targetKeyId, moment);
+    return { identity: { arn }, heading: arn, exists, more: {}, lines };
   },
   principal: ({ ref, state }) => {
     const arn = principalArn(ref, state);
-    return { identity: { arn }, heading: arn, more: {}, lines: principalLines(state) };
+    const exists = isNamed(state) || state.kind === 'Account';
+    return { identity: { arn }, heading: arn, exists, more: {}, lines: principalLines(state) };
   },
   grant: reportGrant,
 };
 
-export const reportOf = <T extends AggregateType>(folded: FoldedOf<T>, projection: Projection): AggregateReport =>
-  (REPORTERS[folded.ref.aggregate] as (folded: FoldedOf<T>, projection: Projection) => AggregateReport)(
-    folded,
-    projection,
-  );
+export const reportOf = <T extends AggregateType>(folded: FoldedOf<T>, moment: Moment): AggregateReport =>
+  (REPORTERS[folded.ref.aggregate] as (folded: FoldedOf<T>, moment: Moment) => AggregateReport)(folded, moment);
 
 const keyArnIn = ({ region, account }: AggregateRef, keyId: string): string => keyArn(region, account, keyId);
 
-function reportKey({ ref, state }: FoldedOf<'key'>, projection: Projection): AggregateReport {
+/** Of a key that is in the log, but not in this fold of a part of it, nothing says that it is gone. */
+function keyExists({ region, account }: AggregateRef, keyId: string, { projection, at }: Moment): boolean {
+  const key = projection.key(region, account, keyId)?.state;
+  return key === undefined || livingKeyAt(key, at) !== undefined;
+}
+
+function reportKey({ ref, state }: FoldedOf<'key'>, { projection, at }: Moment): AggregateReport {
   const arn = keyArnIn(ref, ref.id);
+  const exists = livingKeyAt(state, at) !== undefined;
   const timer = timerOf(projection, eventSubject(ref));
   const aliases = [...projection.aliasNamesOf(ref)].sort().map((name) => `alias/${name}`);
-  const lines = [`state: ${state.keyState}`];
+  const grants = exists ? [...projection.grantsOf(ref, undefined)] : [];
+  const lines = [stateLine(state, exists)];
   if (isLiving(state)) {
+    if (state.rotation) lines.push(`rotation: every ${state.rotation.periodInDays} days`);
     for (const { version, materialId, since, cause } of state.versions) {
       lines.push(`version ${version}: material ${materialId}, since ${since} (${cause})`);
     }
     for (const alias of aliases) lines.push(`alias: ${alias}`);
+    for (const grant of grants) lines.push(`grant ${grant.ref.id}: ${grantee(grant.state)}`);
   } else if (state.keyState === 'Deleted') {
     const left = state.materialIds.length;
     lines.push(
       `deleted ${state.deletedAt}; ${left === 0 ? 'all material erased' : `${left} materials still to be erased`}`,
     );
   }
-  lines.push(timer ? `next timer: ${timer.kind} at ${timer.deadline}` : 'next timer: none');
-  const more = { aliases, ...(timer ? { nextTimer: { kind: timer.kind, deadline: timer.deadline } } : {}) };
-  return { identity: { arn }, heading: arn, more, lines };
+  const overdue = timer !== undefined && timer.deadline <= at;
+  const when = timer && `${timer.kind} at ${timer.deadline}${overdue ? ' (due, and not recorded yet)' : ''}`;
+  lines.push(`next timer: ${when ?? 'none'}`);
+  const nextTimer = timer ? { kind: timer.kind, deadline: timer.deadline, overdue } : null;
+  return { identity: { arn }, heading: arn, exists, more: { aliases, grants: grants.map(idOf), nextTimer }, lines };
 }
+
+const idOf = ({ ref }: { ref: AggregateRef }): string => ref.id;
+
+const stateLine = (state: Key, exists: boolean): string =>
+  state.keyState === 'PendingDeletion' && !exists
+    ? `state: gone since ${state.deletionDate}, when its waiting period was over; its deletion is not recorded yet`
+    : `state: ${state.keyState}`;
 
 function principalArn({ account, id }: AggregateRef, state: Principal): string {
   const parsed = parsePrincipalId(id);
@@ -93,17 +129,20 @@ function principalLines(state: Principal): string[] {
 const accessKeyLine = ({ accessKeyId, status, createdAt }: AccessKey): string =>
   `access key: ${accessKeyId}, ${status}, since ${createdAt}`;
 
-function reportGrant({ ref, state }: FoldedOf<'grant'>, projection: Projection): AggregateReport {
+const grantee = ({ operations, granteePrincipal }: ActiveGrant): string =>
+  `${operations.join(', ')} for ${granteePrincipal}`;
+
+function reportGrant({ ref, state }: FoldedOf<'grant'>, moment: Moment): AggregateReport {
   const grantId = ref.id;
   const lines: string[] = [];
+  const exists = state.grantState === 'Active' && keyExists(ref, state.keyId, moment);
   if (state.grantState === 'Active') {
-    const gone = projection.key(ref.region, ref.account, state.keyId)?.state.keyState === 'Deleted';
-    lines.push(gone ? 'state: gone with its key' : 'state: Active');
-    lines.push(`${state.operations.join(', ')} for ${state.granteePrincipal}`);
+    lines.push(exists ? 'state: Active' : 'state: gone with its key');
+    lines.push(grantee(state));
     if (state.retiringPrincipal !== undefined) lines.push(`may be retired by ${state.retiringPrincipal}`);
   } else if (state.grantState === 'Ended') {
     lines.push(`state: ${state.how} ${state.endedAt}`);
   }
   const on = state.grantState === 'None' ? '' : ` on ${keyArnIn(ref, state.keyId)}`;
-  return { identity: { grantId }, heading: `grant ${grantId}${on}`, more: {}, lines };
+  return { identity: { grantId }, heading: `grant ${grantId}${on}`, exists, more: {}, lines };
 }

@@ -13,13 +13,13 @@ import { existingKey, type FoundKey, takesKeysOfOtherAccounts } from '#operation
 import type { Call } from '#operations/operation';
 import { resolveCaller } from '#operations/resolve-caller';
 import { OPERATION_TABLE } from '#operations/table';
-import type { Settings } from '#platform/settings';
 import type { DecidedBy } from '#policy/decision';
 import { type Considered, type Explanation, explain as explainDecision } from '#policy/explain';
 import type { ContextLookup } from '#policy/variables';
-import { Projection } from '#views/projection';
-import { readLog } from './log-reader';
+import type { Projection } from '#views/projection';
+import { partAt } from './log-reader';
 import { CommandError, type Operator } from './operator';
+import { findKeyRef, type Surroundings as Places, principalsOf, subjectsOfKey, unknownKey } from './question';
 
 export interface ExplainOptions {
   /** ARN of a user, role, session or account root, or the name of a user or role. */
@@ -32,24 +32,32 @@ export interface ExplainOptions {
   grant?: string;
   /** `name=value` */
   context?: readonly string[];
+  /** ISO 8601; now without it. */
+  at?: string;
   json?: boolean;
 }
 
-type Surroundings = Pick<Settings, 'accountId' | 'region'> & { /** ms */ now: number };
+type Surroundings = Places & { /** Of the moment, ms. */ now: number };
 
-/** Whether the principal may, and why: by the code that decides requests, on the log as it is now. */
+/**
+ * Whether the principal may, and why: by the code that decides requests, on the log as it is now, or was at a moment. Of the
+ * log it reads what may count: the key with the aliases and grants of its account, and the principals of the accounts.
+ */
 export async function explain(
   operator: Operator,
   options: ExplainOptions,
   around: Surroundings,
   print: (line: string) => void,
 ): Promise<boolean> {
-  const projection = new Projection();
-  await readLog(operator, (stored) => void projection.apply(stored));
-  return explainOn(projection, options, around, print);
+  const { at, key, principal } = options;
+  const ref = key === undefined ? undefined : await findKeyRef(operator, key, at, around);
+  const accounts = new Set([around.accountId, PRINCIPAL.exec(principal)?.[1], ref?.account]);
+  const subjects = [...accounts].flatMap((account) => (account === undefined ? [] : [principalsOf(account)]));
+  const { projection } = await partAt(operator, [...subjects, ...(ref ? subjectsOfKey(ref) : [])], at);
+  return explainOn(projection, options, at === undefined ? around : { ...around, now: Date.parse(at) }, print);
 }
 
-/** The same on a projection. Throws CommandError for what cannot be asked. */
+/** The same on a projection of that moment. Throws CommandError for what cannot be asked. */
 export function explainOn(
   projection: Projection,
   options: ExplainOptions,
@@ -63,7 +71,7 @@ export function explainOn(
     throw new CommandError(`--grant ${options.grant}: only kms:RetireGrant is about a grant; leave it out`);
   }
   const now = isoDate(around.now);
-  const found = options.key === undefined ? undefined : keyOf(options.key, now, projection, around);
+  const found = options.key === undefined ? undefined : keyOf(options.key, options.at, now, projection, around);
   const caller = callerOf(options.principal, found?.ref.region ?? around.region, projection, around);
   const call: Call = { caller, requestId: 'explain', operation: action, now };
   const asked = { context: conditionValues(conditions), encryptionContext };
@@ -88,18 +96,29 @@ export function explainOn(
   const { decidedBy } = explanation.decision;
   if (options.json) {
     const { considered } = explanation;
-    const head = { allowed, principal: caller.principalArn, action: `kms:${action}`, resource: found?.arn ?? '*' };
+    const at = options.at === undefined ? {} : { at: options.at };
+    const head = {
+      ...at,
+      allowed,
+      principal: caller.principalArn,
+      action: `kms:${action}`,
+      resource: found?.arn ?? '*',
+    };
     const state = found ? { keyState: found.key.keyState } : {};
     print(JSON.stringify({ ...head, ...state, ...(refusal ? { refusal } : {}), decidedBy, considered }, null, 2));
     return allowed;
   }
-  const may = allowed ? 'allowed' : 'denied';
-  print(`${may}: ${caller.principalArn} ${allowed ? 'may' : 'may not'} kms:${action} on ${found?.arn ?? '*'}`);
+  const could = options.at === undefined ? 'may' : 'could';
+  const then = options.at === undefined ? '' : `, at ${options.at}`;
+  const can = allowed ? could : `${could} not`;
+  print(
+    `${allowed ? 'allowed' : 'denied'}: ${caller.principalArn} ${can} kms:${action} on ${found?.arn ?? '*'}${then}`,
+  );
   print(`decided by: ${refusal ?? shownDecision(decidedBy)}`);
   if (action === 'CreateGrant' && decidedBy.kind === 'grant' && !conditions.has(GIVEN_OPERATIONS))
     print(`what the new grant allows must be allowed by this one too: name it by ${NAME_OPERATIONS}`);
   if (found && found.key.keyState !== 'Enabled')
-    print(`the key is ${found.key.keyState}, which permissions do not change`);
+    print(`the key ${options.at ? 'was' : 'is'} ${found.key.keyState}, which permissions do not change`);
   print('considered:');
   for (const one of explanation.considered) print(`  ${shownConsidered(one)}`);
   if (explanation.considered.length === 0) print('  no statement and no grant');
@@ -188,8 +207,14 @@ function contextOf(pairs: readonly string[]) {
   };
 }
 
-function keyOf(text: string, now: string, projection: Projection, { accountId, region }: Surroundings): FoundKey {
-  const unknown = () => new CommandError(`the log has no key ${text}; list keys with: ./keytrail replay`);
+function keyOf(
+  text: string,
+  at: string | undefined,
+  now: string,
+  projection: Projection,
+  { accountId, region }: Surroundings,
+): FoundKey {
+  const unknown = () => unknownKey(text, at);
   const arn = text.startsWith('arn:') ? parseKmsArn(text) : { region, account: accountId, resource: text };
   if (!arn) throw unknown();
   let keyId = arn.resource.replace(/^key\//, '');
@@ -204,6 +229,8 @@ function keyOf(text: string, now: string, projection: Projection, { accountId, r
   const ref =
     text.startsWith('arn:') || viaAlias ? arn : [...projection.allKeys()].find((one) => one.ref.id === keyId)?.ref;
   const found = ref && existingKey(ref.region, ref.account, keyId, { now }, projection);
+  const state = ref && projection.key(ref.region, ref.account, keyId)?.state;
+  if (!found && state) throw new CommandError(`key ${keyId} had been deleted${at === undefined ? '' : ` by ${at}`}`);
   if (!found) throw unknown();
   return viaAlias === undefined ? found : { ...found, viaAlias };
 }

@@ -1,116 +1,117 @@
 import { AGGREGATE_TYPES, type AggregateType } from '#domain/aggregates';
-import type { Commit } from '#domain/commit';
-import { decodeCommit } from '#domain/commit-codec';
+import { isLiving } from '#domain/key/state';
 import { eventSubject } from '#domain/subjects';
-import { Projection } from '#views/projection';
-import { type AggregateReport, PLURAL, reportOf } from './aggregate-report';
-import { readLog } from './log-reader';
-import { CommandError, type Operator } from './operator';
+import type { FoldedOf } from '#views/folded';
+import { type AggregateReport, type Moment, momentOf, PLURAL, reportOf } from './aggregate-report';
+import { describeEvent, type HistoryEntry, historyEntry, when } from './commit-lines';
+import type { SnapshotPlace } from './log-reader';
+import type { Operator } from './operator';
+import { historyOf, isAbout, type Question, questionOf, type Surroundings, stateOf, unknownKey } from './question';
 
 export interface ReplayOptions {
-  /** Key id or key ARN; every key, alias, principal and grant without it. */
+  /** Key id, key ARN, alias name or alias ARN; every key, alias, principal and grant without it. */
   key?: string;
-  /** ISO 8601; the end of the log without it. */
+  /** Those of one account. */
+  account?: string;
+  /** ISO 8601; now without it. */
   at?: string;
+  /** Who did what, beside what it led to; true without it. */
+  history?: boolean;
   json?: boolean;
-}
-
-interface HistoryEntry {
-  version: number;
-  time: string;
-  recordedAt?: string;
-  principal: string;
-  operation: string;
-  requestId: string;
-  events: Commit['events'];
 }
 
 interface Replay {
   report: AggregateReport;
-  history: HistoryEntry[];
+  history: HistoryEntry[] | undefined;
   state: unknown;
 }
 
-/** Rebuilds everything from the log alone, and prints who did what when, the state at that moment and the next timer. */
-export async function replay(operator: Operator, options: ReplayOptions, print: (line: string) => void): Promise<void> {
-  const wanted = options.key?.slice(options.key.lastIndexOf('/') + 1);
-  const projection = new Projection();
+/** Rebuilds what there was at a moment from the log alone: who did what when, the state that it led to and the next timer. */
+export async function replay(
+  operator: Operator,
+  options: ReplayOptions,
+  around: Surroundings & SnapshotPlace & { now: string },
+  print: (line: string) => void,
+): Promise<void> {
+  const { at, history: withHistory = true } = options;
+  const question = await questionOf(operator, options, at, around);
   const histories = new Map<string, HistoryEntry[]>();
-  const ended = new Set<string>();
-  await readLog(operator, (stored) => {
-    // An aggregate's times never run backwards, so what is left out is always the end of its history.
-    if (
-      options.at !== undefined &&
-      (ended.has(stored.subject) || decodeCommit(stored.subject, stored.bytes).time > options.at)
-    ) {
-      ended.add(stored.subject);
-      projection.skip(stored);
-      return;
-    }
-    const commit = projection.apply(stored);
-    if (wanted !== undefined && (commit.aggregate !== 'key' || commit.id !== wanted)) return;
-    const history = histories.get(stored.subject) ?? [];
-    histories.set(stored.subject, history);
-    const { version, time, recordedAt, principal, operation, requestId, events } = commit;
-    history.push({
-      version,
-      time,
-      ...(recordedAt === undefined ? {} : { recordedAt }),
-      principal,
-      operation,
-      requestId,
-      events,
-    });
-  });
-  if (wanted !== undefined && histories.size === 0) {
-    throw new CommandError(
-      `the log has no key ${options.key}${options.at === undefined ? '' : ` at ${options.at}`}; list keys with: ./keytrail replay`,
-    );
-  }
-  const types = wanted === undefined ? AGGREGATE_TYPES : (['key'] as const);
-  const replays = types.map((type) => [type, replaysOf(type, projection, histories)] as const);
-  if (options.json) {
+  const fold = withHistory
+    ? await historyOf(operator, question, at, (commit, { subject }) => {
+        const history = histories.get(subject);
+        if (history) history.push(historyEntry(commit));
+        else histories.set(subject, [historyEntry(commit)]);
+      })
+    : await stateOf(operator, question, at, around);
+  if (question.key && !fold.projection.folded(question.key)) throw unknownKey(options.key!, at);
+  printMoment(question, momentOf(fold, around.now), withHistory ? histories : undefined, options.json ?? false, print);
+}
+
+function printMoment(
+  question: Question,
+  moment: Moment,
+  histories: ReadonlyMap<string, HistoryEntry[]> | undefined,
+  json: boolean,
+  print: (line: string) => void,
+): void {
+  const { projection } = moment;
+  const replays = AGGREGATE_TYPES.map((type) => [type, replaysOf(type, question, moment, histories)] as const);
+  if (json) {
     const lists = Object.fromEntries(replays.map(([type, found]) => [PLURAL[type], found.map(asJson)]));
-    const at = options.at === undefined ? {} : { at: options.at };
-    print(JSON.stringify({ ...at, position: projection.position, ...lists }, null, 2));
-  } else {
-    for (const [, found] of replays) for (const one of found) printReplay(one, print);
+    print(JSON.stringify({ at: moment.at, position: projection.position, ...lists }, null, 2));
+    return;
+  }
+  for (const [type, found] of replays) {
+    // Of one key, its aliases and grants are named in its own report.
+    if (question.key && type !== 'key') continue;
+    for (const one of found) printReplay(one, print);
+  }
+  const key = question.key && projection.folded(question.key)?.state;
+  if (key && isLiving(key)) {
+    print('policy:');
+    for (const line of policyLines(key.policy)) print(`  ${line}`);
   }
 }
 
-function replaysOf(type: AggregateType, projection: Projection, histories: Map<string, HistoryEntry[]>): Replay[] {
-  return Array.from(projection.all(type)).flatMap((folded) => {
-    const history = histories.get(eventSubject(folded.ref));
-    return history ? [{ report: reportOf(folded, projection), history, state: folded.state }] : [];
-  });
+function replaysOf(
+  type: AggregateType,
+  question: Question,
+  moment: Moment,
+  histories: ReadonlyMap<string, HistoryEntry[]> | undefined,
+): Replay[] {
+  const about = Array.from<FoldedOf<AggregateType>>(moment.projection.all(type)).filter((one) =>
+    isAbout(question, one),
+  );
+  return about.map((folded) => ({
+    report: reportOf(folded, moment),
+    history: histories && (histories.get(eventSubject(folded.ref)) ?? []),
+    state: folded.state,
+  }));
 }
 
 const asJson = ({ report, history, state }: Replay): object => ({
   ...report.identity,
-  history,
+  exists: report.exists,
+  ...(history && { history }),
   state,
   ...report.more,
 });
 
-function printReplay({ report, history }: Replay, print: (line: string) => void): void {
+function printReplay({ report, history = [] }: Replay, print: (line: string) => void): void {
   print(report.heading);
-  for (const { version, time, recordedAt, principal, operation, events } of history) {
-    const late = recordedAt === undefined ? '' : ` (recorded ${recordedAt})`;
-    print(`  ${String(version).padStart(3)}  ${time}${late}  ${operation}  by ${principal}`);
-    for (const event of events) print(`       ${describe(event)}`);
+  for (const entry of history) {
+    print(`  ${String(entry.version).padStart(3)}  ${when(entry)}  ${entry.operation}  by ${entry.principal}`);
+    for (const event of entry.events) print(`       ${describeEvent(event)}`);
   }
   for (const line of report.lines) print(`  ${line}`);
   print('');
 }
 
-function describe(event: Commit['events'][number]): string {
-  const { type, v: _v, ...members } = event;
-  const shown = Object.entries(members).map(([name, value]) => `${name}=${short(value)}`);
-  return [type, ...shown].join(' ');
-}
-
-function short(value: unknown): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  const line = text.replace(/\s+/g, ' ');
-  return line.length > 80 ? `${line.slice(0, 77)}...` : line;
+/** Laid out anew; as it is kept where it is no JSON. */
+function policyLines(policy: string): string[] {
+  try {
+    return JSON.stringify(JSON.parse(policy), null, 2).split('\n');
+  } catch {
+    return policy.split('\n');
+  }
 }
