@@ -128,5 +128,8 @@ const OF_THE_FORMAT = 59;
 
 test('snapshots of this format hold what the golden log folds to; where this fails, raise SNAPSHOT_FORMAT', () => {
   const states = held(expected(OF_THE_FORMAT)).map((folded) => folded.map(({ ref, state }) => [ref.id, state]));
-  expect([SNAPSHOT_FORMAT, createHash('sha256').update(JSON.stringify(states)).digest('hex')]).toEqual([1, '5e88fd39021079727f4e2fbcf9c5d1f8dbc567e6097ca049940ba736d0be5e22']);
+  expect([SNAPSHOT_FORMAT, createHash('sha256').update(JSON.stringify(states)).digest('hex')]).toEqual([
+    1,
+    '5e88fd39021079727f4e2fbcf9c5d1f8dbc567e6097ca049940ba736d0be5e22',
+  ]);
 });
