@@ -39,13 +39,15 @@ export interface AuditRecorderLimits {
 const DEFAULTS: AuditRecorderLimits = { waiting: 10_000, patienceMs: 10_000, lanes: 2 };
 /** One batch; far below what a NATS message may hold. */
 const MAX_RECORDS = 1_000;
-const MAX_TEXT = 384 * 1_024;
-/** The longest sealed part of one record; what is longer is left out and said to be. */
+const MAX_BYTES = 384 * 1_024;
+/** The longest sealed part of one record, in bytes; what is longer is left out and said to be. */
 const MAX_SEALED = 128 * 1_024;
 const PAUSE_MS = 100;
 
 interface Waiting {
   entry: BatchEntry;
+  /** Of its texts, in UTF-8. */
+  bytes: number;
   /** When its call began to wait, by performance.now(). */
   since: number;
   done(): void;
@@ -96,8 +98,10 @@ export class AuditRecorder implements Recorder {
       try {
         const record = make();
         const { open, sealed } = splitRecord(record);
-        const text = sealed.length <= MAX_SEALED ? sealed : leftOut(record, sealed.length);
-        this.enqueue({ entry: batchEntry(open, text, this.salt()), since: performance.now(), done, fail });
+        const length = Buffer.byteLength(sealed);
+        const entry = batchEntry(open, length <= MAX_SEALED ? sealed : leftOut(record, length), this.salt());
+        const bytes = Buffer.byteLength(entry.open) + Buffer.byteLength(entry.sealed);
+        this.enqueue({ entry, bytes, since: performance.now(), done, fail });
       } catch (error) {
         this.begun--;
         fail(error);
@@ -170,12 +174,11 @@ export class AuditRecorder implements Recorder {
   }
 
   private take(): Waiting[] {
-    let text = 0;
+    let bytes = 0;
     let count = 0;
     while (count < this.queue.length && count < MAX_RECORDS) {
-      const { open, sealed } = this.queue[count]!.entry;
-      text += open.length + sealed.length;
-      if (count > 0 && text > MAX_TEXT) break;
+      bytes += this.queue[count]!.bytes;
+      if (count > 0 && bytes > MAX_BYTES) break;
       count++;
     }
     const taken = this.queue.slice(0, count);
