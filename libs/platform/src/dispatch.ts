@@ -66,8 +66,14 @@ export class LocalDispatcher implements Dispatcher {
     const eventId = claim.eventId ?? randomUUID();
     const recorded = (reply: OperationReply): Promise<OperationReply> =>
       recordedReply(recorder, { operation, requestId, eventId, now, claim, trail, reply }, observe);
-    const reply = this.run(operation, body, claim, requestId, trail);
-    return reply instanceof Promise ? reply.then(recorded) : recorded(reply);
+    // Whatever is thrown, the place in the queue is given back by a record.
+    const refused = (error: unknown) => recorded(errorReply(error, { operation: operation.name, requestId }, observe));
+    try {
+      const reply = this.run(operation, body, claim, requestId, trail);
+      return reply instanceof Promise ? reply.then(recorded, refused) : recorded(reply);
+    } catch (error) {
+      return refused(error);
+    }
   }
 
   private run(
@@ -139,7 +145,8 @@ export class NatsDispatcher implements Dispatcher {
       return { body: reply.data, error: code, status: ERRORS[code].status };
     } catch (error) {
       const reply = errorReply(error, { operation: operation.name, requestId }, this.observe);
-      return this.records?.refused(reply, operation, requestId, claim) ?? reply;
+      const call = { operation, requestId, eventId: claim.eventId ?? randomUUID() };
+      return this.records?.refused(reply, call, claim) ?? reply;
     }
   }
 }

@@ -115,7 +115,8 @@ class HttpEdge {
         socket.destroy();
         return;
       }
-      const recorded = this.ports.records?.refused(refusal, operationAskedFor(protocol, signed), requestId, said);
+      const call = { operation: operationAskedFor(protocol, signed), requestId, eventId: eventIdOf(requestId) };
+      const recorded = this.ports.records?.refused(refusal, call, said);
       if (recorded) void recorded.then(answer).catch(() => socket.destroy());
       else answer(refusal);
     };
@@ -128,6 +129,7 @@ class HttpEdge {
       const go = (identity: SigningIdentity | undefined): void | Promise<void> => {
         if (!identity) throw new KmsError('UnrecognizedClientException', UNRECOGNIZED_CLIENT);
         verifySignature(claim, signed, identity.signingKey);
+        said = { ...said, account: identity.account, principalId: identity.principalId };
         const { operation, body } = protocol.read(signed);
         name = operation.name;
         const { records, dispatcher } = this.ports;

@@ -31,6 +31,11 @@ export class Metrics {
     labelNames: ['kind'] as const,
     registers: [this.registry],
   });
+  private readonly unrecorded = new Counter({
+    name: 'keytrail_unrecorded_calls_total',
+    help: 'Calls of nobody known that were refused without a record, being too many.',
+    registers: [this.registry],
+  });
   private readonly counters = new Map<string, { inc(): void }>();
 
   /** Counts one answered request. */
@@ -51,6 +56,10 @@ export class Metrics {
 
   timerFired(kind: string): void {
     this.timersFired.inc({ kind });
+  }
+
+  unrecordedCall(): void {
+    this.unrecorded.inc();
   }
 
   /** A figure that is read when the metrics are. */

@@ -92,7 +92,8 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
     let claim: CallerClaim | undefined;
     const fail = (error: unknown): void | Promise<void> => {
       const reply = errorReply(error, { operation: operation.name, requestId }, this.ports.observe);
-      const recorded = this.ports.records?.refused(reply, operation, requestId, claim ?? {});
+      const eventId = claim?.eventId ?? randomUUID();
+      const recorded = this.ports.records?.refused(reply, { operation, requestId, eventId }, claim ?? {});
       return recorded ? recorded.then(answer) : answer(reply);
     };
     try {

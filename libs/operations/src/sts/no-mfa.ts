@@ -7,7 +7,13 @@ export const SERIAL_NUMBER = {
   max: 256,
   pattern: /^[\w+=/:,.@-]*$/,
 } as const satisfies Constraint;
-export const TOKEN_CODE = { kind: 'string', min: 6, max: 6, pattern: /^\d*$/ } as const satisfies Constraint;
+export const TOKEN_CODE = {
+  kind: 'string',
+  min: 6,
+  max: 6,
+  pattern: /^\d*$/,
+  sensitive: true,
+} as const satisfies Constraint;
 
 export const unsupported = (member: string): KmsError =>
   new KmsError('ValidationError', `${member} is not supported by this version of Keytrail.`);

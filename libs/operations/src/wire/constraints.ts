@@ -62,7 +62,7 @@ export function violationsOf(rule: MemberRule, value: unknown, path: string): st
       );
     case 'strings': {
       const items = value as string[];
-      const shown = quoted(`[${items.slice(0, LONGEST_SHOWN).join(', ')}]`);
+      const shown = constraint.each.sensitive ? '' : quoted(`[${items.slice(0, LONGEST_SHOWN).join(', ')}]`);
       const found = bounds(items.length, constraint, shown, path, 'length');
       const each = { constraint: constraint.each, required: true };
       return found.length > 0 ? found : ofItems(items, path, (item, itemPath) => violationsOf(each, item, itemPath));

@@ -46,7 +46,7 @@ export const MARKER = {
   pattern: /^[\u0020-\u00FF]*$/,
 } as const satisfies Constraint;
 export const BOOLEAN = { kind: 'boolean' } as const satisfies Constraint;
-export const GRANT_TOKEN = { kind: 'string', min: 1, max: 8192 } as const satisfies Constraint;
+export const GRANT_TOKEN = { kind: 'string', min: 1, max: 8192, sensitive: true } as const satisfies Constraint;
 export const GRANT_TOKENS = {
   kind: 'strings',
   min: 0,

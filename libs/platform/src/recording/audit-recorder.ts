@@ -13,6 +13,7 @@ import { KmsError } from '#domain/errors';
 import { recordSubject } from '#domain/subjects';
 import { type AppendRequest, StoreUnavailableError } from '#event-store/event-store';
 import type { Recorder } from '#operations/audit/recorder';
+import { settledWithin } from '../bounded-wait';
 
 export interface AuditRecorderPorts {
   /** Appends to KMS_AUDIT, as EventStore has it. */
@@ -38,20 +39,26 @@ export interface AuditRecorderLimits {
 const DEFAULTS: AuditRecorderLimits = { waiting: 10_000, patienceMs: 10_000, lanes: 2 };
 /** One batch; far below what a NATS message may hold. */
 const MAX_RECORDS = 1_000;
-const MAX_TEXT = 384 * 1_024;
-/** The longest sealed part of one record; what is longer is left out and said to be. */
+const MAX_BYTES = 384 * 1_024;
+/** The longest sealed part of one record, in bytes; what is longer is left out and said to be. */
 const MAX_SEALED = 128 * 1_024;
+const PAUSE_MS = 100;
 
 interface Waiting {
   entry: BatchEntry;
+  /** Of its texts, in UTF-8. */
+  bytes: number;
+  /** When its call began to wait, by performance.now(). */
+  since: number;
   done(): void;
   fail(error: unknown): void;
 }
 
 /**
  * Group commit: each lane is a writer of its own, whose batches follow each other without a gap. All that waits when a
- * lane is free goes into its next batch. A batch that cannot be stored is tried until it is; meanwhile its calls are
- * refused, and once nothing moves so are new ones. A crash leaves no record of calls that were not answered.
+ * lane is free goes into its next batch. A batch that cannot be stored is tried until it is. A call that has waited for as
+ * long as it may is refused; its record keeps its place, and is stored when that is possible again. Once nothing moves, new
+ * calls are refused. A crash leaves no record of calls that were not answered.
  */
 export class AuditRecorder implements Recorder {
   private readonly limits: AuditRecorderLimits;
@@ -59,8 +66,11 @@ export class AuditRecorder implements Recorder {
   private readonly salts = Buffer.allocUnsafe(256 * SALT_BYTES);
   private saltAt = this.salts.length;
   private queue: Waiting[] = [];
+  private readonly underWay = new Set<readonly Waiting[]>();
+  private readonly rested: (() => void)[] = [];
   private begun = 0;
   private starting = false;
+  private watching: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly ports: AuditRecorderPorts,
@@ -83,28 +93,38 @@ export class AuditRecorder implements Recorder {
     this.begun++;
   }
 
-  async write(make: () => AuditRecord): Promise<void> {
-    try {
-      const record = make();
-      const { open, sealed } = splitRecord(record);
-      const text = sealed.length <= MAX_SEALED ? sealed : leftOut(record, sealed.length);
-      const entry = batchEntry(open, text, this.salt());
-      await new Promise<void>((done, fail) => this.enqueue({ entry, done, fail }));
-    } finally {
-      this.begun--;
-    }
+  write(make: () => AuditRecord): Promise<void> {
+    return new Promise((done, fail) => {
+      try {
+        const record = make();
+        const { open, sealed } = splitRecord(record);
+        const length = Buffer.byteLength(sealed);
+        const entry = batchEntry(open, length <= MAX_SEALED ? sealed : leftOut(record, length), this.salt());
+        const bytes = Buffer.byteLength(entry.open) + Buffer.byteLength(entry.sealed);
+        this.enqueue({ entry, bytes, since: performance.now(), done, fail });
+      } catch (error) {
+        this.begun--;
+        fail(error);
+      }
+    });
   }
 
-  /** Resolves once all that was written is durable, or given up. */
+  /** Resolves once all that was written is durable or given up, or that has taken as long as a call may wait. */
   async drain(): Promise<void> {
-    while (this.queue.length > 0 || this.lanes.some(({ busy }) => busy)) {
-      await Promise.race(this.lanes.map(({ running }) => running));
-      if (this.lanes.every((lane) => lane.stuckFor() > this.limits.patienceMs)) return;
-    }
+    if (this.atRest) return;
+    const rested = new Promise<void>((resolve) => {
+      this.rested.push(resolve);
+    });
+    await settledWithin(this.limits.patienceMs, rested);
+  }
+
+  private get atRest(): boolean {
+    return this.queue.length === 0 && this.underWay.size === 0;
   }
 
   private enqueue(waiting: Waiting): void {
     this.queue.push(waiting);
+    this.watch(this.limits.patienceMs);
     if (this.starting) return;
     this.starting = true;
     // What else this turn of the event loop answers goes into the same batch.
@@ -117,31 +137,48 @@ export class AuditRecorder implements Recorder {
   private run(lane: Lane): void {
     if (lane.busy || this.queue.length === 0) return;
     const taken = this.take();
-    const patience = setTimeout(() => {
-      for (const { fail } of taken) fail(outOfReach());
-    }, this.limits.patienceMs);
+    this.underWay.add(taken);
+    const settle = (each: (waiting: Waiting) => void): void => {
+      this.underWay.delete(taken);
+      this.begun -= taken.length;
+      for (const waiting of taken) each(waiting);
+      this.run(lane);
+      if (this.atRest) for (const resolve of this.rested.splice(0)) resolve();
+    };
     lane.store(taken.map(({ entry }) => entry)).then(
-      () => {
-        clearTimeout(patience);
-        for (const { done } of taken) done();
-        this.run(lane);
-      },
+      () => settle(({ done }) => done()),
       (error) => {
-        clearTimeout(patience);
         this.ports.observe(error);
-        for (const { fail } of taken) fail(outOfReach(error));
-        this.run(lane);
+        settle(({ fail }) => fail(outOfReach(error)));
       },
     );
   }
 
+  /** One timer for all: on the hot path a timer a call would cost more than the call's record. */
+  private watch(ms: number): void {
+    this.watching ??= setTimeout(() => {
+      this.watching = undefined;
+      this.refuseLate();
+    }, ms).unref();
+  }
+
+  private refuseLate(): void {
+    const now = performance.now();
+    let soonest = Number.POSITIVE_INFINITY;
+    for (const waiting of [...[...this.underWay].flat(), ...this.queue]) {
+      const left = waiting.since + this.limits.patienceMs - now;
+      if (left <= 0) waiting.fail(outOfReach());
+      else soonest = Math.min(soonest, left);
+    }
+    if (soonest !== Number.POSITIVE_INFINITY) this.watch(Math.ceil(soonest));
+  }
+
   private take(): Waiting[] {
-    let text = 0;
+    let bytes = 0;
     let count = 0;
     while (count < this.queue.length && count < MAX_RECORDS) {
-      const { open, sealed } = this.queue[count]!.entry;
-      text += open.length + sealed.length;
-      if (count > 0 && text > MAX_TEXT) break;
+      bytes += this.queue[count]!.bytes;
+      if (count > 0 && bytes > MAX_BYTES) break;
       count++;
     }
     const taken = this.queue.slice(0, count);
@@ -168,7 +205,6 @@ class Lane {
   private prev = NO_BATCH;
   private since = 0;
   busy = false;
-  running: Promise<void> = Promise.resolve();
 
   constructor(private readonly ports: AuditRecorderPorts) {}
 
@@ -180,7 +216,7 @@ class Lane {
   store(entries: readonly BatchEntry[]): Promise<void> {
     this.busy = true;
     this.since = performance.now();
-    const stored = this.append(entries)
+    return this.append(entries)
       .catch((error: unknown) => {
         this.beginAnew();
         throw error;
@@ -188,8 +224,6 @@ class Lane {
       .finally(() => {
         this.busy = false;
       });
-    this.running = stored.catch(() => {});
-    return stored;
   }
 
   /** As another writer: a number, and with it a nonce, is never used for a second batch. */
@@ -204,10 +238,7 @@ class Lane {
     const keys = new Map<string, KeyObject>();
     for (const { account, month } of entries) {
       const name = `${account} ${month}`;
-      if (!keys.has(name)) {
-        const found = this.ports.sealingKey({ account, month, writer: this.writer });
-        keys.set(name, found instanceof Promise ? await found : found);
-      }
+      if (!keys.has(name)) keys.set(name, await this.sealingKey({ account, month, writer: this.writer }));
     }
     const batch = this.batch + 1;
     const bytes = encodeBatch(
@@ -227,6 +258,19 @@ class Lane {
     this.ports.stored?.(entries.length, (performance.now() - this.since) / 1000);
   }
 
+  /** Tried for as long as nobody is there to give it: a gateway may outlive every crypto-worker for a while. */
+  private async sealingKey(scope: SealingScope & { writer: string }): Promise<KeyObject> {
+    for (;;) {
+      try {
+        return await this.ports.sealingKey(scope);
+      } catch (error) {
+        if (!isPassing(error) || this.ports.closed()) throw error;
+        this.ports.observe(error);
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      }
+    }
+  }
+
   /** Tried for as long as it takes, or the chain of this writer would have a gap that nobody took out. */
   private async untilStored(request: AppendRequest): Promise<number> {
     for (;;) {
@@ -239,6 +283,9 @@ class Lane {
     }
   }
 }
+
+const isPassing = (error: unknown): boolean =>
+  error instanceof StoreUnavailableError || (error instanceof KmsError && error.code === 'DependencyTimeoutException');
 
 const outOfReach = (cause?: unknown): KmsError =>
   new KmsError('DependencyTimeoutException', 'The audit trail cannot be written now; try again.', cause);

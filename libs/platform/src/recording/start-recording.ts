@@ -42,7 +42,7 @@ export function startRecording(around: RecordingSurroundings): StartedRecording 
   const home = { account: settings.accountId, region: settings.region };
   return {
     recorder,
-    records: new EdgeRecords(recorder, clock, home, around.observe),
+    records: new EdgeRecords(recorder, clock, home, around.observe, () => metrics.unrecordedCall()),
     stop: () => recorder.drain(),
   };
 }

@@ -1,0 +1,392 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as iamClient from '@aws-sdk/client-iam';
+import * as kmsModule from '@aws-sdk/client-kms';
+import * as stsModule from '@aws-sdk/client-sts';
+import { headers, type NatsConnection } from 'nats';
+import type { AuditRecord } from '#audit-log/record';
+import { HEADER_ERROR, HEADER_REQUEST_ID, requestSubject } from '#domain/subjects';
+import { OPERATION_TABLE } from '#operations/table';
+import { signRequest } from '#sigv4/sign';
+import { auditRecords, connectAsUser } from './support/audit-records';
+import { everyOperation, type Held, type Reply, type Step } from './support/every-operation';
+import { allowing, type Clients, type Credentials, clientsOf, longTerm } from './support/identities';
+import { requestAs } from './support/nats-client';
+import { type KeytrailProcess, startProcess } from './support/processes';
+import { filesHolding } from './support/stored-material';
+
+const ACCOUNT = '000000000000';
+const REGION = 'us-east-1';
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const BLOBS = ['Plaintext', 'CiphertextBlob'];
+const TOKENS = ['GrantToken', 'GrantTokens'];
+const WITH_MATERIAL = ['Encrypt', 'Decrypt', 'ReEncrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext'];
+
+/** Who asks: one who may do everything, one who may do nothing, and one who is not there. */
+type Who = 'able' | 'idle' | 'nobody';
+
+/** A call as its client saw it. */
+interface Seen {
+  operation: string;
+  who: Who;
+  input: Record<string, unknown>;
+  requestId: string;
+  /** OK, or the code of the error. */
+  code: string;
+  message?: string;
+  reply: Reply;
+  overNats: boolean;
+}
+
+type Ask = (who: Who, operation: string, input: Record<string, unknown>) => Promise<Seen>;
+
+let dataDir: string;
+let server: KeytrailProcess;
+let everybody: NatsConnection;
+let projector: NatsConnection;
+const ids: Record<Who, string> = { able: '', idle: '', nobody: 'AIDANOBODYNOBODYNOBO' };
+const keys: Record<Who, Credentials> = {
+  able: { accessKeyId: '', secretAccessKey: '' },
+  idle: { accessKeyId: '', secretAccessKey: '' },
+  nobody: { accessKeyId: 'AKIANOBODYNOBODYNOBO', secretAccessKey: 'no secret of anybody' },
+};
+const clients: Partial<Record<Who, Clients>> = {};
+const secrets: Record<'http' | 'nats', Buffer> = { http: randomBytes(24), nats: randomBytes(24) };
+const held: Record<'http' | 'nats', Held> = { http: {}, nats: {} };
+const seen: Seen[] = [];
+let records: AuditRecord[];
+
+beforeAll(async () => {
+  dataDir = mkdtempSync(join(tmpdir(), 'keytrail-records-'));
+  server = await startProcess(dataDir, { KEYTRAIL_QUOTAS: 'off' });
+  const root = clientsOf(server.endpoint, (await server.kms.config.credentials()) as Credentials);
+  for (const who of ['able', 'idle'] as const) {
+    const { User } = await root.iam.send(new iamClient.CreateUserCommand({ UserName: who }));
+    ids[who] = User!.UserId!;
+    keys[who] = longTerm(await root.iam.send(new iamClient.CreateAccessKeyCommand({ UserName: who })));
+  }
+  const own = { UserName: 'able', PolicyName: 'own', PolicyDocument: allowing('kms:*', 'iam:*', 'sts:*') };
+  await root.iam.send(new iamClient.PutUserPolicyCommand(own));
+  for (const who of ['able', 'idle', 'nobody'] as const) clients[who] = clientsOf(server.endpoint, keys[who]);
+  everybody = await connectAsUser(dataDir, 'embedded');
+  projector = await connectAsUser(dataDir, 'audit-projector');
+  await walk(overHttp, 'http');
+  await walk(overNats, 'nats');
+  records = await auditRecords(projector);
+}, 120_000);
+
+afterAll(async () => {
+  await everybody?.close();
+  await projector?.close();
+  await server?.stop();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+/** Each operation refused once, then allowed once. */
+async function walk(ask: Ask, tag: 'http' | 'nats'): Promise<void> {
+  for (const step of everyOperation(ACCOUNT, tag, secrets[tag])) {
+    const input = step.input(held[tag]);
+    seen.push(await ask(refusedTo(step), step.operation, step.refused ?? input));
+    const allowed = await ask('able', step.operation, input);
+    if (allowed.code !== 'OK') throw new Error(`${step.operation}: ${JSON.stringify(allowed)}`);
+    seen.push(allowed);
+    step.keep?.(allowed.reply, held[tag]);
+  }
+}
+
+const refusedTo = ({ openToAll }: Step): Who => (openToAll ? 'nobody' : 'idle');
+
+type Command = new (input: object) => never;
+const MODULES = { kms: kmsModule, iam: iamClient, sts: stsModule } as unknown as Record<
+  string,
+  Record<string, Command>
+>;
+
+const overHttp: Ask = async (who, operation, input) => {
+  const { service } = OPERATION_TABLE.get(operation)!;
+  const bytes = Object.entries(input).map(([name, value]) => [
+    name,
+    BLOBS.includes(name) ? Buffer.from(String(value), 'base64') : value,
+  ]);
+  const command = new MODULES[service]![`${operation}Command`]!(Object.fromEntries(bytes));
+  const client = clients[who]![service as keyof Clients] as { send(command: never): Promise<unknown> };
+  const call = { operation, who, input, overNats: false };
+  try {
+    const { $metadata, ...reply } = (await client.send(command)) as Reply & { $metadata: { requestId: string } };
+    return { ...call, reply: inBase64(reply), requestId: $metadata.requestId, code: 'OK' };
+  } catch (error) {
+    const { name, message, $metadata } = error as Error & { $metadata: { requestId: string } };
+    return { ...call, reply: {}, requestId: $metadata.requestId, code: name, message };
+  }
+};
+
+const inBase64 = (reply: Reply): Reply =>
+  Object.fromEntries(
+    Object.entries(reply).map(([name, value]) => [
+      name,
+      value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value,
+    ]),
+  );
+
+const overNats: Ask = async (who, operation, input) => {
+  const requestId = randomUUID();
+  const sent = headers();
+  sent.set(HEADER_REQUEST_ID, requestId);
+  const subject = requestSubject(REGION, ACCOUNT, ids[who], operation);
+  const answer = await requestAs(everybody, subject, JSON.stringify(input), sent);
+  const reply = answer.json<Reply>();
+  const code = answer.headers?.get(HEADER_ERROR) || 'OK';
+  const message = code === 'OK' ? {} : { message: String(reply['message']) };
+  return { operation, who, input, requestId, code, reply, ...message, overNats: true };
+};
+
+const recordOf = ({ requestId }: Pick<Seen, 'requestId'>, from = records): AuditRecord => {
+  const found = from.filter(({ requestID }) => requestID === requestId);
+  expect(found).toHaveLength(1);
+  return found[0]!;
+};
+
+const small = (name: string): string => name.charAt(0).toLowerCase() + name.slice(1);
+
+/** The fields of "CloudTrail record contents" that are always there, and those that may be. */
+function expectWellFormed(record: AuditRecord): void {
+  const { errorCode, errorMessage, additionalEventData, resources, userAgent, ...always } = record;
+  expect(always).toEqual({
+    eventVersion: '1.11',
+    userIdentity: expect.objectContaining({
+      type: expect.stringMatching(/^(Root|IAMUser|AssumedRole|Unknown)$/),
+      accountId: expect.stringMatching(/^\d{12}$/),
+    }),
+    eventTime: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
+    eventSource: expect.stringMatching(/^(kms|iam|sts)\.amazonaws\.com$/),
+    eventName: expect.stringMatching(/^[A-Z]\w+$/),
+    awsRegion: REGION,
+    requestID: expect.stringMatching(UUID),
+    eventID: expect.stringMatching(UUID),
+    readOnly: expect.any(Boolean),
+    eventType: 'AwsApiCall',
+    managementEvent: true,
+    recipientAccountId: ACCOUNT,
+    eventCategory: 'Management',
+    sourceIPAddress: expect.stringMatching(/^(127\.0\.0\.1|nats)$/),
+    requestParameters: record.requestParameters === null ? null : expect.any(Object),
+    responseElements: record.responseElements === null ? null : expect.any(Object),
+  });
+  if (errorMessage !== undefined) expect(errorCode).toBeDefined();
+  if (errorCode !== undefined) expect(record.responseElements).toBeNull();
+  for (const resource of resources ?? []) {
+    expect(resource).toEqual({
+      accountId: ACCOUNT,
+      type: expect.stringMatching(/^AWS::KMS::(Key|Alias)$/),
+      ARN: expect.stringMatching(/^arn:aws:kms:us-east-1:000000000000:(key|alias)\//),
+    });
+  }
+  if (userAgent !== undefined) expect(userAgent).toMatch(/^.{1,1024}$/);
+  for (const name of Object.keys(additionalEventData ?? {})) {
+    expect(['keyMaterialId', 'sourceKeyMaterialId', 'decidedBy']).toContain(name);
+  }
+}
+
+test('every operation has been allowed once and refused once, over HTTP and over NATS', () => {
+  for (const overNats of [false, true]) {
+    for (const refused of [false, true]) {
+      const done = seen.filter((call) => call.overNats === overNats && (call.code !== 'OK') === refused);
+      expect([...new Set(done.map(({ operation }) => operation))].sort()).toEqual([...OPERATION_TABLE.keys()].sort());
+    }
+  }
+});
+
+test('every record is in the form of CloudTrail, and no two are of one event', () => {
+  for (const record of records) expectWellFormed(record);
+  expect(new Set(records.map(({ eventID }) => eventID)).size).toBe(records.length);
+});
+
+test('each call has one record, of who asked for what, from where, and what came of it', () => {
+  for (const call of seen) {
+    const { operation, who, code, message, overNats } = call;
+    const record = recordOf(call);
+    const { service } = OPERATION_TABLE.get(operation)!;
+    expect(record).toMatchObject({
+      eventName: operation,
+      eventSource: `${service}.amazonaws.com`,
+      sourceIPAddress: overNats ? 'nats' : '127.0.0.1',
+      userIdentity:
+        who === 'nobody'
+          ? { type: 'Unknown', ...(overNats ? {} : { accessKeyId: keys.nobody.accessKeyId }) }
+          : { type: 'IAMUser', principalId: ids[who], userName: who, arn: `arn:aws:iam::${ACCOUNT}:user/${who}` },
+    });
+    if (!overNats) expect(record.userAgent).toMatch(/^aws-sdk-js\//);
+    if (!overNats && who !== 'nobody') expect(record.userIdentity.accessKeyId).toBe(keys[who].accessKeyId);
+    expect(record.errorCode === undefined).toBe(code === 'OK');
+    if (message !== undefined) expect(record.errorMessage).toBe(message);
+    if (overNats && code !== 'OK') expect(record.errorCode).toBe(code);
+  }
+});
+
+test('request parameters are those of the request, but for blobs and tokens', () => {
+  for (const call of seen.filter(({ who, code }) => who !== 'nobody' && !code.startsWith('Validation'))) {
+    const names = Object.keys(call.input).filter((name) => !BLOBS.includes(name) && !TOKENS.includes(name));
+    const { requestParameters } = recordOf(call);
+    expect([call.operation, Object.keys(requestParameters ?? {}).sort()]).toEqual([
+      call.operation,
+      names.map(small).sort(),
+    ]);
+    for (const name of names.filter((one) => /EncryptionContext|Description|AliasName|Policy/.test(one))) {
+      expect((requestParameters as Reply)[small(name)]).toEqual(call.input[name]);
+    }
+  }
+});
+
+test('a call about a key names it, the material that it used and the statement that decided', () => {
+  for (const call of seen.filter(({ who }) => who !== 'nobody')) {
+    const record = recordOf(call);
+    const about = held[call.overNats ? 'nats' : 'http']['KeyId'];
+    const { KeyId } = call.input;
+    // A list of aliases is no access to the key that it is of.
+    if (KeyId !== undefined && call.operation !== 'ListAliases') {
+      expect([call.operation, record.resources]).toEqual([
+        call.operation,
+        expect.arrayContaining([expect.objectContaining({ ARN: `arn:aws:kms:${REGION}:${ACCOUNT}:key/${about}` })]),
+      ]);
+    }
+    const usesMaterial = call.code === 'OK' && WITH_MATERIAL.includes(call.operation);
+    expect([call.operation, record.additionalEventData?.keyMaterialId]).toEqual([
+      call.operation,
+      usesMaterial ? expect.stringMatching(/^[0-9a-f]{64}$/) : undefined,
+    ]);
+    if (OPERATION_TABLE.get(call.operation)!.service !== 'kms') continue;
+    const { decidedBy } = record.additionalEventData ?? {};
+    expect([call.operation, decidedBy]).toEqual([
+      call.operation,
+      call.who === 'idle'
+        ? expect.objectContaining({ kind: 'nothing' })
+        : expect.objectContaining({ kind: expect.stringMatching(/^(statement|grant)$/) }),
+    ]);
+  }
+});
+
+describe('over HTTP, of what reached no operation', () => {
+  interface Answer {
+    requestId: string;
+    status: number;
+  }
+
+  async function post(target: string, body: string, change: (headers: Record<string, string>) => void = () => {}) {
+    const headers: Record<string, string> = signRequest({
+      ...keys.able,
+      region: REGION,
+      service: 'kms',
+      timeMs: Date.now(),
+      method: 'POST',
+      path: '/',
+      headers: {
+        host: new URL(server.endpoint).host,
+        'content-type': 'application/x-amz-json-1.1',
+        'x-amz-target': `TrentService.${target}`,
+        'user-agent': 'a plain client',
+      },
+      body: Buffer.from(body),
+    });
+    change(headers);
+    const response = await fetch(server.endpoint, { method: 'POST', headers, body });
+    return { requestId: response.headers.get('x-amzn-requestid')!, status: response.status };
+  }
+
+  const recorded = async ({ requestId }: Answer): Promise<AuditRecord> =>
+    recordOf({ requestId }, await auditRecords(projector));
+
+  test('a bad signature is on record, of nobody, with the access key that it claimed', async () => {
+    const answer = await post('ListKeys', '{}', (sent) => {
+      sent['authorization'] = sent['authorization']!.replace(/Signature=.{8}/, 'Signature=00000000');
+    });
+    expect(answer.status).toBe(400);
+    const record = await recorded(answer);
+    expectWellFormed(record);
+    expect(record).toMatchObject({
+      eventName: 'ListKeys',
+      errorCode: 'InvalidSignatureException',
+      userAgent: 'a plain client',
+      userIdentity: { type: 'Unknown', accountId: ACCOUNT, accessKeyId: keys.able.accessKeyId },
+    });
+    expect(record.userIdentity).not.toHaveProperty('principalId');
+  });
+
+  test('no signature at all', async () => {
+    const answer = await post('ListKeys', '{}', (sent) => {
+      delete sent['authorization'];
+    });
+    expect(await recorded(answer)).toMatchObject({
+      eventName: 'ListKeys',
+      errorCode: 'MissingAuthenticationTokenException',
+    });
+  });
+
+  test('an unknown operation, of a caller who is known', async () => {
+    expect(await recorded(await post('Sing', '{}'))).toMatchObject({
+      eventName: 'Unknown',
+      errorCode: 'UnknownOperationException',
+      userIdentity: { type: 'Unknown', principalId: ids.able, accountId: ACCOUNT },
+    });
+  });
+
+  test('a body that is no JSON, without any of it', async () => {
+    const record = await recorded(await post('ListKeys', '{"Marker": "torn'));
+    expect(record).toMatchObject({
+      eventName: 'ListKeys',
+      errorCode: 'SerializationException',
+      requestParameters: null,
+      userIdentity: { type: 'IAMUser', userName: 'able' },
+    });
+  });
+
+  test('a session token that is none', async () => {
+    const answer = await post('ListKeys', '{}', (sent) => {
+      sent['x-amz-security-token'] = 'AAAA';
+    });
+    expect((await recorded(answer)).errorCode).toBeDefined();
+  });
+});
+
+test('over NATS a request id that somebody used before does not make one event of two', async () => {
+  const sent = headers();
+  sent.set(HEADER_REQUEST_ID, seen[0]!.requestId);
+  for (const after of ['', 'not a position']) {
+    if (after) sent.set('Kms-After', after);
+    const subject = requestSubject(REGION, ACCOUNT, ids.able, 'ListKeys');
+    await requestAs(everybody, subject, '{}', sent);
+  }
+  const all = await auditRecords(projector);
+  const same = all.filter(({ requestID }) => requestID === seen[0]!.requestId);
+  expect(same.length).toBeGreaterThanOrEqual(3);
+  expect(new Set(same.map(({ eventID }) => eventID)).size).toBe(same.length);
+});
+
+test('nothing secret, and no encryption context, is in the data folder or the log in any plain form', async () => {
+  const names = ['DataKey', 'Random'];
+  const texts = ['SecretAccessKey', 'AssumedSecret', 'AssumedToken', 'OwnSecret', 'OwnToken', 'GrantToken'];
+  const needles: [string, Buffer][] = [];
+  for (const way of ['http', 'nats'] as const) {
+    const bytes = [secrets[way], ...names.map((name) => Buffer.from(held[way][name]!, 'base64'))];
+    const plain = texts.map((name) => held[way][name]!);
+    for (const text of plain) expect(text.length).toBeGreaterThan(30);
+    for (const one of bytes) {
+      expect(one.length).toBeGreaterThanOrEqual(24);
+      for (const shape of [
+        one,
+        ...(['base64', 'base64url', 'hex'] as const).map((as) => Buffer.from(one.toString(as))),
+      ]) {
+        needles.push([`${way} bytes`, shape]);
+      }
+    }
+    for (const text of [...plain, `context-${secrets[way].toString('hex')}`]) needles.push([text, Buffer.from(text)]);
+    for (const text of plain) needles.push([text, Buffer.from(Buffer.from(text).toString('base64'))]);
+  }
+  for (const [what, needle] of needles) {
+    expect([what, filesHolding(dataDir, needle)]).toEqual([what, []]);
+    expect(server.log().includes(needle.toString('latin1'))).toBe(false);
+  }
+  // What is known to be there is found.
+  expect(filesHolding(dataDir, Buffer.from('"eventName":"GenerateDataKey"')).length).toBeGreaterThan(0);
+});

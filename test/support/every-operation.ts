@@ -1,0 +1,181 @@
+/** A call of one operation: its request, blobs in base64, from what the calls before gave. */
+export interface Step {
+  operation: string;
+  input(held: Held): Record<string, unknown>;
+  /** What later steps need of the reply. */
+  keep?(reply: Reply, held: Held): void;
+  /** Takes the place of `input` where that would be let through for anybody. */
+  refused?: Record<string, unknown>;
+  /** Only somebody who does not exist is refused this. */
+  openToAll?: true;
+}
+
+export type Reply = Record<string, unknown>;
+export type Held = Record<string, string>;
+
+const trustOf = (arn: string): string =>
+  JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Principal: { AWS: arn }, Action: 'sts:AssumeRole' }],
+  });
+const READ = JSON.stringify({
+  Version: '2012-10-17',
+  Statement: [{ Effect: 'Allow', Action: 'kms:ListKeys', Resource: '*' }],
+});
+
+const at = (reply: unknown, ...path: string[]): string =>
+  String(path.reduce((value, name) => (value as Reply)?.[name], reply));
+const onKey =
+  (more: Record<string, unknown> = {}) =>
+  ({ KeyId }: Held) => ({ KeyId, ...more });
+
+/** Every operation of the table, in an order in which each can be done. `tag` sets two runs apart. */
+export function everyOperation(account: string, tag: string, secret: Buffer): Step[] {
+  const root = `arn:aws:iam::${account}:root`;
+  const Plaintext = secret.toString('base64');
+  const EncryptionContext = { patient: `context-${secret.toString('hex')}` };
+  const AliasName = `alias/${tag}`;
+  const UserName = `user-${tag}`;
+  const RoleName = `role-${tag}`;
+  const user = () => ({ UserName });
+  const role = () => ({ RoleName });
+  const Tags = [{ Key: 'team', Value: 'red' }];
+  const kmsTags = [{ TagKey: 'team', TagValue: 'red' }];
+  const grant = ({ KeyId }: Held) => ({
+    KeyId,
+    GranteePrincipal: root,
+    RetiringPrincipal: root,
+    Operations: ['Decrypt'],
+  });
+  const keepGrant = (reply: Reply, held: Held): void => {
+    held['GrantId'] = at(reply, 'GrantId');
+    held['GrantToken'] = at(reply, 'GrantToken');
+  };
+  const keyPolicy = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Principal: { AWS: root }, Action: 'kms:*', Resource: '*' }],
+  });
+  return [
+    {
+      operation: 'CreateKey',
+      input: () => ({ Description: tag, Tags: kmsTags }),
+      keep: (reply, held) => {
+        held['KeyId'] = at(reply, 'KeyMetadata', 'KeyId');
+      },
+    },
+    { operation: 'DescribeKey', input: onKey() },
+    { operation: 'ListKeys', input: () => ({ Limit: 1 }) },
+    { operation: 'UpdateKeyDescription', input: onKey({ Description: 'other' }) },
+    { operation: 'TagResource', input: onKey({ Tags: kmsTags }) },
+    { operation: 'ListResourceTags', input: onKey() },
+    { operation: 'UntagResource', input: onKey({ TagKeys: ['team'] }) },
+    { operation: 'CreateAlias', input: ({ KeyId }) => ({ AliasName, TargetKeyId: KeyId }) },
+    { operation: 'UpdateAlias', input: ({ KeyId }) => ({ AliasName, TargetKeyId: KeyId }) },
+    { operation: 'ListAliases', input: onKey() },
+    { operation: 'DeleteAlias', input: () => ({ AliasName }) },
+    {
+      operation: 'Encrypt',
+      input: onKey({ Plaintext, EncryptionContext }),
+      keep: (reply, held) => {
+        held['CiphertextBlob'] = at(reply, 'CiphertextBlob');
+      },
+    },
+    { operation: 'Decrypt', input: ({ CiphertextBlob }) => ({ CiphertextBlob, EncryptionContext }) },
+    {
+      operation: 'ReEncrypt',
+      input: ({ KeyId, CiphertextBlob }) => ({
+        ...{ CiphertextBlob, DestinationKeyId: KeyId },
+        ...{ SourceEncryptionContext: EncryptionContext, DestinationEncryptionContext: EncryptionContext },
+      }),
+    },
+    {
+      operation: 'GenerateDataKey',
+      input: onKey({ KeySpec: 'AES_256', EncryptionContext }),
+      keep: (reply, held) => {
+        held['DataKey'] = at(reply, 'Plaintext');
+      },
+    },
+    { operation: 'GenerateDataKeyWithoutPlaintext', input: onKey({ KeySpec: 'AES_256', EncryptionContext }) },
+    {
+      operation: 'GenerateRandom',
+      input: () => ({ NumberOfBytes: 32 }),
+      keep: (reply, held) => {
+        held['Random'] = at(reply, 'Plaintext');
+      },
+    },
+    { operation: 'EnableKeyRotation', input: onKey({ RotationPeriodInDays: 100 }) },
+    { operation: 'GetKeyRotationStatus', input: onKey() },
+    { operation: 'DisableKeyRotation', input: onKey() },
+    { operation: 'RotateKeyOnDemand', input: onKey() },
+    { operation: 'ListKeyRotations', input: onKey() },
+    { operation: 'GetKeyPolicy', input: onKey() },
+    { operation: 'PutKeyPolicy', input: onKey({ Policy: keyPolicy }) },
+    { operation: 'ListKeyPolicies', input: onKey() },
+    { operation: 'CreateGrant', input: grant, keep: keepGrant },
+    { operation: 'ListGrants', input: onKey() },
+    { operation: 'ListRetirableGrants', input: () => ({ RetiringPrincipal: root }) },
+    { operation: 'RetireGrant', input: ({ GrantToken }) => ({ GrantToken }) },
+    { operation: 'CreateGrant', input: (held) => ({ ...grant(held), Name: 'second' }), keep: keepGrant },
+    { operation: 'RevokeGrant', input: ({ KeyId, GrantId }) => ({ KeyId, GrantId }) },
+    { operation: 'DisableKey', input: onKey() },
+    { operation: 'EnableKey', input: onKey() },
+    { operation: 'ScheduleKeyDeletion', input: onKey({ PendingWindowInDays: 7 }) },
+    { operation: 'CancelKeyDeletion', input: onKey() },
+    { operation: 'CreateUser', input: () => ({ UserName, Tags }) },
+    { operation: 'GetUser', input: user },
+    { operation: 'ListUsers', input: () => ({ MaxItems: 5 }) },
+    { operation: 'TagUser', input: () => ({ UserName, Tags }) },
+    { operation: 'ListUserTags', input: user },
+    { operation: 'UntagUser', input: () => ({ UserName, TagKeys: ['team'] }) },
+    { operation: 'PutUserPolicy', input: () => ({ UserName, PolicyName: 'own', PolicyDocument: READ }) },
+    { operation: 'GetUserPolicy', input: () => ({ UserName, PolicyName: 'own' }) },
+    { operation: 'ListUserPolicies', input: user },
+    { operation: 'DeleteUserPolicy', input: () => ({ UserName, PolicyName: 'own' }) },
+    {
+      operation: 'CreateAccessKey',
+      input: user,
+      keep: (reply, held) => {
+        held['AccessKeyId'] = at(reply, 'AccessKey', 'AccessKeyId');
+        held['SecretAccessKey'] = at(reply, 'AccessKey', 'SecretAccessKey');
+      },
+    },
+    { operation: 'ListAccessKeys', input: user },
+    {
+      operation: 'UpdateAccessKey',
+      input: ({ AccessKeyId }) => ({ UserName, AccessKeyId, Status: 'Inactive' }),
+    },
+    { operation: 'GetAccessKeyLastUsed', input: ({ AccessKeyId }) => ({ AccessKeyId }) },
+    { operation: 'DeleteAccessKey', input: ({ AccessKeyId }) => ({ UserName, AccessKeyId }) },
+    { operation: 'DeleteUser', input: user },
+    { operation: 'CreateRole', input: () => ({ RoleName, AssumeRolePolicyDocument: trustOf(root) }) },
+    { operation: 'GetRole', input: role },
+    { operation: 'ListRoles', input: () => ({ MaxItems: 5 }) },
+    { operation: 'UpdateAssumeRolePolicy', input: () => ({ RoleName, PolicyDocument: trustOf(root) }) },
+    { operation: 'TagRole', input: () => ({ RoleName, Tags }) },
+    { operation: 'ListRoleTags', input: role },
+    { operation: 'UntagRole', input: () => ({ RoleName, TagKeys: ['team'] }) },
+    { operation: 'PutRolePolicy', input: () => ({ RoleName, PolicyName: 'own', PolicyDocument: READ }) },
+    { operation: 'GetRolePolicy', input: () => ({ RoleName, PolicyName: 'own' }) },
+    { operation: 'ListRolePolicies', input: role },
+    {
+      operation: 'AssumeRole',
+      input: () => ({ RoleArn: `arn:aws:iam::${account}:role/${RoleName}`, RoleSessionName: 'job' }),
+      keep: (reply, held) => {
+        held['AssumedSecret'] = at(reply, 'Credentials', 'SecretAccessKey');
+        held['AssumedToken'] = at(reply, 'Credentials', 'SessionToken');
+      },
+    },
+    { operation: 'DeleteRolePolicy', input: () => ({ RoleName, PolicyName: 'own' }) },
+    { operation: 'DeleteRole', input: role },
+    { operation: 'GetCallerIdentity', input: () => ({}), openToAll: true },
+    {
+      operation: 'GetSessionToken',
+      input: () => ({ DurationSeconds: 900 }),
+      refused: { DurationSeconds: 1 },
+      keep: (reply, held) => {
+        held['OwnSecret'] = at(reply, 'Credentials', 'SecretAccessKey');
+        held['OwnToken'] = at(reply, 'Credentials', 'SessionToken');
+      },
+    },
+  ];
+}
