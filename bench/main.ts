@@ -6,12 +6,22 @@ import { embeddedHttp } from './cases/embedded-http';
 import { moto } from './cases/moto';
 import { natsDirect } from './cases/nats-direct';
 import { proveRecord } from './cases/prove-record';
+import { records } from './cases/records';
 import { replay } from './cases/replay';
 import { separateHttp } from './cases/separate-http';
 import { Processes, ROOT } from './processes';
 import { addRow, commitOf, machine, type Row, renderTable, writeResults } from './report';
 
-const SCENARIOS: readonly Scenario[] = [embeddedHttp, byPolicy, separateHttp, natsDirect, replay, proveRecord, moto];
+const SCENARIOS: readonly Scenario[] = [
+  embeddedHttp,
+  records,
+  byPolicy,
+  separateHttp,
+  natsDirect,
+  replay,
+  proveRecord,
+  moto,
+];
 
 interface Options {
   quick: boolean;
