@@ -7,7 +7,7 @@ import * as kmsModule from '@aws-sdk/client-kms';
 import * as stsModule from '@aws-sdk/client-sts';
 import { headers, type NatsConnection } from 'nats';
 import type { AuditRecord } from '#audit-log/record';
-import { HEADER_ERROR, HEADER_REQUEST_ID, requestSubject } from '#domain/subjects';
+import { HEADER_AFTER, HEADER_ERROR, HEADER_REQUEST_ID, requestSubject } from '#domain/subjects';
 import { OPERATION_TABLE } from '#operations/table';
 import { signRequest } from '#sigv4/sign';
 import { auditRecords, connectAsUser } from './support/audit-records';
@@ -353,7 +353,7 @@ test('over NATS a request id that somebody used before does not make one event o
   const sent = headers();
   sent.set(HEADER_REQUEST_ID, seen[0]!.requestId);
   for (const after of ['', 'not a position']) {
-    if (after) sent.set('Kms-After', after);
+    if (after) sent.set(HEADER_AFTER, after);
     const subject = requestSubject(REGION, ACCOUNT, ids.able, 'ListKeys');
     await requestAs(everybody, subject, '{}', sent);
   }
