@@ -14,7 +14,7 @@ import { auditRecords, connectAsUser } from './support/audit-records';
 import { everyOperation, type Held, type Reply, type Step } from './support/every-operation';
 import { allowing, type Clients, type Credentials, clientsOf, longTerm } from './support/identities';
 import { requestAs } from './support/nats-client';
-import { type KeytrailProcess, startProcess } from './support/processes';
+import { type KeytrailProcess, MAIN, run, startProcess } from './support/processes';
 import { filesHolding } from './support/stored-material';
 
 const ACCOUNT = '000000000000';
@@ -361,6 +361,27 @@ test('over NATS a request id that somebody used before does not make one event o
   const same = all.filter(({ requestID }) => requestID === seen[0]!.requestId);
   expect(same.length).toBeGreaterThanOrEqual(3);
   expect(new Set(same.map(({ eventID }) => eventID)).size).toBe(same.length);
+});
+
+test('what the operator does with ./keytrail is on record before it is done', async () => {
+  const keytrail = (...args: string[]) => run([MAIN, ...args], { KEYTRAIL_DATA_DIR: dataDir }).done;
+  const KeyId = held.http['KeyId']!;
+  const explained = ['explain', '--principal', 'able', '--action', 'kms:Encrypt', '--key', KeyId];
+  for (const args of [['account', 'create', '111122223333'], ['replay', '--key', KeyId], explained, ['verify']]) {
+    expect(await keytrail(...args)).toMatchObject({ code: 0 });
+  }
+  // Real time cannot be moved: that it was tried is on record.
+  expect((await keytrail('clock', 'advance', '8d')).code).toBe(1);
+  const acts = (await auditRecords(projector)).filter(({ eventSource }) => eventSource === 'keytrail.local');
+  const by = { type: 'AWSAccount', principalId: 'operator', accountId: ACCOUNT, invokedBy: 'keytrail.local' };
+  expect(acts).toMatchObject([
+    { eventName: 'CreateAccount', readOnly: false, requestParameters: { argument: '111122223333' } },
+    { eventName: 'ReplayLog', readOnly: true, requestParameters: { key: KeyId } },
+    { eventName: 'ExplainAccess', readOnly: true, requestParameters: { principal: 'able', action: 'kms:Encrypt' } },
+    { eventName: 'VerifyLog', readOnly: true, requestParameters: null },
+    { eventName: 'AdvanceClock', readOnly: false, requestParameters: { argument: '8d' } },
+  ]);
+  for (const { userIdentity } of acts) expect(userIdentity).toEqual(by);
 });
 
 test('nothing secret, and no encryption context, is in the data folder or the log in any plain form', async () => {

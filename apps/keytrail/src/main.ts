@@ -5,6 +5,7 @@ import { createAccount, listAccounts } from './cli/accounts';
 import { parseDuration, parseMoment } from './cli/duration';
 import { type ExplainOptions, explain } from './cli/explain';
 import { type Operator, openOperator } from './cli/operator';
+import { putOnRecord } from './cli/operator-record';
 import { type ReplayOptions, replay } from './cli/replay';
 import { advanceClock, printClock, status, timeNow } from './cli/services';
 import { start } from './cli/start';
@@ -12,6 +13,10 @@ import { verify } from './cli/verify';
 
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
+};
+
+const warn = (line: string): void => {
+  process.stderr.write(`keytrail: ${line}\n`);
 };
 
 /** Runs a command, and turns what goes wrong into one message and exit code 1. */
@@ -39,6 +44,14 @@ const operating = <A extends unknown[]>(
       await operator.close();
     }
   });
+
+/** A command that is on record before it does anything. */
+const recorded =
+  <A extends unknown[]>(eventName: string, command: (operator: Operator, ...args: A) => Promise<void>) =>
+  async (operator: Operator, ...args: A): Promise<void> => {
+    await putOnRecord(operator, eventName, args, warn);
+    await command(operator, ...args);
+  };
 
 const program = new Command('keytrail')
   .description('A key management service that speaks the AWS KMS API and keeps every key as a replayable log.')
@@ -81,7 +94,12 @@ clock
   .argument('<duration>', 'such as 8d, 6d23h, 2y; units s, m, h, d, w, y')
   .description('move the clock of every service forward, and fire what comes due')
   .action(
-    operating(false, async (operator, duration: string) => advanceClock(operator, parseDuration(duration), print)),
+    operating(
+      false,
+      recorded('AdvanceClock', async (operator, duration: string) =>
+        advanceClock(operator, parseDuration(duration), print),
+      ),
+    ),
   );
 
 const account = program.command('account').description('accounts, each with users, roles and keys of its own');
@@ -91,8 +109,11 @@ account
   .option('--write <file>', 'write the root credentials there (0600) instead of printing them')
   .description('make an account with a root access key, whose secret is told this once')
   .action(
-    operating(false, (operator, id: string, options: { write?: string }) =>
-      createAccount(operator, id, options, print),
+    operating(
+      false,
+      recorded('CreateAccount', (operator, id: string, options: { write?: string }) =>
+        createAccount(operator, id, options, print),
+      ),
     ),
   );
 account
@@ -107,8 +128,11 @@ program
   .option('--at <time>', 'a past moment, ISO 8601 or epoch seconds')
   .option('--json', 'print JSON')
   .action(
-    operating(true, async (operator, { at, ...options }: ReplayOptions) =>
-      replay(operator, { ...options, ...(at === undefined ? {} : { at: parseMoment(at) }) }, print),
+    operating(
+      true,
+      recorded('ReplayLog', async (operator, { at, ...options }: ReplayOptions) =>
+        replay(operator, { ...options, ...(at === undefined ? {} : { at: parseMoment(at) }) }, print),
+      ),
     ),
   );
 
@@ -149,6 +173,7 @@ async function explaining(options: ExplainOptions): Promise<boolean> {
   const settings = parseSettings(process.env);
   const operator = await openOperator(settings, true);
   try {
+    await putOnRecord(operator, 'ExplainAccess', [options], warn);
     const { accountId, region } = settings;
     return await explain(operator, options, { accountId, region, now: await timeNow(operator, settings.clock) }, print);
   } finally {
@@ -161,7 +186,12 @@ program
   .description(
     "check the log's hashes, versions and events, and what the running services hold; exit code 1 if not in order",
   )
-  .action(operating(true, (operator) => verify(operator, print)));
+  .action(
+    operating(
+      true,
+      recorded('VerifyLog', (operator) => verify(operator, print)),
+    ),
+  );
 
 void program.parseAsync().catch((error: unknown) => {
   reportFailure('keytrail', error);
