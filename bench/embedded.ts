@@ -9,8 +9,12 @@ export interface Embedded extends Target {
   dataDir: string;
 }
 
-/** Starts it from the build in `root`, which may be of another version. */
-export async function startEmbedded(processes: Processes, root = ROOT): Promise<Embedded> {
+/** Starts it from the build in `root`, which may be of another version. `more`: further variables of its environment. */
+export async function startEmbedded(
+  processes: Processes,
+  root = ROOT,
+  more: Record<string, string> = {},
+): Promise<Embedded> {
   const dataDir = processes.folder();
   const port = await anyPort();
   const environment = {
@@ -18,6 +22,7 @@ export async function startEmbedded(processes: Processes, root = ROOT): Promise<
     KEYTRAIL_DATA_DIR: dataDir,
     KEYTRAIL_PORT: String(port),
     KEYTRAIL_LOG_LEVEL: 'error',
+    ...more,
   };
   const child = processes.node('dist/apps/keytrail/src/main.js', environment, ['start'], root);
   await untilServed(`http://127.0.0.1:${port}/healthz`, child);

@@ -6,6 +6,7 @@ import { embeddedHttp } from './cases/embedded-http';
 import { moto } from './cases/moto';
 import { natsDirect } from './cases/nats-direct';
 import { proveRecord } from './cases/prove-record';
+import { records } from './cases/records';
 import { replay } from './cases/replay';
 import { separateHttp } from './cases/separate-http';
 import { timeTravel } from './cases/time-travel';
@@ -14,6 +15,7 @@ import { addRow, commitOf, machine, type Row, renderTable, writeResults } from '
 
 const SCENARIOS: readonly Scenario[] = [
   embeddedHttp,
+  records,
   byPolicy,
   separateHttp,
   natsDirect,

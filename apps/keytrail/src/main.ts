@@ -7,6 +7,7 @@ import { type DiffOptions, diff } from './cli/diff';
 import { parseDuration, parseMoment } from './cli/duration';
 import { type ExplainOptions, explain } from './cli/explain';
 import { type Operator, openOperator } from './cli/operator';
+import { putOnRecord } from './cli/operator-record';
 import { type ReplayOptions, replay } from './cli/replay';
 import { advanceClock, printClock, status, timeNow } from './cli/services';
 import { start } from './cli/start';
@@ -18,7 +19,7 @@ const print = (line: string): void => {
 };
 
 const warn = (line: string): void => {
-  process.stderr.write(`${line}\n`);
+  process.stderr.write(`keytrail: ${line}\n`);
 };
 
 /** Runs a command, and turns what goes wrong into one message and exit code 1. */
@@ -52,6 +53,14 @@ async function around(operator: Operator) {
   const { accountId, region, dataDir, clock } = parseSettings(process.env);
   return { accountId, region, dataDir, warn, now: isoDate(await timeNow(operator, clock)) };
 }
+
+/** A command that is on record before it does anything. */
+const recorded =
+  <A extends unknown[]>(eventName: string, command: (operator: Operator, ...args: A) => Promise<void>) =>
+  async (operator: Operator, ...args: A): Promise<void> => {
+    await putOnRecord(operator, eventName, args, warn);
+    await command(operator, ...args);
+  };
 
 const program = new Command('keytrail')
   .description('A key management service that speaks the AWS KMS API and keeps every key as a replayable log.')
@@ -96,7 +105,12 @@ clock
   .argument('<duration>', 'such as 8d, 6d23h, 2y; units s, m, h, d, w, y')
   .description('move the clock of every service forward, and fire what comes due')
   .action(
-    operating(false, async (operator, duration: string) => advanceClock(operator, parseDuration(duration), print)),
+    operating(
+      false,
+      recorded('AdvanceClock', async (operator, duration: string) =>
+        advanceClock(operator, parseDuration(duration), print),
+      ),
+    ),
   );
 
 const account = program.command('account').description('accounts, each with users, roles and keys of its own');
@@ -106,8 +120,11 @@ account
   .option('--write <file>', 'write the root credentials there (0600) instead of printing them')
   .description('make an account with a root access key, whose secret is told this once')
   .action(
-    operating(false, (operator, id: string, options: { write?: string }) =>
-      createAccount(operator, id, options, print),
+    operating(
+      false,
+      recorded('CreateAccount', (operator, id: string, options: { write?: string }) =>
+        createAccount(operator, id, options, print),
+      ),
     ),
   );
 account
@@ -137,12 +154,15 @@ Examples:
   keytrail replay --account 111122223333 --at 1795953600 --no-history`,
   )
   .action(
-    operating(true, async (operator, { at, ...options }: ReplayOptions) =>
-      replay(
-        operator,
-        { ...options, ...(at === undefined ? {} : { at: parseMoment(at) }) },
-        await around(operator),
-        print,
+    operating(
+      true,
+      recorded('ReplayLog', async (operator, { at, ...options }: ReplayOptions) =>
+        replay(
+          operator,
+          { ...options, ...(at === undefined ? {} : { at: parseMoment(at) }) },
+          await around(operator),
+          print,
+        ),
       ),
     ),
   );
@@ -160,18 +180,22 @@ Examples:
   keytrail timeline --key <key id> --json`,
   )
   .action(
-    operating(true, async (operator, options: TimelineOptions) =>
-      timeline(operator, options, parseSettings(process.env), print),
+    operating(
+      true,
+      recorded('ReadTimeline', async (operator, options: TimelineOptions) =>
+        timeline(operator, options, parseSettings(process.env), print),
+      ),
     ),
   );
 
-/** Runs a command that answers by its exit code: 0 or 1, and 2 for what cannot be asked or answered. */
+/** Runs a command that answers by its exit code: 0 or 1, and 2 for what cannot be asked or answered. On record before it does. */
 const answering =
-  <O>(zero: boolean, ask: (operator: Operator, options: O) => Promise<boolean>) =>
+  <O>(eventName: string, zero: boolean, ask: (operator: Operator, options: O) => Promise<boolean>) =>
   async (options: O): Promise<void> => {
     try {
       const operator = await openOperator(parseSettings(process.env), true);
       try {
+        await putOnRecord(operator, eventName, [options], warn);
         process.exitCode = (await ask(operator, options)) === zero ? 0 : 1;
       } finally {
         await operator.close();
@@ -205,7 +229,7 @@ Examples:
   )
   .exitOverride(usageIsTwo)
   .action(
-    answering(false, async (operator, { from, to, ...options }: DiffOptions) =>
+    answering('CompareMoments', false, async (operator, { from, to, ...options }: DiffOptions) =>
       diff(
         operator,
         { ...options, from: parseMoment(from), ...(to === undefined ? {} : { to: parseMoment(to) }) },
@@ -242,7 +266,7 @@ Examples:
   )
   .exitOverride(usageIsTwo)
   .action(
-    answering(true, async (operator, { at, ...options }: ExplainOptions) => {
+    answering('ExplainAccess', true, async (operator, { at, ...options }: ExplainOptions) => {
       const { now, ...rest } = await around(operator);
       const moment = at === undefined ? {} : { at: parseMoment(at) };
       return explain(operator, { ...options, ...moment }, { ...rest, now: Date.parse(now) }, print);
@@ -254,7 +278,12 @@ program
   .description(
     "check the log's hashes, versions and events, and what the running services hold; exit code 1 if not in order",
   )
-  .action(operating(true, (operator) => verify(operator, print)));
+  .action(
+    operating(
+      true,
+      recorded('VerifyLog', (operator) => verify(operator, print)),
+    ),
+  );
 
 void program.parseAsync().catch((error: unknown) => {
   reportFailure('keytrail', error);

@@ -105,6 +105,8 @@ export const INTERNAL = {
   grantToken: 'kms.int.grant-token',
   /** The operator has a crypto-worker make an account with a root access key. */
   accountCreate: 'kms.int.account.create',
+  /** The operator has a crypto-worker put on record what it does. */
+  operatorRecord: 'kms.int.operator-record',
   timerFire: 'kms.int.timer.fire',
   /** A crypto-worker has a key-manager append that an access key was made or deleted. */
   principalCommand: 'kms.int.principal-command',

@@ -26,6 +26,7 @@ import type { NatsLink } from './nats-link';
 import { NatsTransport } from './nats-transport';
 import { Neighbours } from './neighbours';
 import type { EdgeRecords } from './recording/edge-records';
+import { serveOperatorRecords } from './recording/operator-records';
 import { type StartedRecording, startRecording } from './recording/start-recording';
 import type { RevocationBarrier } from './revocation-barrier';
 import { isScheduler, Schedulers } from './schedulers';
@@ -153,6 +154,11 @@ export class Service {
     this.transport = this.transportFor(planes, this.dispatcher, recording?.records);
     this.addSchedulers();
     const { served } = this;
+    if (this.has('crypto-worker')) {
+      const { accountId: account, region } = this.settings;
+      const records = recording && { recorder: recording.recorder, clock: this.clock, home: { account, region } };
+      serveOperatorRecords(served, records, this.unanswered('operator record'));
+    }
     answer<undefined, ServiceStatus>(
       served,
       INTERNAL.status,

@@ -87,10 +87,12 @@ async function turns(): Promise<void> {
 
 function write(recorder: AuditRecorder, id: string, more?: Partial<AuditRecord>): Promise<string> {
   recorder.admit();
-  return recorder.write(() => record(id, more)).then(
-    () => 'OK',
-    (error: KmsError) => error.code,
-  );
+  return recorder
+    .write(() => record(id, more))
+    .then(
+      () => 'OK',
+      (error: KmsError) => error.code,
+    );
 }
 
 const codeOf = (run: () => void): string => {
