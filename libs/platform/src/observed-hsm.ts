@@ -102,7 +102,7 @@ export class ObservedHsmProvider implements HsmProvider {
 
 function failureOf(error: unknown): HsmFailure {
   if (error instanceof WrappedMaterialError) return 'altered';
-  if (error instanceof Error && /timeout/i.test(`${error.name} ${(error as NodeJS.ErrnoException).code}`))
+  if (error instanceof Error && /time(d)?[ _]?out/i.test(`${error.name} ${(error as NodeJS.ErrnoException).code}`))
     return 'timeout';
   return error instanceof HsmUnavailableError ? 'unavailable' : 'other';
 }
