@@ -9,9 +9,10 @@ import { CALLOUT_VARIABLES, passwordVariable, renderClusterUsers } from '#platfo
 import { NATS_USERS } from '#platform/nats-users';
 import { parseSettings } from '#platform/settings';
 import { findOpenssl } from './support/certificates';
-import { appOf, isNode, ROOT, readCompose } from './support/compose';
+import { appOf, isNode, monitoringServices, ROOT, readCompose } from './support/compose';
 
 const compose = readCompose();
+const watching = Object.values(monitoringServices());
 const nodes = Object.entries(compose.services).filter(([name]) => isNode(name));
 const services = Object.entries(compose.services).filter(([name]) => !isNode(name));
 const clusterUsers = NATS_USERS.filter((user) => user !== 'embedded');
@@ -90,9 +91,10 @@ describe('docker-compose.yml', () => {
     );
   });
 
-  it('serves HTTPS outside of the containers, and health inside of them on loopback', () => {
-    const open = services.filter(([, { environment }]) => environment['KEYTRAIL_HOST'] !== undefined);
-    expect(open.map(([name]) => name)).toEqual(['gateway']);
+  it('serves HTTPS outside of the containers, and between them nothing in plain but health and metrics', () => {
+    const plain = services.filter(([, { environment }]) => environment['KEYTRAIL_ALLOW_PLAIN_HTTP'] === 'true');
+    expect(plain.map(([name]) => name)).toEqual(services.map(([name]) => name).filter((name) => name !== 'gateway'));
+    for (const [, service] of plain) expect(service).not.toHaveProperty('ports');
     expect(compose.services['gateway']!.environment).toMatchObject({
       KEYTRAIL_HOST: '0.0.0.0',
       KEYTRAIL_TLS_CERT: '/etc/keytrail-tls/certificate.pem',
@@ -101,14 +103,14 @@ describe('docker-compose.yml', () => {
   });
 
   it('publishes ports on loopback only', () => {
-    const published = Object.values(compose.services).flatMap((service) => service.ports ?? []);
+    const published = [...Object.values(compose.services), ...watching].flatMap((service) => service.ports ?? []);
     expect(published.length).toBeGreaterThan(0);
     for (const port of published) expect(port).toMatch(/^127\.0\.0\.1:/);
   });
 
   it('holds no secret', () => {
-    for (const service of Object.values(compose.services)) {
-      expect(Object.keys(service.environment).filter((name) => /PASSWORD|SECRET|ROOT/.test(name))).toEqual([]);
+    for (const service of [...Object.values(compose.services), ...watching]) {
+      expect(Object.keys(service.environment ?? {}).filter((name) => /PASSWORD|SECRET|ROOT/.test(name))).toEqual([]);
     }
   });
 });

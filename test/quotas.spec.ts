@@ -99,6 +99,8 @@ test('an SDK that retries gets through in the end', async () => {
 
 test('metrics count what was throttled as an outcome', async () => {
   const metrics = await (await fetch(`${server.endpoint}/metrics`)).text();
-  expect(metrics).toContain('keytrail_requests_total{operation="DescribeKey",outcome="ThrottlingException"} 1\n');
-  expect(metrics).toContain('keytrail_requests_total{operation="DescribeKey",outcome="OK"} 1\n');
+  expect(metrics).toContain(
+    'keytrail_requests_total{service="kms",operation="DescribeKey",outcome="ThrottlingException"} 1\n',
+  );
+  expect(metrics).toContain('keytrail_requests_total{service="kms",operation="DescribeKey",outcome="OK"} 1\n');
 });

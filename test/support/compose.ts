@@ -14,6 +14,7 @@ export interface ComposeService {
   restart: string;
   ports?: string[];
   volumes?: string[];
+  profiles?: string[];
 }
 
 export interface Compose {
@@ -25,8 +26,22 @@ export interface Compose {
 // jest's own YAML parser: Keytrail itself needs none.
 const yaml: { load(text: string): unknown } = require('js-yaml');
 
-/** docker-compose.yml as it stands, variables and all. */
-export const readCompose = (): Compose => yaml.load(readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8')) as Compose;
+const isMonitoring = ({ profiles }: ComposeService): boolean => profiles?.includes('monitoring') ?? false;
+
+/** docker-compose.yml as it stands, variables and all, without what only watches Keytrail. */
+export const readCompose = (): Compose => withServices((service) => !isMonitoring(service));
+
+/** Prometheus and Grafana, whose images are others': nothing here runs them. */
+export const monitoringServices = (): Compose['services'] => withServices(isMonitoring).services;
+
+/** A file of YAML in the repository. */
+export const readYaml = <T>(path: string): T => yaml.load(readFileSync(join(ROOT, path), 'utf8')) as T;
+
+function withServices(wanted: (service: ComposeService) => boolean): Compose {
+  const compose = readYaml<Compose>('docker-compose.yml');
+  const services = Object.entries(compose.services).filter(([, service]) => wanted(service));
+  return { ...compose, services: Object.fromEntries(services) };
+}
 
 export const isNode = (name: string): boolean => name.startsWith('nats-');
 /** The program of a service: instances are numbered. */

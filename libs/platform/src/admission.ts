@@ -21,6 +21,8 @@ export class Admission {
   private readonly connections = new Map<Socket, number>();
   private readonly newest = new WeakMap<Socket, ServerResponse>();
   private total = 0;
+  /** How often each bound was met: a request refused, or a connection closed. */
+  readonly refusals: Record<keyof AdmissionLimits, number> = { connections: 0, inFlight: 0, inFlightPerConnection: 0 };
 
   constructor(private readonly limits: AdmissionLimits) {}
 
@@ -37,9 +39,11 @@ export class Admission {
   enter(socket: Socket): KmsError | undefined {
     const own = this.connections.get(socket) ?? 0;
     if (own >= this.limits.inFlightPerConnection) {
+      this.refusals.inFlightPerConnection++;
       return new KmsError('ThrottlingException', 'Too many requests are waiting on this connection.');
     }
     if (this.total >= this.limits.inFlight) {
+      this.refusals.inFlight++;
       return new KmsError('ServiceUnavailableException', 'Too many requests are being served now; try again.');
     }
     this.total++;
@@ -62,11 +66,16 @@ export class Admission {
     return (this.connections.get(socket) ?? 0) > 0 || (newest?.req.complete === true && !newest.writableEnded);
   }
 
+  get open(): number {
+    return this.connections.size;
+  }
+
   get inFlight(): number {
     return this.total;
   }
 
   private closeOneBut(newest: Socket): void {
+    this.refusals.connections++;
     for (const [socket, own] of this.connections) {
       if (own > 0 || socket === newest) continue;
       socket.destroy();

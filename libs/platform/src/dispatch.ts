@@ -27,6 +27,7 @@ import type { Clock } from './clock';
 import { requestReply } from './nats-request';
 import type { EdgeRecords } from './recording/edge-records';
 import { recordedReply } from './recording/recorded-reply';
+import { traced } from './tracing';
 
 /** Where an authenticated request goes. Two adapters: in this process, and over NATS. Never throws or rejects. */
 export interface Dispatcher {
@@ -96,7 +97,7 @@ export class LocalDispatcher implements Dispatcher {
       trail,
       resolveCaller: () => callers.resolve(claim),
     };
-    const run = () => runOperation(operation, body, call, this.ports, this.observe);
+    const run = () => traced('operation', {}, () => runOperation(operation, body, call, this.ports, this.observe));
     const waiting = callers.prepared(claim);
     return waiting ? waiting.then(run).catch((error) => errorReply(error, call, this.observe)) : run();
   }

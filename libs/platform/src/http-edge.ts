@@ -15,6 +15,7 @@ import { apparentProtocol, type HttpProtocol, type HttpReply, protocolOf, SERVIC
 import type { Metrics } from './metrics';
 import { type EdgeRecords, eventIdOf } from './recording/edge-records';
 import type { SigningIdentity, SigningKeys } from './signing-keys';
+import { tracedHttp } from './tracing';
 
 /**
  * What a nats-server takes in one message by default (max_payload, 1 MiB with headers), less room for our headers: a
@@ -49,7 +50,7 @@ export function serveHttpEdge(http: FastifyInstance, ports: HttpEdgePorts, admis
   http.route({
     method: methods,
     url: '/*',
-    handler: (request, reply) => edge.handle(request, reply),
+    handler: (request, reply) => tracedHttp(request, reply, () => edge.handle(request, reply)),
     errorHandler: (error, request, reply) => edge.refuse(request, reply, refusalOf(error)),
   });
 }

@@ -1,76 +1,103 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { OPERATION_TABLE } from '#operations/table';
 import type { LoginOutcome } from './auth-callout';
+import { METRIC_TABLE, type MetricDefinition, type MetricName } from './metric-table';
 
-const LATENCY_BUCKETS_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5];
+/** One series of a figure: its labels and its value. */
+export type Series = readonly [labels: Readonly<Record<string, string>>, value: number];
 
-/** Everything that GET /metrics shows. Labels hold operation names and error codes, never anything of a request. */
+interface Answered {
+  counter: { inc(): void };
+  latency: { observe(seconds: number): void };
+}
+
+/** Everything that GET /metrics shows: of the table of metrics, what the parts of this process have to tell. */
 export class Metrics {
   readonly registry = new Registry();
-  readonly requests = new Counter({
-    name: 'keytrail_requests_total',
-    help: 'Requests by operation and outcome (OK or an error code).',
-    labelNames: ['operation', 'outcome'] as const,
-    registers: [this.registry],
-  });
-  readonly latency = new Histogram({
-    name: 'keytrail_request_seconds',
-    help: 'Time from a whole request to its reply.',
-    labelNames: ['operation'] as const,
-    buckets: LATENCY_BUCKETS_SECONDS,
-    registers: [this.registry],
-  });
-  private readonly logins = new Counter({
-    name: 'keytrail_nats_logins_total',
-    help: 'Logins of NATS clients, by outcome.',
-    labelNames: ['outcome'] as const,
-    registers: [this.registry],
-  });
-  private readonly timersFired = new Counter({
-    name: 'keytrail_timers_fired_total',
-    help: 'Timers that changed something, by kind.',
-    labelNames: ['kind'] as const,
-    registers: [this.registry],
-  });
-  private readonly unrecorded = new Counter({
-    name: 'keytrail_unrecorded_calls_total',
-    help: 'Calls of nobody known that were refused without a record, being too many.',
-    registers: [this.registry],
-  });
-  private readonly counters = new Map<string, { inc(): void }>();
+  private readonly requests = this.counter('keytrail_requests_total');
+  private readonly latency = this.histogram('keytrail_request_duration_seconds');
+  /** By operation and outcome: looked up for each request, which the labels themselves would make slower. */
+  private readonly answers = new Map<string, Map<string, Answered>>();
 
-  /** Counts one answered request. */
+  /** Counts one answered request. `Unknown` where it was not found out what was asked for. */
   answered(operation: string, outcome: string, seconds: number): void {
-    const key = `${operation} ${outcome}`;
-    let counter = this.counters.get(key);
-    if (!counter) {
-      counter = this.requests.labels(operation, outcome);
-      this.counters.set(key, counter);
+    let outcomes = this.answers.get(operation);
+    if (!outcomes) {
+      outcomes = new Map();
+      this.answers.set(operation, outcomes);
     }
-    counter.inc();
-    this.latency.observe({ operation }, seconds);
+    let answered = outcomes.get(outcome);
+    if (!answered) {
+      const service = OPERATION_TABLE.get(operation)?.service ?? 'unknown';
+      answered = {
+        counter: this.requests.labels({ service, operation, outcome }),
+        latency: this.latency.labels({ service, operation }),
+      };
+      outcomes.set(outcome, answered);
+    }
+    answered.counter.inc();
+    answered.latency.observe(seconds);
   }
 
-  loggedIn(outcome: LoginOutcome): void {
-    this.logins.inc({ outcome });
+  /** Of a process that lets NATS clients in. */
+  logins(): (outcome: LoginOutcome) => void {
+    const logins = this.counter('keytrail_nats_logins_total');
+    for (const outcome of ['accepted', 'refused', 'crowded_out']) logins.inc({ outcome }, 0);
+    return (outcome) => logins.inc({ outcome });
   }
 
-  timerFired(kind: string): void {
-    this.timersFired.inc({ kind });
+  /** The figures of the process and of Node: `process_*`, `nodejs_*`. */
+  ofProcess(): void {
+    collectDefaultMetrics({ register: this.registry });
   }
 
-  unrecordedCall(): void {
-    this.unrecorded.inc();
+  counter(name: MetricName<'counter'>): Counter {
+    return new Counter({ name, ...this.definition(name) });
   }
 
-  /** A figure that is read when the metrics are. */
-  gauge(name: string, help: string, read: () => number): void {
+  histogram(name: MetricName<'histogram'>): Histogram {
+    return new Histogram({ name, ...this.definition(name), buckets: [...METRIC_TABLE[name].buckets] });
+  }
+
+  /** A figure that is read when the metrics are; it is left out where `read` gives undefined. */
+  gauge(name: MetricName<'gauge'>, read: () => number | undefined | Promise<number | undefined>): void {
     new Gauge({
       name,
-      help,
-      registers: [this.registry],
-      collect() {
-        this.set(read());
+      ...this.definition(name),
+      async collect() {
+        const value = await read();
+        if (value === undefined) this.remove();
+        else this.set(value);
       },
     });
+  }
+
+  /** The same of a figure with labels. */
+  gauges(name: MetricName<'gauge'>, read: () => Iterable<Series>): void {
+    new Gauge({
+      name,
+      ...this.definition(name),
+      collect() {
+        this.reset();
+        for (const [labels, value] of read()) this.set(labels, value);
+      },
+    });
+  }
+
+  /** Counts that somebody else keeps, read when the metrics are. They never go down. */
+  counts(name: MetricName<'counter'>, read: () => Iterable<Series>): void {
+    new Counter({
+      name,
+      ...this.definition(name),
+      collect() {
+        this.reset();
+        for (const [labels, value] of read()) this.inc(labels, value);
+      },
+    });
+  }
+
+  private definition(name: keyof typeof METRIC_TABLE) {
+    const { help, labels = [] }: MetricDefinition = METRIC_TABLE[name];
+    return { help, labelNames: [...labels], registers: [this.registry] };
   }
 }

@@ -17,6 +17,8 @@ export interface NatsLink {
   /** Of the server's auth callout; absent where this process is not to answer it. */
   callout?: CalloutSeeds | undefined;
   connected(): boolean;
+  /** How often a lost connection was made again. */
+  reconnects(): number;
   close(): Promise<void>;
 }
 
@@ -112,6 +114,7 @@ function linkOf(
   server?: EmbeddedNats,
 ): NatsLink {
   let connected = true;
+  let reconnects = 0;
   void (async () => {
     for await (const status of nats.status()) {
       if (status.type === 'disconnect') {
@@ -119,6 +122,7 @@ function linkOf(
         log.warn('lost the connection to NATS');
       } else if (status.type === 'reconnect') {
         connected = true;
+        reconnects++;
         log.info('connected to NATS again');
       }
     }
@@ -128,6 +132,7 @@ function linkOf(
     url,
     callout,
     connected: () => connected && !nats.isClosed(),
+    reconnects: () => reconnects,
     async close() {
       // Without a server to flush to, a drain never ends.
       await settledWithin(DRAIN_MS, nats.drain());

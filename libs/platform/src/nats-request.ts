@@ -1,5 +1,6 @@
 import { ErrorCode, type Msg, type MsgHdrs, type NatsConnection, NatsError } from 'nats';
 import { KmsError } from '#domain/errors';
+import { withTrace } from './tracing';
 
 const NOBODY_THERE_RETRIES = 40;
 const NOBODY_THERE_PAUSE_MS = 250;
@@ -24,8 +25,9 @@ export async function requestReply(
   nats: NatsConnection,
   subject: string,
   payload: Uint8Array | string,
-  { timeoutMs, attemptMs = timeoutMs, headers }: RequestOptions,
+  { timeoutMs, attemptMs = timeoutMs, headers: given }: RequestOptions,
 ): Promise<Msg> {
+  const headers = withTrace(given);
   const deadline = performance.now() + timeoutMs;
   for (let unserved = 0; ; ) {
     try {

@@ -50,7 +50,7 @@ const STOP_WAIT_MS = 10_000;
 
 /** Serves the table of operations over NATS request-reply, straight from subscription to operation. */
 export class NatsTransport extends Server implements CustomTransportStrategy {
-  private readonly served: ServedRequests;
+  readonly served: ServedRequests;
   private waiting = 0;
 
   constructor(private readonly ports: NatsTransportPorts) {

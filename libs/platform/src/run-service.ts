@@ -4,6 +4,7 @@ import type { MicroserviceOptions } from '@nestjs/microservices';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type Logger, pino } from 'pino';
 import { KmsError } from '#domain/errors';
+import { showHttp } from './figures';
 import { httpPort, httpUrl, listenAddress } from './http-address';
 import { serveHealth, serveHttpEdge } from './http-edge';
 import { httpServer, stopHttp } from './http-server';
@@ -12,6 +13,7 @@ import { ServedCertificate } from './served-certificate';
 import { type Part, Service } from './service';
 import { ServiceModule } from './service.module';
 import { parseSettings, type Settings, SettingsError } from './settings';
+import { traceOfLine } from './tracing';
 
 export interface RunningService {
   service: Service;
@@ -24,7 +26,10 @@ export interface RunningService {
 }
 
 export const createLogger = (settings: Settings): Logger =>
-  pino({ level: settings.logLevel, base: { pid: process.pid } }, pino.destination({ dest: 2, sync: true }));
+  pino(
+    { level: settings.logLevel, base: { pid: process.pid }, mixin: traceOfLine },
+    pino.destination({ dest: 2, sync: true }),
+  );
 
 /** Starts a process of Keytrail with these parts; resolves once it is ready, rejects when `signal` is aborted before. */
 export async function startService(
@@ -35,6 +40,8 @@ export async function startService(
   signal = new AbortController().signal,
 ): Promise<RunningService> {
   const certificate = ServedCertificate.of(settings, log);
+  // Loaded only where it is wanted.
+  const tracing = settings.tracing ? (await import('#platform/tracing-exporter')).startTracing(name, log) : undefined;
   const { adapter, admission } = httpServer(certificate);
   const health = httpServer().adapter.getInstance();
   const app = await NestFactory.create<NestFastifyApplication>(
@@ -47,6 +54,7 @@ export async function startService(
   const stop = async (): Promise<void> => {
     certificate?.stop();
     await Promise.all([stopHttp(health.server, () => health.close()), stopHttp(server, () => app.close())]);
+    await tracing?.stop();
   };
   // Ends the timers and whatever else is waited for below.
   const abort = (): void => void service.stop();
@@ -54,14 +62,12 @@ export async function startService(
   try {
     const http = app.getHttpAdapter().getInstance();
     const isGateway = parts.includes('gateway');
+    service.metrics.ofProcess();
+    showHttp(service.metrics, admission);
     if (isGateway) serveHttpEdge(http, service.httpEdge(), admission);
     else serveHealth(http, service);
     if (certificate) {
-      service.metrics.gauge(
-        'keytrail_certificate_not_after_seconds',
-        'When the certificate that HTTPS is served with ends, in seconds since the epoch.',
-        () => certificate.notAfter,
-      );
+      service.metrics.gauge('keytrail_certificate_not_after_seconds', () => certificate.notAfter);
     }
     if (service.transport) app.connectMicroservice<MicroserviceOptions>({ strategy: service.transport });
     await app.startAllMicroservices();

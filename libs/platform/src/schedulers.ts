@@ -3,7 +3,7 @@ import type { Timer, TimerKind } from '#views/due-times';
 import type { LiveView } from '#views/live-view';
 import type { Clock } from './clock';
 import type { Health } from './health';
-import type { Metrics } from './metrics';
+import type { Metrics, Series } from './metrics';
 import { TimerLoop } from './timer-loop';
 
 const KINDS = {
@@ -30,30 +30,38 @@ export class Schedulers {
   private readonly started: Promise<void>;
   private announceStart: () => void = () => {};
   private running = false;
+  private readonly fired: ReturnType<Metrics['counter']>;
 
   constructor(private readonly ports: SchedulerPorts) {
     this.started = new Promise((resolve) => {
       this.announceStart = resolve;
     });
+    const { metrics } = ports;
+    this.fired = metrics.counter('keytrail_timers_fired_total');
+    metrics.gauges('keytrail_timers_waiting', () => this.byKind((loop, kind) => loop.waiting(kind)));
+    metrics.gauges('keytrail_timers_overdue', () => this.byKind((loop, kind) => loop.overdue(kind)));
   }
 
   add(name: SchedulerName): void {
-    const { view, clock, fire, health, metrics, log } = this.ports;
+    const { view, clock, fire, health, log } = this.ports;
     const loop = new TimerLoop(
       {
         view,
         clock,
         fire,
         onError: (error, timer) => log.error({ err: error, timer }, 'a timer could not be fired; trying again'),
-        onFired: (timer) => metrics.timerFired(timer.kind),
+        onFired: ({ kind }) => this.fired.inc({ kind }),
       },
       KINDS[name],
     );
     this.loops.push(loop);
-    const label = name.replace('-', '_');
     health.add(name, () => (this.running ? loop.problem : 'missed timers are being fired'));
-    metrics.gauge(`keytrail_${label}_timers`, 'Timers waiting.', () => loop.pending);
-    metrics.gauge(`keytrail_${label}_overdue`, 'Timers overdue.', () => loop.overdue);
+    for (const kind of loop.kinds) this.fired.inc({ kind }, 0);
+  }
+
+  /** A figure of each kind of timer. */
+  private *byKind(read: (loop: TimerLoop, kind: TimerKind) => number): Iterable<Series> {
+    for (const loop of this.loops) for (const kind of loop.kinds) yield [{ kind }, read(loop, kind)];
   }
 
   /** Tries what was missed, in order, and goes on firing. */

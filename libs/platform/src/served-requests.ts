@@ -2,11 +2,12 @@ import { ErrorCode, type Msg, type MsgHdrs, type NatsConnection, NatsError, type
 import { KmsError } from '#domain/errors';
 import { messageCallback } from '#event-store/message-callback';
 import { wantsInboxReply } from './nats-reply';
+import { tracedMessage } from './tracing';
 
 /** Requests that a process serves over NATS: counted, so that a stop takes no more and sees the last one answered. */
 export class ServedRequests {
   private readonly subscriptions: Subscription[] = [];
-  private readonly inFlight = new Set<Promise<void>>();
+  private readonly running = new Set<Promise<void>>();
 
   /** `onError` is told what could not be answered. */
   constructor(
@@ -28,8 +29,8 @@ export class ServedRequests {
       ...(queue === undefined ? {} : { queue }),
       callback: messageCallback((message) => {
         if (!answerable(message)) return;
-        const running = run(message);
-        if (running instanceof Promise) this.follow(running);
+        const answering = tracedMessage(subject, message, () => run(message));
+        if (answering instanceof Promise) this.follow(answering);
       }, this.onError),
     });
     this.subscriptions.push(subscription);
@@ -51,15 +52,20 @@ export class ServedRequests {
     }
   }
 
+  /** Requests that are being answered and wait for something. */
+  get inFlight(): number {
+    return this.running.size;
+  }
+
   /** Takes no more requests, and resolves once those that were begun have been answered. */
   async drain(): Promise<void> {
     await Promise.all(this.subscriptions.map((subscription) => subscription.drain().catch(() => {})));
     this.subscriptions.length = 0;
-    while (this.inFlight.size > 0) await Promise.all(this.inFlight);
+    while (this.running.size > 0) await Promise.all(this.running);
   }
 
-  private follow(running: Promise<void>): void {
-    const followed = running.catch(this.onError).finally(() => this.inFlight.delete(followed));
-    this.inFlight.add(followed);
+  private follow(answering: Promise<void>): void {
+    const followed = answering.catch(this.onError).finally(() => this.running.delete(followed));
+    this.running.add(followed);
   }
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { SpanKind } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import { isoDate } from '#domain/dates';
 import { KmsError } from '#domain/errors';
@@ -14,6 +15,7 @@ import { Callers } from './callers';
 import { type Clock, systemClock, VirtualClock } from './clock';
 import { type Dispatcher, LocalDispatcher, NatsDispatcher } from './dispatch';
 import { streamFiles } from './embedded-nats';
+import { showNats, showQuotas, showView, timedBarrier } from './figures';
 import { GrantTokens } from './grant-tokens';
 import { Health } from './health';
 import type { HttpEdgePorts } from './http-edge';
@@ -25,6 +27,7 @@ import { Metrics } from './metrics';
 import type { NatsLink } from './nats-link';
 import { NatsTransport } from './nats-transport';
 import { Neighbours } from './neighbours';
+import { observedEventStore } from './observed-event-store';
 import type { EdgeRecords } from './recording/edge-records';
 import { serveOperatorRecords } from './recording/operator-records';
 import { type StartedRecording, startRecording } from './recording/start-recording';
@@ -36,6 +39,7 @@ import type { Settings } from './settings';
 import type { SigningKeys } from './signing-keys';
 import { type StartedCryptoWorker, startCryptoWorker } from './start-crypto-worker';
 import { startKeyManager } from './start-key-manager';
+import { tracedDispatcher } from './traced-ports';
 import { serveViewDigests } from './view-digests';
 
 export const PARTS = [
@@ -122,6 +126,7 @@ export class Service {
   async start(): Promise<void> {
     const { nats } = this.link;
     this.health.add('nats', () => (this.link.connected() ? undefined : 'not connected'));
+    showNats(this.metrics, this.link, () => [this.served, ...(this.transport ? [this.transport.served] : [])]);
     const follows = this.parts.some((part) => part !== 'gateway');
     if (this.has('key-manager')) {
       // Before the log itself, which the other services wait for.
@@ -142,15 +147,21 @@ export class Service {
     const manager = barrier && this.startKeyManager(barrier, serving);
     const grantTokens = new GrantTokens(this.view, this.neighbours.tokenKey());
     const planes: PlanePorts = { control: manager, data: worker, grantTokens, serving };
-    if (manager || worker) await leased.start(this.health);
+    if (manager || worker) {
+      await leased.start(this.health);
+      this.metrics.gauge('keytrail_lease_held', () => Number(serving.held));
+    }
     this.recording = this.startRecording();
     const { recording } = this;
     const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
-    this.dispatcher =
+    if (quotas) showQuotas(this.metrics, quotas);
+    const dispatcher =
       manager || worker
         ? new LocalDispatcher(planes, this.callers(), this.clock, this.observe, quotas, recording?.recorder)
         : new NatsDispatcher(nats, position, this.observe, recording?.records);
-    if (this.has('gateway')) this.signingKeys = this.signingKeysFor(this.dispatcher);
+    if (this.has('gateway')) this.signingKeys = this.signingKeysFor(dispatcher);
+    const kind = dispatcher instanceof NatsDispatcher ? SpanKind.CLIENT : SpanKind.INTERNAL;
+    this.dispatcher = tracedDispatcher(dispatcher, kind);
     this.transport = this.transportFor(planes, this.dispatcher, recording?.records);
     this.addSchedulers();
     const { served } = this;
@@ -240,7 +251,7 @@ export class Service {
     await this.view.start(this.store);
     this.closers.push(() => this.view.stop());
     this.health.add('event log', () => this.view.failed?.message);
-    this.metrics.gauge('keytrail_view_position', 'Position of the newest commit folded in.', () => this.view.position);
+    showView(this.metrics, this.store, this.view, this.clock);
     serveViewDigests(this.served, this.name, this.instance, this.view);
   }
 
@@ -310,9 +321,11 @@ export class Service {
   }
 
   private startKeyManager(barrier: RevocationBarrier, serving: ServingLease): KeyManager {
-    const { settings, store, view, clock, served, neighbours } = this;
+    const { settings, view, clock, served, neighbours, metrics } = this;
     const started = startKeyManager({
-      ...{ settings, store, view, clock, served, barrier, serving },
+      ...{ settings, view, clock, served, serving },
+      store: observedEventStore(this.store, metrics),
+      barrier: timedBarrier(metrics, barrier),
       materials: neighbours.materials(),
       signGrantToken: neighbours.grantTokenSigner(),
       onError: this.unanswered,

@@ -118,3 +118,26 @@ it('a lease shorter than three nodes need to know their leader is refused', () =
     '  KEYTRAIL_LEASE_MS: expected at least 4000 with three replicas',
   ]);
 });
+
+describe('traces', () => {
+  const OTEL_EXPORTER_OTLP_ENDPOINT = 'http://127.0.0.1:4318';
+
+  it('are sent where an endpoint is named, and nobody has turned them off', () => {
+    expect(parseSettings({}).tracing).toBe(false);
+    expect(parseSettings({ OTEL_SERVICE_NAME: 'name' }).tracing).toBe(false);
+    expect(parseSettings({ OTEL_EXPORTER_OTLP_ENDPOINT }).tracing).toBe(true);
+    expect(parseSettings({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://traces/v1/traces' }).tracing).toBe(true);
+    expect(parseSettings({ OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_SDK_DISABLED: 'true' }).tracing).toBe(false);
+    expect(parseSettings({ OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_EXPORTER: 'none' }).tracing).toBe(false);
+  });
+
+  it('have no endpoint and no protocol that cannot be used, and no value of theirs is repeated', () => {
+    expect(
+      problems({ OTEL_EXPORTER_OTLP_ENDPOINT: 'user:password@host', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }),
+    ).toEqual([
+      '  OTEL_EXPORTER_OTLP_ENDPOINT: expected an http:// or https:// URL',
+      '  OTEL_EXPORTER_OTLP_PROTOCOL: expected http/json',
+    ]);
+    expect(problems({ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })).toEqual([]);
+  });
+});

@@ -50,6 +50,8 @@ export interface Settings {
   quotas?: QuotaRates | undefined;
   /** Whether every call is put on record before it is answered. Off is for measuring what that costs. */
   records: boolean;
+  /** Whether traces are sent, as OpenTelemetry's own variables say. */
+  tracing: boolean;
   /** Tests only: the process kills itself there. */
   failPoint?: string | undefined;
 }
@@ -162,6 +164,7 @@ export function parseSettings(environment: Environment): Settings {
     region: text('KEYTRAIL_REGION', isRegionName, 'a region name such as eu-central-1', 'us-east-1')!,
     quotas: parseQuotas(environment['KEYTRAIL_QUOTAS'], (problem) => problems.push(problem)),
     records: text('KEYTRAIL_RECORDS', (value) => value === 'on' || value === 'off', 'on or off', 'on') === 'on',
+    tracing: parseTracing(environment, (problem) => problems.push(problem)),
     failPoint: text('KEYTRAIL_FAIL_POINT', any, 'the name of a fail-point'),
   };
   const plainAllowed = text(
@@ -231,6 +234,21 @@ function parseQuotas(value: string | undefined, problem: (text: string) => void)
     } else rates[name] = Number(rate);
   }
   return rates;
+}
+
+/** OpenTelemetry's variables: on where an endpoint is named. Its values may hold a password, so none is repeated. */
+function parseTracing(environment: Environment, problem: (text: string) => void): boolean {
+  const endpoints = ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT'];
+  const named = endpoints.filter((name) => environment[name]);
+  const off = environment['OTEL_SDK_DISABLED'] === 'true' || environment['OTEL_TRACES_EXPORTER'] === 'none';
+  if (named.length === 0 || off) return false;
+  for (const name of named) {
+    if (!/^https?:\/\/[^\s/]/.test(environment[name]!)) problem(`${name}: expected an http:// or https:// URL`);
+  }
+  for (const name of ['OTEL_EXPORTER_OTLP_PROTOCOL', 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL']) {
+    if (environment[name] && environment[name] !== 'http/json') problem(`${name}: expected http/json`);
+  }
+  return true;
 }
 
 const secret = (name: string): boolean => /SECRET|PASSWORD|ROOT_KEY|SEED/.test(name);

@@ -24,6 +24,7 @@ import { serveGrantTokens } from './grant-tokens';
 import { serveMaterials } from './internal-requests';
 import { serveMaterialCheck } from './material-check';
 import type { Metrics } from './metrics';
+import { ObservedHsmProvider } from './observed-hsm';
 import { type SealingKeys, serveSealingKeys, VaultSealingKeys } from './recording/sealing-keys';
 import { fromSettings, rootCredentials } from './root-credentials';
 import { SecretSigningKeys } from './secret-signing-keys';
@@ -70,7 +71,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const { nats } = served;
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
   await ensureMaterialStream(nats, settings);
-  const vault = await openVault(settings, new JetStreamMaterialStore(nats), view);
+  const vault = await openVault(settings, new JetStreamMaterialStore(nats), view, metrics);
   const tokens = await openTokens(vault);
   const accessKeys = new AccessKeys(vault, view, around.appendAccessKey);
   const behindable = { position: () => view.position, reached: (position: number) => view.waitFor(position) };
@@ -114,7 +115,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
         new Callers(settings.accountId, view.projection, anchors),
         behind,
       ),
-      ended: (outcome) => metrics.loggedIn(outcome),
+      ended: metrics.logins(),
       onError: (error) => log.error({ err: error }, 'a login over NATS failed'),
     });
   }
@@ -145,7 +146,12 @@ async function openTokens(vault: MaterialVault): Promise<TokenIssuer> {
   }
 }
 
-async function openVault(settings: Settings, store: JetStreamMaterialStore, view: LiveView): Promise<MaterialVault> {
+async function openVault(
+  settings: Settings,
+  store: JetStreamMaterialStore,
+  view: LiveView,
+  metrics: Metrics,
+): Promise<MaterialVault> {
   const nothingStored = (await store.list()).length === 0;
   if (nothingStored && [...view.projection.allKeys()].some(({ state }) => isLiving(state))) {
     throw new MaterialLostError(
@@ -153,12 +159,12 @@ async function openVault(settings: Settings, store: JetStreamMaterialStore, view
     );
   }
   const rootKeyFile = join(settings.dataDir, 'root', 'root-key.json');
-  const provider = SoftwareHsmProvider.open({
+  const software = SoftwareHsmProvider.open({
     ...(settings.rootKey === undefined ? { rootKeyFile } : { rootKeyBase64: settings.rootKey }),
     // A new root key beside material that another one wrapped would only hide the loss.
     mayCreate: existsSync(rootKeyFile) || nothingStored,
   });
-  const vault = new MaterialVault(provider, store, {
+  const vault = new MaterialVault(new ObservedHsmProvider(software, metrics), store, {
     failPoint: failPoints(settings.failPoint),
     logPosition: () => view.position,
   });

@@ -122,7 +122,11 @@ describe('a timer loop', () => {
     await loop.start();
     await loop.settle();
     expect(tried).toEqual([]);
-    expect([loop.pending, loop.overdue]).toEqual([1, 0]);
+    expect(ALL.map((kind) => [loop.waiting(kind), loop.overdue(kind)])).toEqual([
+      [1, 0],
+      [0, 0],
+      [0, 0],
+    ]);
   });
 
   test('wakes for a move of the clock', async () => {
@@ -156,7 +160,7 @@ describe('a timer loop', () => {
     expect(tried).toEqual(['bad 90', 'good 100', 'good 200', 'good 300']);
     expect(errors).toHaveLength(1);
     expect(loop.problem).toBe('1 timer could not be fired');
-    expect(loop.overdue).toBe(1);
+    expect(loop.overdue('Rotation')).toBe(1);
     broken = false;
     await loop.settle();
     expect(fired.slice(3)).toEqual(['bad 90', 'bad 180', 'bad 270']);
@@ -221,8 +225,8 @@ describe('a timer loop', () => {
     passDays(8);
     await manager.runCommand(refOf('doomed'), { type: 'FireDeletion', deadline: isoDate(START + 7 * DAY_MS) }, call());
     await manager.runCommand(refOf('doomed'), { type: 'RecordMaterialDestroyed' }, call());
-    expect(loop.overdue).toBe(1);
+    expect(loop.overdue('Cleanup')).toBe(1);
     await manager.runCommand(alias, { type: 'DeleteAlias' }, call());
-    expect(loop.overdue).toBe(0);
+    expect(loop.overdue('Cleanup')).toBe(0);
   });
 });

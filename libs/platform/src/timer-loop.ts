@@ -12,6 +12,8 @@ const RETRY_MS = 1_000;
 const STILL_DUE_MS = 100;
 /** Rounds in which something failed after which nobody is kept waiting for it any more. */
 const SETTLE_FAILURES = 10;
+/** Overdue timers that are counted. */
+const MAX_OVERDUE = 1_000;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -44,7 +46,7 @@ export class TimerLoop {
 
   constructor(
     private readonly ports: TimerLoopPorts,
-    kinds: readonly TimerKind[],
+    readonly kinds: readonly TimerKind[],
   ) {
     this.due = new DueTimes(new Set(kinds));
   }
@@ -86,12 +88,14 @@ export class TimerLoop {
     return failed === 0 ? undefined : `${failed} ${failed === 1 ? 'timer' : 'timers'} could not be fired`;
   }
 
-  get pending(): number {
-    return this.due.size;
+  /** How many timers there are of the kind, due or not. */
+  waiting(kind: TimerKind): number {
+    return this.due.countOf(kind);
   }
 
-  get overdue(): number {
-    return this.due.due(this.now(), 1_000).length;
+  /** How many of them are due, counted up to a bound. */
+  overdue(kind: TimerKind): number {
+    return this.due.due(this.now(), MAX_OVERDUE).filter((timer) => timer.kind === kind).length;
   }
 
   private now(): string {

@@ -42,6 +42,7 @@ const NONE: { has(keySubject: string): boolean } = { has: () => false };
 export class DueTimes {
   private readonly byDeadline = new BTree<string, Timer>();
   private readonly orderOf = new Map<string, string>();
+  private readonly counts = new Map<TimerKind, number>();
   /** The key that an alias points at, by the alias's subject: a commit says only where it points from now on. */
   private readonly targetOf = new Map<string, string>();
 
@@ -64,6 +65,8 @@ export class DueTimes {
   refresh(projection: Projection, keySubject: string): void {
     const old = this.orderOf.get(keySubject);
     if (old !== undefined) {
+      const before = this.byDeadline.get(old);
+      if (before) this.counts.set(before.kind, this.countOf(before.kind) - 1);
       this.byDeadline.delete(old);
       this.orderOf.delete(keySubject);
     }
@@ -72,10 +75,11 @@ export class DueTimes {
     const order = `${timer.deadline} ${keySubject}`;
     this.byDeadline.set(order, timer);
     this.orderOf.set(keySubject, order);
+    this.counts.set(timer.kind, this.countOf(timer.kind) + 1);
   }
 
-  get size(): number {
-    return this.byDeadline.size;
+  countOf(kind: TimerKind): number {
+    return this.counts.get(kind) ?? 0;
   }
 
   of(keySubject: string): Timer | undefined {

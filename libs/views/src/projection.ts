@@ -7,6 +7,7 @@ import { type AggregateRef, eventSubject } from '#domain/subjects';
 import type { Change, FoldedOf, ViewIndex } from './folded';
 import { AliasIndex } from './indexes/aliases';
 import { type FoldedGrant, GrantIndex } from './indexes/grants';
+import { KeyCensus } from './indexes/key-census';
 import { KeyIndex } from './indexes/keys';
 import { regionScope } from './indexes/ordered-ids';
 import { type FoldedNamed, type FoundAccessKey, PrincipalIndex } from './indexes/principals';
@@ -43,13 +44,20 @@ export class Projection {
   /** Position of the newest commit folded in. */
   position = 0;
   private readonly histories = byType(() => new Map()) as Histories;
+  readonly keyCensus = new KeyCensus();
   private readonly keyIndex = new KeyIndex();
   private readonly aliasIndex = new AliasIndex();
   private readonly principalIndex = new PrincipalIndex();
   private readonly grantIndex = new GrantIndex(
     (keySubject) => this.histories.key.get(keySubject)?.state.keyState === 'Deleted',
   );
-  private readonly listeners = listenersOf([this.keyIndex, this.aliasIndex, this.principalIndex, this.grantIndex]);
+  private readonly listeners = listenersOf([
+    this.keyCensus,
+    this.keyIndex,
+    this.aliasIndex,
+    this.principalIndex,
+    this.grantIndex,
+  ]);
 
   /** Folds the next commit in and returns it. Throws LogCorruptError if it does not fit; nothing can be folded in after that. */
   apply(entry: LogEntry): Commit {

@@ -20,6 +20,8 @@ const MAX_BUCKETS = 20_000;
 /** Request quotas by account, region and class. The time comes in with each request: ms that never go back. */
 export class Quotas {
   private readonly buckets: LRUCache<string, TokenBucket>;
+  /** Requests refused, by class. */
+  readonly refusals = new Map<QuotaClass, number>();
 
   constructor(
     private readonly rates: QuotaRates = {},
@@ -36,7 +38,9 @@ export class Quotas {
     const bucket = this.buckets.get(name) ?? fullBucket(this.rates[quotaClass] ?? awsRate(quotaClass, region), now);
     const taken = take(bucket, now);
     this.buckets.set(name, taken.bucket);
-    if (!taken.allowed) throw new KmsError('ThrottlingException', EXCEEDED);
+    if (taken.allowed) return;
+    this.refusals.set(quotaClass, (this.refusals.get(quotaClass) ?? 0) + 1);
+    throw new KmsError('ThrottlingException', EXCEEDED);
   }
 
   get size(): number {

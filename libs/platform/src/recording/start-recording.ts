@@ -7,6 +7,7 @@ import type { ErrorObserver } from '#operations/run-operation';
 import type { Clock } from '../clock';
 import type { Metrics } from '../metrics';
 import type { Settings } from '../settings';
+import { tracedRecorder } from '../traced-ports';
 import { AuditRecorder } from './audit-recorder';
 import { EdgeRecords } from './edge-records';
 import { RememberedSealingKeys, type SealingKeys } from './sealing-keys';
@@ -32,17 +33,37 @@ export function startRecording(around: RecordingSurroundings): StartedRecording 
   const { settings, nats, clock, metrics, log } = around;
   const store = new JetStreamEventStore(nats, { stream: AUDIT_STREAM });
   const keys = new RememberedSealingKeys(around.sealingKeys);
-  const recorder = new AuditRecorder({
+  const recorded = batchFigures(metrics);
+  const auditRecorder = new AuditRecorder({
     append: (request) => store.append(request),
     sealingKey: (scope) => keys.toSeal(scope),
     closed: () => nats.isClosed() || nats.isDraining(),
-    observe: (error) => log.error({ err: error }, 'records could not be stored'),
+    observe: (error) => {
+      recorded.failed();
+      log.error({ err: error }, 'records could not be stored');
+    },
+    stored: recorded.stored,
   });
-  metrics.gauge('keytrail_audit_backlog', 'Calls that are not on record yet.', () => recorder.backlog);
+  metrics.gauge('keytrail_audit_backlog', () => auditRecorder.backlog);
+  const unrecorded = metrics.counter('keytrail_unrecorded_calls_total');
+  const recorder = tracedRecorder(auditRecorder);
   const home = { account: settings.accountId, region: settings.region };
   return {
     recorder,
-    records: new EdgeRecords(recorder, clock, home, around.observe, () => metrics.unrecordedCall()),
-    stop: () => recorder.drain(),
+    records: new EdgeRecords(recorder, clock, home, around.observe, () => unrecorded.inc()),
+    stop: () => auditRecorder.drain(),
+  };
+}
+
+function batchFigures(metrics: Metrics) {
+  const records = metrics.histogram('keytrail_audit_batch_records');
+  const duration = metrics.histogram('keytrail_audit_batch_duration_seconds');
+  const failures = metrics.counter('keytrail_audit_batch_failures_total');
+  return {
+    stored(count: number, seconds: number): void {
+      records.observe(count);
+      duration.observe(seconds);
+    },
+    failed: () => failures.inc(),
   };
 }

@@ -1,0 +1,36 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { SpanKind } from '@opentelemetry/api';
+import { headers } from 'nats';
+import type { Recorder } from '#operations/audit/recorder';
+import type { Dispatcher } from './dispatch';
+import { tracedDispatcher, tracedRecorder } from './traced-ports';
+import { isTracing, traced, traceOfLine, withTrace } from './tracing';
+
+describe('with tracing off', () => {
+  test('nothing stands between a request and who answers it', async () => {
+    const dispatcher: Dispatcher = { dispatch: () => ({ body: '{}', status: 200 }) };
+    const recorder: Recorder = { admit: () => {}, write: async () => {} };
+    expect(isTracing()).toBe(false);
+    expect(tracedDispatcher(dispatcher, SpanKind.INTERNAL)).toBe(dispatcher);
+    expect(tracedRecorder(recorder)).toBe(recorder);
+    const result = Promise.resolve(1);
+    expect(traced('span', {}, () => result)).toBe(result);
+    expect(traceOfLine()).toEqual({});
+  });
+
+  test('no header is added to what goes over NATS', () => {
+    const sent = headers();
+    expect(withTrace(sent)).toBe(sent);
+    expect([...sent.keys()]).toEqual([]);
+    expect(withTrace(undefined)).toBeUndefined();
+  });
+
+  test("OpenTelemetry's SDK is not even loaded", () => {
+    const program = join(__dirname, '../../../dist/libs/platform/src/run-service.js');
+    const script = `require(${JSON.stringify(program)}); console.log(Object.keys(require.cache).join('\\n'))`;
+    const loaded = execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+    expect(loaded).toContain('/platform/src/tracing.js');
+    expect(loaded).not.toMatch(/opentelemetry\/(sdk|exporter|resources)/);
+  });
+});
