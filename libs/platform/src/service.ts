@@ -35,6 +35,7 @@ import type { Settings } from './settings';
 import type { SigningKeys } from './signing-keys';
 import { type StartedCryptoWorker, startCryptoWorker } from './start-crypto-worker';
 import { startKeyManager } from './start-key-manager';
+import { TreeHeads } from './tree-heads/tree-heads';
 import { serveViewDigests } from './view-digests';
 
 export const PARTS = [
@@ -142,6 +143,8 @@ export class Service {
     const grantTokens = new GrantTokens(this.view, this.neighbours.tokenKey());
     const planes: PlanePorts = { control: manager, data: worker, grantTokens, serving };
     if (manager || worker) await leased.start(this.health);
+    // Before the recorder, so that it stops after it: the last head holds every record.
+    if (this.has('audit-projector')) this.startTreeHeads();
     this.recording = this.startRecording();
     const { recording } = this;
     const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
@@ -286,6 +289,17 @@ export class Service {
     const started = startRecording({ settings, nats, clock, metrics, log, sealingKeys, observe });
     this.closers.push(() => started.stop());
     return started;
+  }
+
+  private startTreeHeads(): void {
+    const { settings, clock, store, log, metrics } = this;
+    const heads = new TreeHeads({
+      ...{ settings, clock, log, metrics },
+      nats: this.link.nats,
+      changes: store,
+      signer: this.neighbours.treeHeadSigner(),
+    });
+    this.closers.push(() => heads.stop());
   }
 
   private signingKeysFor(dispatcher: Dispatcher): SigningKeys {

@@ -1,0 +1,76 @@
+import { proveConsistency } from '#audit-log/merkle-proof';
+import { hashesFromTiles } from '#audit-log/tile-hashes';
+import type { SignedHead, Tree } from '#audit-log/tree-head';
+import type { EventStore } from '#event-store/event-store';
+import { lostTail } from '#event-store/log-damage';
+import { CheckpointError } from './checkpoint-folder';
+import { leafHashesIn } from './log-leaves';
+import { TileFolder } from './tile-folder';
+
+/** Leaves that are hashed before tiles are written and others get a turn. */
+const AT_ONCE = 16_384;
+
+/** The tree of one stream, as far as it has been read. */
+export class LogTree {
+  private readonly tiles: TileFolder;
+
+  constructor(
+    readonly tree: Tree,
+    readonly stream: string,
+    private readonly store: Pick<EventStore, 'read' | 'lastPosition'>,
+    folder: string,
+  ) {
+    this.tiles = new TileFolder(folder);
+  }
+
+  get size(): number {
+    return this.tiles.state.size;
+  }
+
+  get position(): number {
+    return this.tiles.state.position;
+  }
+
+  root(): Buffer {
+    return this.tiles.root();
+  }
+
+  /** Takes in what has been stored since. Rejects with LogDamagedError where the stream is shorter than it was. */
+  async grow(isStopped: () => boolean): Promise<void> {
+    const last = await this.store.lastPosition();
+    if (last < this.position) throw lostTail(this.stream, last, this.position);
+    if (last === this.position) return;
+    let hashes: Buffer[] = [];
+    let position = this.position;
+    for await (const message of this.store.read(position + 1)) {
+      hashes.push(...leafHashesIn(this.tree, message));
+      position = message.seq;
+      if (hashes.length < AT_ONCE) continue;
+      this.tiles.append(hashes, position);
+      hashes = [];
+      if (isStopped()) return;
+      await new Promise((resume) => setImmediate(resume));
+    }
+    if (position > this.position) this.tiles.append(hashes, position);
+  }
+
+  /** Throws CheckpointError unless the tree begins with the one of this head. */
+  assertHolds(head: SignedHead, where: string): void {
+    if (head.size > this.size) {
+      throw new CheckpointError(
+        `${this.stream} has ${this.size} ${this.tree}, but the head in ${where} of ${head.time} has ${head.size}: it has lost its end`,
+      );
+    }
+    if (Buffer.compare(this.tiles.rootAt(head.size), head.root) !== 0) {
+      throw new CheckpointError(
+        `the first ${head.size} ${this.tree} of ${this.stream} are not those of the head in ${where} of ${head.time}: run ./keytrail verify`,
+      );
+    }
+  }
+
+  /** Base64, as HeadToSign has it. */
+  proofFrom(size: number): string[] {
+    const hashAt = hashesFromTiles(this.size, this.tiles.read);
+    return proveConsistency(size, this.size, hashAt).map((hash) => Buffer.from(hash).toString('base64'));
+  }
+}
