@@ -10,13 +10,7 @@ const LONG_LOG = 20_000;
 export async function readLog(operator: Operator, onCommit: (commit: StoredCommit) => void): Promise<number> {
   const store = new JetStreamEventStore(operator.nats);
   const total = await store.lastPosition();
-  const bar =
-    total >= LONG_LOG && process.stderr.isTTY
-      ? new SingleBar(
-          { stream: process.stderr, format: '{bar} {percentage}% | {value}/{total} commits | {eta_formatted}' },
-          Presets.shades_classic,
-        )
-      : undefined;
+  const bar = progressBar(total, 'commits');
   bar?.start(total, 0);
   let count = 0;
   try {
@@ -31,3 +25,12 @@ export async function readLog(operator: Operator, onCommit: (commit: StoredCommi
   }
   return count;
 }
+
+/** A progress bar on a terminal, where it is about so many that reading takes a while. */
+export const progressBar = (total: number, what: string): SingleBar | undefined =>
+  total >= LONG_LOG && process.stderr.isTTY
+    ? new SingleBar(
+        { stream: process.stderr, format: `{bar} {percentage}% | {value}/{total} ${what} | {eta_formatted}` },
+        Presets.shades_classic,
+      )
+    : undefined;
