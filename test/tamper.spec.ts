@@ -14,6 +14,7 @@ import { MAIN, run, startProcess } from './support/processes';
 
 const ROUNDS = 3;
 const ENCRYPTIONS = 5;
+const SETTINGS = { KEYTRAIL_TREE_HEAD_SECONDS: '1' };
 
 let root: string;
 let dataDir: string;
@@ -35,7 +36,7 @@ beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'keytrail-tamper-'));
   dataDir = join(root, 'data');
   whole = join(root, 'whole');
-  const server = await startProcess(dataDir, { KEYTRAIL_TREE_HEAD_SECONDS: '1' });
+  let server = await startProcess(dataDir, SETTINGS);
   for (let round = 1; round <= ROUNDS; round++) {
     const { KeyMetadata } = await server.kms.send(new CreateKeyCommand({}));
     const KeyId = KeyMetadata!.KeyId!;
@@ -48,6 +49,10 @@ beforeAll(async () => {
     const grown = (): boolean =>
       headOf('records')?.size === round * (2 + ENCRYPTIONS) && headOf('changes')?.size === round * 2;
     await until(async () => grown(), 'no head came that covers all calls');
+    if (round > 1) continue;
+    await server.stop();
+    cpSync(dataDir, join(root, 'first'), { recursive: true });
+    server = await startProcess(dataDir, SETTINGS);
   }
   const { code, output } = await keytrail('export', '--to', whole);
   expect({ code, output }).toEqual({
@@ -325,20 +330,56 @@ describe("in the server's own files", () => {
     });
   });
 
+  const LOGS = { KMS_AUDIT: ['record', 'records'], KMS_EVENTS: ['commit', 'changes'] } as const;
+
   test.each([
-    ['KMS_AUDIT', 'record'],
-    ['KMS_EVENTS', 'commit'],
-  ])('a flipped bit in the middle of %s is named, and what is proved all the same', async (stream, one) => {
-    const path = blocks(stream);
-    const bytes = readFileSync(path);
-    flip(path, Math.floor(bytes.length / 2));
+    ['KMS_AUDIT', 0.1],
+    ['KMS_AUDIT', 0.5],
+    ['KMS_AUDIT', 0.99],
+    ['KMS_EVENTS', 0.1],
+    ['KMS_EVENTS', 0.5],
+    ['KMS_EVENTS', 0.99],
+  ] as const)(
+    'a flipped bit in %s, at %d of its length, is named, and what is proved all the same',
+    async (stream, at) => {
+      const path = blocks(stream);
+      flip(path, Math.floor(readFileSync(path).length * at));
+      const { code, output } = await keytrail('verify');
+      const [one, many] = LOGS[stream];
+      expect(code).toBe(1);
+      expect(output).toMatch(new RegExp(`${stream}: ${one} \\d+( \\(.*\\))? is missing, and so is all after it`));
+      expect(output).toMatch(
+        new RegExp(`${many}: (the first \\d+ of \\d+ are proved by the head of|of \\d+ none is proved)`),
+      );
+    },
+  );
+
+  test.each([[0.3], [0.99]])(
+    'a flipped bit in KMS_TREE, at %d of its length, is named; the head outside proves the logs',
+    async (at) => {
+      const path = blocks('KMS_TREE');
+      flip(path, Math.floor(readFileSync(path).length * at));
+      const { code, output } = await keytrail('verify');
+      expect({ code, output }).toEqual({
+        code: 1,
+        output: expect.stringMatching(/position \d+ is missing from KMS_TREE/),
+      });
+      expect(output).toContain('records: the first 21 of 21 are proved');
+    },
+  );
+
+  test('a log that is replaced by an older one, heads and all, is found by the head outside', async () => {
+    const first = join(root, 'first');
+    rmSync(join(dataDir, 'nats'), { recursive: true });
+    cpSync(join(first, 'nats'), join(dataDir, 'nats'), { recursive: true });
     const { code, output } = await keytrail('verify');
     expect(code).toBe(1);
     expect(output).toMatch(
-      new RegExp(`${stream}: ${one} \\d+ \\(the one after .*\\) is missing, and so is all after it`),
+      /KMS_TREE does not have the head of .* that .*records\.checkpoint holds: it has lost its end/,
     );
-    expect(output).toMatch(
-      new RegExp(`${one === 'record' ? 'records' : 'changes'}: the first \\d+ of \\d+ are proved by the head of`),
+    expect(output).toMatch(/KMS_AUDIT: record 7 .* is missing, and so is all after it: the head of .* has 21/);
+    expect(output).toContain(
+      `records: the first 7 of 7 are proved by the head of ${heads.find(({ size }) => size === 7)!.time}`,
     );
   });
 });

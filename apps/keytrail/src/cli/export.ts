@@ -54,7 +54,8 @@ export async function exportLogs(
   const keys = withoutSealed ? undefined : new KnownKeys(new RemoteSealingKeys(operator.nats));
   for (const tree of TREES) {
     // Before the leaves, which are then at least as many as the heads have.
-    const notes = await storedNotes(operator.nats, tree);
+    const notes: Buffer[] = [];
+    for await (const note of storedNotes(operator.nats, tree)) notes.push(note);
     const lines = notes.map((note) => `${JSON.stringify(note.toString('utf8'))}\n`).join('');
     replaceDurably(headsFile(to, tree), Buffer.from(lines, 'utf8'));
     const leaves = await exportTree(operator, to, tree, manifest, keys, print);

@@ -8,13 +8,11 @@ import { keptKey } from '#platform/tree-heads/checkpoint-folder';
 import type { Operator } from './operator';
 
 /** All heads of a tree in KMS_TREE, oldest first; nothing of them is verified. */
-export async function storedNotes(nats: NatsConnection, tree: Tree): Promise<Buffer[]> {
-  const notes: Buffer[] = [];
+export async function* storedNotes(nats: NatsConnection, tree: Tree): AsyncGenerator<Buffer> {
   const store = new JetStreamEventStore(nats, { stream: TREE_STREAM });
   for await (const { subject, bytes } of store.read(1)) {
-    if (subject === treeHeadSubject(tree)) notes.push(Buffer.from(bytes));
+    if (subject === treeHeadSubject(tree)) yield Buffer.from(bytes);
   }
-  return notes;
 }
 
 /** The public key of the heads: out of the folder outside of NATS, else of a running crypto-worker; undefined without either. */

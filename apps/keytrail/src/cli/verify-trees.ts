@@ -57,13 +57,15 @@ export async function verifyTrees(
 }
 
 async function notesOf(operator: Operator, tree: Tree): Promise<{ notes: Buffer[]; damage?: string }> {
+  const notes: Buffer[] = [];
   try {
-    return { notes: await storedNotes(operator.nats, tree) };
+    for await (const note of storedNotes(operator.nats, tree)) notes.push(note);
+    return { notes };
   } catch (error) {
     if (error instanceof JetStreamApiError && error.errCode === API_ERROR.streamNotFound) {
-      return { notes: [], damage: `${TREE_STREAM} does not exist: it was never made, or was deleted` };
+      return { notes, damage: `${TREE_STREAM} does not exist: it was never made, or was deleted` };
     }
-    if (error instanceof LogDamagedError) return { notes: [], damage: error.message };
+    if (error instanceof LogDamagedError) return { notes, damage: error.message };
     throw error;
   }
 }
