@@ -33,10 +33,15 @@ export function keptKey(folder: string): Buffer | undefined {
   return text === undefined ? undefined : treePublicKey(text);
 }
 
-/** The head in the folder, or undefined. Throws MalformedError and NotProvedError. */
+/** The head in the folder, or undefined. Throws CheckpointError for what is none of this key's. */
 export function keptHead(folder: string, tree: Tree, publicKey: Buffer): SignedHead | undefined {
-  const note = read(checkpointFile(folder, tree));
-  return note && openHead(note, treeKey(publicKey, tree));
+  const path = checkpointFile(folder, tree);
+  const note = read(path);
+  try {
+    return note && openHead(note, treeKey(publicKey, tree));
+  } catch (cause) {
+    throw new CheckpointError(`${path} is no head of this log: ${(cause as Error).message}`, { cause });
+  }
 }
 
 export const keepHead = (folder: string, tree: Tree, { note }: SignedHead): void =>

@@ -35,11 +35,16 @@ export class LogTree {
     return this.tiles.root();
   }
 
-  /** Takes in what has been stored since. Rejects with LogDamagedError where the stream is shorter than it was. */
-  async grow(isStopped: () => boolean): Promise<void> {
+  /** Whether more has been stored. Rejects with LogDamagedError where the stream is shorter than it was. */
+  async isBehind(): Promise<boolean> {
     const last = await this.store.lastPosition();
     if (last < this.position) throw lostTail(this.stream, last, this.position);
-    if (last === this.position) return;
+    return last > this.position;
+  }
+
+  /** Takes in what has been stored since. Rejects as isBehind does. */
+  async grow(isStopped: () => boolean): Promise<void> {
+    if (!(await this.isBehind())) return;
     let hashes: Buffer[] = [];
     let position = this.position;
     for await (const message of this.store.read(position + 1)) {

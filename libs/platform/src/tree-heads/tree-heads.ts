@@ -87,17 +87,16 @@ export class TreeHeads {
     const { settings, nats, signer, clock } = this.ports;
     const folder = settings.checkpointDir;
     const log = this.treeOf(tree);
-    const before = log.size;
+    if (this.kept.get(tree)?.size === log.size && !(await log.isBehind())) return;
+    // Before the stream, which then holds all that this head has, whoever else has had it signed.
+    const stored = await newestHead(nats, tree);
     await log.grow(() => this.stopping);
-    const kept = this.kept.get(tree);
-    if (kept && log.size === before && log.size === kept.size) return;
     if (log.size === 0) return;
     this.publicKey ??= await signer.publicKey();
     const key = treeKey(this.publicKey, tree);
     keepKey(folder, this.publicKey);
     const outside = keptHead(folder, tree, this.publicKey);
     if (outside) log.assertHolds(outside, checkpointFile(folder, tree));
-    const stored = await newestHead(nats, tree);
     let head = stored && openHead(stored.note, key);
     if (head) log.assertHolds(head, TREE_STREAM);
     if (!head || head.size < log.size) {
