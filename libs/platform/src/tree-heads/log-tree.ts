@@ -7,8 +7,10 @@ import { CheckpointError } from './checkpoint-folder';
 import { leafHashesIn } from './log-leaves';
 import { TileFolder } from './tile-folder';
 
-/** Leaves that are hashed before tiles are written and others get a turn. */
-const AT_ONCE = 16_384;
+/** Leaves that are hashed before requests get a turn: some ms. */
+const AT_ONCE = 256;
+/** Leaves that tiles are written for at once: some ms too. */
+const TO_TILES = 2_048;
 
 /** The tree of one stream, as far as it has been read. */
 export class LogTree {
@@ -47,14 +49,19 @@ export class LogTree {
     if (!(await this.isBehind())) return;
     let hashes: Buffer[] = [];
     let position = this.position;
+    let rested = 0;
     for await (const message of this.store.read(position + 1)) {
-      hashes.push(...leafHashesIn(this.tree, message));
+      const found = leafHashesIn(this.tree, message);
+      for (const hash of found) hashes.push(hash);
       position = message.seq;
-      if (hashes.length < AT_ONCE) continue;
+      rested += found.length;
+      if (rested < AT_ONCE) continue;
+      rested = 0;
+      await new Promise((resume) => setImmediate(resume));
+      if (hashes.length < TO_TILES) continue;
       this.tiles.append(hashes, position);
       hashes = [];
       if (isStopped()) return;
-      await new Promise((resume) => setImmediate(resume));
     }
     if (position > this.position) this.tiles.append(hashes, position);
   }
