@@ -87,7 +87,10 @@ describe('docker-compose.yml', () => {
     expect(mounts).toEqual(
       name === 'gateway'
         ? [['./deploy/certificates/gateway', '/etc/keytrail-tls', 'ro']]
-        : [['./deploy/certificates/ca.pem', '/etc/keytrail-tls/ca.pem', 'ro']],
+        : [
+            ['./deploy/certificates/ca.pem', '/etc/keytrail-tls/ca.pem', 'ro'],
+            ...(name === 'audit-projector' ? [['checkpoints', settings.checkpointDir]] : []),
+          ],
     );
   });
 

@@ -1,4 +1,7 @@
+import { mkdtempSync, rmSync } from 'node:fs';
 import { connect as dial } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import {
   CreateAliasCommand,
   CreateKeyCommand,
@@ -25,6 +28,7 @@ import { findOpenssl } from './support/certificates';
 import type { Container } from './support/container';
 import { Load, type LoadFailure } from './support/load';
 import { connectAsRoot } from './support/nats-client';
+import { until } from './support/nats-server';
 import { Topology } from './support/topology';
 
 jest.setTimeout(120_000);
@@ -162,6 +166,21 @@ withOpenssl(
     expect(verified.match(/holds what the log says/g)).toHaveLength(views.length);
   },
 );
+
+withOpenssl('both logs have signed heads, and an export of them is checked with nothing but their key', async () => {
+  await newKey();
+  const proved = /records: the first \d+ of \d+ are proved by the head of .*\nchanges: the first \d+ of \d+ are proved/;
+  await until(async () => proved.test(await keytrail('verify')), 'no heads were signed', 60_000);
+  const folder = mkdtempSync(join(tmpdir(), 'keytrail-export-'));
+  try {
+    expect(await keytrail('export', '--to', folder)).toMatch(
+      /^records: \d+, and \d+ heads\nchanges: \d+, and \d+ heads\n$/,
+    );
+    expect(await keytrail('verify', '--export', folder, '--key', join(folder, 'keytrail.vkey'))).toMatch(proved);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
 
 withOpenssl('a client that reads at once what it wrote always finds it, whoever answers', async () => {
   const KeyId = await newKey();

@@ -6,13 +6,18 @@ import { createAccount, listAccounts } from './cli/accounts';
 import { type DiffOptions, diff } from './cli/diff';
 import { parseDuration, parseMoment } from './cli/duration';
 import { type ExplainOptions, explain } from './cli/explain';
-import { type Operator, openOperator } from './cli/operator';
+import { type ExportOptions, exportLogs } from './cli/export';
+import { CommandError, type Operator, openOperator } from './cli/operator';
 import { putOnRecord } from './cli/operator-record';
+import { type ProveOptions, prove } from './cli/prove';
 import { type ReplayOptions, replay } from './cli/replay';
 import { advanceClock, printClock, status, timeNow } from './cli/services';
 import { start } from './cli/start';
 import { type TimelineOptions, timeline } from './cli/timeline';
 import { verify } from './cli/verify';
+import { verifyExport } from './cli/verify-export';
+import { verifyProof } from './cli/verify-proof';
+import { verifyTrees } from './cli/verify-trees';
 
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
@@ -80,6 +85,8 @@ Examples:
   keytrail explain --principal ann --action kms:Decrypt --key <key id>
                                                whether somebody may, and which policy or grant decides
   keytrail verify                              check the log, and the running services against it
+  keytrail export --to DIR                     both logs with their proofs, to be checked elsewhere
+  keytrail verify --export DIR --key FILE      check an export offline
 
 Settings are environment variables: KEYTRAIL_PORT, KEYTRAIL_DATA_DIR, ... (see README.md).`,
   );
@@ -274,16 +281,72 @@ Examples:
   );
 
 program
-  .command('verify')
+  .command('export')
   .description(
-    "check the log's hashes, versions and events, and what the running services hold; exit code 1 if not in order",
+    'write commits, records, leaf hashes, tree heads and their public key into a folder; goes on where it was',
   )
+  .requiredOption('--to <folder>', 'empty, or a former export of the same log')
+  .option('--without-sealed', 'leave out what records keep of requests and replies')
   .action(
     operating(
       true,
-      recorded('VerifyLog', (operator) => verify(operator, print)),
+      recorded('ExportLog', (operator, options: ExportOptions) =>
+        exportLogs(operator, parseSettings(process.env), options, print),
+      ),
     ),
   );
+
+program
+  .command('prove')
+  .description('write the proof that one call is on record, for verify --proof (C2SP tlog-proof)')
+  .requiredOption('--event <eventID>', 'of a record, as LookupEvents gives it')
+  .option('--to <file>', 'instead of printing it')
+  .action(
+    operating(
+      true,
+      recorded('ProveRecord', (operator, options: ProveOptions) =>
+        prove(operator, parseSettings(process.env), options, print),
+      ),
+    ),
+  );
+
+interface VerifyOptions {
+  export?: string;
+  proof?: string;
+  key?: string;
+  checkpoints?: string;
+}
+
+program
+  .command('verify')
+  .description(
+    "check the log's hashes, versions and events against its signed tree heads, and what the running services hold; with --export or --proof, offline. Exit code 1 if not in order",
+  )
+  .option('--export <folder>', 'check an export, with its files and the key alone')
+  .option('--proof <file>', 'check the proof of one record, with the key alone')
+  .option('--key <key>', 'the verifier key of the tree heads, or a file that holds it (checkpoints/keytrail.vkey)')
+  .option('--checkpoints <folder>', 'of an export: heads that are known from elsewhere, as Keytrail keeps them outside')
+  .action(
+    running(async (settings, { key, ...options }: VerifyOptions) => {
+      if (options.export === undefined && options.proof === undefined) return verifyOnline(settings);
+      if (key === undefined) throw new CommandError('--key: expected with --export and --proof');
+      if (options.proof !== undefined) verifyProof({ proof: options.proof, key }, print);
+      if (options.export !== undefined) verifyExport({ ...options, export: options.export, key }, print);
+    }),
+  );
+
+async function verifyOnline(settings: Settings): Promise<void> {
+  const operator = await openOperator(settings, true);
+  try {
+    await putOnRecord(operator, 'VerifyLog', [], warn);
+    // What the heads prove is said whatever else is wrong with the log.
+    const faults = await verifyTrees(operator, settings, print);
+    await verify(operator, print);
+    if (faults.length > 0) throw new CommandError(faults.join('\n'));
+  } finally {
+    await operator.close();
+  }
+}
 
 void program.parseAsync().catch((error: unknown) => {
   reportFailure('keytrail', error);

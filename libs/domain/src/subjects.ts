@@ -6,6 +6,7 @@ export const EVENTS_STREAM = 'KMS_EVENTS';
 export const MATERIAL_STREAM = 'KMS_MATERIAL';
 export const CLOCK_STREAM = 'KMS_CLOCK';
 export const AUDIT_STREAM = 'KMS_AUDIT';
+export const TREE_STREAM = 'KMS_TREE';
 
 /** Identifies one aggregate: one stream subject, one history. */
 export interface AggregateRef<T extends AggregateType = AggregateType> {
@@ -24,6 +25,7 @@ export const ALL_EVENTS = 'kms.evt.>';
 export const ALL_MATERIAL = 'kms.mat.>';
 export const CLOCK_SUBJECT = 'kms.clock';
 export const ALL_RECORDS = 'kms.aud.>';
+export const ALL_TREE_HEADS = 'kms.tree.>';
 
 export const eventSubject = (ref: AggregateRef): string =>
   `kms.evt.${ref.region}.${ref.account}.${ref.aggregate}.${ref.id}`;
@@ -39,6 +41,9 @@ export function parseEventSubject(subject: string): AggregateRef {
 
 /** Where one writer's batches of records go: a UUID, of one process from its start to its end. */
 export const recordSubject = (writer: string): string => `kms.aud.${writer}`;
+
+/** Where the signed heads of one tree go: `records` or `changes`. */
+export const treeHeadSubject = (tree: string): string => `kms.tree.${tree}`;
 
 export const materialSubject = (materialId: string): string => `kms.mat.${materialId}`;
 
@@ -101,6 +106,10 @@ export const INTERNAL = {
   tokenKey: 'kms.int.token-key',
   /** What one writer seals the records of an account and month with. */
   sealingKey: 'kms.int.sealing-key',
+  /** Has a crypto-worker sign a tree head that goes on from the last one, and store it. */
+  treeSign: 'kms.int.tree.sign',
+  /** The public key that tree heads are signed with. */
+  treeKey: 'kms.int.tree.key',
   /** Signs the token of a new grant. */
   grantToken: 'kms.int.grant-token',
   /** The operator has a crypto-worker make an account with a root access key. */

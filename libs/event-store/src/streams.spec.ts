@@ -1,5 +1,5 @@
 import { connect, type NatsConnection, type StreamConfig } from 'nats';
-import { AUDIT_STREAM, CLOCK_STREAM, EVENTS_STREAM, MATERIAL_STREAM } from '#domain/subjects';
+import { AUDIT_STREAM, CLOCK_STREAM, EVENTS_STREAM, MATERIAL_STREAM, TREE_STREAM } from '#domain/subjects';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
 import { StoreUnavailableError } from './event-store';
 import { EVENTS_CONFIG, ensureEventStream, ensureMaterialStream, ensureStreams, MATERIAL_CONFIG } from './streams';
@@ -30,7 +30,7 @@ it('makes the four streams, from several processes at once and again later', asy
   const jsm = await nc.jetstreamManager();
   const names: string[] = [];
   for await (const name of jsm.streams.names()) names.push(name);
-  expect(names.sort()).toEqual([AUDIT_STREAM, CLOCK_STREAM, EVENTS_STREAM, MATERIAL_STREAM].sort());
+  expect(names.sort()).toEqual([AUDIT_STREAM, CLOCK_STREAM, EVENTS_STREAM, MATERIAL_STREAM, TREE_STREAM].sort());
 });
 
 it('lets nobody delete from the log or purge it', async () => {

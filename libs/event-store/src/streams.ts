@@ -3,11 +3,13 @@ import {
   ALL_EVENTS,
   ALL_MATERIAL,
   ALL_RECORDS,
+  ALL_TREE_HEADS,
   AUDIT_STREAM,
   CLOCK_STREAM,
   CLOCK_SUBJECT,
   EVENTS_STREAM,
   MATERIAL_STREAM,
+  TREE_STREAM,
 } from '#domain/subjects';
 import { StoreUnavailableError } from './event-store';
 import { API_ERROR, JetStreamApiError, jetStreamRequest, type StreamInfo, streamInfo } from './jetstream-api';
@@ -69,6 +71,17 @@ export const AUDIT_CONFIG: StreamConfig = {
   duplicate_window: 120 * NS_PER_S,
 };
 
+/** The signed heads of both trees. Nothing can be deleted, by nobody. */
+export const TREE_CONFIG: StreamConfig = {
+  ...DURABLE,
+  name: TREE_STREAM,
+  subjects: [ALL_TREE_HEADS],
+  deny_delete: true,
+  deny_purge: true,
+  allow_direct: true,
+  duplicate_window: 120 * NS_PER_S,
+};
+
 /** One message a material: a second one is refused, never put in its place. Single messages can be erased. */
 export const MATERIAL_CONFIG: StreamConfig = {
   ...DURABLE,
@@ -105,6 +118,7 @@ export async function ensureStreams(nc: NatsConnection, options: StreamOptions):
   await ensureMaterialStream(nc, options);
   await ensureClockStream(nc, options);
   await ensureAuditStream(nc, options);
+  await ensureTreeStream(nc, options);
 }
 
 export const ensureEventStream = (nc: NatsConnection, options: StreamOptions): Promise<void> =>
@@ -118,6 +132,9 @@ export const ensureClockStream = (nc: NatsConnection, options: StreamOptions): P
 
 export const ensureAuditStream = (nc: NatsConnection, options: StreamOptions): Promise<void> =>
   ensureStream(nc, AUDIT_CONFIG, options);
+
+export const ensureTreeStream = (nc: NatsConnection, options: StreamOptions): Promise<void> =>
+  ensureStream(nc, TREE_CONFIG, options);
 
 async function ensureStream(nc: NatsConnection, base: StreamConfig, options: StreamOptions): Promise<void> {
   const config: StreamConfig = { ...base, num_replicas: options.replicas };

@@ -112,7 +112,7 @@ export const METRIC_TABLE = {
   },
   keytrail_tree_head_age_seconds: {
     type: 'gauge',
-    help: 'Age of the newest signed tree head, by tree.',
+    help: 'Time since the newest signed tree head was last seen to hold the whole log, by tree.',
     labels: ['tree'],
   },
   keytrail_nats_connected: { type: 'gauge', help: '1 while the connection to NATS stands.' },

@@ -13,6 +13,8 @@ import {
   materialSubject,
   requestSubject,
   requestSubscription,
+  TREE_STREAM,
+  treeHeadSubject,
 } from '#domain/subjects';
 import type { Following } from '#event-store/event-store';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
@@ -138,6 +140,10 @@ describe('what each user can do', () => {
     ],
     ['gateway', 'crypto-worker', INTERNAL.signingKey, INTERNAL.signingKey],
     ['key-manager', 'crypto-worker', INTERNAL.tokenKey, INTERNAL.tokenKey],
+    ['audit-projector', 'crypto-worker', INTERNAL.treeSign, INTERNAL.treeSign],
+    ['audit-projector', 'crypto-worker', INTERNAL.treeKey, INTERNAL.treeKey],
+    ['operator', 'crypto-worker', INTERNAL.treeKey, INTERNAL.treeKey],
+    ['operator', 'crypto-worker', INTERNAL.sealingKey, INTERNAL.sealingKey],
     ['key-manager', 'crypto-worker', INTERNAL.materialCreate, INTERNAL.materialCreate],
     ['key-manager', 'crypto-worker', INTERNAL.materialDestroy, INTERNAL.materialDestroy],
     ['crypto-worker', 'key-manager', INTERNAL.principalCommand, INTERNAL.principalCommand],
@@ -179,6 +185,7 @@ describe('what each user is refused', () => {
   const publishers: [string, NatsUserName[]][] = [
     [eventSubject(key), ['key-manager']],
     [materialSubject('m9'), ['crypto-worker']],
+    [treeHeadSubject('records'), ['crypto-worker']],
     [CLOCK_SUBJECT, ['operator']],
     [requestSubject('r', ACCOUNT, 'alice', 'Encrypt'), []],
     [requestSubject('r', ACCOUNT, 'root', 'Encrypt'), []],
@@ -189,6 +196,8 @@ describe('what each user is refused', () => {
     [INTERNAL.materialDestroy, ['key-manager']],
     [INTERNAL.signingKey, ['gateway']],
     [INTERNAL.tokenKey, ['key-manager']],
+    [INTERNAL.treeSign, ['audit-projector']],
+    [INTERNAL.treeKey, ['audit-projector', 'operator']],
     [INTERNAL.timerFire, ['rotation-scheduler', 'deletion-scheduler']],
     [INTERNAL.principalCommand, ['crypto-worker']],
     [INTERNAL.accountCreate, ['operator']],
@@ -199,8 +208,9 @@ describe('what each user is refused', () => {
     [api(`STREAM.CREATE.${EVENTS_STREAM}`), ['key-manager']],
     [api(`STREAM.CREATE.${CLOCK_STREAM}`), ['key-manager']],
     [api(`STREAM.CREATE.${MATERIAL_STREAM}`), ['crypto-worker']],
+    [api(`STREAM.CREATE.${TREE_STREAM}`), ['crypto-worker']],
     [api('STREAM.CREATE.OTHER'), []],
-    ...[EVENTS_STREAM, MATERIAL_STREAM, CLOCK_STREAM].flatMap((stream): [string, NatsUserName[]][] => [
+    ...[EVENTS_STREAM, MATERIAL_STREAM, CLOCK_STREAM, TREE_STREAM].flatMap((stream): [string, NatsUserName[]][] => [
       [api(`STREAM.DELETE.${stream}`), []],
       [api(`STREAM.PURGE.${stream}`), []],
       [api(`STREAM.UPDATE.${stream}`), []],
@@ -212,6 +222,7 @@ describe('what each user is refused', () => {
     ]),
     [api(`CONSUMER.CREATE.${EVENTS_STREAM}.c`), readers],
     [api(`CONSUMER.CREATE.${CLOCK_STREAM}.c`), []],
+    [api(`CONSUMER.CREATE.${TREE_STREAM}.c`), ['operator']],
     [api(`CONSUMER.CREATE.${MATERIAL_STREAM}`), []],
     [api(`CONSUMER.CREATE.${MATERIAL_STREAM}.c`), ['crypto-worker']],
     [api(`CONSUMER.CREATE.${MATERIAL_STREAM}.c.kms.mat.>`), ['crypto-worker']],
@@ -257,6 +268,7 @@ describe('what each user is refused', () => {
     [INTERNAL.materialCreate, ['crypto-worker']],
     [INTERNAL.materialDestroy, ['crypto-worker']],
     [INTERNAL.signingKey, ['crypto-worker']],
+    [INTERNAL.treeSign, ['crypto-worker']],
     [AUTH_CALLOUT, ['crypto-worker']],
     [INTERNAL.tokenKey, ['crypto-worker']],
     [INTERNAL.timerFire, ['key-manager']],
@@ -276,7 +288,7 @@ describe('what each user is refused', () => {
 
   it('refuses the process that does the work of all services what no service ever asks', async () => {
     const calls = ['DELETE', 'PURGE', 'UPDATE', 'SNAPSHOT', 'RESTORE'];
-    for (const stream of [EVENTS_STREAM, MATERIAL_STREAM, CLOCK_STREAM]) {
+    for (const stream of [EVENTS_STREAM, MATERIAL_STREAM, CLOCK_STREAM, TREE_STREAM]) {
       for (const call of calls) {
         const subject = api(`STREAM.${call}.${stream}`);
         expect([subject, ...(await wires.get('embedded')!.refusals(`PUB ${subject} 0\r\n`))]).toHaveLength(2);

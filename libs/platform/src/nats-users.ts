@@ -3,6 +3,7 @@ import {
   ALL_EVENTS,
   ALL_MATERIAL,
   ALL_RECORDS,
+  ALL_TREE_HEADS,
   AUDIT_STREAM,
   AUTH_CALLOUT,
   AUTH_CALLOUT_REPLIES,
@@ -17,6 +18,7 @@ import {
   principalToken,
   requestSubject,
   requestSubscription,
+  TREE_STREAM,
 } from '#domain/subjects';
 import { OPERATION_TABLE } from '#operations/table';
 import type { CalloutPublicKeys } from './callout-keys';
@@ -164,6 +166,9 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         ...createStream(MATERIAL_STREAM),
         ...consume(MATERIAL_STREAM),
         `$JS.API.STREAM.MSG.DELETE.${MATERIAL_STREAM}`,
+        ALL_TREE_HEADS,
+        ...createStream(TREE_STREAM),
+        `$JS.API.STREAM.MSG.GET.${TREE_STREAM}`,
         ...READ_EVENTS,
         ...READ_CLOCK,
         INTERNAL.servingBeat,
@@ -184,6 +189,8 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.accountCreate,
         INTERNAL.operatorRecord,
         INTERNAL.tokenKey,
+        INTERNAL.treeSign,
+        INTERNAL.treeKey,
         INTERNAL.grantToken,
         INTERNAL.viewDigests,
         ...OF_EVERY_SERVICE,
@@ -192,12 +199,25 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
     'rotation-scheduler': scheduler('rotation-scheduler'),
     'deletion-scheduler': scheduler('deletion-scheduler'),
     'audit-projector': {
-      publish: [...READ_EVENTS, ...consume(AUDIT_STREAM), ...READ_CLOCK, INTERNAL.sealingKey, inbox('operator')],
+      publish: [
+        ...READ_EVENTS,
+        ...consume(AUDIT_STREAM),
+        `$JS.API.STREAM.MSG.GET.${TREE_STREAM}`,
+        ...READ_CLOCK,
+        INTERNAL.sealingKey,
+        INTERNAL.treeSign,
+        INTERNAL.treeKey,
+        inbox('operator'),
+      ],
       subscribe: [inbox('audit-projector'), ...OF_EVERY_SERVICE, INTERNAL.viewDigests],
     },
     operator: {
       publish: [
         ...READ_EVENTS,
+        ...consume(AUDIT_STREAM),
+        ...consume(TREE_STREAM),
+        INTERNAL.sealingKey,
+        INTERNAL.treeKey,
         ...READ_CLOCK,
         CLOCK_SUBJECT,
         INTERNAL.status,

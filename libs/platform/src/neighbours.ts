@@ -9,6 +9,7 @@ import { RemoteSealingKeys, type SealingKeys } from './recording/sealing-keys';
 import { CachedSigningKeys, RemoteSigningKeys, type SigningKeys } from './signing-keys';
 import type { StartedCryptoWorker } from './start-crypto-worker';
 import type { StartedKeyManager } from './start-key-manager';
+import { RemoteTreeHeadSigner, type TreeHeadSigner } from './tree-heads/head-signer';
 
 /**
  * THE table of what the parts of Keytrail ask of each other: in process where the other part is in this one, else over
@@ -64,6 +65,11 @@ export class Neighbours {
   /** Whoever answers calls learns what their records are sealed with. */
   sealingKeys(): SealingKeys {
     return this.worker ? this.worker.sealingKeys : new RemoteSealingKeys(this.nats);
+  }
+
+  /** The audit-projector has tree heads signed and stored. */
+  treeHeadSigner(): TreeHeadSigner {
+    return this.worker ? this.worker.treeHeads : new RemoteTreeHeadSigner(this.nats);
   }
 
   /** Whoever serves operations learns what callers are checked against. */

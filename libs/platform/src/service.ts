@@ -40,6 +40,7 @@ import type { SigningKeys } from './signing-keys';
 import { type StartedCryptoWorker, startCryptoWorker } from './start-crypto-worker';
 import { startKeyManager } from './start-key-manager';
 import { tracedDispatcher } from './traced-ports';
+import { TreeHeads } from './tree-heads/tree-heads';
 import { serveViewDigests } from './view-digests';
 
 export const PARTS = [
@@ -151,6 +152,8 @@ export class Service {
       await leased.start(this.health);
       this.metrics.gauge('keytrail_lease_held', () => Number(serving.held));
     }
+    // Before the recorder, so that it stops after it: the last head holds every record.
+    if (this.has('audit-projector')) this.startTreeHeads();
     this.recording = this.startRecording();
     const { recording } = this;
     const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
@@ -303,6 +306,17 @@ export class Service {
     const started = startRecording({ settings, nats, clock, metrics, log, sealingKeys, observe });
     this.closers.push(() => started.stop());
     return started;
+  }
+
+  private startTreeHeads(): void {
+    const { settings, clock, store, log, metrics } = this;
+    const heads = new TreeHeads({
+      ...{ settings, clock, log, metrics },
+      nats: this.link.nats,
+      changes: store,
+      signer: this.neighbours.treeHeadSigner(),
+    });
+    this.closers.push(() => heads.stop());
   }
 
   private signingKeysFor(dispatcher: Dispatcher): SigningKeys {

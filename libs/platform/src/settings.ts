@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-import { isAbsolute, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { isRegionName } from '#domain/arn';
 import { isQuotaClass, type QuotaClass } from '#operations/quotas/quota-classes';
 import type { QuotaRates } from '#operations/quotas/quotas';
@@ -52,6 +52,10 @@ export interface Settings {
   records: boolean;
   /** Whether traces are sent, as OpenTelemetry's own variables say. */
   tracing: boolean;
+  /** How often the trees' heads are signed, in seconds, as far as they have grown. */
+  treeHeadSeconds: number;
+  /** Where the newest heads and their public key are kept outside of NATS. */
+  checkpointDir: string;
   /** Tests only: the process kills itself there. */
   failPoint?: string | undefined;
 }
@@ -165,6 +169,8 @@ export function parseSettings(environment: Environment): Settings {
     quotas: parseQuotas(environment['KEYTRAIL_QUOTAS'], (problem) => problems.push(problem)),
     records: text('KEYTRAIL_RECORDS', (value) => value === 'on' || value === 'off', 'on or off', 'on') === 'on',
     tracing: parseTracing(environment, (problem) => problems.push(problem)),
+    treeHeadSeconds: integer('KEYTRAIL_TREE_HEAD_SECONDS', 1, 86_400, 10),
+    checkpointDir: resolve(text('KEYTRAIL_CHECKPOINT_DIR', any, 'a folder', join(dataDir, 'checkpoints'))!),
     failPoint: text('KEYTRAIL_FAIL_POINT', any, 'the name of a fail-point'),
   };
   const plainAllowed = text(

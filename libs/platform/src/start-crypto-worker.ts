@@ -31,6 +31,7 @@ import { SecretSigningKeys } from './secret-signing-keys';
 import type { ServedRequests } from './served-requests';
 import { type Settings, SettingsError } from './settings';
 import { CachedSigningKeys, type SigningKeys, serveSigningKeys } from './signing-keys';
+import { openTreeHeadSigner, serveTreeHeads, type TreeHeadSigner } from './tree-heads/head-signer';
 
 const MAX_NAMED = 100;
 
@@ -62,6 +63,7 @@ export interface StartedCryptoWorker {
   tokens: TokenIssuer;
   signingKeys: SigningKeys;
   sealingKeys: SealingKeys;
+  treeHeads: TreeHeadSigner;
   stop(): void;
 }
 
@@ -101,6 +103,8 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   );
   const sealingKeys = new VaultSealingKeys(vault);
   serveSealingKeys(served, sealingKeys, (error) => log.error({ err: error }, 'sealing key request failed'));
+  const treeHeads = await openTreeHeadSigner(nats, settings, vault);
+  serveTreeHeads(served, treeHeads, (error) => log.error({ err: error }, 'tree head request failed'));
   serveGrantTokens(served, tokens, (error) => log.error({ err: error }, 'grant token request failed'));
   const anchors = { rootAccessKeyId: credentials.accessKeyId, tokenKey: tokens.publicKey.export() };
   serveAnchors(served, anchors, (error) => log.error({ err: error }, 'token key request failed'));
@@ -130,6 +134,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     tokens,
     signingKeys,
     sealingKeys,
+    treeHeads,
     stop() {
       stopping.abort();
       vault.close();

@@ -46,7 +46,7 @@ export async function everythingAt(
   { dataDir, warn, snapshotEvery = SNAPSHOT_EVERY }: SnapshotPlace,
 ): Promise<MomentFold> {
   const snapshots = new Snapshots(dataDir, operator.nats, {
-    refused: (file, reason) => warn(`keytrail: snapshot ${file} is left aside: ${reason}; the log is read instead`),
+    refused: (file, reason) => warn(`snapshot ${file} is left aside: ${reason}; the log is read instead`),
   });
   const fold = await snapshots.foldFrom(at);
   let left = snapshotEvery;
@@ -105,10 +105,8 @@ class Progress {
   private readonly bar: SingleBar | undefined;
 
   constructor(total: number) {
-    if (total < LONG_LOG || !process.stderr.isTTY) return;
-    const format = '{bar} {percentage}% | {value}/{total} commits | {eta_formatted}';
-    this.bar = new SingleBar({ stream: process.stderr, format }, Presets.shades_classic);
-    this.bar.start(total, 0);
+    this.bar = progressBar(total, 'commits');
+    this.bar?.start(total, 0);
   }
 
   at(count: number): void {
@@ -119,3 +117,12 @@ class Progress {
     this.bar?.stop();
   }
 }
+
+/** A progress bar on a terminal, where it is about so many that reading takes a while. */
+export const progressBar = (total: number, what: string): SingleBar | undefined =>
+  total >= LONG_LOG && process.stderr.isTTY
+    ? new SingleBar(
+        { stream: process.stderr, format: `{bar} {percentage}% | {value}/{total} ${what} | {eta_formatted}` },
+        Presets.shades_classic,
+      )
+    : undefined;
