@@ -7,7 +7,11 @@ import { leafHash } from '#audit-log/merkle';
 import { encodeNote, signNote } from '#audit-log/note';
 import { encodeVerifierKey, signerKey, signWith } from '#audit-log/note-key';
 import { encodeHead, openHead, parseHead, treeKey, treeOrigin, treePublicKey } from '#audit-log/tree-head';
+import { parseSettings } from '#platform/settings';
 import { keptHead, keptKey, keyFile } from '#platform/tree-heads/checkpoint-folder';
+import { exportLogs } from '../apps/keytrail/src/cli/export';
+import type { Manifest } from '../apps/keytrail/src/cli/export-folder';
+import { openOperator } from '../apps/keytrail/src/cli/operator';
 import { verifyExport } from '../apps/keytrail/src/cli/verify-export';
 import { findNatsServer, until } from './support/nats-server';
 import { MAIN, run, startProcess } from './support/processes';
@@ -284,6 +288,61 @@ test('an export is gone on with, and is the same as one made at once', async () 
   expect(readdirSync(join(again, 'records')).sort()).toEqual(readdirSync(join(whole, 'records')).sort());
   const elsewhere = await keytrail('export', '--to', dataDir, '--without-sealed');
   expect(elsewhere).toEqual({ code: 1, output: expect.stringContaining('is neither empty nor an export') });
+});
+
+describe('an export in several segments', () => {
+  const segments = (tree: string): string[] =>
+    readdirSync(join(folder, tree)).filter((name) => name.endsWith('.jsonl'));
+  const joined = (tree: string): Buffer =>
+    Buffer.concat(segments(tree).map((name) => readFileSync(join(folder, tree, name))));
+
+  async function exported(): Promise<void> {
+    const settings = parseSettings({ KEYTRAIL_DATA_DIR: dataDir, NATS_SERVER: findNatsServer() });
+    const operator = await openOperator(settings, true);
+    try {
+      await exportLogs(operator, settings, { to: folder, withoutSealed: true, segmentLeaves: 4 }, () => {});
+    } finally {
+      await operator.close();
+    }
+  }
+
+  beforeEach(async () => {
+    rmSync(folder, { recursive: true });
+    await exported();
+  });
+
+  test('holds the same, and is gone on with where it was broken off', async () => {
+    const wholeRecords = readFileSync(join(whole, 'records/000000000000.jsonl'));
+    expect(segments('records').length).toBeGreaterThan(3);
+    expect(joined('records')).toEqual(wholeRecords);
+    expect(verified().fault).toBe('');
+    // As a crash leaves it: the second segment is written, but not yet in the manifest.
+    const manifest = JSON.parse(readFileSync(join(folder, 'export.json'), 'utf8')) as Manifest;
+    for (const tree of ['records', 'changes'] as const) manifest.segments[tree] = manifest.segments[tree].slice(0, 1);
+    writeFileSync(join(folder, 'export.json'), JSON.stringify(manifest));
+    for (const name of segments('records').slice(2)) rmSync(join(folder, 'records', name));
+    await exported();
+    expect(joined('records')).toEqual(wholeRecords);
+    expect(verified().fault).toBe('');
+  });
+
+  test('of which one is missing says where, and what was proved before', () => {
+    const [, second] = segments('records');
+    rmSync(join(folder, 'records', second!));
+    const { said, fault } = verified();
+    const first = Number(second!.slice(0, 12));
+    expect(fault).toMatch(new RegExp(`^record ${first} \\(the one after .*\\) is missing, and so is all after it`));
+    expect(said).toContain(provedBefore(first));
+  });
+
+  test('names a record that was dropped from a later one', () => {
+    const third = join(folder, 'records', segments('records')[2]!);
+    const index = Number(segments('records')[2]!.slice(0, 12));
+    write(third, dropAt(1, lines(third)));
+    expect(verified().fault).toMatch(
+      new RegExp(`^record ${index + 1} .* is missing: in its place stands record ${index + 2}`),
+    );
+  });
 });
 
 test('one record is proved by a file and the key, and another text is not', async () => {

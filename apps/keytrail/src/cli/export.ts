@@ -31,6 +31,8 @@ import { publicKeyOf, storedNotes } from './stored-trees';
 export interface ExportOptions {
   to: string;
   withoutSealed?: boolean;
+  /** Leaves with which a segment is closed. */
+  segmentLeaves?: number;
 }
 
 /**
@@ -40,7 +42,7 @@ export interface ExportOptions {
 export async function exportLogs(
   operator: Operator,
   settings: Settings,
-  { to, withoutSealed }: ExportOptions,
+  { to, withoutSealed, segmentLeaves = SEGMENT_LEAVES }: ExportOptions,
   print: (line: string) => void,
 ): Promise<void> {
   if (!operator.services && !withoutSealed) {
@@ -58,7 +60,7 @@ export async function exportLogs(
     for await (const note of storedNotes(operator.nats, tree)) notes.push(note);
     const lines = notes.map((note) => `${JSON.stringify(note.toString('utf8'))}\n`).join('');
     replaceDurably(headsFile(to, tree), Buffer.from(lines, 'utf8'));
-    const leaves = await exportTree(operator, to, tree, manifest, keys, print);
+    const leaves = await exportTree({ operator, folder: to, tree, manifest, keys, segmentLeaves, print });
     print(`${tree}: ${leaves}, and ${notes.length} heads`);
   }
   if (keys && keys.erased > 0) print(`of ${keys.erased} sealed parts the key is erased: they are left out`);
@@ -96,14 +98,19 @@ function readManifest(path: string): Manifest {
 const writeManifest = (folder: string, manifest: Manifest): void =>
   replaceDurably(join(folder, MANIFEST), Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`, 'utf8'));
 
-async function exportTree(
-  operator: Operator,
-  folder: string,
-  tree: Tree,
-  manifest: Manifest,
-  keys: KnownKeys | undefined,
-  print: (line: string) => void,
-): Promise<number> {
+interface TreeExport {
+  operator: Operator;
+  folder: string;
+  tree: Tree;
+  manifest: Manifest;
+  keys: KnownKeys | undefined;
+  segmentLeaves: number;
+  print(line: string): void;
+}
+
+/** How many leaves there are then. */
+async function exportTree(run: TreeExport): Promise<number> {
+  const { operator, folder, tree, manifest, keys, segmentLeaves, print } = run;
   const store = new JetStreamEventStore(operator.nats, { stream: tree === 'changes' ? EVENTS_STREAM : AUDIT_STREAM });
   const closed = manifest.segments[tree];
   const before = closed.at(-1);
@@ -116,7 +123,7 @@ async function exportTree(
       const leaves = leavesIn(tree, message);
       segment.add(leaves, tree === 'records' ? await sealedOf(message, leaves.length, keys, print) : undefined);
       if (message.seq % 1_000 === 0) bar?.update(message.seq);
-      if (segment.leaves < SEGMENT_LEAVES) continue;
+      if (segment.leaves < segmentLeaves) continue;
       segment.close();
       closed.push({ first: segment.first, leaves: segment.leaves, position: message.seq });
       // A crash before this has the segment written again.
