@@ -23,7 +23,7 @@ let keyId: string;
 
 const metrics = async (): Promise<string> => (await fetch(`${server.endpoint}/metrics`)).text();
 /** The value of a series, written as Prometheus is told it. */
-const valueOf = (text: string, series: string): number | undefined => {
+const figure = (text: string, series: string): number | undefined => {
   const line = text.split('\n').find((one) => one.startsWith(`${series} `));
   return line === undefined ? undefined : Number(line.slice(series.length + 1));
 };
@@ -63,36 +63,36 @@ describe('GET /metrics', () => {
   test('follows what happens', async () => {
     const requests = 'keytrail_requests_total{service="kms",operation="ScheduleKeyDeletion",outcome="OK"}';
     const before = await metrics();
-    expect(valueOf(before, requests)).toBeUndefined();
-    expect(valueOf(before, 'keytrail_keys{state="Enabled"}')).toBe(1);
+    expect(figure(before, requests)).toBeUndefined();
+    expect(figure(before, 'keytrail_keys{state="Enabled"}')).toBe(1);
     await server.kms.send(new DisableKeyCommand({ KeyId: keyId }));
     await server.kms.send(new ScheduleKeyDeletionCommand({ KeyId: keyId, PendingWindowInDays: 8 }));
     const after = await metrics();
-    expect(valueOf(after, requests)).toBe(1);
+    expect(figure(after, requests)).toBe(1);
     expect(
-      valueOf(after, 'keytrail_request_duration_seconds_count{service="kms",operation="ScheduleKeyDeletion"}'),
+      figure(after, 'keytrail_request_duration_seconds_count{service="kms",operation="ScheduleKeyDeletion"}'),
     ).toBe(1);
-    expect(valueOf(after, 'keytrail_keys{state="Enabled"}')).toBe(0);
-    expect(valueOf(after, 'keytrail_keys{state="PendingDeletion"}')).toBe(1);
-    expect(valueOf(after, 'keytrail_keys_pending_deletion{days_left="7"}')).toBe(1);
-    expect(valueOf(after, 'keytrail_keys_pending_deletion{days_left="0"}')).toBe(0);
-    expect(valueOf(after, 'keytrail_timers_waiting{kind="Deletion"}')).toBe(1);
-    expect(valueOf(after, 'keytrail_timers_overdue{kind="Deletion"}')).toBe(0);
-    const log = valueOf(after, 'keytrail_log_position')!;
-    expect(log).toBe(valueOf(before, 'keytrail_log_position')! + 2);
-    expect(valueOf(after, 'keytrail_view_position')).toBe(log);
-    expect(valueOf(after, 'keytrail_view_lag_commits')).toBe(0);
+    expect(figure(after, 'keytrail_keys{state="Enabled"}')).toBe(0);
+    expect(figure(after, 'keytrail_keys{state="PendingDeletion"}')).toBe(1);
+    expect(figure(after, 'keytrail_keys_pending_deletion{days_left="7"}')).toBe(1);
+    expect(figure(after, 'keytrail_keys_pending_deletion{days_left="0"}')).toBe(0);
+    expect(figure(after, 'keytrail_timers_waiting{kind="Deletion"}')).toBe(1);
+    expect(figure(after, 'keytrail_timers_overdue{kind="Deletion"}')).toBe(0);
+    const log = figure(after, 'keytrail_log_position')!;
+    expect(log).toBe(figure(before, 'keytrail_log_position')! + 2);
+    expect(figure(after, 'keytrail_view_position')).toBe(log);
+    expect(figure(after, 'keytrail_view_lag_commits')).toBe(0);
     for (const up of ['keytrail_hsm_up', 'keytrail_lease_held', 'keytrail_nats_connected'])
-      expect(valueOf(after, up)).toBe(1);
+      expect(figure(after, up)).toBe(1);
     expect(
-      valueOf(after, 'keytrail_hsm_call_duration_seconds_count{provider="software",operation="wrap"}'),
+      figure(after, 'keytrail_hsm_call_duration_seconds_count{provider="software",operation="wrap"}'),
     ).toBeGreaterThan(0);
-    expect(valueOf(after, 'keytrail_audit_batch_records_sum')).toBeGreaterThanOrEqual(4);
-    expect(valueOf(after, 'keytrail_barrier_wait_duration_seconds_count')).toBeGreaterThanOrEqual(2);
-    expect(valueOf(after, 'keytrail_event_append_duration_seconds_count{outcome="appended"}')).toBe(log);
-    expect(valueOf(after, 'keytrail_audit_backlog')).toBe(0);
-    expect(valueOf(after, 'keytrail_http_requests_in_flight')).toBe(0);
-    expect(valueOf(after, 'process_resident_memory_bytes')).toBeGreaterThan(0);
+    expect(figure(after, 'keytrail_audit_batch_records_sum')).toBeGreaterThanOrEqual(4);
+    expect(figure(after, 'keytrail_barrier_wait_duration_seconds_count')).toBeGreaterThanOrEqual(2);
+    expect(figure(after, 'keytrail_event_append_duration_seconds_count{outcome="appended"}')).toBe(log);
+    expect(figure(after, 'keytrail_audit_backlog')).toBe(0);
+    expect(figure(after, 'keytrail_http_requests_in_flight')).toBe(0);
+    expect(figure(after, 'process_resident_memory_bytes')).toBeGreaterThan(0);
   });
 });
 

@@ -133,7 +133,7 @@ test('a request is one trace, over all processes that have a part in it', async 
   for (const secret of told) expect(receiver.received).not.toContain(secret);
 });
 
-test('a refusal is told by its code, never by its message', async () => {
+test('a refusal is told by its code, and not by what was asked for', async () => {
   const { spans } = await inTrace(
     () => kms.send(new DescribeKeyCommand({ KeyId: 'alias/telling-alias' })).catch((error: Error) => error.name),
     [EDGE, 'operation'],

@@ -28,14 +28,14 @@ beforeEach(() => {
   provider = new ObservedHsmProvider(faulty, metrics, { ageMs: -1, waitMs: 1 });
 });
 
-const valueOf = async (series: string): Promise<number> => {
+const figure = async (series: string): Promise<number> => {
   const line = (await metrics.registry.metrics()).split('\n').find((one) => one.startsWith(`${series} `));
   return Number(line?.slice(series.length));
 };
 const errors = (operation: string, reason: string): Promise<number> =>
-  valueOf(`keytrail_hsm_errors_total{provider="software",operation="${operation}",reason="${reason}"}`);
+  figure(`keytrail_hsm_errors_total{provider="software",operation="${operation}",reason="${reason}"}`);
 const calls = (operation: string): Promise<number> =>
-  valueOf(`keytrail_hsm_call_duration_seconds_count{provider="software",operation="${operation}"}`);
+  figure(`keytrail_hsm_call_duration_seconds_count{provider="software",operation="${operation}"}`);
 
 test('what the provider does comes through, and is counted', async () => {
   const wrapped = await provider.wrap(Buffer.from('material'), AAD);
@@ -63,16 +63,16 @@ test('altered material is told from a provider that is out of reach, does not an
 });
 
 test('a provider is up while its check goes well', async () => {
-  expect(await valueOf('keytrail_hsm_up')).toBe(1);
+  expect(await figure('keytrail_hsm_up')).toBe(1);
   fault = () => Promise.reject(new HsmUnavailableError('gone'));
-  expect(await valueOf('keytrail_hsm_up')).toBe(0);
+  expect(await figure('keytrail_hsm_up')).toBe(0);
   expect(await errors('check', 'unavailable')).toBeGreaterThan(0);
   fault = undefined;
-  expect(await valueOf('keytrail_hsm_up')).toBe(1);
+  expect(await figure('keytrail_hsm_up')).toBe(1);
 });
 
 test('a provider that never answers is down, and does not hold up who reads the metrics', async () => {
   fault = () => new Promise(() => {});
-  expect(await valueOf('keytrail_hsm_up')).toBe(0);
+  expect(await figure('keytrail_hsm_up')).toBe(0);
   expect(await errors('check', 'timeout')).toBeGreaterThan(0);
 });

@@ -1,11 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { SpanKind } from '@opentelemetry/api';
+import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node';
 import { headers } from 'nats';
+import { KmsError } from '#domain/errors';
 import type { Recorder } from '#operations/audit/recorder';
 import type { Dispatcher } from './dispatch';
 import { tracedDispatcher, tracedRecorder } from './traced-ports';
-import { isTracing, traced, traceOfLine, withTrace } from './tracing';
+import { isTracing, traced, traceOfLine, traceWith, withTrace } from './tracing';
 
 describe('with tracing off', () => {
   test('nothing stands between a request and who answers it', async () => {
@@ -33,4 +35,29 @@ describe('with tracing off', () => {
     expect(loaded).toContain('/platform/src/tracing.js');
     expect(loaded).not.toMatch(/opentelemetry\/(sdk|exporter|resources)/);
   });
+});
+
+test('a span says what kind of failure ended it, and nothing of the message, which may quote a request', async () => {
+  const exporter = new InMemorySpanExporter();
+  const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+  traceWith(provider.getTracer('test'));
+  try {
+    const refused = new KmsError('NotFoundException', 'a telling message');
+    await expect(traced('later', {}, () => Promise.reject(refused))).rejects.toBe(refused);
+    const broken = (): never => {
+      throw new TypeError('a telling message');
+    };
+    expect(() => traced('at once', {}, broken)).toThrow(TypeError);
+    const told = exporter.getFinishedSpans().map(({ name, attributes, status, events }) => ({
+      ...{ name, attributes, status },
+      events: events.length,
+    }));
+    const status = { code: SpanStatusCode.ERROR };
+    expect(told).toEqual([
+      { name: 'later', attributes: { 'error.type': 'NotFoundException' }, status, events: 0 },
+      { name: 'at once', attributes: { 'error.type': 'TypeError' }, status, events: 0 },
+    ]);
+  } finally {
+    traceWith(undefined);
+  }
 });
