@@ -34,6 +34,7 @@ const ACCOUNT = '000000000000';
 const permissions = natsPermissions({
   controlOperations: ['CreateKey', 'DescribeKey'],
   dataOperations: ['Encrypt', 'Decrypt'],
+  auditOperations: ['LookupEvents'],
 });
 const key = { region: 'us-east-1', account: ACCOUNT, aggregate: 'key', id: 'k1' } as const;
 const services = NATS_USERS.filter((user) => !['operator', 'embedded'].includes(user));

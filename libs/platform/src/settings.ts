@@ -50,6 +50,8 @@ export interface Settings {
   quotas?: QuotaRates | undefined;
   /** Whether every call is put on record before it is answered. Off is for measuring what that costs. */
   records: boolean;
+  /** PostgreSQL for the event history; absent means PGlite in the data folder. */
+  databaseUrl?: string | undefined;
   /** Tests only: the process kills itself there. */
   failPoint?: string | undefined;
 }
@@ -162,6 +164,11 @@ export function parseSettings(environment: Environment): Settings {
     region: text('KEYTRAIL_REGION', isRegionName, 'a region name such as eu-central-1', 'us-east-1')!,
     quotas: parseQuotas(environment['KEYTRAIL_QUOTAS'], (problem) => problems.push(problem)),
     records: text('KEYTRAIL_RECORDS', (value) => value === 'on' || value === 'off', 'on or off', 'on') === 'on',
+    databaseUrl: text(
+      'KEYTRAIL_DATABASE_URL',
+      (value) => /^postgres(ql)?:\/\/[^\s]+$/.test(value),
+      'a postgres:// URL',
+    ),
     failPoint: text('KEYTRAIL_FAIL_POINT', any, 'the name of a fail-point'),
   };
   const plainAllowed = text(
@@ -233,4 +240,4 @@ function parseQuotas(value: string | undefined, problem: (text: string) => void)
   return rates;
 }
 
-const secret = (name: string): boolean => /SECRET|PASSWORD|ROOT_KEY|SEED/.test(name);
+const secret = (name: string): boolean => /SECRET|PASSWORD|ROOT_KEY|SEED|DATABASE_URL/.test(name);
