@@ -80,13 +80,17 @@ describe('docker-compose.yml', () => {
       KEYTRAIL_ACCOUNT_ID: '',
       KEYTRAIL_CLOCK: '',
       KEYTRAIL_LOG_LEVEL: '',
+      KEYTRAIL_DATABASE_URL: '',
     });
     const mounts = service.volumes!.map((volume) => volume.split(':'));
     expect(settings.natsCa).toBe('/etc/keytrail-tls/ca.pem');
     expect(mounts).toEqual(
       name === 'gateway'
         ? [['./deploy/certificates/gateway', '/etc/keytrail-tls', 'ro']]
-        : [['./deploy/certificates/ca.pem', '/etc/keytrail-tls/ca.pem', 'ro']],
+        : [
+            ['./deploy/certificates/ca.pem', '/etc/keytrail-tls/ca.pem', 'ro'],
+            ...(name === 'audit-projector' ? [['audit-projector', '/data']] : []),
+          ],
     );
   });
 

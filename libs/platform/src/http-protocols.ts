@@ -30,7 +30,7 @@ export interface HttpProtocol {
 const EMPTY = Buffer.alloc(0);
 
 /** AWS JSON 1.1. */
-const jsonProtocol = (service: ServiceName, targetPrefix: string): HttpProtocol => ({
+const jsonProtocol = (service: ServiceName, ...targetPrefixes: string[]): HttpProtocol => ({
   read({ method, headers, query, body }) {
     const unknown = (): KmsError => new KmsError('UnknownOperationException', '');
     if (method !== 'POST') throw unknown();
@@ -38,9 +38,10 @@ const jsonProtocol = (service: ServiceName, targetPrefix: string): HttpProtocol 
     const moved = query === '' ? undefined : new URLSearchParams(query);
     const target = headers['x-amz-target'] ?? moved?.get('X-Amz-Target');
     const type = headers['content-type'];
-    if (typeof target !== 'string' || !target.startsWith(targetPrefix)) throw unknown();
+    const prefix = typeof target === 'string' ? targetPrefixes.find((one) => target.startsWith(one)) : undefined;
+    if (typeof target !== 'string' || prefix === undefined) throw unknown();
     if (!moved?.has('X-Amz-Signature') && !(typeof type === 'string' && type.startsWith(CONTENT_TYPE))) throw unknown();
-    const operation = OPERATION_TABLE.get(target.slice(targetPrefix.length));
+    const operation = OPERATION_TABLE.get(target.slice(prefix.length));
     if (operation?.service !== service) throw unknown();
     return { operation, body };
   },
@@ -95,7 +96,12 @@ const PROTOCOLS: Readonly<Record<ServiceName, HttpProtocol>> = {
   kms: jsonProtocol('kms', 'TrentService.'),
   iam: queryProtocol('iam', '2010-05-08'),
   sts: queryProtocol('sts', '2011-06-15'),
-  cloudtrail: jsonProtocol('cloudtrail', 'com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.'),
+  // The API model's, and the one that the SDKs made of its Smithy form send.
+  cloudtrail: jsonProtocol(
+    'cloudtrail',
+    'com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.',
+    'CloudTrail_20131101.',
+  ),
 };
 
 export const SERVICES = Object.keys(PROTOCOLS) as ServiceName[];

@@ -5,6 +5,7 @@ import { KmsError } from '#domain/errors';
 import type { EventStore, StoredCommit } from '#event-store/event-store';
 import type { EventHistory, FoundEvent, HistoryQuery } from '#operations/audit/event-history';
 import { settledWithin } from '../bounded-wait';
+import type { FailPoint } from '../fail-points';
 import type { HistoryDatabase } from './history-database';
 import type { HistoryEntry, HistoryStream } from './history-entry';
 import { PGliteError } from './pglite-pool';
@@ -18,15 +19,17 @@ export interface ProjectorPorts {
   logs: Record<HistoryStream, HistoryLog>;
   entriesOf: Record<HistoryStream, (message: StoredCommit) => HistoryEntry[] | Promise<HistoryEntry[]>>;
   log: Logger;
+  failPoint?: FailPoint;
   /** Between two tries, in ms. Default 1 s. */
   retryMs?: number;
-  /** How long a lookup waits for what it must see. Default 10 s. */
+  /** How long a lookup waits for what it must see, in ms. Default 25 s. */
   patienceMs?: number;
 }
 
 const STREAMS = ['records', 'changes'] as const;
 const RETRY_MS = 1_000;
-const PATIENCE_MS = 10_000;
+/** Less than what a gateway waits for a reply; an embedded database takes up to 15 s to be made on a busy machine. */
+const PATIENCE_MS = 25_000;
 const SHOWN_EVERY_MS = 5_000;
 const STOP_WAIT_MS = 3_000;
 /** Lookups that may wait or run at once. */
@@ -170,7 +173,7 @@ export class Projector implements EventHistory {
   }
 
   private async foldStream(stream: HistoryStream, history: SqlHistory, signal: AbortSignal): Promise<void> {
-    const { logs, entriesOf } = this.ports;
+    const { logs, entriesOf, failPoint = () => {} } = this.ports;
     const folded = await history.foldedTo(stream);
     const newest = await logs[stream].lastPosition();
     if (folded && folded.position > newest) throw new OtherLogError(`the log has no position ${folded.position}`);
@@ -182,7 +185,9 @@ export class Projector implements EventHistory {
       if (!last) continue;
       const entries: HistoryEntry[] = [];
       for (const message of fresh) entries.push(...(await entriesOf[stream](message)));
+      failPoint(`before-fold:${stream}`);
       await history.fold(stream, entries, { position: last.seq, hash: hashOf(last.bytes) });
+      failPoint(`after-fold:${stream}`);
       this.deaths = 0;
       this.advance(stream, last.seq);
       progress(last.seq);

@@ -6,6 +6,7 @@ import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import type { AuditPorts } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
 import { lockDataFolder } from '../data-folder-lock';
+import { failPoints } from '../fail-points';
 import type { Metrics } from '../metrics';
 import type { SealingKeys } from '../recording/sealing-keys';
 import type { Settings } from '../settings';
@@ -56,6 +57,7 @@ export function startHistory(around: HistorySurroundings): StartedHistory {
       changes: (message) => changeEntries(message, unreadable),
     },
     log,
+    failPoint: failPoints(settings.failPoint),
   });
   metrics.gauge('keytrail_history_position', 'Position in KMS_AUDIT of the newest batch in the event history.', () =>
     projector.positionOf('records'),
