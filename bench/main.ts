@@ -3,6 +3,7 @@ import { compareAgainst, noCase } from './against';
 import { chosenCases, type Scenario } from './case';
 import { byPolicy } from './cases/by-policy';
 import { embeddedHttp } from './cases/embedded-http';
+import { eventHistory } from './cases/event-history';
 import { moto } from './cases/moto';
 import { natsDirect } from './cases/nats-direct';
 import { proveRecord } from './cases/prove-record';
@@ -11,7 +12,16 @@ import { separateHttp } from './cases/separate-http';
 import { Processes, ROOT } from './processes';
 import { addRow, commitOf, machine, type Row, renderTable, writeResults } from './report';
 
-const SCENARIOS: readonly Scenario[] = [embeddedHttp, byPolicy, separateHttp, natsDirect, replay, proveRecord, moto];
+const SCENARIOS: readonly Scenario[] = [
+  embeddedHttp,
+  byPolicy,
+  separateHttp,
+  natsDirect,
+  replay,
+  proveRecord,
+  eventHistory,
+  moto,
+];
 
 interface Options {
   quick: boolean;
