@@ -3,6 +3,7 @@ import { compareAgainst, noCase } from './against';
 import { chosenCases, type Scenario } from './case';
 import { byPolicy } from './cases/by-policy';
 import { embeddedHttp } from './cases/embedded-http';
+import { eventHistory } from './cases/event-history';
 import { moto } from './cases/moto';
 import { natsDirect } from './cases/nats-direct';
 import { proveRecord } from './cases/prove-record';
@@ -22,6 +23,7 @@ const SCENARIOS: readonly Scenario[] = [
   replay,
   timeTravel,
   proveRecord,
+  eventHistory,
   moto,
 ];
 

@@ -30,7 +30,7 @@ afterAll(async () => {
 });
 
 interface Reply {
-  KeyMetadata?: { KeyId: string; KeyState: string };
+  KeyMetadata?: { KeyId: string; KeyState: string; Arn: string };
   CiphertextBlob?: string;
   Plaintext?: string;
   KeyMaterialId?: string;
@@ -70,7 +70,7 @@ tour(
       writeFileSync(path, content);
       return `fileb://${path}`;
     };
-    const { KeyId } = (await kms('create-key', '--description', 'orders', '--tags', 'TagKey=team,TagValue=a'))
+    const { KeyId, Arn } = (await kms('create-key', '--description', 'orders', '--tags', 'TagKey=team,TagValue=a'))
       .KeyMetadata!;
     await kms('create-alias', '--alias-name', 'alias/orders', '--target-key-id', KeyId);
     const context = ['--encryption-context', 'order=1'];
@@ -97,6 +97,21 @@ tour(
     await expect(kms('describe-key', '--key-id', 'alias/orders')).rejects.toThrow('(NotFoundException)');
     await expect(kms('decrypt', '--ciphertext-blob', ciphertext, ...context)).rejects.toThrow('(NotFoundException)');
     expect((await kms('list-keys')).Keys).toEqual([]);
+
+    const attribute = `AttributeKey=ResourceName,AttributeValue=${Arn}`;
+    const { Events } = await aws<{ Events: { EventName: string }[] }>([
+      ...['cloudtrail', 'lookup-events', '--lookup-attributes', attribute],
+    ]);
+    expect(Events.map(({ EventName }) => EventName)).toEqual(
+      expect.arrayContaining([
+        'DeleteKey',
+        'ScheduleKeyDeletion',
+        'Decrypt',
+        'RotateKeyOnDemand',
+        'Encrypt',
+        'CreateKey',
+      ]),
+    );
 
     const replayed = await run([MAIN, 'replay', '--key', KeyId, '--json'], { KEYTRAIL_DATA_DIR: dataDir }).done;
     const [key] = JSON.parse(replayed.output).keys;

@@ -81,6 +81,7 @@ describe('docker-compose.yml', () => {
       KEYTRAIL_ACCOUNT_ID: '',
       KEYTRAIL_CLOCK: '',
       KEYTRAIL_LOG_LEVEL: '',
+      KEYTRAIL_DATABASE_URL: '',
     });
     const mounts = service.volumes!.map((volume) => volume.split(':'));
     expect(settings.natsCa).toBe('/etc/keytrail-tls/ca.pem');
@@ -89,7 +90,12 @@ describe('docker-compose.yml', () => {
         ? [['./deploy/certificates/gateway', '/etc/keytrail-tls', 'ro']]
         : [
             ['./deploy/certificates/ca.pem', '/etc/keytrail-tls/ca.pem', 'ro'],
-            ...(name === 'audit-projector' ? [['checkpoints', settings.checkpointDir]] : []),
+            ...(name === 'audit-projector'
+              ? [
+                  ['checkpoints', settings.checkpointDir],
+                  ['audit-projector', '/data'],
+                ]
+              : []),
           ],
     );
   });

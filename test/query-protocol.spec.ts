@@ -45,7 +45,7 @@ describe('the query protocol', () => {
 
   test('refuses 150 fuzzed forms in XML, as the fault of the caller', async () => {
     const credentials = (await identities.server.kms.config.credentials()) as Credentials;
-    const operations = [...OPERATION_TABLE.values()].filter(({ service }) => service !== 'kms');
+    const operations = [...OPERATION_TABLE.values()].filter(({ service }) => service === 'iam' || service === 'sts');
     const name = fc.constantFrom(
       ...[
         'UserName',

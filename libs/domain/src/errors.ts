@@ -1,7 +1,7 @@
 /**
  * THE errors table: every error code Keytrail can answer with, its HTTP status and whether the same request may succeed
  * later.
- * Codes are those of the AWS KMS, IAM and STS API models, plus the ones all services of a protocol share.
+ * Codes are those of the AWS KMS, IAM, STS and CloudTrail API models, plus the ones all services of a protocol share.
  */
 export const ERRORS = {
   // Shared by all AWS JSON services.
@@ -43,6 +43,12 @@ export const ERRORS = {
   NotFoundException: { status: 400, retryable: false },
   TagException: { status: 400, retryable: false },
   UnsupportedOperationException: { status: 400, retryable: false },
+  // AWS CloudTrail.
+  InvalidEventCategoryException: { status: 400, retryable: false },
+  InvalidLookupAttributesException: { status: 400, retryable: false },
+  InvalidMaxResultsException: { status: 400, retryable: false },
+  InvalidNextTokenException: { status: 400, retryable: false },
+  InvalidTimeRangeException: { status: 400, retryable: false },
   // Shared by all AWS query services (IAM, STS).
   AccessDenied: { status: 403, retryable: false },
   ExpiredToken: { status: 403, retryable: false },

@@ -93,7 +93,7 @@ export const AUTH_CALLOUT = '$SYS.REQ.USER.AUTH';
 export const AUTH_CALLOUT_REPLIES = '$SYS._INBOX.>';
 
 /** Queue groups: of all instances that serve a subject, one answers. Requests of each plane go to one of them. */
-export const QUEUE = { control: 'key-manager', data: 'crypto-worker' } as const;
+export const QUEUE = { control: 'key-manager', data: 'crypto-worker', audit: 'audit-projector' } as const;
 
 /** Requests between Keytrail's own services; no client's permissions reach them. */
 export const INTERNAL = {

@@ -4,6 +4,7 @@ import type { AggregateRef } from '#domain/subjects';
 import type { CommandResult } from '#event-store/run-command';
 import type { BackingKey } from '#hsm/backing-key';
 import type { Projection } from '#views/projection';
+import type { EventHistory } from './audit/event-history';
 import type { Trail } from './audit/trail';
 import type { Caller } from './caller';
 import type { Checks } from './checks';
@@ -108,6 +109,13 @@ export interface AccessKeyPorts {
   erase(accessKeyId: string): Promise<void>;
 }
 
+/** What operations on the event history may use. */
+export interface AuditPorts {
+  history: EventHistory;
+  /** Resolves once this process's view holds all that was in the log when it was asked, so that no caller is outdated. */
+  current(): Promise<void>;
+}
+
 /** Not an error: what an operation needs must come from the store first. */
 export class MaterialNotLoaded extends Error {
   override readonly name = 'MaterialNotLoaded';
@@ -124,12 +132,13 @@ export class MaterialNotLoaded extends Error {
 export interface PlanePorts {
   control?: ControlPorts | undefined;
   data?: DataPorts | undefined;
+  audit?: AuditPorts | undefined;
   grantTokens: GrantTokenReader;
   serving: Serving;
 }
 
 /** AWS's services that are served, as they are called in the scope of a signature and in IAM actions. */
-export type ServiceName = 'kms' | 'iam' | 'sts';
+export type ServiceName = 'kms' | 'iam' | 'sts' | 'cloudtrail';
 
 interface Common<I extends object> {
   service: ServiceName;
@@ -160,7 +169,13 @@ export interface WaitingDataOperation<I extends object = object, O = unknown> ex
   runAsync(request: I, call: Call, ports: DataPorts): Promise<O>;
 }
 
-export type Operation = ControlOperation | DataOperation | WaitingDataOperation;
+/** Reads the event history: waits for a database, changes nothing. */
+export interface AuditOperation<I extends object = object, O = unknown> extends Common<I> {
+  plane: 'audit';
+  lookUp(request: I, call: Call, ports: AuditPorts): Promise<O>;
+}
+
+export type Operation = ControlOperation | DataOperation | WaitingDataOperation | AuditOperation;
 
 export const isWaiting = (operation: Operation): operation is WaitingDataOperation => 'runAsync' in operation;
 
@@ -185,3 +200,7 @@ export const data = <I extends object, O>(operation: Declared<DataOperation<I, O
 export const waitingData = <I extends object, O>(
   operation: Declared<WaitingDataOperation<I, O>>,
 ): WaitingDataOperation => ({ plane: 'data', service: 'kms', ...operation }) as unknown as WaitingDataOperation;
+
+/** Declares an operation on the event history. */
+export const audit = <I extends object, O>(operation: Declared<AuditOperation<I, O>>): AuditOperation =>
+  ({ plane: 'audit', service: 'cloudtrail', ...operation }) as unknown as AuditOperation;

@@ -3,6 +3,8 @@ import { ConflictError } from '#event-store/event-store';
 import { Checks } from './checks';
 import { followGrantTokens, type GrantTokenClaims, type GrantTokenReader } from './grants/grant-tokens';
 import {
+  type AuditOperation,
+  type AuditPorts,
   type Call,
   type ControlOperation,
   type ControlPorts,
@@ -51,7 +53,9 @@ export function runOperation(
         ? runControl(operation, attempt, served(ports.control, operation), ports.serving)
         : isWaiting(operation)
           ? runWaiting(operation, attempt, served(ports.data, operation), ports.serving)
-          : runData(operation, attempt, served(ports.data, operation), ports.serving);
+          : operation.plane === 'audit'
+            ? runAudit(operation, attempt, served(ports.audit, operation))
+            : runData(operation, attempt, served(ports.data, operation), ports.serving);
     return result instanceof Promise ? result.then(succeeded).catch(failed) : succeeded(result);
   } catch (error) {
     return failed(error);
@@ -246,6 +250,13 @@ async function runWaiting(
       refused = true;
     }
   }
+}
+
+/** No lease is needed for what is asked of a view that has caught up first. */
+async function runAudit(operation: AuditOperation, attempt: Attempt, ports: AuditPorts): Promise<unknown> {
+  await ports.current();
+  const { request, call } = attempt.begin();
+  return operation.lookUp(request, call, ports);
 }
 
 const succeeded = (result: unknown): OperationReply => ({

@@ -1,4 +1,5 @@
 import { createAlias, deleteAlias, listAliases, updateAlias } from './aliases';
+import { lookupEvents } from './audit/lookup-events';
 import { generateDataKey, generateDataKeyWithoutPlaintext, generateRandom } from './data-keys';
 import { cancelKeyDeletion, scheduleKeyDeletion } from './deletion';
 import { decrypt, encrypt, reEncrypt } from './encryption';
@@ -107,6 +108,7 @@ const OPERATIONS: readonly Operation[] = [
   getCallerIdentity,
   assumeRole,
   getSessionToken,
+  lookupEvents,
 ];
 
 export const OPERATION_TABLE: ReadonlyMap<string, Operation> = new Map(

@@ -27,11 +27,10 @@ export interface HttpProtocol {
   write(reply: OperationReply, operation: string, requestId: string): HttpReply;
 }
 
-const TARGET_PREFIX = 'TrentService.';
 const EMPTY = Buffer.alloc(0);
 
 /** AWS JSON 1.1. */
-const kmsProtocol: HttpProtocol = {
+const jsonProtocol = (service: ServiceName, ...targetPrefixes: string[]): HttpProtocol => ({
   read({ method, headers, query, body }) {
     const unknown = (): KmsError => new KmsError('UnknownOperationException', '');
     if (method !== 'POST') throw unknown();
@@ -39,10 +38,11 @@ const kmsProtocol: HttpProtocol = {
     const moved = query === '' ? undefined : new URLSearchParams(query);
     const target = headers['x-amz-target'] ?? moved?.get('X-Amz-Target');
     const type = headers['content-type'];
-    if (typeof target !== 'string' || !target.startsWith(TARGET_PREFIX)) throw unknown();
+    const prefix = typeof target === 'string' ? targetPrefixes.find((one) => target.startsWith(one)) : undefined;
+    if (typeof target !== 'string' || prefix === undefined) throw unknown();
     if (!moved?.has('X-Amz-Signature') && !(typeof type === 'string' && type.startsWith(CONTENT_TYPE))) throw unknown();
-    const operation = OPERATION_TABLE.get(target.slice(TARGET_PREFIX.length));
-    if (operation?.service !== 'kms') throw unknown();
+    const operation = OPERATION_TABLE.get(target.slice(prefix.length));
+    if (operation?.service !== service) throw unknown();
     return { operation, body };
   },
 
@@ -52,7 +52,7 @@ const kmsProtocol: HttpProtocol = {
     // An empty structure, `{}`: over HTTP, AWS answers what returns nothing with no body at all.
     body: body.length === 2 ? EMPTY : typeof body === 'string' ? Buffer.from(body, 'utf8') : body,
   }),
-};
+});
 
 /** AWS Query: a form or a query string in, XML out. */
 function queryProtocol(service: ServiceName, version: string): HttpProtocol {
@@ -93,9 +93,15 @@ function queryProtocol(service: ServiceName, version: string): HttpProtocol {
 
 /** THE protocols, by the service in the scope of a signature. */
 const PROTOCOLS: Readonly<Record<ServiceName, HttpProtocol>> = {
-  kms: kmsProtocol,
+  kms: jsonProtocol('kms', 'TrentService.'),
   iam: queryProtocol('iam', '2010-05-08'),
   sts: queryProtocol('sts', '2011-06-15'),
+  // The API model's, and the one that the SDKs made of its Smithy form send.
+  cloudtrail: jsonProtocol(
+    'cloudtrail',
+    'com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.',
+    'CloudTrail_20131101.',
+  ),
 };
 
 export const SERVICES = Object.keys(PROTOCOLS) as ServiceName[];

@@ -115,6 +115,11 @@ export const METRIC_TABLE = {
     help: 'Time since the newest signed tree head was last seen to hold the whole log, by tree.',
     labels: ['tree'],
   },
+  keytrail_history_lag: { type: 'gauge', help: 'Batches of records that are not in the event history yet.' },
+  keytrail_history_unreadable: {
+    type: 'gauge',
+    help: 'Batches, records and commits that the event history could not read since the start.',
+  },
   keytrail_nats_connected: { type: 'gauge', help: '1 while the connection to NATS stands.' },
   keytrail_nats_reconnects_total: { type: 'counter', help: 'Times that a lost connection to NATS was made again.' },
   keytrail_nats_messages_total: {

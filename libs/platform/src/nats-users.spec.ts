@@ -36,6 +36,7 @@ const ACCOUNT = '000000000000';
 const permissions = natsPermissions({
   controlOperations: ['CreateKey', 'DescribeKey'],
   dataOperations: ['Encrypt', 'Decrypt'],
+  auditOperations: ['LookupEvents'],
 });
 const key = { region: 'us-east-1', account: ACCOUNT, aggregate: 'key', id: 'k1' } as const;
 const services = NATS_USERS.filter((user) => !['operator', 'embedded'].includes(user));
@@ -139,6 +140,14 @@ describe('what each user can do', () => {
       gatewaySubscription('Encrypt'),
     ],
     ['gateway', 'crypto-worker', INTERNAL.signingKey, INTERNAL.signingKey],
+    [
+      'gateway',
+      'audit-projector',
+      gatewaySubject('eu-west-1', ACCOUNT, 'alice', 'LookupEvents'),
+      gatewaySubscription('LookupEvents'),
+    ],
+    ['audit-projector', 'crypto-worker', INTERNAL.tokenKey, INTERNAL.tokenKey],
+    ['audit-projector', 'crypto-worker', INTERNAL.sealingKey, INTERNAL.sealingKey],
     ['key-manager', 'crypto-worker', INTERNAL.tokenKey, INTERNAL.tokenKey],
     ['audit-projector', 'crypto-worker', INTERNAL.treeSign, INTERNAL.treeSign],
     ['audit-projector', 'crypto-worker', INTERNAL.treeKey, INTERNAL.treeKey],
@@ -195,7 +204,7 @@ describe('what each user is refused', () => {
     [INTERNAL.materialCreate, ['key-manager']],
     [INTERNAL.materialDestroy, ['key-manager']],
     [INTERNAL.signingKey, ['gateway']],
-    [INTERNAL.tokenKey, ['key-manager']],
+    [INTERNAL.tokenKey, ['key-manager', 'audit-projector']],
     [INTERNAL.treeSign, ['audit-projector']],
     [INTERNAL.treeKey, ['audit-projector', 'operator']],
     [INTERNAL.timerFire, ['rotation-scheduler', 'deletion-scheduler']],
@@ -236,8 +245,8 @@ describe('what each user is refused', () => {
     [api('STREAM.NAMES'), []],
     [api('ACCOUNT.PURGE.x'), []],
     ['$SYS.REQ.SERVER.PING', []],
-    [inboxes[NATS_USERS.indexOf('gateway')]!, ['key-manager', 'crypto-worker']],
-    [`${clientInboxPrefix(ACCOUNT, 'root')}.reply`, ['key-manager', 'crypto-worker']],
+    [inboxes[NATS_USERS.indexOf('gateway')]!, ['key-manager', 'crypto-worker', 'audit-projector']],
+    [`${clientInboxPrefix(ACCOUNT, 'root')}.reply`, ['key-manager', 'crypto-worker', 'audit-projector']],
     [AUTH_CALLOUT, []],
     [AUTH_CALLOUT_REPLIES.replace('>', 'server.reply'), ['crypto-worker']],
     [inboxes[NATS_USERS.indexOf('key-manager')]!, ['crypto-worker']],
@@ -265,6 +274,8 @@ describe('what each user is refused', () => {
     [requestSubscription('Encrypt'), ['crypto-worker']],
     [gatewaySubscription('CreateKey'), ['key-manager']],
     [gatewaySubscription('Encrypt'), ['crypto-worker']],
+    [requestSubscription('LookupEvents'), ['audit-projector']],
+    [gatewaySubscription('LookupEvents'), ['audit-projector']],
     [INTERNAL.materialCreate, ['crypto-worker']],
     [INTERNAL.materialDestroy, ['crypto-worker']],
     [INTERNAL.signingKey, ['crypto-worker']],

@@ -20,6 +20,7 @@ import {
   requestSubscription,
   TREE_STREAM,
 } from '#domain/subjects';
+import type { Operation } from '#operations/operation';
 import { OPERATION_TABLE } from '#operations/table';
 import type { CalloutPublicKeys } from './callout-keys';
 
@@ -53,13 +54,15 @@ export interface NatsUserScope {
   controlOperations: readonly string[];
   /** Names of the operations that crypto-workers serve: their requests may hold plaintext. */
   dataOperations: readonly string[];
+  /** Names of the operations that audit-projectors serve. */
+  auditOperations: readonly string[];
 }
 
 /** The scope that the table of operations gives. */
 export function natsUserScope(): NatsUserScope {
-  const names = (plane: 'control' | 'data'): string[] =>
+  const names = (plane: Operation['plane']): string[] =>
     [...OPERATION_TABLE.values()].filter((operation) => operation.plane === plane).map(({ name }) => name);
-  return { controlOperations: names('control'), dataOperations: names('data') };
+  return { controlOperations: names('control'), dataOperations: names('data'), auditOperations: names('audit') };
 }
 
 /** The time that nats-servers give a client to log in. */
@@ -202,14 +205,22 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
       publish: [
         ...READ_EVENTS,
         ...consume(AUDIT_STREAM),
+        ...WRITE_RECORDS,
         `$JS.API.STREAM.MSG.GET.${TREE_STREAM}`,
         ...READ_CLOCK,
         INTERNAL.sealingKey,
+        INTERNAL.tokenKey,
         INTERNAL.treeSign,
         INTERNAL.treeKey,
-        inbox('operator'),
+        ...(['gateway', 'operator'] as const).map(inbox),
+        ALL_CLIENT_INBOXES,
       ],
-      subscribe: [inbox('audit-projector'), ...OF_EVERY_SERVICE, INTERNAL.viewDigests],
+      subscribe: [
+        inbox('audit-projector'),
+        ...scope.auditOperations.flatMap(requestSubscriptions),
+        INTERNAL.viewDigests,
+        ...OF_EVERY_SERVICE,
+      ],
     },
     operator: {
       publish: [

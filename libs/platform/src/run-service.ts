@@ -89,6 +89,7 @@ export async function startService(
     if (isGateway && parts.includes('crypto-worker')) writeAwsConfig(settings, endpoint);
     if (!embedded) await service.startTimers();
     signal.throwIfAborted();
+    service.startProjecting();
     return { service, port, endpoint, stop };
   } catch (error) {
     await stop();

@@ -18,6 +18,7 @@ import { streamFiles } from './embedded-nats';
 import { showNats, showQuotas, showView, timedBarrier } from './figures';
 import { GrantTokens } from './grant-tokens';
 import { Health } from './health';
+import { type StartedHistory, startHistory } from './history/start-history';
 import type { HttpEdgePorts } from './http-edge';
 import { answer } from './internal-requests';
 import type { KeyManager } from './key-manager';
@@ -93,6 +94,7 @@ export class Service {
   private dispatcher: Dispatcher | undefined;
   private signingKeys: SigningKeys | undefined;
   private recording: StartedRecording | undefined;
+  private history: StartedHistory | undefined;
   private readonly neighbours: Neighbours;
   private stopping: Promise<void> | undefined;
 
@@ -147,7 +149,9 @@ export class Service {
     const { lease: serving, barrier } = leased;
     const manager = barrier && this.startKeyManager(barrier, serving);
     const grantTokens = new GrantTokens(this.view, this.neighbours.tokenKey());
-    const planes: PlanePorts = { control: manager, data: worker, grantTokens, serving };
+    this.history = this.has('audit-projector') ? this.startHistory() : undefined;
+    const audit = this.history?.ports;
+    const planes: PlanePorts = { control: manager, data: worker, audit, grantTokens, serving };
     if (manager || worker) {
       await leased.start(this.health);
       this.metrics.gauge('keytrail_lease_held', () => Number(serving.held));
@@ -159,7 +163,7 @@ export class Service {
     const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
     if (quotas) showQuotas(this.metrics, quotas);
     const dispatcher =
-      manager || worker
+      manager || worker || audit
         ? new LocalDispatcher(planes, this.callers(), this.clock, this.observe, quotas, recording?.recorder)
         : new NatsDispatcher(nats, position, this.observe, recording?.records);
     if (this.has('gateway')) this.signingKeys = this.signingKeysFor(dispatcher);
@@ -187,6 +191,11 @@ export class Service {
   /** Tries what was missed, in order, and goes on firing. */
   async startTimers(): Promise<void> {
     await this.schedulers?.start();
+  }
+
+  /** To be called once this process serves, which does not wait for it. */
+  startProjecting(): void {
+    this.history?.start();
   }
 
   /** What the HTTP edge of a gateway needs. */
@@ -300,7 +309,7 @@ export class Service {
       log.warn('KEYTRAIL_RECORDS=off: calls are answered that no record is kept of');
       return undefined;
     }
-    const answers = this.parts.some((part) => part === 'gateway' || part === 'key-manager' || part === 'crypto-worker');
+    const answers = this.parts.some((part) => !isScheduler(part));
     if (!answers) return undefined;
     const sealingKeys = this.neighbours.sealingKeys();
     const started = startRecording({ settings, nats, clock, metrics, log, sealingKeys, observe });
@@ -317,6 +326,17 @@ export class Service {
       signer: this.neighbours.treeHeadSigner(),
     });
     this.closers.push(() => heads.stop());
+  }
+
+  private startHistory(): StartedHistory {
+    const { settings, store, view, metrics, log } = this;
+    const { nats } = this.link;
+    const sealingKeys = this.neighbours.sealingKeys();
+    const started = startHistory({ settings, nats, store, view, metrics, log, sealingKeys });
+    this.closers.push(() => started.stop());
+    // Where there is more in the process, it serves without its event history too.
+    if (this.parts.length === 1) this.health.add('event history', started.problem);
+    return started;
   }
 
   private signingKeysFor(dispatcher: Dispatcher): SigningKeys {
@@ -349,13 +369,14 @@ export class Service {
   }
 
   private transportFor(
-    { control, data }: PlanePorts,
+    { control, data, audit }: PlanePorts,
     dispatcher: Dispatcher,
     records: EdgeRecords | undefined,
   ): NatsTransport | undefined {
     const planes = new Set<Operation['plane']>();
     if (control) planes.add('control');
     if (data) planes.add('data');
+    if (audit) planes.add('audit');
     if (planes.size === 0) return undefined;
     const { view, metrics, observe } = this;
     return new NatsTransport({ nats: this.link.nats, planes, dispatcher, view, metrics, observe, records });

@@ -56,6 +56,8 @@ export interface Settings {
   treeHeadSeconds: number;
   /** Where the newest heads and their public key are kept outside of NATS. */
   checkpointDir: string;
+  /** PostgreSQL for the event history; absent means PGlite in the data folder. */
+  databaseUrl?: string | undefined;
   /** Tests only: the process kills itself there. */
   failPoint?: string | undefined;
 }
@@ -171,6 +173,11 @@ export function parseSettings(environment: Environment): Settings {
     tracing: parseTracing(environment, (problem) => problems.push(problem)),
     treeHeadSeconds: integer('KEYTRAIL_TREE_HEAD_SECONDS', 1, 86_400, 10),
     checkpointDir: resolve(text('KEYTRAIL_CHECKPOINT_DIR', any, 'a folder', join(dataDir, 'checkpoints'))!),
+    databaseUrl: text(
+      'KEYTRAIL_DATABASE_URL',
+      (value) => /^postgres(ql)?:\/\/[^\s]+$/.test(value),
+      'a postgres:// URL',
+    ),
     failPoint: text('KEYTRAIL_FAIL_POINT', any, 'the name of a fail-point'),
   };
   const plainAllowed = text(
@@ -257,4 +264,4 @@ function parseTracing(environment: Environment, problem: (text: string) => void)
   return true;
 }
 
-const secret = (name: string): boolean => /SECRET|PASSWORD|ROOT_KEY|SEED/.test(name);
+const secret = (name: string): boolean => /SECRET|PASSWORD|ROOT_KEY|SEED|DATABASE_URL/.test(name);

@@ -4,6 +4,8 @@ export type Constraint =
   | { kind: 'enum'; values: readonly string[] }
   | { kind: 'integer'; min?: number; max?: number }
   | { kind: 'boolean' }
+  /** Epoch seconds, with a fraction or without. */
+  | { kind: 'timestamp' }
   | { kind: 'blob'; min?: number; max?: number }
   | { kind: 'strings'; min?: number; max?: number; each: Constraint & { kind: 'string' } }
   | { kind: 'enums'; values: readonly string[] }
@@ -80,6 +82,7 @@ export function violationsOf(rule: MemberRule, value: unknown, path: string): st
     case 'structure':
       return ofMembers(constraint.members ?? {}, value as Record<string, unknown>, path);
     case 'boolean':
+    case 'timestamp':
       return [];
   }
 }

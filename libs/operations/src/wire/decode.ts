@@ -63,6 +63,8 @@ function decode(constraint: Constraint, value: unknown): unknown {
       return typeof value === 'number' ? decodeInteger(value) : mismatch(value, 'an Integer');
     case 'boolean':
       return typeof value === 'boolean' ? value : mismatch(value, 'a Boolean');
+    case 'timestamp':
+      return typeof value === 'number' ? value : mismatch(value, 'a Timestamp');
     case 'blob':
       return typeof value === 'string' ? decodeBlob(value) : mismatch(value, 'a Blob');
     case 'strings':

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { eventUuid } from '#audit-log/event-uuid';
 import { isoDate } from '#domain/dates';
 import { KmsError } from '#domain/errors';
 import type { AnsweredCall } from '#operations/audit/call-record';
@@ -71,12 +71,8 @@ export class EdgeRecords {
 
 /**
  * The id of a call's record, from a request id that Keytrail itself made: whoever records a call twice, since its worker
- * died over it, gives both records the same. A UUID of version 8 (RFC 9562).
+ * died over it, gives both records the same.
  */
 export function eventIdOf(requestId: string): string {
-  const bytes = createHash('sha256').update('keytrail event ').update(requestId).digest().subarray(0, 16);
-  bytes[6] = (bytes[6]! & 0x0f) | 0x80;
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
-  const hex = bytes.toString('hex');
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+  return eventUuid(`keytrail event ${requestId}`);
 }

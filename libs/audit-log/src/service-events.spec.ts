@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { decodeCommit } from '#domain/commit-codec';
+import { serviceEventsOf } from './service-events';
+
+interface Golden {
+  commits: { subject: string; commit: string }[];
+}
+const golden = JSON.parse(readFileSync(join(__dirname, '../../domain/src/golden/commits-v1.json'), 'utf8')) as Golden;
+const commits = golden.commits.map(({ subject, commit }) => decodeCommit(subject, Buffer.from(commit)));
+const timers = commits.filter(({ principal }) => principal.startsWith('keytrail:'));
+
+test('an automatic rotation and the deletion of a key are on record as AWS calls them, dated as they were due', () => {
+  const records = timers.flatMap(serviceEventsOf);
+  expect(records.map(({ eventName, eventTime }) => [eventName, eventTime])).toEqual([
+    ['RotateKey', '2027-02-25T00:00:00Z'],
+    ['DeleteKey', '2027-07-15T00:00:00Z'],
+  ]);
+  expect(records[0]).toMatchObject({
+    userIdentity: { accountId: '000000000000', invokedBy: 'AWS Internal' },
+    eventType: 'AwsServiceEvent',
+    readOnly: false,
+    serviceEventDetails: { keyId: '8c0c3863-e6c5-4f5a-99f1-27e414aafb91', rotationType: 'AUTOMATIC' },
+    resources: [{ ARN: 'arn:aws:kms:us-east-1:000000000000:key/8c0c3863-e6c5-4f5a-99f1-27e414aafb91' }],
+  });
+});
+
+test('what somebody asked for has no record beside that of the call', () => {
+  const asked = commits.filter((commit) => !timers.includes(commit));
+  expect(asked.length).toBeGreaterThan(5);
+  expect(asked.flatMap(serviceEventsOf)).toEqual([]);
+});
+
+test('the id of a record follows from the commit, and is no other one', () => {
+  const ids = timers.flatMap(serviceEventsOf).map(({ eventID }) => eventID);
+  expect(timers.flatMap(serviceEventsOf).map(({ eventID }) => eventID)).toEqual(ids);
+  expect(new Set(ids).size).toBe(ids.length);
+  for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+});

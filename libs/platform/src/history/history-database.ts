@@ -1,0 +1,70 @@
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { PostgresDialect } from 'kysely';
+import { Pool } from 'pg';
+import type { Logger } from 'pino';
+import { PGlitePool } from './pglite-pool';
+import { SqlHistory } from './sql-history';
+
+/** Where the read model is kept, and how it is got rid of when it is damaged. */
+export interface HistoryDatabase {
+  /** Rejects where it cannot be opened; what is damaged is thrown away first, where it can be. */
+  open(): Promise<SqlHistory>;
+  /** Has the next `open` begin with nothing; a database of its own is emptied only. */
+  discard(history: SqlHistory): Promise<void>;
+}
+
+export const historyFolder = (dataDir: string): string => join(dataDir, 'history');
+
+/** PGlite in the data folder. `thread`: the file that runs it. */
+export function embeddedDatabase(folder: string, log: Logger, thread?: string): HistoryDatabase {
+  const opened = async (): Promise<SqlHistory> => {
+    mkdirSync(dirname(folder), { recursive: true });
+    const pool = await PGlitePool.open(folder, thread);
+    return SqlHistory.open(new PostgresDialect({ pool }));
+  };
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  return {
+    async open() {
+      if (!existsSync(folder)) return opened();
+      try {
+        return await opened();
+      } catch (error) {
+        log.warn(
+          { err: error, folder },
+          'the database of the event history is damaged: it is made anew from the log, which has all that was in it',
+        );
+        remove();
+        return opened();
+      }
+    },
+    async discard(history) {
+      await history.close().catch(() => {});
+      remove();
+    },
+  };
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const CONNECTIONS = 8;
+
+/** A PostgreSQL server. */
+export function postgresDatabase(url: string, log: Logger): HistoryDatabase {
+  return {
+    async open() {
+      const pool = new Pool({
+        connectionString: url,
+        max: CONNECTIONS,
+        connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+        application_name: 'keytrail',
+      });
+      // One that breaks while nobody uses it; whoever uses it is told by the query.
+      pool.on('error', (error) => log.warn({ err: error }, 'a connection to the database of the event history broke'));
+      return SqlHistory.open(new PostgresDialect({ pool }));
+    },
+    async discard(history) {
+      await history.clear();
+      await history.close();
+    },
+  };
+}

@@ -1,0 +1,261 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { batchHash as hashOf } from '#audit-log/batch';
+import { KmsError } from '#domain/errors';
+import type { EventStore, StoredCommit } from '#event-store/event-store';
+import type { EventHistory, FoundEvent, HistoryQuery } from '#operations/audit/event-history';
+import { settledWithin } from '../bounded-wait';
+import type { FailPoint } from '../fail-points';
+import type { HistoryDatabase } from './history-database';
+import type { HistoryEntry, HistoryStream } from './history-entry';
+import { PGliteError } from './pglite-pool';
+import type { FoldedTo, SqlHistory } from './sql-history';
+import { chunksOf } from './stream-source';
+
+export type HistoryLog = Pick<EventStore, 'read' | 'follow' | 'lastPosition'>;
+
+export interface ProjectorPorts {
+  database: HistoryDatabase;
+  logs: Record<HistoryStream, HistoryLog>;
+  entriesOf: Record<HistoryStream, (message: StoredCommit) => HistoryEntry[] | Promise<HistoryEntry[]>>;
+  log: Logger;
+  failPoint?: FailPoint;
+  /** Between two tries, in ms. Default 1 s. */
+  retryMs?: number;
+  /** How long a lookup waits for what it must see, in ms. Default 25 s. */
+  patienceMs?: number;
+}
+
+const STREAMS = ['records', 'changes'] as const;
+const RETRY_MS = 1_000;
+/** Less than what a gateway waits for a reply; an embedded database takes up to 15 s to be made on a busy machine. */
+const PATIENCE_MS = 25_000;
+const SHOWN_EVERY_MS = 5_000;
+const STOP_WAIT_MS = 3_000;
+/** Lookups that may wait or run at once. */
+const MAX_LOOKUPS = 200;
+/** An embedded database that has died so often over the same is not trusted any more. */
+const MAX_DEATHS = 3;
+/** SQLSTATE of what PostgreSQL finds damaged: classes XX (internal, corrupted), 58 (files) and 42 (missing tables). */
+const DAMAGE = /^(XX|58|42)/;
+
+interface Waiter {
+  stream: HistoryStream;
+  position: number;
+  done(): void;
+}
+
+/** The read model is not the fold of this log. */
+class OtherLogError extends Error {
+  override readonly name = 'OtherLogError';
+}
+
+/**
+ * Folds both streams into the read model for as long as the process runs, and answers lookups from it. What fails is tried
+ * again from the position that was committed last; a model that is damaged, or is of another log, is built anew.
+ */
+export class Projector implements EventHistory {
+  private readonly positions: Record<HistoryStream, number> = { records: 0, changes: 0 };
+  private readonly waiters = new Set<Waiter>();
+  private readonly stopping = new AbortController();
+  private history: SqlHistory | undefined;
+  private running: Promise<void> | undefined;
+  private deaths = 0;
+  private lookups = 0;
+  private damage: Error | undefined;
+  private failing: string | undefined = 'has not started yet';
+  private round = new AbortController();
+  private readonly wanted = new AbortController();
+
+  constructor(private readonly ports: ProjectorPorts) {}
+
+  /** Begins after so many ms, or with the first lookup if that comes before, and does not wait for anything. */
+  start(afterMs = 0): void {
+    const begun = AbortSignal.any([this.stopping.signal, this.wanted.signal]);
+    this.running ??= pause(afterMs, undefined, { signal: begun })
+      .catch(() => {})
+      .then(() => this.run());
+  }
+
+  /** What takes long to open is not waited for: whatever state a crash leaves it in, the log is the truth. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    this.round.abort();
+    if (this.running) await settledWithin(STOP_WAIT_MS, this.running);
+  }
+
+  /** Why lookups cannot be answered now. */
+  get problem(): string | undefined {
+    return this.failing;
+  }
+
+  positionOf(stream: HistoryStream): number {
+    return this.positions[stream];
+  }
+
+  /** Messages of the stream that are not folded in. */
+  async lagOf(stream: HistoryStream): Promise<number> {
+    return Math.max(0, (await this.ports.logs[stream].lastPosition()) - this.positions[stream]);
+  }
+
+  async lookUp(query: HistoryQuery): Promise<FoundEvent[]> {
+    if (this.lookups >= MAX_LOOKUPS) {
+      throw new KmsError('ThrottlingException', 'Too many lookups of the event history at once; try again.');
+    }
+    this.lookups++;
+    this.wanted.abort();
+    try {
+      await this.caughtUp();
+      if (!this.history) throw unavailable('is being opened');
+      return await this.history.find(query);
+    } catch (error) {
+      if (error instanceof KmsError) throw error;
+      this.suspect(error as Error);
+      throw unavailable('cannot be read now', error);
+    } finally {
+      this.lookups--;
+    }
+  }
+
+  /** Resolves once all that was in the streams when it was asked is folded in. */
+  private async caughtUp(): Promise<void> {
+    const newest = await Promise.all(STREAMS.map((stream) => this.ports.logs[stream].lastPosition())).catch((error) => {
+      throw unavailable('cannot be compared with the log now', error);
+    });
+    const waits = STREAMS.map((stream, at) => this.reached(stream, newest[at]!));
+    const all = Promise.all(waits.map(({ reached }) => reached));
+    const reached = await settledWithin(this.ports.patienceMs ?? PATIENCE_MS, all);
+    for (const { waiter } of waits) this.waiters.delete(waiter);
+    if (!reached) throw unavailable(this.failing ?? 'has not caught up with the log yet');
+  }
+
+  private reached(stream: HistoryStream, position: number): { waiter: Waiter; reached: Promise<void> } {
+    const waiter: Waiter = { stream, position, done: () => {} };
+    const reached = new Promise<void>((done) => {
+      waiter.done = done;
+    });
+    if (this.history && this.positions[stream] >= position) waiter.done();
+    else this.waiters.add(waiter);
+    return { waiter, reached };
+  }
+
+  private async run(): Promise<void> {
+    const { log, retryMs = RETRY_MS } = this.ports;
+    while (!this.stopping.signal.aborted) {
+      this.round = new AbortController();
+      try {
+        await this.fold();
+      } catch (error) {
+        if (this.stopping.signal.aborted) break;
+        this.failing = `fails: ${(error as Error).message}`;
+        log.error({ err: error }, 'the event history cannot be brought up to date; trying again');
+        await this.close(error as Error);
+        await pause(retryMs, undefined, { signal: this.stopping.signal }).catch(() => {});
+      }
+    }
+    await this.history?.close().catch((error: unknown) => log.warn({ err: error }, 'the event history did not close'));
+    this.history = undefined;
+  }
+
+  /** Until it fails, or is stopped. */
+  private async fold(): Promise<void> {
+    const { round } = this;
+    if (this.stopping.signal.aborted) return;
+    this.history = await this.ports.database.open();
+    const { history } = this;
+    const folds = STREAMS.map((stream) => this.foldStream(stream, history, round.signal));
+    try {
+      await Promise.race([Promise.all(folds), this.untilDamaged(round.signal)]);
+    } finally {
+      round.abort();
+      await Promise.allSettled(folds);
+    }
+  }
+
+  private async foldStream(stream: HistoryStream, history: SqlHistory, signal: AbortSignal): Promise<void> {
+    const { logs, entriesOf, failPoint = () => {} } = this.ports;
+    const folded = await history.foldedTo(stream);
+    const newest = await logs[stream].lastPosition();
+    if (folded && folded.position > newest) throw new OtherLogError(`the log has no position ${folded.position}`);
+    this.advance(stream, folded?.position ?? 0);
+    const progress = this.progressTo(stream, newest);
+    for await (const chunk of chunksOf(logs[stream], folded?.position ?? 1, signal)) {
+      const fresh = folded && chunk[0]!.seq === folded.position ? withoutFirst(chunk, folded) : chunk;
+      const last = fresh.at(-1);
+      if (!last) continue;
+      const entries: HistoryEntry[] = [];
+      for (const message of fresh) entries.push(...(await entriesOf[stream](message)));
+      failPoint(`before-fold:${stream}`);
+      await history.fold(stream, entries, { position: last.seq, hash: hashOf(last.bytes) });
+      failPoint(`after-fold:${stream}`);
+      this.deaths = 0;
+      this.advance(stream, last.seq);
+      progress(last.seq);
+    }
+  }
+
+  private advance(stream: HistoryStream, position: number): void {
+    this.positions[stream] = position;
+    this.failing = undefined;
+    for (const waiter of this.waiters) {
+      if (waiter.stream !== stream || waiter.position > position) continue;
+      this.waiters.delete(waiter);
+      waiter.done();
+    }
+  }
+
+  private progressTo(stream: HistoryStream, newest: number): (position: number) => void {
+    let shownAt = performance.now();
+    return (position) => {
+      if (performance.now() - shownAt < SHOWN_EVERY_MS || position > newest) return;
+      shownAt = performance.now();
+      this.ports.log.info({ stream, position, newest }, 'the event history is being built');
+    };
+  }
+
+  /** A lookup met something that only a new start, or a new model, helps against. */
+  private suspect(error: Error): void {
+    this.damage ??= error;
+    this.round.abort();
+  }
+
+  private untilDamaged(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = (): void => {
+        const { damage } = this;
+        this.damage = undefined;
+        if (damage) reject(damage);
+        else resolve();
+      };
+      if (signal.aborted) end();
+      else signal.addEventListener('abort', end, { once: true });
+    });
+  }
+
+  private async close(error: Error & { code?: string }): Promise<void> {
+    const { history } = this;
+    this.history = undefined;
+    this.positions.records = 0;
+    this.positions.changes = 0;
+    if (!history) return;
+    if (error instanceof PGliteError && error.code === undefined) this.deaths++;
+    const damaged = error instanceof OtherLogError || DAMAGE.test(error.code ?? '') || this.deaths >= MAX_DEATHS;
+    try {
+      if (!damaged) return await history.close();
+      this.ports.log.warn({ err: error }, 'the event history is made anew from the log');
+      await this.ports.database.discard(history);
+      this.deaths = 0;
+    } catch (failure) {
+      this.ports.log.warn({ err: failure }, 'the database of the event history could not be closed');
+    }
+  }
+}
+
+/** The first is the one that was folded in last: another one there means that it was another log. */
+function withoutFirst([first, ...rest]: StoredCommit[], { position, hash }: FoldedTo): StoredCommit[] {
+  if (hashOf(first!.bytes) !== hash) throw new OtherLogError(`the log has another message at position ${position}`);
+  return rest;
+}
+
+const unavailable = (why: string, cause?: unknown): KmsError =>
+  new KmsError('ServiceUnavailableException', `The event history ${why}; try again.`, cause);

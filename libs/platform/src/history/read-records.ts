@@ -1,0 +1,90 @@
+import { type KeyObject } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import {
+  AuditFormatError,
+  type DecodedBatch,
+  decodeBatch,
+  recordOf,
+  type StoredRecord,
+  unsealBatch,
+} from '#audit-log/batch';
+import { serviceEventsOf } from '#audit-log/service-events';
+import { decodeCommit } from '#domain/commit-codec';
+import type { StoredCommit } from '#event-store/event-store';
+import type { SealingKeys, WriterScope } from '../recording/sealing-keys';
+import { type HistoryEntry, historyEntry, placeOf, type ReadRecord } from './history-entry';
+
+/** Told of what cannot be read: the history goes on without it, and `keytrail verify` says what is wrong with it. */
+export type UnreadableObserver = (stream: string, position: number, error: Error) => void;
+
+const REMEMBERED_KEYS = 1_000;
+
+/** Makes entries of the history out of the messages of KMS_AUDIT. */
+export class RecordReader {
+  private readonly keys = new LRUCache<string, KeyObject>({ max: REMEMBERED_KEYS });
+
+  constructor(
+    private readonly sealingKeys: Pick<SealingKeys, 'toUnseal'>,
+    private readonly unreadable: UnreadableObserver,
+  ) {}
+
+  /** Rejects where the keys cannot be asked for now. */
+  async entriesOf({ seq, bytes }: StoredCommit): Promise<HistoryEntry[]> {
+    let batch: DecodedBatch;
+    try {
+      batch = decodeBatch(bytes);
+    } catch (error) {
+      if (!(error instanceof AuditFormatError)) throw error;
+      this.unreadable('records', seq, error);
+      return [];
+    }
+    const keys = new Map<string, KeyObject | undefined>();
+    for (const { account, month } of batch.parts) {
+      keys.set(`${account} ${month}`, await this.key({ account, month, writer: batch.head.writer }));
+    }
+    const stored = this.unsealed(batch, seq, ({ account, month }) => keys.get(`${account} ${month}`));
+    return stored.flatMap((one, index) => {
+      try {
+        return [historyEntry(recordOf(one), placeOf('records', seq, index))];
+      } catch (error) {
+        this.unreadable('records', seq, error as Error);
+        return [];
+      }
+    });
+  }
+
+  /** What was altered in the sealed parts is not shown; the open parts are. */
+  private unsealed(
+    batch: DecodedBatch,
+    seq: number,
+    keyOf: (scope: WriterScope) => KeyObject | undefined,
+  ): StoredRecord[] {
+    try {
+      return unsealBatch(batch, keyOf);
+    } catch (error) {
+      if (!(error instanceof AuditFormatError)) throw error;
+      this.unreadable('records', seq, error);
+      return batch.open.map((open) => ({ open, sealed: undefined }));
+    }
+  }
+
+  private async key(scope: WriterScope): Promise<KeyObject | undefined> {
+    const name = `${scope.account} ${scope.month} ${scope.writer}`;
+    const known = this.keys.get(name);
+    if (known) return known;
+    const key = await this.sealingKeys.toUnseal(scope);
+    if (key) this.keys.set(name, key);
+    return key;
+  }
+}
+
+/** The entries of what services did by themselves, out of a message of KMS_EVENTS. */
+export function changeEntries({ seq, subject, bytes }: StoredCommit, unreadable: UnreadableObserver): HistoryEntry[] {
+  try {
+    const records: ReadRecord[] = serviceEventsOf(decodeCommit(subject, bytes));
+    return records.map((record, index) => historyEntry(record, placeOf('changes', seq, index)));
+  } catch (error) {
+    unreadable('changes', seq, error as Error);
+    return [];
+  }
+}

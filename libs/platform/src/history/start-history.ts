@@ -1,0 +1,82 @@
+import { mkdirSync } from 'node:fs';
+import type { NatsConnection } from 'nats';
+import type { Logger } from 'pino';
+import { AUDIT_STREAM } from '#domain/subjects';
+import { JetStreamEventStore } from '#event-store/jetstream-event-store';
+import type { AuditPorts } from '#operations/operation';
+import type { LiveView } from '#views/live-view';
+import { lockDataFolder } from '../data-folder-lock';
+import { failPoints } from '../fail-points';
+import type { Metrics } from '../metrics';
+import type { SealingKeys } from '../recording/sealing-keys';
+import type { Settings } from '../settings';
+import { embeddedDatabase, historyFolder, postgresDatabase } from './history-database';
+import { Projector } from './projector';
+import { changeEntries, RecordReader, type UnreadableObserver } from './read-records';
+
+export interface HistorySurroundings {
+  settings: Settings;
+  nats: NatsConnection;
+  /** The event log. */
+  store: JetStreamEventStore;
+  view: LiveView;
+  metrics: Metrics;
+  log: Logger;
+  sealingKeys: SealingKeys;
+}
+
+export interface StartedHistory {
+  ports: AuditPorts;
+  /** Why lookups cannot be answered now. */
+  problem(): string | undefined;
+  /** To be called once this process serves: the database is opened, and all that it lacks is folded in. */
+  start(): void;
+  stop(): Promise<void>;
+}
+
+/** A process that has just started has better to do; whoever asks for the history is not kept waiting for it. */
+const EMBEDDED_DELAY_MS = 10_000;
+
+/** The event history, as the process with the part `audit-projector` keeps and serves it. */
+export function startHistory(around: HistorySurroundings): StartedHistory {
+  const { settings, nats, store, view, metrics, log } = around;
+  const { databaseUrl, dataDir } = settings;
+  const isEmbedded = settings.natsUrl === undefined;
+  const lock = isEmbedded || databaseUrl !== undefined ? undefined : lockedFolder(dataDir);
+  let unread = 0;
+  const unreadable: UnreadableObserver = (stream, position, err) => {
+    unread++;
+    log.error({ err, stream, position }, 'the event history goes on without a record that cannot be read');
+  };
+  const reader = new RecordReader(around.sealingKeys, unreadable);
+  const projector = new Projector({
+    database: databaseUrl ? postgresDatabase(databaseUrl, log) : embeddedDatabase(historyFolder(dataDir), log),
+    logs: { records: new JetStreamEventStore(nats, { stream: AUDIT_STREAM }), changes: store },
+    entriesOf: {
+      records: (message) => reader.entriesOf(message),
+      changes: (message) => changeEntries(message, unreadable),
+    },
+    log,
+    failPoint: failPoints(settings.failPoint),
+  });
+  metrics.gauge('keytrail_history_lag', () => projector.lagOf('records').catch(() => undefined));
+  metrics.gauge('keytrail_history_unreadable', () => unread);
+  return {
+    ports: {
+      history: projector,
+      current: async () => view.waitFor(await store.lastPosition()),
+    },
+    problem: () => projector.problem,
+    start: () => projector.start(isEmbedded ? EMBEDDED_DELAY_MS : 0),
+    async stop() {
+      await projector.stop();
+      lock?.release();
+    },
+  };
+}
+
+/** PGlite does not notice a second process in its folder. */
+function lockedFolder(dataDir: string): { release(): void } {
+  mkdirSync(dataDir, { recursive: true });
+  return lockDataFolder(dataDir);
+}

@@ -1,0 +1,63 @@
+import { readFileSync } from 'node:fs';
+import { Agent } from 'node:https';
+import { CloudTrailClient, type Event, LookupEventsCommand } from '@aws-sdk/client-cloudtrail';
+import { CreateKeyCommand, EncryptCommand, type KMSClient } from '@aws-sdk/client-kms';
+import { findOpenssl } from './support/certificates';
+import { refusal } from './support/identities';
+import { findPostgres, TestPostgres } from './support/postgres';
+import { rootKeyOf } from './support/processes';
+import { Topology } from './support/topology';
+
+jest.setTimeout(180_000);
+
+const binaries = findPostgres();
+if (binaries === undefined) console.warn('SKIPPED: a cluster with PostgreSQL, since there is no postgres on PATH');
+const withPrograms = binaries === undefined || findOpenssl() === undefined ? test.skip : test;
+
+let postgres: TestPostgres | undefined;
+let topology: Topology | undefined;
+let kms: KMSClient | undefined;
+
+afterAll(async () => {
+  kms?.destroy();
+  await topology?.stop();
+  await postgres?.stop();
+});
+
+withPrograms('the death of the audit-projector costs nothing but lookups, which can be tried again', async () => {
+  postgres = await TestPostgres.start(binaries!);
+  topology = await Topology.start({ KEYTRAIL_DATABASE_URL: postgres.url });
+  kms = topology.kms();
+  const trail = new CloudTrailClient({
+    endpoint: await endpointOf(kms),
+    region: 'us-east-1',
+    maxAttempts: 1,
+    credentials: rootKeyOf(topology.secrets),
+    requestHandler: { httpsAgent: new Agent({ ca: readFileSync(topology.authority) }) },
+  });
+  const { KeyMetadata } = await kms.send(new CreateKeyCommand({}));
+  const key = KeyMetadata!.Arn!;
+  const lookUp = async (): Promise<Event[]> =>
+    (
+      await trail.send(
+        new LookupEventsCommand({ LookupAttributes: [{ AttributeKey: 'ResourceName', AttributeValue: key }] }),
+      )
+    ).Events!;
+  const encrypt = () => kms!.send(new EncryptCommand({ KeyId: key, Plaintext: Buffer.from('x') }));
+  await encrypt();
+  expect((await lookUp()).map(({ EventName }) => EventName)).toEqual(['Encrypt', 'CreateKey']);
+  const projector = topology.get('audit-projector');
+  expect(await (await projector.get('metrics')).text()).toMatch(/^keytrail_history_lag \d+$/m);
+  await projector.kill9();
+  await encrypt();
+  const [, , status] = await refusal(lookUp());
+  expect(status).toBe(503);
+  await topology.rejoin(projector);
+  expect((await lookUp()).map(({ EventName }) => EventName)).toEqual(['Encrypt', 'Encrypt', 'CreateKey']);
+  trail.destroy();
+});
+
+async function endpointOf(client: KMSClient): Promise<string> {
+  const { protocol, hostname, port } = await client.config.endpoint!();
+  return `${protocol}//${hostname}:${port}`;
+}

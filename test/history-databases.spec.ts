@@ -1,0 +1,229 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { pino } from 'pino';
+import type { AuditRecord } from '#audit-log/record';
+import type { FoundEvent, HistoryAttribute } from '#operations/audit/event-history';
+import { embeddedDatabase, type HistoryDatabase, postgresDatabase } from '#platform/history/history-database';
+import { type HistoryEntry, historyEntry, placeOf } from '#platform/history/history-entry';
+import type { SqlHistory } from '#platform/history/sql-history';
+import { findPostgres, TestPostgres } from './support/postgres';
+
+jest.setTimeout(120_000);
+
+const THREAD = resolve(__dirname, '../dist/libs/platform/src/history/pglite-thread.js');
+const log = pino({ level: 'silent' });
+const CALLER = '000000000000';
+const OWNER = '111122223333';
+const REGION = 'us-east-1';
+const KEY = `arn:aws:kms:${REGION}:${CALLER}:key/8c0c3863-e6c5-4f5a-99f1-27e414aafb91`;
+const THEIR_KEY = `arn:aws:kms:${REGION}:${OWNER}:key/1f0d6f5e-2a67-4c1f-9d1a-0b6f6f0f9a11`;
+const ALIAS = `arn:aws:kms:${REGION}:${CALLER}:alias/orders`;
+
+const databases: [string, () => Promise<{ database: HistoryDatabase; end(): Promise<void> }>][] = [
+  [
+    'PGlite',
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'keytrail-history-'));
+      return {
+        database: embeddedDatabase(join(folder, 'history'), log, THREAD),
+        end: async () => rmSync(folder, { recursive: true, force: true }),
+      };
+    },
+  ],
+];
+const binaries = findPostgres();
+if (binaries === undefined) console.warn('SKIPPED: the history on PostgreSQL, since there is no postgres on PATH');
+else {
+  databases.push([
+    'PostgreSQL',
+    async () => {
+      const server = await TestPostgres.start(binaries);
+      return { database: postgresDatabase(server.url, log), end: () => server.stop() };
+    },
+  ]);
+}
+
+const record = (nth: number, changes: Partial<AuditRecord> = {}): AuditRecord => ({
+  eventVersion: '1.11',
+  userIdentity: { type: 'IAMUser', principalId: 'AIDAANN', accountId: CALLER, accessKeyId: 'AKIAANN', userName: 'ann' },
+  eventTime: `2026-11-25T12:00:${String(nth % 60).padStart(2, '0')}Z`,
+  eventSource: 'kms.amazonaws.com',
+  eventName: 'Encrypt',
+  awsRegion: REGION,
+  eventID: `00000000-0000-8000-8000-${String(nth).padStart(12, '0')}`,
+  readOnly: true,
+  resources: [{ accountId: CALLER, type: 'AWS::KMS::Key', ARN: KEY }],
+  eventType: 'AwsApiCall',
+  managementEvent: true,
+  recipientAccountId: CALLER,
+  eventCategory: 'Management',
+  requestParameters: null,
+  responseElements: null,
+  ...changes,
+});
+const entry = (of: AuditRecord, position: number, index = 0): HistoryEntry =>
+  historyEntry(of, placeOf('records', position, index));
+const ids = (found: FoundEvent[]): number[] => found.map(({ eventId }) => Number(eventId.slice(-12)));
+
+describe.each(databases)('the event history on %s', (_, start) => {
+  let database: HistoryDatabase;
+  let end: () => Promise<void>;
+  let history: SqlHistory;
+
+  beforeAll(async () => {
+    ({ database, end } = await start());
+    history = await database.open();
+  });
+
+  afterAll(async () => {
+    await history?.close();
+    await end?.();
+  });
+
+  beforeEach(() => history.clear());
+
+  const fold = (records: AuditRecord[], position = 1): Promise<void> =>
+    history.fold(
+      'records',
+      records.map((one, index) => entry(one, position, index)),
+      { position, hash: `hash-${position}` },
+    );
+  const find = async (key?: HistoryAttribute, value = '', account = CALLER): Promise<number[]> =>
+    ids(await history.find({ account, region: REGION, limit: 50, ...(key && { attribute: { key, value } }) }));
+
+  test('finds records by each attribute, newest first', async () => {
+    await fold([
+      record(1),
+      record(2, {
+        eventName: 'CreateAlias',
+        readOnly: false,
+        resources: [
+          { accountId: CALLER, type: 'AWS::KMS::Key', ARN: KEY },
+          { accountId: CALLER, type: 'AWS::KMS::Alias', ARN: ALIAS },
+        ],
+      }),
+      record(3, { eventName: 'GetUser', eventSource: 'iam.amazonaws.com', resources: [] }),
+      record(4, { userIdentity: { type: 'Root', principalId: CALLER, accountId: CALLER, accessKeyId: 'AKIAROOT' } }),
+      record(5, { userIdentity: { type: 'AssumedRole', principalId: 'AROAX:night', accountId: CALLER } }),
+    ]);
+    expect(await find()).toEqual([5, 4, 3, 2, 1]);
+    expect(await find('EventId', record(3).eventID)).toEqual([3]);
+    expect(await find('EventName', 'Encrypt')).toEqual([5, 4, 1]);
+    expect(await find('ReadOnly', 'false')).toEqual([2]);
+    expect(await find('ReadOnly', 'true')).toEqual([5, 4, 3, 1]);
+    expect(await find('Username', 'ann')).toEqual([3, 2, 1]);
+    expect(await find('Username', 'root')).toEqual([4]);
+    expect(await find('Username', 'night')).toEqual([5]);
+    expect(await find('ResourceType', 'AWS::KMS::Alias')).toEqual([2]);
+    expect(await find('ResourceType', 'AWS::KMS::Key')).toEqual([5, 4, 2, 1]);
+    expect(await find('ResourceName', KEY)).toEqual([5, 4, 2, 1]);
+    expect(await find('ResourceName', KEY.slice(-36))).toEqual([5, 4, 2, 1]);
+    expect(await find('ResourceName', 'alias/orders')).toEqual([2]);
+    expect(await find('ResourceName', ALIAS)).toEqual([2]);
+    expect(await find('EventSource', 'iam.amazonaws.com')).toEqual([3]);
+    expect(await find('AccessKeyId', 'AKIAROOT')).toEqual([4]);
+    expect(await find('EventName', 'encrypt')).toEqual([]);
+  });
+
+  test('orders the records of one second by where they are in the log, and pages without a gap or a repeat', async () => {
+    const one = record(0).eventTime;
+    await fold(Array.from({ length: 7 }, (_, at) => record(at, { eventTime: one })));
+    for (const attribute of [undefined, { key: 'ResourceName', value: KEY } as const]) {
+      const seen: number[] = [];
+      let after: FoundEvent | undefined;
+      for (let page = 0; page < 4; page++) {
+        const found: FoundEvent[] = await history.find({
+          ...{ account: CALLER, region: REGION, limit: 2 },
+          ...(attribute && { attribute }),
+          ...(after && { after }),
+        });
+        seen.push(...ids(found));
+        after = found.at(-1);
+      }
+      expect(seen).toEqual([6, 5, 4, 3, 2, 1, 0]);
+    }
+  });
+
+  test('takes both ends of a time range in', async () => {
+    await fold([1, 2, 3, 4].map((nth) => record(nth)));
+    const at = (nth: number): number => Date.parse(record(nth).eventTime) / 1000;
+    const within = { account: CALLER, region: REGION, limit: 9, from: at(2), to: at(3) };
+    expect(ids(await history.find(within))).toEqual([3, 2]);
+    const ofKey = await history.find({ ...within, attribute: { key: 'ResourceName', value: KEY } });
+    expect(ids(ofKey)).toEqual([3, 2]);
+  });
+
+  test('shows a use across accounts to both, and to the owner no more of the caller than AWS does', async () => {
+    await fold([record(1, { resources: [{ accountId: OWNER, type: 'AWS::KMS::Key', ARN: THEIR_KEY }] }), record(2)]);
+    expect(await find('ResourceName', THEIR_KEY)).toEqual([1]);
+    expect(await find(undefined, '', OWNER)).toEqual([1]);
+    expect(await find('AccessKeyId', 'AKIAANN', OWNER)).toEqual([]);
+    const [seen] = await history.find({ account: OWNER, region: REGION, limit: 1 });
+    expect(JSON.parse(seen!.record)).toMatchObject({
+      userIdentity: { type: 'AWSAccount', principalId: 'AIDAANN', accountId: CALLER },
+      recipientAccountId: OWNER,
+    });
+    expect(seen!.record).not.toContain('AKIAANN');
+    expect(await history.find({ account: CALLER, region: 'eu-west-1', limit: 1 })).toEqual([]);
+  });
+
+  test('counts the first record of a call, in one message, in another, and when a message comes again', async () => {
+    const refused = record(1, { errorCode: 'AccessDeniedException' });
+    const later = record(1, { resources: [{ accountId: OWNER, type: 'AWS::KMS::Key', ARN: THEIR_KEY }] });
+    await fold([refused, record(2), record(1)]);
+    await fold([later], 2);
+    await fold([refused, record(2), record(1)]);
+    expect(await find()).toEqual([2, 1]);
+    expect(await find(undefined, '', OWNER)).toEqual([]);
+    expect(await find('ResourceName', THEIR_KEY)).toEqual([]);
+    const [, first] = await history.find({ account: CALLER, region: REGION, limit: 2 });
+    expect(JSON.parse(first!.record)).toHaveProperty('errorCode', 'AccessDeniedException');
+  });
+
+  test('keeps the position with the rows, and never goes back', async () => {
+    expect(await history.foldedTo('records')).toBeUndefined();
+    await fold([record(1)], 7);
+    await fold([], 5);
+    expect(await history.foldedTo('records')).toEqual({ position: 7, hash: 'hash-7' });
+    expect(await history.foldedTo('changes')).toBeUndefined();
+  });
+
+  test('takes neither rows nor position where the transaction fails', async () => {
+    const broken = entry(record(2), 9);
+    broken.records.push({ ...broken.records[0]!, account: OWNER, event_name: null as unknown as string });
+    await expect(history.fold('records', [entry(record(1), 9), broken], { position: 9, hash: 'h' })).rejects.toThrow(
+      'null value',
+    );
+    expect(await find()).toEqual([]);
+    expect(await history.foldedTo('records')).toBeUndefined();
+  });
+
+  test('keeps texts that no column could hold as they are', async () => {
+    const parameters = { keyId: 'a\0b', note: '\ud800 "quoted" \\u0000' };
+    await fold([
+      record(1, {
+        requestParameters: parameters,
+        resources: [{ accountId: CALLER, type: 'AWS::KMS::Key', ARN: `${KEY}\0${'x'.repeat(9_000)}` }],
+      }),
+    ]);
+    const [found] = await history.find({ account: CALLER, region: REGION, limit: 1 });
+    expect(JSON.parse(found!.record).requestParameters).toEqual(parameters);
+  });
+
+  test('has what it had after it was closed and opened again', async () => {
+    await fold([record(1)], 3);
+    await history.close();
+    history = await database.open();
+    expect(await find()).toEqual([1]);
+    expect(await history.foldedTo('records')).toEqual({ position: 3, hash: 'hash-3' });
+  });
+
+  test('begins with nothing once it was discarded', async () => {
+    await fold([record(1)], 3);
+    await database.discard(history);
+    history = await database.open();
+    expect(await find()).toEqual([]);
+    expect(await history.foldedTo('records')).toBeUndefined();
+  });
+});
