@@ -11,11 +11,7 @@ const TABLE: Record<string, MetricDefinition> = METRIC_TABLE;
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
 /** Those that wait for what is to come, or for a setting that the process below does not have. */
-const NOT_SHOWN = [
-  'keytrail_certificate_not_after_seconds',
-  'keytrail_imported_material_expiring',
-  'keytrail_tree_head_age_seconds',
-];
+const NOT_SHOWN = ['keytrail_certificate_not_after_seconds', 'keytrail_imported_material_expiring'];
 
 let dataDir: string;
 let server: KeytrailProcess;

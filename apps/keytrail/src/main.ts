@@ -288,11 +288,8 @@ program
   .requiredOption('--to <folder>', 'empty, or a former export of the same log')
   .option('--without-sealed', 'leave out what records keep of requests and replies')
   .action(
-    operating(
-      true,
-      recorded('ExportLog', (operator, options: ExportOptions) =>
-        exportLogs(operator, parseSettings(process.env), options, print),
-      ),
+    operating(true, (operator, options: ExportOptions) =>
+      exportLogs(operator, parseSettings(process.env), options, print),
     ),
   );
 
@@ -302,12 +299,7 @@ program
   .requiredOption('--event <eventID>', 'of a record, as LookupEvents gives it')
   .option('--to <file>', 'instead of printing it')
   .action(
-    operating(
-      true,
-      recorded('ProveRecord', (operator, options: ProveOptions) =>
-        prove(operator, parseSettings(process.env), options, print),
-      ),
-    ),
+    operating(true, (operator, options: ProveOptions) => prove(operator, parseSettings(process.env), options, print)),
   );
 
 interface VerifyOptions {
