@@ -119,6 +119,7 @@ function roleToAssume(
       },
       { ...ownPolicies(call.caller), resourcePolicy: compiledPolicy('trust', role.trustPolicy, role.namedIds) },
     );
+    call.trail?.decided(decision);
     if (!decision.allowed) throw refused(action);
   }
   const before = call.caller.session?.sourceIdentity;
