@@ -197,6 +197,8 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
     operator: {
       publish: [
         ...READ_EVENTS,
+        ...consume(AUDIT_STREAM),
+        INTERNAL.sealingKey,
         ...READ_CLOCK,
         CLOCK_SUBJECT,
         INTERNAL.status,

@@ -101,12 +101,13 @@ export async function partAt(
   return fold;
 }
 
-class Progress {
+/** A bar on a terminal, where there is enough to read. */
+export class Progress {
   private readonly bar: SingleBar | undefined;
 
-  constructor(total: number) {
-    if (total < LONG_LOG || !process.stderr.isTTY) return;
-    const format = '{bar} {percentage}% | {value}/{total} commits | {eta_formatted}';
+  constructor(total: number, what = 'commits', long = LONG_LOG) {
+    if (total < long || !process.stderr.isTTY) return;
+    const format = `{bar} {percentage}% | {value}/{total} ${what} | {eta_formatted}`;
     this.bar = new SingleBar({ stream: process.stderr, format }, Presets.shades_classic);
     this.bar.start(total, 0);
   }

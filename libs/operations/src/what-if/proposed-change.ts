@@ -1,6 +1,8 @@
 import { AGGREGATE_TYPES, type AggregateType, aggregateOf, type CommandOf } from '#domain/aggregates';
+import { keyArn, rootArn } from '#domain/arn';
 import { type Commit, encodeCommit, NO_HASH } from '#domain/commit';
 import { laterOf } from '#domain/dates';
+import { keyNotFound } from '#domain/key/decide';
 import { roleRef, userRef } from '#domain/principal/principal-id';
 import { noSuchAccessKey, noSuchRole, noSuchUser } from '#domain/principal/refusals';
 import { type AggregateRef, eventSubject } from '#domain/subjects';
@@ -9,10 +11,8 @@ import { Projection } from '#views/projection';
 import type { Caller } from '../caller';
 import { findGrant } from '../grants/grant-lookup';
 import { assertIdentityPolicy, checkTrustPolicy } from '../iam/policy-documents';
-import { checkKeyPolicy } from '../key-policy';
 import { existingKey, type FoundKey } from '../key-lookup';
-import { keyNotFound } from '#domain/key/decide';
-import { keyArn, rootArn } from '#domain/arn';
+import { checkKeyPolicy } from '../key-policy';
 import type { Call } from '../operation';
 
 type KeyRef = AggregateRef<'key'>;
