@@ -165,6 +165,7 @@ beforeAll(async () => {
   calls.set(`${userArn('ann')} DescribeKey`, () => ann.kms.send(new DescribeKeyCommand({ KeyId })));
   calls.set(`${userArn('ann')} ListAliases`, () => ann.kms.send(new ListAliasesCommand({})));
   calls.set(`${userArn('cid')} AssumeRole`, () => assume('again', {}));
+  calls.set(`${userArn('cid')} GetSessionToken`, () => cid.sts.send(new GetSessionTokenCommand({})));
   expect(await refusedCalls()).toEqual([]);
 });
 
@@ -357,5 +358,79 @@ describe('what is predicted is what comes: a change that', () => {
         /^(key policy, statement 2 "No" \(Deny\)|nothing: no .+ allows it|.+Exception: .+|the caller, or the access key.+)$/,
       );
     if (undo) expect(await refusedCalls()).toEqual([]);
+  });
+});
+
+describe('./keytrail what-if', () => {
+  test('says who, what, how often and why', async () => {
+    const policy = fileOf(denying('kms:Encrypt', { StringEquals: { 'kms:EncryptionContext:team': 'b' } }));
+    const { code, output } = await keytrail('what-if', 'put-key-policy', '--key', KeyId, '--policy', policy);
+    expect(code).toBe(1);
+    expect(output).toMatch(/^after put-key-policy, of \d+ calls on record since .*Z \d+ would be refused:\n/);
+    expect(output).toContain(`  ${userArn('ann')}  Encrypt  arn:aws:kms:us-east-1:${ACCOUNT}:key/${KeyId}\n`);
+    expect(output).toMatch(
+      /\d+ calls, \S+Z to \S+Z; event [0-9a-f-]{36}\n {6}why: key policy, statement 2 "No" \(Deny\)\n/,
+    );
+    expect(output).toMatch(/ {6}context \{"call":"ann, team b","team":"b"\}: \d+ calls\n/);
+  });
+
+  test('lists apart what is refused already, and counts only what was there since', async () => {
+    await allow('ann', allowing('kms:Encrypt'));
+    const now = JSON.parse(
+      (await keytrail('what-if', 'disable-key', '--key', KeyId, '--since', since, '--json')).output,
+    ) as { refusedToday: Group[] };
+    expect(now.refusedToday).toContainEqual(
+      expect.objectContaining({
+        caller: userArn('ann'),
+        operation: 'DescribeKey',
+        why: 'nothing: no identity-based policy allows it',
+      }),
+    );
+    await allow('ann', allowing('kms:*'));
+    const later = new Date(Date.now() + 60_000).toISOString();
+    expect(await keytrail('what-if', 'disable-key', '--key', KeyId, '--since', later)).toMatchObject({
+      code: 0,
+      output: expect.stringContaining(`of 0 calls on record since ${later} none would be refused`) as string,
+    });
+  });
+
+  test('changes nothing', async () => {
+    const all = async () => ({ ...JSON.parse((await keytrail('replay', '--json')).output), at: '' });
+    const before = await all();
+    await keytrail('what-if', 'schedule-key-deletion', '--key', KeyId);
+    await keytrail('what-if', 'delete-user', '--user', 'ann');
+    expect(await all()).toEqual(before);
+  });
+
+  test.each([
+    [['disable-key', '--key', 'none'], 'the log has no key none'],
+    [['put-key-policy', '--key', 'alias/orders', '--policy', '/nowhere'], '--policy /nowhere: ENOENT'],
+    [['delete-user', '--user', 'nobody'], 'delete-user would itself be refused: NoSuchEntity'],
+    [['delete-user', '--user', 'ann', '--account', '1'], '--account 1: expected 12 digits'],
+    [
+      ['revoke-grant', '--key', 'alias/orders', '--grant', 'ff'],
+      'revoke-grant would itself be refused: NotFoundException',
+    ],
+    [['disable-key', '--key', 'alias/orders', '--since', 'monday'], '--since monday: expected a duration'],
+    [['deactivate-access-key', '--access-key', 'AKIANOBODYNOBODYNOBO'], 'NoSuchEntity'],
+    [['disable-key'], "required option '--key <key>'"],
+    [['sing'], "unknown command 'sing'"],
+  ])('ends with 2 for %j', async (args, message) => {
+    const { code, output } = await keytrail('what-if', ...args);
+    expect(output).toContain(message);
+    expect(code).toBe(2);
+  });
+
+  test('refuses a policy that the key could not be given', async () => {
+    const { code, output } = await keytrail('what-if', 'put-key-policy', '--key', KeyId, '--policy', fileOf('{}'));
+    expect(output).toContain('put-key-policy would itself be refused: MalformedPolicyDocumentException');
+    expect(code).toBe(2);
+  });
+
+  test('has its help', async () => {
+    expect(await keytrail('what-if', '--help')).toMatchObject({
+      code: 0,
+      output: expect.stringContaining('keytrail what-if revoke-grant --key <key id> --grant <grant id>') as string,
+    });
   });
 });
