@@ -60,6 +60,8 @@ export const CHANGES: readonly {
   },
 ];
 
+const MADE: ReadonlySet<string> = new Set(['AlreadyExistsException', 'EntityAlreadyExists']);
+
 interface Judged {
   calls: number;
   refused: CallGroups;
@@ -105,8 +107,9 @@ async function judge(
     const after = await decideAgain(record as RecordedCall, then, accountId);
     if (!after) return;
     const today = await decideAgain(record as RecordedCall, now, accountId);
-    // What was done cannot be done again; who may do it is another question.
+    // What was made cannot be made again; who may make it is another question.
     if (!today || (isDenial(after.code) && !isDenial(today.code))) judged.refused.add(record, whyOf(after));
+    else if (MADE.has(today.code)) judged.unknown.add(record, `it was made, and cannot be made again: ${today.code}`);
     else judged.today.add(record, whyOf(today));
   } catch (error) {
     if (!(error instanceof NotDecidable)) throw error;
