@@ -277,3 +277,37 @@ test('a record that does not say enough is not decided', async () => {
   await expect(again({ userIdentity: { type: 'Unknown' } })).rejects.toThrow('does not say who called');
   await expect(again({ eventName: 'Decrypt', resources: [] })).rejects.toThrow('which key it was about');
 });
+
+test('a session policy counts once the key policy does not name the session any more', async () => {
+  const { operations, records, KeyId } = await world();
+  const narrow = `arn:aws:sts::${ACCOUNT}:assumed-role/pay/narrow`;
+  const all = { Effect: 'Allow', Action: 'kms:*', Resource: '*' };
+  const byName = (...names: string[]): string =>
+    JSON.stringify({ Version: '2012-10-17', Statement: names.map((AWS) => ({ ...all, Principal: { AWS } })) });
+  await operations.call('PutKeyPolicy', { KeyId, Policy: byName(ROOT, narrow) });
+  expect((await operations.call('DescribeKey', { KeyId }, CALLERS['narrow'])).code).toBe('OK');
+  const record = asRead(records.at(-1)!);
+  const key = { region: 'us-east-1', account: ACCOUNT, aggregate: 'key', id: KeyId } as const;
+  const change = { type: 'put-key-policy', key, policy: byName(ROOT) } as const;
+  const then = changed(operations.projection, change, new Date(operations.now).toISOString());
+  expect(await decideAgain(record, then, ACCOUNT)).toMatchObject({
+    code: 'AccessDeniedException',
+    decidedBy: { kind: 'nothing', missing: 'session policy' },
+  });
+  await operations.call('PutKeyPolicy', { KeyId, Policy: byName(ROOT) });
+  expect((await operations.call('DescribeKey', { KeyId }, CALLERS['narrow'])).code).toBe('AccessDeniedException');
+});
+
+test('a command that the state of the key refuses is refused', async () => {
+  const { operations, records, KeyId } = await world();
+  await operations.call('EnableKeyRotation', { KeyId }, CALLERS['ann']);
+  await operations.call('EnableKey', { KeyId }, CALLERS['ann']);
+  const key = { region: 'us-east-1', account: ACCOUNT, aggregate: 'key', id: KeyId } as const;
+  const change = { type: 'schedule-key-deletion', key } as const;
+  const then = changed(operations.projection, change, new Date(operations.now).toISOString());
+  for (const record of records.map(asRead)) {
+    expect(await decideAgain(record, operations.projection, ACCOUNT)).toBeUndefined();
+    expect(await decideAgain(record, then, ACCOUNT)).toMatchObject({ code: 'KMSInvalidStateException' });
+  }
+  expect(records).toHaveLength(2);
+});
