@@ -1,9 +1,12 @@
 import { createHash, createSecretKey, randomBytes } from 'node:crypto';
+import type { AuditRecord } from '#audit-log/record';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf } from '#domain/aggregates';
 import type { AggregateRef } from '#domain/subjects';
 import { MemoryEventStore } from '#event-store/memory-event-store';
 import type { BackingKey } from '#hsm/backing-key';
+import { callRecord } from '#operations/audit/call-record';
+import { Trail } from '#operations/audit/trail';
 import type { Caller, CallerClaim, SessionClaims } from '#operations/caller';
 import { MaterialNotLoaded } from '#operations/operation';
 import { resolveCaller } from '#operations/resolve-caller';
@@ -52,6 +55,8 @@ export class MemoryOperations {
   /** A test takes the signer away. */
   signGrantToken = localSigner(this.tokens);
   private calls = 0;
+  /** A test that wants the records of the calls sets it. */
+  onRecord: ((record: AuditRecord) => void) | undefined;
   private readonly backingKeys = new Map<string, BackingKey>();
   private readonly manager: KeyManager;
   private readonly timers: KeyTimers;
@@ -117,12 +122,15 @@ export class MemoryOperations {
   /** As root, unless `claim` says otherwise. */
   async call(operation: string, input: object, claim: Partial<CallerClaim> = {}): Promise<Reply> {
     await this.ready;
+    const trail = this.onRecord && new Trail();
+    const requestId = `test-${++this.calls}`;
     const reply = await runOperation(
       OPERATION_TABLE.get(operation)!,
       Buffer.from(JSON.stringify(input)),
       {
-        requestId: `test-${++this.calls}`,
+        requestId,
         operation,
+        ...(trail && { trail }),
         now: () => new Date(this.now).toISOString(),
         resolveCaller: () => this.resolve(claim),
       },
@@ -163,6 +171,19 @@ export class MemoryOperations {
         throw error;
       },
     );
+    if (trail) {
+      this.onRecord?.(
+        callRecord({
+          operation: OPERATION_TABLE.get(operation)!,
+          requestId,
+          eventId: requestId,
+          now: new Date(this.now).toISOString(),
+          claim: { region: 'us-east-1', account: ACCOUNT, principalId: 'root', ...claim },
+          trail,
+          reply,
+        }),
+      );
+    }
     const body = JSON.parse(reply.body.toString()) as Record<string, unknown>;
     return { code: reply.error ?? 'OK', message: String(body['message'] ?? ''), body };
   }

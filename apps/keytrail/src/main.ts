@@ -18,6 +18,7 @@ import { verify } from './cli/verify';
 import { verifyExport } from './cli/verify-export';
 import { verifyProof } from './cli/verify-proof';
 import { verifyTrees } from './cli/verify-trees';
+import { CHANGES, type WhatIfOptions, whatIf } from './cli/what-if';
 
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
@@ -84,6 +85,7 @@ Examples:
   keytrail timeline --key <key id>             everything that happened to a key
   keytrail explain --principal ann --action kms:Decrypt --key <key id>
                                                whether somebody may, and which policy or grant decides
+  keytrail what-if disable-key --key <key id>  which calls on record would have been refused
   keytrail verify                              check the log, and the running services against it
   keytrail export --to DIR                     both logs with their proofs, to be checked elsewhere
   keytrail verify --export DIR --key FILE      check an export offline
@@ -197,10 +199,10 @@ Examples:
 
 /** Runs a command that answers by its exit code: 0 or 1, and 2 for what cannot be asked or answered. On record before it does. */
 const answering =
-  <O>(eventName: string, zero: boolean, ask: (operator: Operator, options: O) => Promise<boolean>) =>
+  <O>(eventName: string, zero: boolean, ask: (operator: Operator, options: O) => Promise<boolean>, openStore = true) =>
   async (options: O): Promise<void> => {
     try {
-      const operator = await openOperator(parseSettings(process.env), true);
+      const operator = await openOperator(parseSettings(process.env), openStore);
       try {
         await putOnRecord(operator, eventName, [options], warn);
         process.exitCode = (await ask(operator, options)) === zero ? 0 : 1;
@@ -279,6 +281,45 @@ Examples:
       return explain(operator, { ...options, ...moment }, { ...rest, now: Date.parse(now) }, print);
     }),
   );
+
+const whatIfCommand = program
+  .command('what-if')
+  .description(
+    'which calls on record would have been refused, had a change been made; nothing is changed. Exit code 0 nobody, 1 somebody, 2 usage',
+  )
+  .addHelpText(
+    'after',
+    `
+The calls that were allowed are decided again, as things are now and with the change made to that: by the same code, with
+their caller, parameters, encryption context, source address and time.
+
+Examples:
+  keytrail what-if put-key-policy --key alias/orders --policy policy.json --since 30d
+  keytrail what-if disable-key --key <key id>
+  keytrail what-if revoke-grant --key <key id> --grant <grant id> --since 2026-11-24T00:00:00Z
+  keytrail what-if delete-user --user ann --json
+  keytrail what-if deactivate-access-key --access-key AKIA...`,
+  );
+for (const { name, description, options } of CHANGES) {
+  const command = whatIfCommand.command(name).description(description);
+  for (const [flags, meaning] of options) command.requiredOption(flags, meaning);
+  if (options.some(([flags]) => /^--(user|role) /.test(flags))) {
+    command.option('--account <account>', 'of the user or role; that of the settings without it');
+  }
+  command
+    .option('--since <duration or time>', 'from when on calls count: such as 30d or 12h, or ISO 8601', '30d')
+    .option('--json', 'print JSON')
+    .exitOverride(usageIsTwo)
+    .action(
+      answering(
+        'AskWhatIf',
+        true,
+        async (operator, given: WhatIfOptions) => whatIf(operator, name, given, await around(operator), print),
+        false,
+      ),
+    );
+}
+whatIfCommand.exitOverride(usageIsTwo);
 
 program
   .command('export')

@@ -38,6 +38,19 @@ export interface SealedPart {
   errorMessage?: string;
   requestParameters: object | null;
   responseElements: object | null;
+  decisionInput?: DecisionInput;
+}
+
+/** What a decision rests on that no other member says: so that the call can be decided again. */
+export interface DecisionInput {
+  /** Absent of a call over plain HTTP, and of one over NATS. */
+  secureTransport?: true;
+  /** Of a session: its policy as text, its tags, and the long-term access key that it ends with. */
+  sessionPolicy?: string;
+  sessionTags?: readonly { key: string; value: string }[];
+  issuingAccessKeyId?: string;
+  /** The grant that a GrantToken named, which is itself never recorded. */
+  retiring?: { keyArn: string; grantId: string };
 }
 
 export const EVENT_VERSION = '1.11';
@@ -86,9 +99,17 @@ export interface RecordTexts {
 
 /** The parts of a record; the sealed one as the text that its commitment is over. */
 export function splitRecord(record: AuditRecord): RecordTexts {
-  const { sourceIPAddress, userAgent, errorMessage, requestParameters, responseElements, ...open } = record;
+  const { sourceIPAddress, userAgent, errorMessage, requestParameters, responseElements, decisionInput, ...open } =
+    record;
   return {
     open,
-    sealed: JSON.stringify({ sourceIPAddress, userAgent, errorMessage, requestParameters, responseElements }),
+    sealed: JSON.stringify({
+      sourceIPAddress,
+      userAgent,
+      errorMessage,
+      requestParameters,
+      responseElements,
+      decisionInput,
+    }),
   };
 }

@@ -144,7 +144,10 @@ class Attempt {
     trail?.begin(caller);
     const call: Call = { caller, requestId, operation, now, grantToken, tenure: undefined, checks: undefined, trail };
     this.request ??= this.decoded();
-    if (trail) trail.request = this.request;
+    if (trail) {
+      trail.request = this.request;
+      trail.grantToken = grantToken;
+    }
     return { request: this.request, call };
   }
 }

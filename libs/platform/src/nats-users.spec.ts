@@ -1,5 +1,6 @@
 import { connect, type NatsConnection } from 'nats';
 import {
+  AUDIT_STREAM,
   AUTH_CALLOUT,
   AUTH_CALLOUT_REPLIES,
   CLOCK_STREAM,
@@ -207,6 +208,7 @@ describe('what each user is refused', () => {
     [INTERNAL.tokenKey, ['key-manager', 'audit-projector']],
     [INTERNAL.treeSign, ['audit-projector']],
     [INTERNAL.treeKey, ['audit-projector', 'operator']],
+    [INTERNAL.sealingKey, ['gateway', 'key-manager', 'audit-projector', 'operator']],
     [INTERNAL.timerFire, ['rotation-scheduler', 'deletion-scheduler']],
     [INTERNAL.principalCommand, ['crypto-worker']],
     [INTERNAL.accountCreate, ['operator']],
@@ -230,6 +232,7 @@ describe('what each user is refused', () => {
       [api(`STREAM.MSG.DELETE.${stream}`), stream === MATERIAL_STREAM ? ['crypto-worker'] : []],
     ]),
     [api(`CONSUMER.CREATE.${EVENTS_STREAM}.c`), readers],
+    [api(`CONSUMER.CREATE.${AUDIT_STREAM}.c`), ['audit-projector', 'operator']],
     [api(`CONSUMER.CREATE.${CLOCK_STREAM}.c`), []],
     [api(`CONSUMER.CREATE.${TREE_STREAM}.c`), ['operator']],
     [api(`CONSUMER.CREATE.${MATERIAL_STREAM}`), []],

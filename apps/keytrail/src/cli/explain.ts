@@ -282,7 +282,7 @@ function acrossAccounts(found: FoundKey, caller: Caller, action: string): string
   return `kms:${action} takes no key of another account, whatever policies say`;
 }
 
-function shownDecision(by: DecidedBy): string {
+export function shownDecision(by: DecidedBy): string {
   switch (by.kind) {
     case 'statement':
       return statement(by);

@@ -101,11 +101,12 @@ export async function partAt(
   return fold;
 }
 
-class Progress {
+/** A bar on a terminal, where there is enough to read. */
+export class Progress {
   private readonly bar: SingleBar | undefined;
 
-  constructor(total: number) {
-    this.bar = progressBar(total, 'commits');
+  constructor(total: number, what = 'commits', long = LONG_LOG) {
+    this.bar = progressBar(total, what, long);
     this.bar?.start(total, 0);
   }
 
@@ -119,8 +120,8 @@ class Progress {
 }
 
 /** A progress bar on a terminal, where it is about so many that reading takes a while. */
-export const progressBar = (total: number, what: string): SingleBar | undefined =>
-  total >= LONG_LOG && process.stderr.isTTY
+export const progressBar = (total: number, what: string, long = LONG_LOG): SingleBar | undefined =>
+  total >= long && process.stderr.isTTY
     ? new SingleBar(
         { stream: process.stderr, format: `{bar} {percentage}% | {value}/{total} ${what} | {eta_formatted}` },
         Presets.shades_classic,

@@ -2,6 +2,7 @@ import { type AdditionalEventData, type AuditRecord, EVENT_VERSION, type UserIde
 import type { CallerClaim } from '../caller';
 import { isWaiting, type Operation } from '../operation';
 import type { OperationReply } from '../run-operation';
+import { decisionInputOf } from './decision-input';
 import { requestParametersOf, responseElementsOf } from './recorded-members';
 import type { Trail } from './trail';
 import { claimedIdentity, userIdentityOf } from './user-identity';
@@ -52,6 +53,7 @@ export function callRecord({ operation, requestId, eventId, now, claim, trail, r
     ...(claim.userAgent !== undefined && { userAgent: claim.userAgent.slice(0, LONGEST_TEXT) }),
     requestParameters: requestParametersOf(trail?.request),
     responseElements: failed || readOnly ? null : responseElementsOf(bodyOf(reply)),
+    ...decisionInputOf(trail),
   };
 }
 

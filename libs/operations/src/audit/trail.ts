@@ -1,11 +1,14 @@
 import type { AuditedResource } from '#audit-log/record';
 import type { DecidedBy, Decision } from '#policy/decision';
 import type { Caller } from '../caller';
+import type { GrantTokenClaims } from '../grants/grant-tokens';
 
 /** What a call leaves behind for its record, noted on the way. A call that is begun anew begins its trail anew. */
 export class Trail {
   caller: Caller | undefined;
   request: object | undefined;
+  /** What the GrantToken of RetireGrant said. */
+  grantToken: GrantTokenClaims | undefined;
   readonly resources: AuditedResource[] = [];
   /** What settled the newest decision. */
   decidedBy: DecidedBy | undefined;
