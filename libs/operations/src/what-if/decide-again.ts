@@ -10,7 +10,7 @@ import { recordedRequest } from '../audit/recorded-request';
 import { Trail } from '../audit/trail';
 import type { CallerClaim, SessionClaims } from '../caller';
 import { Limits } from '../limits';
-import { type Call, type ControlPorts, type DataPorts, isWaiting, type Operation } from '../operation';
+import { type AuditPorts, type Call, type ControlPorts, type DataPorts, isWaiting, type Operation } from '../operation';
 import { resolveCaller } from '../resolve-caller';
 import { OPERATION_TABLE } from '../table';
 
@@ -153,6 +153,7 @@ function sessionOf(
 
 async function run(operation: Operation, request: object, call: Call, projection: Projection): Promise<void> {
   if (operation.plane === 'control') await operation.run(request, call, controlPorts(projection));
+  else if (operation.plane === 'audit') await operation.lookUp(request, call, AUDIT_PORTS);
   else if (isWaiting(operation)) await operation.runAsync(request, call, dataPorts(projection));
   else operation.run(request, call, dataPorts(projection));
 }
@@ -174,6 +175,8 @@ async function decided<T extends AggregateType>(
   decide(command, folded?.state ?? initial, { region, account, id, now: laterOf(now, folded?.time ?? '') });
   return pass();
 }
+
+const AUDIT_PORTS: AuditPorts = { history: { lookUp: async () => pass() }, current: async () => {} };
 
 const NO_KEY = '00000000-0000-0000-0000-000000000000';
 
