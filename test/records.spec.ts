@@ -24,7 +24,7 @@ const BLOBS = ['Plaintext', 'CiphertextBlob'];
 const TOKENS = ['GrantToken', 'GrantTokens'];
 const WITH_MATERIAL = ['Encrypt', 'Decrypt', 'ReEncrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext'];
 
-/** Lookups wait for the read model: that they are on record too is shown in event-history.spec.ts. */
+/** Lookups wait for the read model, which this suite does without. */
 const ALL_BUT_LOOKUPS = [...OPERATION_TABLE.values()]
   .filter(({ plane }) => plane !== 'audit')
   .map(({ name }) => name)
