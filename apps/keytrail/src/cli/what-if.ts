@@ -3,6 +3,7 @@ import { isoDate } from '#domain/dates';
 import { KmsError } from '#domain/errors';
 import { decideAgain, isDenial, NotDecidable, type RecordedCall, type Refusal } from '#operations/what-if/decide-again';
 import { changed, type ProposedChange } from '#operations/what-if/proposed-change';
+import { OPERATOR_SOURCE } from '#platform/recording/operator-records';
 import type { Projection } from '#views/projection';
 import { parseDuration, parseMoment } from './duration';
 import { shownDecision } from './explain';
@@ -83,7 +84,9 @@ export async function whatIf(
   const then = withChange(projection, change, around.now);
   const judged: Judged = { calls: 0, refused: new CallGroups(), today: new CallGroups(), unknown: new CallGroups() };
   for await (const read of recordsSince(operator, since)) {
-    const { errorCode, eventType } = read.record;
+    const { errorCode, eventType, eventSource } = read.record;
+    // What the operator does with the command line no policy decides.
+    if (eventSource === OPERATOR_SOURCE) continue;
     if (errorCode === undefined && eventType === 'AwsApiCall') await judge(read, projection, then, around, judged);
   }
   if (options.json) printJson(change, since, judged, print);
