@@ -227,7 +227,7 @@ function runData(
 }
 
 /** More rounds than this mean that rights are taken away without pause. */
-const MAX_CHECKS = 8;
+const MAX_CHECKS = 30;
 
 /** Whoever appends refuses what was checked before a right was taken away; then it is checked, and begun, anew. */
 async function runWaiting(

@@ -74,7 +74,13 @@ export const createAccessKey = waitingData<CreateAccessKey, Partial<Wire<CreateA
     if (owner.state === undefined) await accessKeys.runCommand(owner.ref, { type: 'CreateAccount' }, call);
     const accessKeyId = uniqueId('AKIA', ports.random(ID_BYTES));
     const secretAccessKey = await accessKeys.create(owner.arn, accessKeyId);
-    await accessKeys.runCommand(owner.ref, { type: 'CreateAccessKey', accessKeyId }, call);
+    try {
+      await accessKeys.runCommand(owner.ref, { type: 'CreateAccessKey', accessKeyId }, call);
+    } catch (failure) {
+      // Nothing was appended, and the next try makes a secret of its own.
+      if (failure instanceof KmsError && failure.code === 'ConcurrentModification') await accessKeys.erase(accessKeyId);
+      throw failure;
+    }
     const created = projection.accessKey(accessKeyId);
     if (!created) throw noSuchAccessKey(accessKeyId);
     const { status, createdAt } = created.accessKey;
