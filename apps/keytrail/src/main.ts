@@ -20,6 +20,12 @@ import { verifyProof } from './cli/verify-proof';
 import { verifyTrees } from './cli/verify-trees';
 import { CHANGES, type WhatIfOptions, whatIf } from './cli/what-if';
 
+// Whoever reads our output may have seen enough, as `head` does. 141, as by SIGPIPE: what was left unsaid may be a fault.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(141);
+});
+
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
