@@ -15,6 +15,7 @@ import { apparentProtocol, type HttpProtocol, type HttpReply, protocolOf, SERVIC
 import type { Metrics } from './metrics';
 import { type EdgeRecords, eventIdOf } from './recording/edge-records';
 import type { SigningIdentity, SigningKeys } from './signing-keys';
+import { tlsDetailsOf } from './tls-details';
 import { tracedHttp } from './tracing';
 
 /**
@@ -174,6 +175,7 @@ function claimOf(
     sessionToken,
     sourceIp: addressOf(socket.remoteAddress),
     secureTransport: 'encrypted' in socket && socket.encrypted === true,
+    tls: tlsDetailsOf(request),
     userAgent: userAgentOf(request),
     eventId,
   };
@@ -182,6 +184,7 @@ function claimOf(
 /** What is on record of a request that nobody is known to have made. */
 const from = (request: FastifyRequest): Partial<CallerClaim> => ({
   sourceIp: addressOf(request.raw.socket.remoteAddress),
+  tls: tlsDetailsOf(request),
   userAgent: userAgentOf(request),
 });
 
@@ -208,7 +211,7 @@ function operationAskedFor(
   try {
     return protocol.read(signed).operation;
   } catch {
-    return { name: 'Unknown', service: 'kms', plane: 'control' };
+    return { name: 'Unknown', service: protocol.service, plane: 'control' };
   }
 }
 
