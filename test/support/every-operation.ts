@@ -167,6 +167,7 @@ export function everyOperation(account: string, tag: string, secret: Buffer): St
     },
     { operation: 'DeleteRolePolicy', input: () => ({ RoleName, PolicyName: 'own' }) },
     { operation: 'DeleteRole', input: role },
+    { operation: 'LookupEvents', input: () => ({ MaxResults: 1 }) },
     { operation: 'GetCallerIdentity', input: () => ({}), openToAll: true },
     {
       operation: 'GetSessionToken',

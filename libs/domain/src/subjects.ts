@@ -135,6 +135,8 @@ export const HEADER_REQUEST_ID = 'Keytrail-Request-Id';
 export const HEADER_ACCESS_KEY = 'Keytrail-Access-Key';
 export const HEADER_SOURCE_IP = 'Keytrail-Source-Ip';
 export const HEADER_SECURE_TRANSPORT = 'Keytrail-Secure-Transport';
+/** Version, cipher suite and Host header of that TLS connection, a space between; trusted from gateways alone. */
+export const HEADER_TLS = 'Keytrail-Tls';
 /** Of temporary credentials; taken from anybody, since it proves itself. */
 export const HEADER_SESSION_TOKEN = 'Keytrail-Session-Token';
 /** As the client calls itself to a gateway; trusted from gateways alone. */

@@ -147,6 +147,10 @@ interface Common<I extends object> {
   request: RequestClass<I>;
   /** With which it shares a request quota; absent for the default of its plane. See quotas/quota-classes.ts. */
   quotaClass?: QuotaClass;
+  /** What its record says of members that a request left out, as CloudTrail does. */
+  recordedDefaults?: Readonly<Record<string, string>>;
+  /** That its record says what came of it, although it changes nothing. */
+  recordsReply?: true;
 }
 
 export interface ControlOperation<I extends object = object, O = unknown> extends Common<I> {

@@ -16,6 +16,7 @@ import type { Metrics } from './metrics';
 import { type EdgeRecords, eventIdOf } from './recording/edge-records';
 import { readBody } from './request-body';
 import type { SigningIdentity, SigningKeys } from './signing-keys';
+import { tlsDetailsOf } from './tls-details';
 import { tracedHttp } from './tracing';
 
 /**
@@ -189,6 +190,7 @@ function claimOf(
     sessionToken,
     sourceIp: addressOf(socket.remoteAddress),
     secureTransport: 'encrypted' in socket && socket.encrypted === true,
+    tls: tlsDetailsOf(request),
     userAgent: userAgentOf(request),
     eventId,
   };
@@ -198,6 +200,7 @@ function claimOf(
 function saidBy(request: FastifyRequest, claim?: Claim, identity?: SigningIdentity): Partial<CallerClaim> {
   return {
     sourceIp: addressOf(request.raw.socket.remoteAddress),
+    tls: tlsDetailsOf(request),
     userAgent: userAgentOf(request),
     ...(claim && isRegionName(claim.region) && { region: claim.region }),
     ...(claim && /^\w{4,128}$/.test(claim.accessKeyId) && { accessKeyId: claim.accessKeyId }),
@@ -223,7 +226,7 @@ function operationAskedFor(
   try {
     return protocol.read(signed).operation;
   } catch {
-    return { name: 'Unknown', service: 'kms', plane: 'control' };
+    return { name: 'Unknown', service: protocol.service, plane: 'control' };
   }
 }
 

@@ -1,4 +1,5 @@
 import type { AuditRecord, OpenPart, SealedPart } from '#audit-log/record';
+import { isAccessDenied } from '#operations/audit/recorded-error';
 import type { RecordRow, ResourceRow } from './schema';
 
 /** A record as the read model takes it: a row for each account that sees it, and what it is found under. */
@@ -22,7 +23,7 @@ export const placeOf = (stream: HistoryStream, position: number, index: number):
 /** Pure. */
 export function historyEntry(record: ReadRecord, place: number): HistoryEntry {
   const time = Math.floor(Date.parse(record.eventTime) / 1000);
-  const owners = (record.resources ?? []).map(({ accountId }) => accountId);
+  const owners = isAccessDenied(record.errorCode) ? [] : (record.resources ?? []).map(({ accountId }) => accountId);
   const accounts = new Set([record.recipientAccountId, ...owners]);
   const entry: HistoryEntry = { records: [], resources: [] };
   for (const account of accounts) {
