@@ -6,7 +6,7 @@ import { KmsError } from '#domain/errors';
 import type { CallerClaim } from '#operations/caller';
 import type { Operation } from '#operations/operation';
 import { type ErrorObserver, errorReply, type OperationReply } from '#operations/run-operation';
-import { type Claim, parseClaim, type SignedRequest } from '#sigv4/claim';
+import { parseClaim, type SignatureClaim, type SignedRequest } from '#sigv4/claim';
 import { checkFreshness, checkScope, UNRECOGNIZED_CLIENT, verifySignature } from '#sigv4/verify';
 import type { Admission } from './admission';
 import type { Dispatcher } from './dispatch';
@@ -134,7 +134,7 @@ class HttpEdge {
         const { operation, body } = protocol.read(signed);
         name = operation.name;
         const { records, dispatcher } = this.ports;
-        const vouched = claimOf(claim, identity, request, records && eventIdOf(requestId));
+        const vouched = vouchedClaim(claim, identity, request, records && eventIdOf(requestId));
         const answered = dispatcher.dispatch(operation, body, vouched, requestId);
         if (answered instanceof Promise) return answered.then(answer);
         answer(answered);
@@ -159,8 +159,8 @@ class HttpEdge {
 }
 
 /** What a good signature, and the connection that it came by, vouch for. */
-function claimOf(
-  { region, accessKeyId, sessionToken }: Claim,
+function vouchedClaim(
+  { region, accessKeyId, sessionToken }: SignatureClaim,
   identity: SigningIdentity,
   request: FastifyRequest,
   eventId: string | undefined,
@@ -186,7 +186,7 @@ const from = (request: FastifyRequest): Partial<CallerClaim> => ({
 });
 
 /** As far as it has the form of what it says it is. */
-const saidOf = ({ region, accessKeyId }: Claim): Partial<CallerClaim> => ({
+const saidOf = ({ region, accessKeyId }: SignatureClaim): Partial<CallerClaim> => ({
   ...(isRegionName(region) && { region }),
   ...(/^\w{4,128}$/.test(accessKeyId) && { accessKeyId }),
 });
