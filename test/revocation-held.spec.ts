@@ -72,16 +72,53 @@ test.each(CASES)('%s does not return before a %s knows of it', async (write, fol
   expect(await outcomes(ways)).toEqual(refusals(ways));
 });
 
+/** What a client hears that asks again, since its first answer was lost. */
+const AGAIN: Record<string, string | undefined> = {
+  DisableKey: undefined,
+  ScheduleKeyDeletion: 'KMSInvalidStateException',
+  PutKeyPolicy: undefined,
+  RevokeGrant: 'NotFoundException',
+  RetireGrant: 'NotFoundException',
+  DeleteUserPolicy: 'NoSuchEntity',
+  UntagUser: undefined,
+  DeleteUser: 'NoSuchEntity',
+  DeleteRole: 'NoSuchEntity',
+  UpdateAccessKey: undefined,
+  DeleteAccessKey: 'NoSuchEntity',
+};
+
+test.each(Object.entries(AGAIN))(
+  '%s, asked again, is not answered before a crypto-worker knows of it',
+  async (write, error) => {
+    const { ways: all, revoke } = await { ...OF_CRYPTO_WORKERS, ...OF_BOTH }[write]!(rights)(`${write}-again`);
+    const ways = all['crypto-worker']!;
+    await usable(ways);
+    const { log } = services.followers['crypto-worker'];
+    log.hold();
+    const first = await services.begin(revoke);
+    const again = await services.repeat(revoke);
+    expect([first.returned, again.returned]).toEqual([false, false]);
+    log.release();
+    expect((await again.done).__type).toBe(error);
+    expect(await outcomes(ways)).toEqual(refusals(ways));
+    await first.done;
+  },
+);
+
 describe('a revocation that a crypto-worker and a key-manager do not hear of', () => {
   test('returns when their leases have run out, and they serve nothing more', async () => {
     const { ways, revoke } = await rights.putKeyPolicy('unheard');
+    const logins = await rights.deleteAccessKey('unheard-login');
+    const login = logins.ways['crypto-worker']!.slice(-1);
     for (const follower of FOLLOWERS) await usable(ways[follower]!);
+    await usable(login);
     for (const { log } of Object.values(services.followers)) log.hold();
-    await services.root.call(...revoke);
+    await Promise.all([revoke, logins.revoke].map((write) => services.root.call(...write)));
     for (const follower of FOLLOWERS) {
       const refused = ways[follower]!.map(() => 'KMSInternalException');
       expect({ follower, outcomes: await outcomes(ways[follower]!) }).toEqual({ follower, outcomes: refused });
     }
+    expect(await outcomes(login)).toEqual(refusals(login));
     // It was not the revocation that they refused for.
     const pids = Object.values(services.followers).map(({ app }) => app.pid);
     for (const { pid, position } of await services.statuses()) {

@@ -8,7 +8,7 @@ import type { ServiceStatus } from '#platform/service';
 import { type FollowerProxy, startFollowerProxy } from './follower-proxy';
 import { freePort, startNats, type TestNats } from './nats-server';
 import { type AppProcess, startApp } from './processes';
-import { RootOverNats } from './root-over-nats';
+import { askOverNats, type Reply, RootOverNats } from './root-over-nats';
 
 /** Much longer than what happens while a view is held takes. */
 const LEASE_MS = 6_000;
@@ -75,6 +75,8 @@ export class HeldServices {
     const nats = await connect({ servers: server.url, user: TESTS, pass: PASSWORD, inboxPrefix: inbox });
     const services = new HeldServices(server, nats, {
       KEYTRAIL_LEASE_MS: String(LEASE_MS),
+      // An answer that waits for its record would not show whether it waits for anything else.
+      KEYTRAIL_RECORDS: 'off',
       KEYTRAIL_ROOT_KEY: randomBytes(32).toString('base64'),
       KEYTRAIL_ROOT_ACCESS_KEY_ID: 'AKIAROOT',
       KEYTRAIL_ROOT_SECRET_ACCESS_KEY: 'secret',
@@ -144,6 +146,24 @@ export class HeldServices {
   /** The newest position that the writer has said it is at. */
   get written(): number {
     return this.settled.get(this.writer.instance)!;
+  }
+
+  /**
+   * Resolves once the same has been asked again, and has been answered if it waits for nobody: the writer has taken the same
+   * steps for others since, one after the other.
+   */
+  async repeat([operation, request]: readonly [string, object]) {
+    const { answered } = this;
+    const repeated = { returned: false, done: Promise.resolve<Reply>({}) };
+    repeated.done = askOverNats(this.nats, 'root', operation, request).then((reply) => {
+      repeated.returned = true;
+      return reply;
+    });
+    for (let steps = 0; steps < 5; steps++) {
+      await askOverNats(this.nats, 'root', 'GetKeyPolicy', { KeyId: '00000000-0000-0000-0000-000000000000' });
+    }
+    if (this.answered > answered) await repeated.done;
+    return repeated;
   }
 
   /**

@@ -1,6 +1,6 @@
 import { type AdditionalEventData, type AuditRecord, EVENT_VERSION, type UserIdentity } from '#audit-log/record';
 import type { CallerClaim } from '../caller';
-import { isWaiting, type Operation } from '../operation';
+import { isReadOnly, type Operation } from '../operation';
 import type { OperationReply } from '../run-operation';
 import { decisionInputOf } from './decision-input';
 import { requestParametersOf, responseElementsOf } from './recorded-members';
@@ -56,10 +56,6 @@ export function callRecord({ operation, requestId, eventId, now, claim, trail, r
     ...decisionInputOf(trail),
   };
 }
-
-/** What changes nothing. AWS counts cryptographic operations and sessions among it. */
-const isReadOnly = (operation: Operation): boolean =>
-  operation.plane === 'data' ? !isWaiting(operation) : /^(Describe|Get|List|Lookup)/.test(operation.name);
 
 function additional(trail: Trail | undefined): { additionalEventData?: AdditionalEventData } {
   if (!trail) return {};
