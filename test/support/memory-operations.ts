@@ -141,6 +141,7 @@ export class MemoryOperations {
           grantToken: (claims) => this.manager.grantToken(claims),
           random: (length) => randomBytes(length),
           wasBehind: (held) => this.wasBehind(held),
+          revocationsSettled: () => this.manager.revocationsSettled(),
           limits: this.manager.limits,
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
         },

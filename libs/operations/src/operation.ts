@@ -65,6 +65,8 @@ export interface ControlPorts {
   random(length: number): Buffer;
   /** Whether the log held more than this process had folded in at position `held`; resolves once it has. */
   wasBehind(held: number): Promise<boolean>;
+  /** Resolves once all that this process has seen taken away is gone wherever operations are completed. */
+  revocationsSettled(): Promise<void>;
   /** Of how many there may be. */
   limits: Limits;
   /**
@@ -182,6 +184,10 @@ export interface AuditOperation<I extends object = object, O = unknown> extends 
 export type Operation = ControlOperation | DataOperation | WaitingDataOperation | AuditOperation;
 
 export const isWaiting = (operation: Operation): operation is WaitingDataOperation => 'runAsync' in operation;
+
+/** What changes nothing. AWS counts cryptographic operations and sessions among it. */
+export const isReadOnly = (operation: Operation): boolean =>
+  operation.plane === 'data' ? !isWaiting(operation) : /^(Describe|Get|List|Lookup)/.test(operation.name);
 
 /** Cryptographic operations share a quota, management operations have one each; those of IAM and STS have none. */
 export const quotaClassOf = ({ service, quotaClass, plane, name }: Operation): string | undefined =>

@@ -2,7 +2,15 @@ import { KmsError } from '#domain/errors';
 import { ConflictError } from '#event-store/event-store';
 import { MemoryOperations } from '../../../test/support/memory-operations';
 import { rootCaller } from '../../../test/support/root-caller';
-import { type ControlPorts, control, type DataPorts, data, type PlanePorts } from './operation';
+import {
+  type ControlPorts,
+  control,
+  type DataPorts,
+  data,
+  type Operation,
+  type PlanePorts,
+  waitingData,
+} from './operation';
 import { runOperation } from './run-operation';
 
 describe('a refusal', () => {
@@ -53,6 +61,57 @@ test('a refusal on a view that heard of the rest right after it does not count e
     grantTokens: {} as PlanePorts['grantTokens'],
   };
   expect(await runOperation(operation, Buffer.from('{}'), call, ports, () => {})).toMatchObject({ status: 200 });
+});
+
+/** A refusal that only the state which it was made on can explain. */
+const gone = (): never => {
+  throw new KmsError('NotFoundException', 'gone');
+};
+
+test.each([
+  ['DeleteAlias', ['settled', 'answered']],
+  ['ListAliases', ['answered']],
+])(
+  'a refusal that may mean that an earlier try changed it waits for what that one waited for: %s',
+  async (name, order) => {
+    const seen: string[] = [];
+    const ofControl = {
+      projection: { position: 1 },
+      wasBehind: async () => false,
+      revocationsSettled: async () => {
+        seen.push('settled');
+      },
+    };
+    const serving: PlanePorts['serving'] = { assertHeld() {}, begin: () => ({ assertNotOver() {}, end() {} }) };
+    const ports: PlanePorts = {
+      control: ofControl as unknown as ControlPorts,
+      serving,
+      grantTokens: {} as PlanePorts['grantTokens'],
+    };
+    const operation = control({ name, request: class {}, run: gone });
+    const reply = await runOperation(operation, Buffer.from('{}'), { ...call, operation: name }, ports, () => {});
+    seen.push('answered');
+    expect({ error: reply.error, seen }).toEqual({ error: 'NotFoundException', seen: order });
+  },
+);
+
+test.each<[string, Operation]>([
+  ['control', control({ name: 'ListAliases', request: class {}, run: gone })],
+  ['data', data({ name: 'Encrypt', request: class {}, run: gone })],
+  ['waiting data', waitingData({ name: 'CreateAccessKey', request: class {}, runAsync: async () => gone() })],
+])('without the right to serve nobody is told what an outdated view has: %s', async (_plane, operation) => {
+  const lost = (): never => {
+    throw new KmsError('KMSInternalException', 'lost touch');
+  };
+  const onView = { projection: { position: 1 } };
+  const ports: PlanePorts = {
+    control: onView as unknown as ControlPorts,
+    data: onView as unknown as DataPorts,
+    serving: { assertHeld: lost, begin: lost },
+    grantTokens: {} as PlanePorts['grantTokens'],
+  };
+  const reply = await runOperation(operation, Buffer.from('{}'), call, ports, () => {});
+  expect(reply.error).toBe('KMSInternalException');
 });
 
 test('a data operation during which the right to serve ends gives nothing away', async () => {

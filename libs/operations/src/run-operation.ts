@@ -10,6 +10,7 @@ import {
   type ControlPorts,
   type DataOperation,
   type DataPorts,
+  isReadOnly,
   isWaiting,
   MaterialNotLoaded,
   type Operation,
@@ -157,7 +158,8 @@ const MAX_ROUNDS = 50;
 
 /**
  * Begins the operation anew, with all its checks, where somebody else's change came first. A refusal counts only once the
- * log's leader has said that it was not made on an outdated view.
+ * log's leader has said that it was not made on an outdated view. That what is to be taken away is not there may mean that an
+ * earlier try, whose answer was lost, took it and did not wait to the end: the refusal waits for what that one waited for.
  */
 async function runControl(
   operation: ControlOperation,
@@ -179,7 +181,11 @@ async function runControl(
     } catch (failure) {
       tenure?.end();
       if (failure instanceof ConflictError) continue;
-      if (refused || !attempt.isDoubtful(failure) || !(await ports.wasBehind(position))) throw failure;
+      if (!attempt.isDoubtful(failure)) throw failure;
+      if (refused || !(await ports.wasBehind(position))) {
+        if (!isReadOnly(operation)) await ports.revocationsSettled();
+        throw failure;
+      }
       refused = true;
     } finally {
       tenure?.end();

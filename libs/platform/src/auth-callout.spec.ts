@@ -19,6 +19,7 @@ let outcomes: LoginOutcome[] = [];
 let errors: unknown[] = [];
 let shown: ShownCredentials[] = [];
 let identify: CredentialCheck['identify'];
+let mayAdmit: () => boolean;
 
 beforeAll(async () => {
   const { issuer, xkey } = calloutPublicKeys(seeds);
@@ -30,6 +31,7 @@ afterAll(() => server?.stop());
 beforeEach(() => {
   [outcomes, errors, shown] = [[], [], []];
   identify = () => ({ account: ACCOUNT, principalId: 'root' });
+  mayAdmit = () => true;
 });
 afterEach(async () => {
   for (const nats of connections) await nats.close();
@@ -59,6 +61,7 @@ async function answering({
         shown.push(credentials);
         return identify(credentials);
       },
+      mayAdmit: () => mayAdmit(),
     },
     ended: (outcome) => outcomes.push(outcome),
     onError: (error) => errors.push(error),
@@ -109,6 +112,14 @@ describe('a login', () => {
   ])('is refused where %s', async (_what, identity) => {
     await answering();
     identify = async () => identity;
+    await refused(WITH_PASSWORD);
+    expect(outcomes).toEqual(['refused']);
+    expect(errors).toEqual([]);
+  });
+
+  it('is refused where its credentials have ended by the time of the answer', async () => {
+    await answering();
+    mayAdmit = () => false;
     await refused(WITH_PASSWORD);
     expect(outcomes).toEqual(['refused']);
     expect(errors).toEqual([]);

@@ -16,10 +16,7 @@ export interface AuthCalloutPorts {
 
 export type LoginOutcome = 'accepted' | 'refused' | 'crowded_out';
 
-/**
- * A key that was deactivated or deleted opens nothing at once, since whoever serves a request looks its principal up;
- * the connection itself ends with its login.
- */
+/** For so long a key that was deactivated or deleted keeps a connection that it opened before, as its user. */
 const LOGIN_SECONDS = 3600;
 /** Of one connection; a client library needs one for all its replies. */
 const MAX_SUBSCRIPTIONS = 1_000;
@@ -77,8 +74,10 @@ class AuthCallout {
     const request = this.opened(message);
     const shown = request && shownCredentials(request.connect_opts);
     if (!shown) return undefined;
-    const identity = await this.ports.credentials.identify(shown);
-    return identity && this.permit(identity, request);
+    const { credentials } = this.ports;
+    const identity = await credentials.identify(shown);
+    const permissions = identity && (await this.permit(identity, request));
+    return permissions && credentials.mayAdmit(shown, identity) ? permissions : undefined;
   }
 
   /** The request, or undefined for what is none. Nobody but nats-server may publish here; the server's signature adds nothing. */

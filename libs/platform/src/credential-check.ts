@@ -1,5 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
-import { ERRORS, KmsError } from '#domain/errors';
+import { KmsError } from '#domain/errors';
+import type { Serving } from '#operations/operation';
 import { deriveSigningKey } from '#sigv4/signing-key';
 import type { Callers } from './callers';
 import type { SigningKeys } from './signing-keys';
@@ -24,6 +25,11 @@ export interface ShownIdentity {
 /** Whose credentials these are; undefined for unknown, inactive, wrong and expired ones alike. Lives where secrets do. */
 export interface CredentialCheck {
   identify(shown: ShownCredentials): ShownIdentity | undefined | Promise<ShownIdentity | undefined>;
+  /**
+   * Whether it may let them in now: to be asked in one step with the answer, which no revocation that has returned may come
+   * before. Throws while this process has lost touch with the log.
+   */
+  mayAdmit(shown: ShownCredentials, identity: ShownIdentity): boolean;
 }
 
 /** Nothing that is signed over HTTP has this scope. */
@@ -34,6 +40,7 @@ export class SecretCredentialCheck implements CredentialCheck {
   constructor(
     private readonly keys: SigningKeys,
     private readonly callers: Pick<Callers, 'resolve'>,
+    private readonly serving: Pick<Serving, 'assertHeld'>,
     /** Absent where nobody but this process appends. */
     private readonly wasBehind?: () => Promise<boolean>,
   ) {}
@@ -44,6 +51,17 @@ export class SecretCredentialCheck implements CredentialCheck {
     return !found && (await this.wasBehind?.()) ? this.look(shown) : found;
   }
 
+  mayAdmit(shown: ShownCredentials, identity: ShownIdentity): boolean {
+    this.serving.assertHeld();
+    try {
+      this.assertKnown(shown, identity);
+      return true;
+    } catch (error) {
+      if (isRefusal(error)) return false;
+      throw error;
+    }
+  }
+
   private async look(shown: ShownCredentials): Promise<ShownIdentity | undefined> {
     const { accessKeyId, secretAccessKey, sessionToken } = shown;
     const { date, region, service } = SCOPE;
@@ -52,11 +70,19 @@ export class SecretCredentialCheck implements CredentialCheck {
       if (!identity) return undefined;
       const { account, principalId, expiresAt, signingKey } = identity;
       if (!timingSafeEqual(signingKey, deriveSigningKey(secretAccessKey, date, region, service))) return undefined;
-      this.callers.resolve({ region, account, principalId, accessKeyId, sessionToken });
-      return { account, principalId, expiresAt };
+      const found = { account, principalId, expiresAt };
+      this.assertKnown(shown, found);
+      return found;
     } catch (error) {
-      if (error instanceof KmsError && ERRORS[error.code].status < 500) return undefined;
+      if (isRefusal(error)) return undefined;
       throw error;
     }
   }
+
+  /** Throws as resolveCaller does. */
+  private assertKnown({ accessKeyId, sessionToken }: ShownCredentials, { account, principalId }: ShownIdentity): void {
+    this.callers.resolve({ region: SCOPE.region, account, principalId, accessKeyId, sessionToken });
+  }
 }
+
+const isRefusal = (error: unknown): boolean => error instanceof KmsError && error.status < 500;

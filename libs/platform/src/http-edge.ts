@@ -6,7 +6,7 @@ import { KmsError } from '#domain/errors';
 import type { CallerClaim } from '#operations/caller';
 import type { Operation } from '#operations/operation';
 import { type ErrorObserver, errorReply, type OperationReply } from '#operations/run-operation';
-import { type Claim, parseClaim, type SignedRequest } from '#sigv4/claim';
+import { parseClaim, type SignatureClaim, type SignedRequest } from '#sigv4/claim';
 import { checkFreshness, checkScope, UNRECOGNIZED_CLIENT, verifySignature } from '#sigv4/verify';
 import type { Admission } from './admission';
 import type { Dispatcher } from './dispatch';
@@ -123,7 +123,7 @@ class HttpEdge {
       this.ports.metrics.answered(name, answered.error ?? 'OK', (performance.now() - started) / 1000);
       send(reply, written, requestId);
     };
-    let claim: Claim | undefined;
+    let claim: SignatureClaim | undefined;
     let identity: SigningIdentity | undefined;
     const fail = (error: unknown): void => {
       const refusal = errorReply(error, { operation: name, requestId }, this.ports.observe);
@@ -150,7 +150,7 @@ class HttpEdge {
         const { operation, body: input } = protocol.read(signed);
         name = operation.name;
         const { records, dispatcher } = this.ports;
-        const vouched = claimOf(claimed, found, request, records && eventIdOf(requestId));
+        const vouched = vouchedClaim(claimed, found, request, records && eventIdOf(requestId));
         const answered = dispatcher.dispatch(operation, input, vouched, requestId);
         if (answered instanceof Promise) return answered.then(answer);
         answer(answered);
@@ -175,8 +175,8 @@ class HttpEdge {
 }
 
 /** What a good signature, and the connection that it came by, vouch for. */
-function claimOf(
-  { region, accessKeyId, sessionToken }: Claim,
+function vouchedClaim(
+  { region, accessKeyId, sessionToken }: SignatureClaim,
   identity: SigningIdentity,
   request: FastifyRequest,
   eventId: string | undefined,
@@ -197,7 +197,7 @@ function claimOf(
 }
 
 /** What is on record of who made a refused request. Without `identity`, what it says of itself, as far as that has its form. */
-function saidBy(request: FastifyRequest, claim?: Claim, identity?: SigningIdentity): Partial<CallerClaim> {
+function saidBy(request: FastifyRequest, claim?: SignatureClaim, identity?: SigningIdentity): Partial<CallerClaim> {
   return {
     sourceIp: addressOf(request.raw.socket.remoteAddress),
     tls: tlsDetailsOf(request),

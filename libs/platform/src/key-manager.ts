@@ -39,9 +39,11 @@ export class KeyManager implements ControlPorts {
   private readonly runner: CommandRunner;
 
   /** Position of the newest commit that took something away. */
-  private newestRevocation = 0;
+  private newestRevocation: number;
 
   constructor(private readonly ports: KeyManagerPorts) {
+    // Of what was in the log before this process, anything may have.
+    this.newestRevocation = ports.view.position;
     ports.view.onCommit(({ aggregate, events }, position) => {
       if (events.some((event) => isRevoking(aggregate, event as EventOf<typeof aggregate>))) {
         this.newestRevocation = position;
@@ -74,6 +76,10 @@ export class KeyManager implements ControlPorts {
 
   wasBehind(held?: number): Promise<boolean> {
     return this.runner.wasBehind(held);
+  }
+
+  revocationsSettled(): Promise<void> {
+    return this.ports.appliedEverywhere(this.newestRevocation);
   }
 
   runCommand<T extends AggregateType>(

@@ -100,7 +100,7 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
     };
     try {
       requestId = requestIdOf(message) ?? requestId;
-      claim = claimOf(message);
+      claim = claimOfMessage(message);
       const found = claim;
       const after = positionAskedFor(message);
       const run = (): OperationReply | Promise<OperationReply> =>
@@ -151,7 +151,7 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
 }
 
 /** The principal is in the subject, which the NATS server lets only that principal, or a gateway, publish to. */
-function claimOf({ subject, headers: given }: Msg): CallerClaim {
+function claimOfMessage({ subject, headers: given }: Msg): CallerClaim {
   const [, , region = '', account = '', principal = ''] = subject.split('.');
   if (!isRegionName(region)) {
     throw new KmsError('ValidationException', 'The third token of the subject: expected a region name.');

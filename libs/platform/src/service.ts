@@ -142,11 +142,11 @@ export class Service {
     if (follows) await this.followLog();
     // Before material is looked after: on a log that has lost its end, material in use passes for left-over.
     if (this.settings.natsUrl === undefined) await this.keepWitness();
-    const started = this.has('crypto-worker') ? await this.startCryptoWorker() : undefined;
-    this.neighbours.worker = started;
-    const worker = started?.worker;
     const leased = this.leasedServing();
     const { lease: serving, barrier } = leased;
+    const started = this.has('crypto-worker') ? await this.startCryptoWorker(serving) : undefined;
+    this.neighbours.worker = started;
+    const worker = started?.worker;
     const manager = barrier && this.startKeyManager(barrier, serving);
     const grantTokens = new GrantTokens(this.view, this.neighbours.tokenKey());
     this.history = this.has('audit-projector') ? this.startHistory() : undefined;
@@ -154,6 +154,7 @@ export class Service {
     const planes: PlanePorts = { control: manager, data: worker, audit, grantTokens, serving };
     if (manager || worker) {
       await leased.start(this.health);
+      started?.serveLogins();
       this.metrics.gauge('keytrail_lease_held', () => Number(serving.held));
     }
     // Before the recorder, so that it stops after it: the last head holds every record.
@@ -287,10 +288,10 @@ export class Service {
     return new Callers(this.settings.accountId, this.view.projection, this.neighbours.anchors());
   }
 
-  private async startCryptoWorker(): Promise<StartedCryptoWorker> {
+  private async startCryptoWorker(serving: ServingLease): Promise<StartedCryptoWorker> {
     const { settings, store, view, served, metrics, log } = this;
     const started = await startCryptoWorker({
-      ...{ settings, store, view, served, metrics, log },
+      ...{ settings, store, view, served, serving, metrics, log },
       callout: this.link.callout,
       besideGateway: this.has('gateway'),
       appendAccessKey: this.neighbours.appendAccessKey(),

@@ -1,4 +1,5 @@
 import { connect, type NatsConnection } from 'nats';
+import { KmsError } from '#domain/errors';
 import { INTERNAL } from '#domain/subjects';
 import { deriveSigningKey } from '#sigv4/signing-key';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
@@ -75,6 +76,32 @@ describe('signing keys over NATS', () => {
 
 describe('cached signing keys', () => {
   const identity = { account: '000000000000', principalId: 'root', signingKey: Buffer.alloc(32) };
+
+  test('that cannot be had are out of service alike, whether secrets are in this process or in another', async () => {
+    const here: SigningKeys = {
+      identify: async () => {
+        throw new KmsError('DependencyTimeoutException', 'The key material is out of reach; try again.');
+      },
+    };
+    const there = new RemoteSigningKeys(nats, () => 0);
+    await nats.close();
+    for (const source of [here, there]) {
+      await expect(new CachedSigningKeys(source).identify(SCOPE)).rejects.toMatchObject({
+        code: 'ServiceUnavailableException',
+        message: 'Signatures cannot be verified now; try again.',
+      });
+    }
+  });
+
+  test('that can be had nowhere are no reason to try again', async () => {
+    const damaged = new KmsError('KMSInternalException', 'The secret of the access key is missing.');
+    const source: SigningKeys = {
+      identify: async () => {
+        throw damaged;
+      },
+    };
+    await expect(new CachedSigningKeys(source).identify(SCOPE)).rejects.toBe(damaged);
+  });
 
   test('ask once for all who wait for the same scope, and again after a failure', async () => {
     const answers: { scope: object; resolve(found: typeof identity): void; reject(error: Error): void }[] = [];

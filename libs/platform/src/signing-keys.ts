@@ -62,16 +62,11 @@ export class RemoteSigningKeys implements SigningKeys {
     const after = this.newestPosition();
     if (sessionToken === undefined && this.unknown.get(accessKeyId) === after) return undefined;
     const question: Question = { accessKeyId, date, region, service, sessionToken, after };
-    try {
-      const found = await ask<SentIdentity | undefined>(this.nats, INTERNAL.signingKey, question, {
-        timeoutMs: REQUEST_TIMEOUT_MS,
-      });
-      if (!found && sessionToken === undefined) this.unknown.set(accessKeyId, after);
-      return found && { ...found, signingKey: Buffer.from(found.signingKey, 'base64') };
-    } catch (error) {
-      if (error instanceof KmsError && error.code === 'ExpiredTokenException') throw error;
-      throw new KmsError('ServiceUnavailableException', 'Signatures cannot be verified now; try again.', error);
-    }
+    const found = await ask<SentIdentity | undefined>(this.nats, INTERNAL.signingKey, question, {
+      timeoutMs: REQUEST_TIMEOUT_MS,
+    });
+    if (!found && sessionToken === undefined) this.unknown.set(accessKeyId, after);
+    return found && { ...found, signingKey: Buffer.from(found.signingKey, 'base64') };
   }
 }
 
@@ -117,7 +112,16 @@ const CACHED_CHARACTERS = 16_000_000;
 /** What opens nothing any more, and is not used, does not stay in memory for its whole day. */
 const CACHED_MS = 3_600_000;
 
-/** Keeps what was answered for the day it is good for; unknown access keys are asked for each time, by one for all who wait. */
+/** DependencyTimeoutException would be an answer of the operation asked for, and may mean that it was half done; it has not begun. */
+const unverifiable = (error: unknown): unknown =>
+  error instanceof KmsError && error.code === 'DependencyTimeoutException'
+    ? new KmsError('ServiceUnavailableException', 'Signatures cannot be verified now; try again.', error)
+    : error;
+
+/**
+ * Keeps what was answered for the day it is good for; unknown access keys are asked for each time, by one for all who wait.
+ * Rejects with ServiceUnavailableException where the source cannot say, wherever that is.
+ */
 export class CachedSigningKeys implements SigningKeys {
   private readonly cache = new LRUCache<string, SigningIdentity>({
     max: CACHED_SCOPES,
@@ -153,7 +157,12 @@ export class CachedSigningKeys implements SigningKeys {
     finding: Promise<SigningIdentity | undefined>,
   ): Promise<SigningIdentity | undefined> {
     const asked = finding
-      .then((identity) => this.keep(key, identity))
+      .then(
+        (identity) => this.keep(key, identity),
+        (error: unknown) => {
+          throw unverifiable(error);
+        },
+      )
       .finally(() => {
         this.asked.delete(key);
       });

@@ -10,6 +10,7 @@ import { wasBehind } from '#event-store/was-behind';
 import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
 import { MaterialVault } from '#hsm/material-vault';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
+import type { Serving } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
 import { AccessKeys, type AppendAccessKey } from './access-keys';
 import { Accounts, serveAccounts } from './accounts';
@@ -54,6 +55,7 @@ export interface CryptoWorkerSurroundings {
   appendAccessKey: AppendAccessKey;
   /** Nobody but this process appends. */
   alone: boolean;
+  serving: Pick<Serving, 'assertHeld'>;
   clock: Clock;
 }
 
@@ -64,6 +66,8 @@ export interface StartedCryptoWorker {
   signingKeys: SigningKeys;
   sealingKeys: SealingKeys;
   treeHeads: TreeHeadSigner;
+  /** To be called once this process may serve: whom it does not let in does not come again soon. */
+  serveLogins(): void;
   stop(): void;
 }
 
@@ -111,18 +115,6 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   serveAccounts(served, new Accounts(settings.accountId, view.projection, accessKeys, around.clock), (error) =>
     log.error({ err: error }, 'account request failed'),
   );
-  if (around.callout) {
-    serveAuthCallout(served, {
-      keys: calloutKeys(around.callout),
-      credentials: new SecretCredentialCheck(
-        secrets,
-        new Callers(settings.accountId, view.projection, anchors),
-        behind,
-      ),
-      ended: metrics.logins(),
-      onError: (error) => log.error({ err: error }, 'a login over NATS failed'),
-    });
-  }
   const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
   serveMaterials(served, worker, caughtUp, (error) => log.error({ err: error }, 'material request failed'));
   serveMaterialCheck(served, view.projection, vault, (error) => log.error({ err: error }, 'material check failed'));
@@ -135,6 +127,16 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     signingKeys,
     sealingKeys,
     treeHeads,
+    serveLogins() {
+      if (!around.callout) return;
+      const callers = new Callers(settings.accountId, view.projection, anchors);
+      serveAuthCallout(served, {
+        keys: calloutKeys(around.callout),
+        credentials: new SecretCredentialCheck(secrets, callers, around.serving, behind),
+        ended: metrics.logins(),
+        onError: (error) => log.error({ err: error }, 'a login over NATS failed'),
+      });
+    },
     stop() {
       stopping.abort();
       vault.close();

@@ -23,7 +23,7 @@ export interface SignedRequest {
 }
 
 /** Who a request says it is from and what it says it signed. Nothing of it is true until `verifySignature` returns. */
-export interface Claim {
+export interface SignatureClaim {
   accessKeyId: string;
   /** yyyymmdd */
   date: string;
@@ -47,7 +47,7 @@ export interface Claim {
  * Reads the Authorization header or, where the query has X-Amz-Algorithm, the presigned form.
  * Throws MissingAuthenticationTokenException, IncompleteSignatureException or InvalidSignatureException.
  */
-export function parseClaim(request: SignedRequest): Claim {
+export function parseClaim(request: SignedRequest): SignatureClaim {
   const authorization = single(request.headers, 'authorization');
   const parameters = request.query.includes('X-Amz-') ? parseQuery(request.query) : [];
   const presigned = parameters.some(({ name }) => name === 'X-Amz-Algorithm');
@@ -59,7 +59,7 @@ export function parseClaim(request: SignedRequest): Claim {
   throw missingToken();
 }
 
-function headerClaim(header: string, headers: RequestHeaders): Claim {
+function headerClaim(header: string, headers: RequestHeaders): SignatureClaim {
   const { algorithm, credential, signedHeaders, signature } = parseAuthorization(header);
   const dateHeader = headers['x-amz-date'] === undefined ? 'date' : 'x-amz-date';
   const date = single(headers, dateHeader);
@@ -79,7 +79,7 @@ function headerClaim(header: string, headers: RequestHeaders): Claim {
   const amzDate = amzDateOf(date, dateHeader === 'date');
   const names = signedNames(signedHeaders, headers);
   if (!names.includes(dateHeader)) throw unsigned(dateHeader);
-  const claim = claimOf(credential, names, signature, amzDate, false);
+  const claim = signatureClaim(credential, names, signature, amzDate, false);
   claim.sessionToken = single(headers, 'x-amz-security-token');
   return claim;
 }
@@ -93,7 +93,7 @@ const REQUIRED_PARAMETERS = [
 ] as const;
 const REEXAMINE = 'Re-examine the query-string parameters.';
 
-function presignedClaim(parameters: readonly QueryParameter[], headers: RequestHeaders): Claim {
+function presignedClaim(parameters: readonly QueryParameter[], headers: RequestHeaders): SignatureClaim {
   const found = new Map<string, string>();
   for (const { name, value } of parameters) {
     if (!name.startsWith('X-Amz-')) continue;
@@ -108,7 +108,7 @@ function presignedClaim(parameters: readonly QueryParameter[], headers: RequestH
   checkAlgorithm(found.get('X-Amz-Algorithm')!);
   const amzDate = amzDateOf(found.get('X-Amz-Date')!, false);
   const names = signedNames(found.get('X-Amz-SignedHeaders')!, headers);
-  const claim = claimOf(found.get('X-Amz-Credential')!, names, found.get(SIGNATURE_PARAMETER)!, amzDate, true);
+  const claim = signatureClaim(found.get('X-Amz-Credential')!, names, found.get(SIGNATURE_PARAMETER)!, amzDate, true);
   const expires = found.get('X-Amz-Expires');
   claim.expiresSeconds = expires === undefined ? undefined : secondsOf(expires);
   claim.sessionToken = found.get('X-Amz-Security-Token');
@@ -132,13 +132,13 @@ function amzDateOf(text: string, httpDateAllowed: boolean): string {
 const LONGEST_ACCESS_KEY_ID = 128;
 
 // A plain literal: object spread here was a tenth of the whole verification.
-function claimOf(
+function signatureClaim(
   credential: string,
   signedHeaders: readonly string[],
   signature: string,
   amzDate: string,
   presigned: boolean,
-): Claim {
+): SignatureClaim {
   const parts = credential.split('/');
   if (parts.length !== 5 || parts.includes('')) {
     throw incomplete(

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { DescribeKeyCommand, EncryptCommand, KMSClient } from '@aws-sdk/client-kms';
-import { type Claim, parseClaim, type SignedRequest } from './claim';
+import { parseClaim, type SignatureClaim, type SignedRequest } from './claim';
 import { deriveSigningKey } from './signing-key';
 import { checkFreshness, checkScope, verifySignature } from './verify';
 
@@ -9,7 +9,7 @@ import { checkFreshness, checkScope, verifySignature } from './verify';
 const ACCESS_KEY = 'AKIDEXAMPLE';
 const SECRET = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
 
-function authenticate(request: SignedRequest, nowMs: number): Claim {
+function authenticate(request: SignedRequest, nowMs: number): SignatureClaim {
   const claim = parseClaim(request);
   checkScope(claim, ['kms']);
   checkFreshness(claim, nowMs);

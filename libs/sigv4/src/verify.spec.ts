@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { KmsError } from '#domain/errors';
-import { type Claim, parseClaim, type SignedRequest } from './claim';
+import { parseClaim, type SignatureClaim, type SignedRequest } from './claim';
 import { presignQuery, type SigningInput, signRequest } from './sign';
 import { deriveSigningKey } from './signing-key';
 import { checkFreshness, checkScope, UNRECOGNIZED_CLIENT, verifySignature } from './verify';
@@ -40,7 +40,7 @@ const presigned = (input: SigningInput, expiresSeconds: number): SignedRequest =
 });
 
 /** All that a gateway does with a request, in its order. */
-function authenticate(request: SignedRequest, nowMs = TIME): Claim {
+function authenticate(request: SignedRequest, nowMs = TIME): SignatureClaim {
   const claim = parseClaim(request);
   checkScope(claim, ['kms']);
   checkFreshness(claim, nowMs);
@@ -209,7 +209,7 @@ describe('a signed request', () => {
     const key = deriveSigningKey(SECRET, '20150830', 'us-east-1', 'kms');
     const raise = (text: string) => text.slice(0, -1) + String.fromCharCode(text.charCodeAt(text.length - 1) + 0x100);
     expect(errorOf(() => verifySignature(claim, value, key))).toBeUndefined();
-    const wrong: [Claim, SignedRequest][] = [
+    const wrong: [SignatureClaim, SignedRequest][] = [
       [claim, { ...value, method: raise(value.method) }],
       [claim, { ...value, path: raise(value.path) }],
       [claim, { ...value, query: raise(value.query) }],
@@ -378,7 +378,7 @@ describe('freshness', () => {
 
 describe('the credential scope', () => {
   const claim = parseClaim(signed(ENCRYPT));
-  const errorWith = (changes: Partial<Claim>, services = ['kms']) =>
+  const errorWith = (changes: Partial<SignatureClaim>, services = ['kms']) =>
     errorOf(() => checkScope({ ...claim, ...changes }, services));
 
   it('may be for any of the services and any region name', () => {

@@ -3,7 +3,7 @@ import { isRegionName } from '#domain/arn';
 import { formatAmzDate, parseAmzDate } from './amz-date';
 import { incomplete, invalid, mismatch, quoted } from './authentication-errors';
 import { canonicalRequest, hashOfBody, parseQuery, signatureOf, TERMINATOR } from './canonical-request';
-import type { Claim, SignedRequest } from './claim';
+import type { SignatureClaim, SignedRequest } from './claim';
 
 export { UNRECOGNIZED_CLIENT } from './authentication-errors';
 
@@ -16,7 +16,7 @@ const LONGEST_EXPIRES_SECONDS = 604_800;
  * after its X-Amz-Expires, which must be 1..604800 seconds. To the second; both bounds are still good.
  * Throws InvalidSignatureException, or IncompleteSignatureException for a bad X-Amz-Expires.
  */
-export function checkFreshness(claim: Claim, nowMs: number): void {
+export function checkFreshness(claim: SignatureClaim, nowMs: number): void {
   const signed = epochSeconds(claim.amzDate);
   const now = Math.floor(nowMs / 1000);
   const expires = claim.presigned ? claim.expiresSeconds : undefined;
@@ -51,7 +51,7 @@ function checkExpires(seconds: number): void {
  * Refuses a credential scope that is not for one of `services`, or whose region, terminator or date is off, naming all that is
  * wrong at once. Throws InvalidSignatureException.
  */
-export function checkScope(claim: Claim, services: readonly string[]): void {
+export function checkScope(claim: SignatureClaim, services: readonly string[]): void {
   const { date, region, service, scope, amzDate } = claim;
   const day = amzDate.slice(0, 8);
   const terminator = scope.slice(scope.lastIndexOf('/') + 1);
@@ -80,7 +80,7 @@ export function checkScope(claim: Claim, services: readonly string[]): void {
  * Returns only if `signingKey` signed exactly this request, its body included.
  * Throws InvalidSignatureException, or IncompleteSignatureException for a query that cannot be read.
  */
-export function verifySignature(claim: Claim, request: SignedRequest, signingKey: Uint8Array): void {
+export function verifySignature(claim: SignatureClaim, request: SignedRequest, signingKey: Uint8Array): void {
   const bodyHash = hashOfBody(request.body);
   // Of S3's markers for a body that is not hashed (UNSIGNED-PAYLOAD, STREAMING-...) none is a hash, so none passes.
   const statedHash = request.headers['x-amz-content-sha256'];

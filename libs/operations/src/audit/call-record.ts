@@ -1,7 +1,7 @@
 import { eventUuid } from '#audit-log/event-uuid';
 import { type AdditionalEventData, type AuditRecord, EVENT_VERSION, type UserIdentity } from '#audit-log/record';
 import type { CallerClaim } from '../caller';
-import { isWaiting, type Operation } from '../operation';
+import { isReadOnly, type Operation } from '../operation';
 import type { OperationReply } from '../run-operation';
 import { decisionInputOf } from './decision-input';
 import { isAccessDenied, recordedCode } from './recorded-error';
@@ -76,10 +76,6 @@ function shared(account: string, eventId: string, trail: Trail | undefined, erro
   const others = trail?.resources.some(({ accountId }) => accountId !== account);
   return others && !isAccessDenied(errorCode) ? { sharedEventID: eventUuid(`keytrail shared event ${eventId}`) } : {};
 }
-
-/** What changes nothing. AWS counts cryptographic operations and sessions among it. */
-const isReadOnly = (operation: Operation): boolean =>
-  operation.plane === 'data' ? !isWaiting(operation) : /^(Describe|Get|List|Lookup)/.test(operation.name);
 
 function additional(trail: Trail | undefined): { additionalEventData?: AdditionalEventData } {
   if (!trail) return {};

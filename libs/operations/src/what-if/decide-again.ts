@@ -186,6 +186,7 @@ const controlPorts = (projection: Projection): ControlPorts => ({
   grantToken: async () => undefined,
   random: randomBytes,
   wasBehind: async () => false,
+  revocationsSettled: async () => {},
   limits: new Limits(),
   runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
 });
