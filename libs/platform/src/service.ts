@@ -332,7 +332,8 @@ export class Service {
     const { settings, store, view, metrics, log } = this;
     const { nats } = this.link;
     const sealingKeys = this.neighbours.sealingKeys();
-    const started = startHistory({ settings, nats, store, view, metrics, log, sealingKeys });
+    const digests = this.neighbours.digestSigner();
+    const started = startHistory({ settings, nats, store, view, metrics, log, sealingKeys, digests });
     this.closers.push(() => started.stop());
     // Where there is more in the process, it serves without its event history too.
     if (this.parts.length === 1) this.health.add('event history', started.problem);

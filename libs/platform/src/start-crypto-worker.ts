@@ -31,6 +31,7 @@ import { SecretSigningKeys } from './secret-signing-keys';
 import type { ServedRequests } from './served-requests';
 import { type Settings, SettingsError } from './settings';
 import { CachedSigningKeys, type SigningKeys, serveSigningKeys } from './signing-keys';
+import { type DigestSigner, serveDigestSigner, VaultDigestSigner } from './trail-files/digest-signer';
 import { openTreeHeadSigner, serveTreeHeads, type TreeHeadSigner } from './tree-heads/head-signer';
 
 const MAX_NAMED = 100;
@@ -64,6 +65,7 @@ export interface StartedCryptoWorker {
   signingKeys: SigningKeys;
   sealingKeys: SealingKeys;
   treeHeads: TreeHeadSigner;
+  digests: DigestSigner;
   stop(): void;
 }
 
@@ -105,6 +107,8 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   serveSealingKeys(served, sealingKeys, (error) => log.error({ err: error }, 'sealing key request failed'));
   const treeHeads = await openTreeHeadSigner(nats, settings, vault);
   serveTreeHeads(served, treeHeads, (error) => log.error({ err: error }, 'tree head request failed'));
+  const digests = new VaultDigestSigner(vault, around.clock);
+  serveDigestSigner(served, digests, (error) => log.error({ err: error }, 'trail digest request failed'));
   serveGrantTokens(served, tokens, (error) => log.error({ err: error }, 'grant token request failed'));
   const anchors = { rootAccessKeyId: credentials.accessKeyId, tokenKey: tokens.publicKey.export() };
   serveAnchors(served, anchors, (error) => log.error({ err: error }, 'token key request failed'));
@@ -135,6 +139,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     signingKeys,
     sealingKeys,
     treeHeads,
+    digests,
     stop() {
       stopping.abort();
       vault.close();
