@@ -70,7 +70,7 @@ export class TrailFiles {
     try {
       const begun = performance.now();
       this.lock ??= locked(folder);
-      this.writer ??= this.open();
+      this.writer ??= await this.open();
       const now = clock.now();
       await this.writer.resume();
       await this.writer.digestHours(now);
@@ -83,8 +83,10 @@ export class TrailFiles {
     }
   }
 
-  private open(): TrailWriter {
+  private async open(): Promise<TrailWriter> {
     const { folder, settings, source, signer, clock } = this.ports;
+    // So that the key is valid from before the first period on.
+    await signer.publicKey();
     const { accountId: account, region: home, trailBucket: bucket, failPoint } = settings;
     return new TrailWriter(
       { folder, place: { bucket, home }, account, source, signer, failPoint: failPoints(failPoint) },
