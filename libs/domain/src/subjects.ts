@@ -110,6 +110,10 @@ export const INTERNAL = {
   treeSign: 'kms.int.tree.sign',
   /** The public key that tree heads are signed with. */
   treeKey: 'kms.int.tree.key',
+  /** Has a crypto-worker sign a digest of trail files. */
+  trailSign: 'kms.int.trail.sign',
+  /** The public key that such digests are signed with. */
+  trailKey: 'kms.int.trail.key',
   /** Signs the token of a new grant. */
   grantToken: 'kms.int.grant-token',
   /** The operator has a crypto-worker make an account with a root access key. */

@@ -13,6 +13,7 @@ const TOKEN_SEED_ID = 'token-seed-1';
 const AUDIT_KEY_PREFIX = 'audit-key-';
 const AUDIT_KEY_LENGTH = 32;
 const TREE_SEED_ID = 'tree-seed-1';
+const TRAIL_KEY_ID = 'trail-key-1';
 const CANARY = Buffer.from('keytrail root key canary', 'latin1');
 
 /** The root key is not the one that wrapped what the store holds: nothing could be decrypted, new keys would be split. */
@@ -129,6 +130,11 @@ export class MaterialVault {
     return this.madeOnce(TREE_SEED_ID, 'TREE_SEED', '', length);
   }
 
+  /** What digests of trail files are signed with: what `make` gives, of the first who needs it. */
+  trailKey(make: () => Promise<Buffer>): Promise<Buffer> {
+    return this.madeOnce(TRAIL_KEY_ID, 'TRAIL_KEY', '', make);
+  }
+
   /** What the records of an account and month (`2026-11`) are sealed under, made when it is first needed. */
   auditKey(account: string, month: string): Promise<Buffer> {
     return this.madeOnce(auditKeyId(account, month), 'AUDIT_KEY', account, AUDIT_KEY_LENGTH);
@@ -186,11 +192,16 @@ export class MaterialVault {
     await this.provider.close();
   }
 
-  private async madeOnce(materialId: string, type: MaterialType, owner: string, length: number): Promise<Buffer> {
+  private async madeOnce(
+    materialId: string,
+    type: MaterialType,
+    owner: string,
+    made: number | (() => Promise<Buffer>),
+  ): Promise<Buffer> {
     const stored = async () => (await reach(() => this.store.get(materialId)))?.bytes;
     let bytes = await stored();
     if (!bytes) {
-      (await this.generate(materialId, type, owner, length)).fill(0);
+      (await this.generate(materialId, type, owner, made)).fill(0);
       // Another process may have been first: the one that was stored counts.
       bytes = await stored();
     }
@@ -228,8 +239,13 @@ export class MaterialVault {
   }
 
   /** The bytes made; what was stored under this id before, if anything was, has stayed. */
-  private async generate(materialId: string, type: MaterialType, owner: string, length: number): Promise<Buffer> {
-    const material = await reach(() => this.provider.random(length));
+  private async generate(
+    materialId: string,
+    type: MaterialType,
+    owner: string,
+    made: number | (() => Promise<Buffer>),
+  ): Promise<Buffer> {
+    const material = await reach(() => (typeof made === 'number' ? this.provider.random(made) : made()));
     try {
       await this.failPoint('before-store:material');
       await reach(() => this.seal(materialId, type, owner, material));
@@ -262,6 +278,7 @@ const auditKeyId = (account: string, month: string): string => `${AUDIT_KEY_PREF
 const isOfKeytrail = (materialId: string): boolean =>
   materialId === TOKEN_SEED_ID ||
   materialId === TREE_SEED_ID ||
+  materialId === TRAIL_KEY_ID ||
   materialId.startsWith(CANARY_PREFIX) ||
   materialId.startsWith(AUDIT_KEY_PREFIX);
 

@@ -4,7 +4,7 @@ import type { AggregateRef } from '#domain/subjects';
 import type { CommandResult } from '#event-store/run-command';
 import type { BackingKey } from '#hsm/backing-key';
 import type { Projection } from '#views/projection';
-import type { EventHistory } from './audit/event-history';
+import type { EventHistory, TrailPublicKey } from './audit/event-history';
 import type { Trail } from './audit/trail';
 import type { Caller } from './caller';
 import type { Checks } from './checks';
@@ -114,6 +114,8 @@ export interface AccessKeyPorts {
 /** What operations on the event history may use. */
 export interface AuditPorts {
   history: EventHistory;
+  /** All keys that digests of trail files were ever signed with. */
+  trailKeys(): Promise<readonly TrailPublicKey[]>;
   /** Resolves once this process's view holds all that was in the log when it was asked, so that no caller is outdated. */
   current(): Promise<void>;
 }

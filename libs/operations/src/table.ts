@@ -1,4 +1,5 @@
 import { createAlias, deleteAlias, listAliases, updateAlias } from './aliases';
+import { listPublicKeys } from './audit/list-public-keys';
 import { lookupEvents } from './audit/lookup-events';
 import { generateDataKey, generateDataKeyWithoutPlaintext, generateRandom } from './data-keys';
 import { cancelKeyDeletion, scheduleKeyDeletion } from './deletion';
@@ -109,6 +110,7 @@ const OPERATIONS: readonly Operation[] = [
   assumeRole,
   getSessionToken,
   lookupEvents,
+  listPublicKeys,
 ];
 
 export const OPERATION_TABLE: ReadonlyMap<string, Operation> = new Map(

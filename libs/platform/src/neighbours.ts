@@ -9,6 +9,7 @@ import { RemoteSealingKeys, type SealingKeys } from './recording/sealing-keys';
 import { CachedSigningKeys, RemoteSigningKeys, type SigningKeys } from './signing-keys';
 import type { StartedCryptoWorker } from './start-crypto-worker';
 import type { StartedKeyManager } from './start-key-manager';
+import { type DigestSigner, RemoteDigestSigner } from './trail-files/digest-signer';
 import { RemoteTreeHeadSigner, type TreeHeadSigner } from './tree-heads/head-signer';
 
 /**
@@ -70,6 +71,11 @@ export class Neighbours {
   /** The audit-projector has tree heads signed and stored. */
   treeHeadSigner(): TreeHeadSigner {
     return this.worker ? this.worker.treeHeads : new RemoteTreeHeadSigner(this.nats);
+  }
+
+  /** The audit-projector has digests of trail files signed. */
+  digestSigner(): DigestSigner {
+    return this.worker ? this.worker.digests : new RemoteDigestSigner(this.nats);
   }
 
   /** Whoever serves operations learns what callers are checked against. */

@@ -41,6 +41,7 @@ import type { SigningKeys } from './signing-keys';
 import { type StartedCryptoWorker, startCryptoWorker } from './start-crypto-worker';
 import { startKeyManager } from './start-key-manager';
 import { tracedDispatcher } from './traced-ports';
+import { startTrailFiles } from './trail-files/start-trail-files';
 import { TreeHeads } from './tree-heads/tree-heads';
 import { serveViewDigests } from './view-digests';
 
@@ -157,8 +158,11 @@ export class Service {
       started?.serveLogins();
       this.metrics.gauge('keytrail_lease_held', () => Number(serving.held));
     }
-    // Before the recorder, so that it stops after it: the last head holds every record.
-    if (this.has('audit-projector')) this.startTreeHeads();
+    // Before the recorder, so that they stop after it: the last head and log file hold every record.
+    if (this.has('audit-projector')) {
+      this.startTreeHeads();
+      this.startTrailFiles();
+    }
     this.recording = this.startRecording();
     const { recording } = this;
     const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
@@ -329,11 +333,23 @@ export class Service {
     this.closers.push(() => heads.stop());
   }
 
+  private startTrailFiles(): void {
+    const { settings, clock, store, log, metrics, neighbours } = this;
+    const stop = startTrailFiles({
+      ...{ settings, clock, store, log, metrics },
+      nats: this.link.nats,
+      sealingKeys: neighbours.sealingKeys(),
+      signer: neighbours.digestSigner(),
+    });
+    if (stop) this.closers.push(stop);
+  }
+
   private startHistory(): StartedHistory {
     const { settings, store, view, metrics, log } = this;
     const { nats } = this.link;
     const sealingKeys = this.neighbours.sealingKeys();
-    const started = startHistory({ settings, nats, store, view, metrics, log, sealingKeys });
+    const digests = this.neighbours.digestSigner();
+    const started = startHistory({ settings, nats, store, view, metrics, log, sealingKeys, digests });
     this.closers.push(() => started.stop());
     // Where there is more in the process, it serves without its event history too.
     if (this.parts.length === 1) this.health.add('event history', started.problem);

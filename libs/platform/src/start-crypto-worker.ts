@@ -32,6 +32,7 @@ import { SecretSigningKeys } from './secret-signing-keys';
 import type { ServedRequests } from './served-requests';
 import { type Settings, SettingsError } from './settings';
 import { CachedSigningKeys, type SigningKeys, serveSigningKeys } from './signing-keys';
+import { type DigestSigner, serveDigestSigner, VaultDigestSigner } from './trail-files/digest-signer';
 import { openTreeHeadSigner, serveTreeHeads, type TreeHeadSigner } from './tree-heads/head-signer';
 
 const MAX_NAMED = 100;
@@ -66,6 +67,7 @@ export interface StartedCryptoWorker {
   signingKeys: SigningKeys;
   sealingKeys: SealingKeys;
   treeHeads: TreeHeadSigner;
+  digests: DigestSigner;
   /** To be called once this process may serve: whom it does not let in does not come again soon. */
   serveLogins(): void;
   stop(): void;
@@ -109,6 +111,8 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   serveSealingKeys(served, sealingKeys, (error) => log.error({ err: error }, 'sealing key request failed'));
   const treeHeads = await openTreeHeadSigner(nats, settings, vault);
   serveTreeHeads(served, treeHeads, (error) => log.error({ err: error }, 'tree head request failed'));
+  const digests = new VaultDigestSigner(vault, around.clock);
+  serveDigestSigner(served, digests, (error) => log.error({ err: error }, 'trail digest request failed'));
   serveGrantTokens(served, tokens, (error) => log.error({ err: error }, 'grant token request failed'));
   const anchors = { rootAccessKeyId: credentials.accessKeyId, tokenKey: tokens.publicKey.export() };
   serveAnchors(served, anchors, (error) => log.error({ err: error }, 'token key request failed'));
@@ -127,6 +131,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     signingKeys,
     sealingKeys,
     treeHeads,
+    digests,
     serveLogins() {
       if (!around.callout) return;
       const callers = new Callers(settings.accountId, view.projection, anchors);

@@ -176,7 +176,11 @@ async function decided<T extends AggregateType>(
   return pass();
 }
 
-const AUDIT_PORTS: AuditPorts = { history: { lookUp: async () => pass() }, current: async () => {} };
+const AUDIT_PORTS: AuditPorts = {
+  history: { lookUp: async () => pass() },
+  trailKeys: async () => pass(),
+  current: async () => {},
+};
 
 const NO_KEY = '00000000-0000-0000-0000-000000000000';
 

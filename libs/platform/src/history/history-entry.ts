@@ -1,4 +1,5 @@
 import type { AuditRecord, OpenPart, SealedPart } from '#audit-log/record';
+import type { SeenRecord } from '#audit-log/trail-record';
 import { isAccessDenied } from '#operations/audit/recorded-error';
 import type { RecordRow, ResourceRow } from './schema';
 
@@ -23,11 +24,8 @@ export const placeOf = (stream: HistoryStream, position: number, index: number):
 /** Pure. */
 export function historyEntry(record: ReadRecord, place: number): HistoryEntry {
   const time = Math.floor(Date.parse(record.eventTime) / 1000);
-  const owners = isAccessDenied(record.errorCode) ? [] : (record.resources ?? []).map(({ accountId }) => accountId);
-  const accounts = new Set([record.recipientAccountId, ...owners]);
   const entry: HistoryEntry = { records: [], resources: [] };
-  for (const account of accounts) {
-    const seen = account === record.recipientAccountId ? record : asTheOwnerSees(record, account);
+  for (const { account, seen } of asEachAccountSees(record)) {
     const { eventID: event_id, awsRegion: region } = seen;
     entry.records.push({
       ...{ event_id, account, region, time, place },
@@ -45,8 +43,21 @@ export function historyEntry(record: ReadRecord, place: number): HistoryEntry {
   return entry;
 }
 
+/**
+ * Pure. Who is told of a record, and what: the caller's account, and the owners of what the call was about. Its lookups and its
+ * log files say the same. Unlike AWS's, the records of one call keep one `eventID`, by which it can be proved.
+ */
+function asEachAccountSees(record: ReadRecord): { account: string; seen: SeenRecord }[] {
+  const owners = isAccessDenied(record.errorCode) ? [] : (record.resources ?? []).map(({ accountId }) => accountId);
+  const accounts = [...new Set([record.recipientAccountId, ...owners])];
+  return accounts.map((account) => ({
+    account,
+    seen: account === record.recipientAccountId ? record : asTheOwnerSees(record, account),
+  }));
+}
+
 /** As AWS shows it to the owner of a key: who the caller is by its account and id alone. */
-function asTheOwnerSees(record: ReadRecord, owner: string): ReadRecord {
+function asTheOwnerSees(record: SeenRecord, owner: string): SeenRecord {
   const { principalId, accountId } = record.userIdentity;
   return {
     ...record,

@@ -10,6 +10,7 @@ import { failPoints } from '../fail-points';
 import type { Metrics } from '../metrics';
 import type { SealingKeys } from '../recording/sealing-keys';
 import type { Settings } from '../settings';
+import type { DigestSigner } from '../trail-files/digest-signer';
 import { embeddedDatabase, historyFolder, postgresDatabase } from './history-database';
 import { Projector } from './projector';
 import { changeEntries, RecordReader, type UnreadableObserver } from './read-records';
@@ -23,6 +24,7 @@ export interface HistorySurroundings {
   metrics: Metrics;
   log: Logger;
   sealingKeys: SealingKeys;
+  digests: DigestSigner;
 }
 
 export interface StartedHistory {
@@ -64,6 +66,7 @@ export function startHistory(around: HistorySurroundings): StartedHistory {
   return {
     ports: {
       history: projector,
+      trailKeys: async () => [await around.digests.publicKey()],
       current: async () => view.waitFor(await store.lastPosition()),
     },
     problem: () => projector.problem,
