@@ -120,6 +120,8 @@ export const INTERNAL = {
   accountCreate: 'kms.int.account.create',
   /** The operator has a crypto-worker put on record what it does. */
   operatorRecord: 'kms.int.operator-record',
+  /** The operator asks an audit-projector which calls were about a key. */
+  keyCalls: 'kms.int.key-calls',
   timerFire: 'kms.int.timer.fire',
   /** A crypto-worker has a key-manager append that an access key was made or deleted. */
   principalCommand: 'kms.int.principal-command',

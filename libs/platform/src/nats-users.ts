@@ -222,6 +222,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
       subscribe: [
         inbox('audit-projector'),
         ...scope.auditOperations.flatMap(requestSubscriptions),
+        INTERNAL.keyCalls,
         INTERNAL.viewDigests,
         ...OF_EVERY_SERVICE,
       ],
@@ -243,6 +244,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         INTERNAL.accountCreate,
         INTERNAL.operatorRecord,
         INTERNAL.materialCheck,
+        INTERNAL.keyCalls,
       ],
       subscribe: [inbox('operator'), CLOCK_SUBJECT],
     },

@@ -18,6 +18,7 @@ import { streamFiles } from './embedded-nats';
 import { showNats, showQuotas, showView, timedBarrier } from './figures';
 import { GrantTokens } from './grant-tokens';
 import { Health } from './health';
+import { serveKeyCalls } from './history/key-calls';
 import { type StartedHistory, startHistory } from './history/start-history';
 import type { HttpEdgePorts } from './http-edge';
 import { answer } from './internal-requests';
@@ -351,6 +352,7 @@ export class Service {
     const digests = this.neighbours.digestSigner();
     const started = startHistory({ settings, nats, store, view, metrics, log, sealingKeys, digests });
     this.closers.push(() => started.stop());
+    serveKeyCalls(this.served, started.ports.history, this.unanswered('key calls'));
     // Where there is more in the process, it serves without its event history too.
     if (this.parts.length === 1) this.health.add('event history', started.problem);
     return started;

@@ -24,18 +24,25 @@ const MANY_BATCHES = 1_000;
 /** The records of a moment and after it, in the order of their stream; those that are made meanwhile are left out. */
 export async function* recordsSince(operator: Operator, since: string): AsyncIterable<ReadRecord> {
   const keys = new KnownKeys(new RemoteSealingKeys(operator.nats));
+  for await (const bytes of batchesSince(operator, since)) {
+    const batch = decodeBatch(bytes);
+    const keyOf = await keys.ofBatch(batch);
+    for (const stored of unsealBatch(batch, keyOf)) {
+      const record = recordOf(stored);
+      if (record.eventTime >= since.slice(0, 19)) yield { record, whole: stored.sealed !== undefined };
+    }
+  }
+}
+
+/** The batches that may hold records of a moment and after it, in order; those that are made meanwhile are left out. */
+export async function* batchesSince(operator: Operator, since: string): AsyncIterable<Uint8Array> {
   const { first_seq: first, last_seq: last } = (await streamInfo(operator.nats, AUDIT_STREAM, TIMEOUT_MS)).state;
   const from = await firstOf(operator, Date.parse(since) - SLACK_MS, first, last);
   const progress = new Progress(last - from + 1, 'batches of records', MANY_BATCHES);
   try {
     for await (const { seq, bytes } of new JetStreamEventStore(operator.nats, { stream: AUDIT_STREAM }).read(from)) {
       if (seq > last) return;
-      const batch = decodeBatch(bytes);
-      const keyOf = await keys.ofBatch(batch);
-      for (const stored of unsealBatch(batch, keyOf)) {
-        const record = recordOf(stored);
-        if (record.eventTime >= since.slice(0, 19)) yield { record, whole: stored.sealed !== undefined };
-      }
+      yield bytes;
       progress.at(seq - from + 1);
     }
   } finally {

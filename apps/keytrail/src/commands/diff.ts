@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { type DiffOptions, diff } from '../cli/diff';
-import { parseMoment } from '../cli/duration';
+import { A_MOMENT, momentAt } from '../cli/moments';
 import { answering, around, print, usageIsTwo } from '../cli/running';
 
 export function addDiff(program: Command): void {
@@ -9,7 +9,7 @@ export function addDiff(program: Command): void {
     .description(
       'what is not the same at two moments: created, deleted and changed, member by member; exit code 0 no difference, 1 differences, 2 usage',
     )
-    .requiredOption('--from <time>', 'the earlier moment, ISO 8601 or epoch seconds')
+    .requiredOption('--from <time>', `the earlier moment: ${A_MOMENT}`)
     .option('--to <time>', 'the later one; now without it')
     .option('--key <key>', 'of one key, its aliases and its grants')
     .option('--account <account>', 'of one account')
@@ -25,13 +25,14 @@ Examples:
     )
     .exitOverride(usageIsTwo)
     .action(
-      answering('CompareMoments', false, async (operator, { from, to, ...options }: DiffOptions) =>
-        diff(
-          operator,
-          { ...options, from: parseMoment(from), ...(to === undefined ? {} : { to: parseMoment(to) }) },
-          await around(operator),
-          print,
-        ),
-      ),
+      answering('CompareMoments', false, async (operator, { from, to, ...options }: DiffOptions) => {
+        const surroundings = await around(operator);
+        const moment = (option: string, text: string) => momentAt(operator, option, text, surroundings.now);
+        const moments = {
+          from: await moment('--from', from),
+          ...(to === undefined ? {} : { to: await moment('--to', to) }),
+        };
+        return diff(operator, { ...options, ...moments }, surroundings, print);
+      }),
     );
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { parseMoment } from '../cli/duration';
 import { type ExplainOptions, explain } from '../cli/explain';
+import { A_MOMENT, momentAt } from '../cli/moments';
 import { answering, around, print, usageIsTwo } from '../cli/running';
 
 export function addExplain(program: Command): void {
@@ -18,7 +18,7 @@ export function addExplain(program: Command): void {
       'of the encryption context, or a condition key (aws:..., kms:...); may be repeated',
       (pair: string, before: string[] | undefined) => [...(before ?? []), pair],
     )
-    .option('--at <time>', 'a past moment, ISO 8601 or epoch seconds; now without it')
+    .option('--at <time>', `a moment; now without it: ${A_MOMENT}`)
     .option('--json', 'print JSON')
     .addHelpText(
       'after',
@@ -33,7 +33,7 @@ Examples:
     .action(
       answering('ExplainAccess', true, async (operator, { at, ...options }: ExplainOptions) => {
         const { now, ...rest } = await around(operator);
-        const moment = at === undefined ? {} : { at: parseMoment(at) };
+        const moment = at === undefined ? {} : { at: await momentAt(operator, '--at', at, now) };
         return explain(operator, { ...options, ...moment }, { ...rest, now: Date.parse(now) }, print);
       }),
     );

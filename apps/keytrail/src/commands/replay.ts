@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { parseMoment } from '../cli/duration';
+import { A_MOMENT, momentAt } from '../cli/moments';
 import { type ReplayOptions, replay } from '../cli/replay';
 import { around, operating, print, recorded } from '../cli/running';
 
@@ -11,7 +11,7 @@ export function addReplay(program: Command): void {
     )
     .option('--key <key>', 'one key: a key id, key ARN, alias name or alias ARN; with its aliases and grants')
     .option('--account <account>', 'those of one account')
-    .option('--at <time>', 'a past moment, ISO 8601 or epoch seconds: what the service answered then')
+    .option('--at <time>', `a moment, and what the service answered then: ${A_MOMENT}`)
     .option('--no-history', 'only what it led to: starts from a snapshot where there is one')
     .option('--json', 'print JSON')
     .addHelpText(
@@ -28,14 +28,11 @@ Examples:
     .action(
       operating(
         true,
-        recorded('ReplayLog', async (operator, { at, ...options }: ReplayOptions) =>
-          replay(
-            operator,
-            { ...options, ...(at === undefined ? {} : { at: parseMoment(at) }) },
-            await around(operator),
-            print,
-          ),
-        ),
+        recorded('ReplayLog', async (operator, { at, ...options }: ReplayOptions) => {
+          const surroundings = await around(operator);
+          const moment = at === undefined ? {} : { at: await momentAt(operator, '--at', at, surroundings.now) };
+          await replay(operator, { ...options, ...moment }, surroundings, print);
+        }),
       ),
     );
 }

@@ -19,7 +19,7 @@ export function addVerify(program: Command): void {
   program
     .command('verify')
     .description(
-      "check the log's hashes, versions and events against its signed tree heads, and what the running services hold; with --export or --proof, offline. Exit code 1 if not in order",
+      "check the log's hashes, versions and events against its signed tree heads, and what the running services and the snapshots hold; with --export or --proof, offline. Exit code 1 if not in order",
     )
     .option('--export <folder>', 'check an export, with its files and the key alone')
     .option('--proof <file>', 'check the proof of one record, with the key alone')
@@ -44,7 +44,7 @@ async function verifyOnline(settings: Settings): Promise<void> {
     await putOnRecord(operator, 'VerifyLog', [], warn);
     // What the heads prove is said whatever else is wrong with the log.
     const faults = await verifyTrees(operator, settings, print);
-    await verify(operator, print);
+    faults.push(...(await verify(operator, settings, print)));
     if (faults.length > 0) throw new CommandError(faults.join('\n'));
   } finally {
     await operator.close();

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { A_MOMENT } from '../cli/moments';
 import { answering, around, print, usageIsTwo } from '../cli/running';
 import { CHANGES, type WhatIfOptions, whatIf } from '../cli/what-if';
 
@@ -28,7 +29,7 @@ Examples:
       command.option('--account <account>', 'of the user or role; that of the settings without it');
     }
     command
-      .option('--since <duration or time>', 'from when on calls count: such as 30d or 12h, or ISO 8601', '30d')
+      .option('--since <time>', `from when on calls count: ${A_MOMENT}`, '30d')
       .option('--json', 'print JSON')
       .exitOverride(usageIsTwo)
       .action(
