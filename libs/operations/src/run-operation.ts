@@ -19,6 +19,7 @@ import {
   type UnresolvedCall,
   type WaitingDataOperation,
 } from './operation';
+import { AskedUses, LastUseNotKnown } from './usage/asked-uses';
 import { decodeRequest } from './wire/decode';
 
 export interface OperationReply {
@@ -83,6 +84,8 @@ class Attempt {
   private followed = false;
   private grantToken: GrantTokenClaims | undefined;
   private begun: Begun | undefined;
+  /** Of a control operation. */
+  readonly uses = new AskedUses();
 
   constructor(
     private readonly operation: Operation,
@@ -116,8 +119,10 @@ class Attempt {
   /** Of an operation that appends: `position` is that of the view. */
   beginControl(tenure: Tenure, position: number): Begun {
     const begun = this.begin();
+    const { uses } = this;
+    begun.call.uses = uses;
     begun.call.tenure = tenure;
-    begun.call.checks = new Checks(position, () => this.resolved().call);
+    begun.call.checks = new Checks(position, () => ({ ...this.resolved().call, uses }));
     return begun;
   }
 
@@ -142,7 +147,17 @@ class Attempt {
     const now = this.unresolved.now();
     const caller = this.unresolved.resolveCaller();
     trail?.begin(caller);
-    const call: Call = { caller, requestId, operation, now, grantToken, tenure: undefined, checks: undefined, trail };
+    const call: Call = {
+      caller,
+      requestId,
+      operation,
+      now,
+      grantToken,
+      tenure: undefined,
+      checks: undefined,
+      uses: undefined,
+      trail,
+    };
     this.request ??= this.decoded();
     if (trail) {
       trail.request = this.request;
@@ -178,7 +193,14 @@ async function runControl(
       return await operation.run(request, call, ports);
     } catch (failure) {
       tenure?.end();
-      if (failure instanceof ConflictError) continue;
+      if (failure instanceof ConflictError) {
+        attempt.uses.forget();
+        continue;
+      }
+      if (failure instanceof LastUseNotKnown) {
+        await attempt.uses.learn(failure, ports.lastUses);
+        continue;
+      }
       if (refused || !attempt.isDoubtful(failure) || !(await ports.wasBehind(position))) throw failure;
       refused = true;
     } finally {

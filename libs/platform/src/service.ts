@@ -22,6 +22,7 @@ import { type StartedHistory, startHistory } from './history/start-history';
 import type { HttpEdgePorts } from './http-edge';
 import { answer } from './internal-requests';
 import type { KeyManager } from './key-manager';
+import { serveLastUses } from './last-uses';
 import { LeasedServing } from './leased-serving';
 import { LogWitness, witnessPath } from './log-witness';
 import { Metrics } from './metrics';
@@ -150,6 +151,7 @@ export class Service {
     const manager = barrier && this.startKeyManager(barrier, serving);
     const grantTokens = new GrantTokens(this.view, this.neighbours.tokenKey());
     this.history = this.has('audit-projector') ? this.startHistory() : undefined;
+    this.neighbours.history = this.history;
     const audit = this.history?.ports;
     const planes: PlanePorts = { control: manager, data: worker, audit, grantTokens, serving };
     if (manager || worker) {
@@ -333,6 +335,7 @@ export class Service {
     const { nats } = this.link;
     const sealingKeys = this.neighbours.sealingKeys();
     const started = startHistory({ settings, nats, store, view, metrics, log, sealingKeys });
+    serveLastUses(this.served, started.ports.lastUses, this.unanswered('last use'));
     this.closers.push(() => started.stop());
     // Where there is more in the process, it serves without its event history too.
     if (this.parts.length === 1) this.health.add('event history', started.problem);
@@ -362,6 +365,7 @@ export class Service {
       barrier: timedBarrier(metrics, barrier),
       materials: neighbours.materials(),
       signGrantToken: neighbours.grantTokenSigner(),
+      lastUses: neighbours.lastUses(),
       onError: this.unanswered,
     });
     neighbours.keyManager = started;

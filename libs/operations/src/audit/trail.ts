@@ -15,6 +15,8 @@ export class Trail {
   /** Of the key material that was used; for a re-encryption, the destination's. */
   keyMaterialId: string | undefined;
   sourceKeyMaterialId: string | undefined;
+  /** kms:TrailingDaysWithoutKeyUsage, where a policy asked for it. */
+  trailingDays: number | undefined;
 
   begin(caller: Caller): void {
     this.caller = caller;
@@ -22,6 +24,11 @@ export class Trail {
     this.decidedBy = undefined;
     this.keyMaterialId = undefined;
     this.sourceKeyMaterialId = undefined;
+    this.trailingDays = undefined;
+  }
+
+  hadBeenIdle(days: number): void {
+    this.trailingDays = days;
   }
 
   decided({ decidedBy }: Decision): void {
