@@ -63,6 +63,8 @@ export interface DecisionInput {
   issuingAccessKeyId?: string;
   /** The grant that a GrantToken named, which is itself never recorded. */
   retiring?: { keyArn: string; grantId: string };
+  /** kms:TrailingDaysWithoutKeyUsage, where a policy asked for it. */
+  trailingDaysWithoutKeyUsage?: number;
 }
 
 export const EVENT_VERSION = '1.11';

@@ -127,6 +127,8 @@ export const INTERNAL = {
   principalCommand: 'kms.int.principal-command',
   /** Heartbeats of the processes that complete operations: position applied, lease. */
   servingBeat: 'kms.int.serving.beat',
+  /** A key-manager asks an audit-projector when a key was last used, where a policy makes a decision depend on it. */
+  lastUse: 'kms.int.last-use',
   /** Every live service answers with what it is and how it is. */
   status: 'kms.int.status',
   /** Every service that holds views answers with a digest for each aggregate. */

@@ -1,10 +1,13 @@
 import type { NatsConnection } from 'nats';
+import type { LastUses } from '#operations/usage/last-uses';
 import type { Timer } from '#views/due-times';
 import { type AppendAccessKey, appendRemotely } from './access-keys';
 import { askForAnchors, type PublishedAnchors } from './callers';
 import { type GrantTokenSigner, localSigner, remoteSigner } from './grant-tokens';
+import type { StartedHistory } from './history/start-history';
 import { fireRemotely, RemoteMaterialCustodian } from './internal-requests';
 import type { MaterialCustodian } from './key-manager';
+import { RemoteLastUses } from './last-uses';
 import { RemoteSealingKeys, type SealingKeys } from './recording/sealing-keys';
 import { CachedSigningKeys, RemoteSigningKeys, type SigningKeys } from './signing-keys';
 import type { StartedCryptoWorker } from './start-crypto-worker';
@@ -17,13 +20,14 @@ import { RemoteTreeHeadSigner, type TreeHeadSigner } from './tree-heads/head-sig
  * NATS. (Requests themselves: LocalDispatcher and NatsDispatcher of dispatch.ts.)
  */
 export class Neighbours {
-  /** Those in this process, once they have started: first the crypto-worker, then the key-manager. */
+  /** Those in this process, once they have started: first the crypto-worker, then the key-manager, then the history. */
   worker: StartedCryptoWorker | undefined;
   keyManager: StartedKeyManager | undefined;
+  history: StartedHistory | undefined;
 
   constructor(
     private readonly nats: NatsConnection,
-    private readonly has: (part: 'key-manager') => boolean,
+    private readonly has: (part: 'key-manager' | 'audit-projector') => boolean,
     /** Told what went wrong although whoever asked goes on without it. */
     private readonly onError: (what: string) => (error: unknown) => void,
   ) {}
@@ -42,6 +46,12 @@ export class Neighbours {
   appendAccessKey(): AppendAccessKey {
     if (!this.has('key-manager')) return appendRemotely(this.nats);
     return (...command) => this.keyManager!.manager.runFor(...command);
+  }
+
+  /** The key-manager, which starts before the history, learns when keys were last used. */
+  lastUses(): LastUses {
+    if (!this.has('audit-projector')) return new RemoteLastUses(this.nats);
+    return { lastUse: (...used) => this.history!.ports.lastUses.lastUse(...used) };
   }
 
   /** The schedulers have timers fired: `caughtUp` resolves once the view of this process holds what was appended elsewhere. */

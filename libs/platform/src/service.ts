@@ -23,6 +23,7 @@ import { type StartedHistory, startHistory } from './history/start-history';
 import type { HttpEdgePorts } from './http-edge';
 import { answer } from './internal-requests';
 import type { KeyManager } from './key-manager';
+import { serveLastUses } from './last-uses';
 import { LeasedServing } from './leased-serving';
 import { LogWitness, witnessPath } from './log-witness';
 import { Metrics } from './metrics';
@@ -152,6 +153,7 @@ export class Service {
     const manager = barrier && this.startKeyManager(barrier, serving);
     const grantTokens = new GrantTokens(this.view, this.neighbours.tokenKey());
     this.history = this.has('audit-projector') ? this.startHistory() : undefined;
+    this.neighbours.history = this.history;
     const audit = this.history?.ports;
     const planes: PlanePorts = { control: manager, data: worker, audit, grantTokens, serving };
     if (manager || worker) {
@@ -351,6 +353,7 @@ export class Service {
     const sealingKeys = this.neighbours.sealingKeys();
     const digests = this.neighbours.digestSigner();
     const started = startHistory({ settings, nats, store, view, metrics, log, sealingKeys, digests });
+    serveLastUses(this.served, started.ports.lastUses, this.unanswered('last use'));
     this.closers.push(() => started.stop());
     serveKeyCalls(this.served, started.ports.history, this.unanswered('key calls'));
     // Where there is more in the process, it serves without its event history too.
@@ -381,6 +384,7 @@ export class Service {
       barrier: timedBarrier(metrics, barrier),
       materials: neighbours.materials(),
       signGrantToken: neighbours.grantTokenSigner(),
+      lastUses: neighbours.lastUses(),
       onError: this.unanswered,
     });
     neighbours.keyManager = started;

@@ -1,4 +1,5 @@
 import type { EventStore } from '#event-store/event-store';
+import type { LastUses } from '#operations/usage/last-uses';
 import type { LiveView } from '#views/live-view';
 import { serveAccessKeyCommands } from './access-keys';
 import type { Clock } from './clock';
@@ -22,6 +23,7 @@ export interface KeyManagerSurroundings {
   barrier: Pick<RevocationBarrier, 'applied'>;
   materials: MaterialCustodian;
   signGrantToken: GrantTokenSigner;
+  lastUses: LastUses;
   /** Told what could not be done of what other services asked for. */
   onError(what: string): (error: unknown) => void;
 }
@@ -33,9 +35,9 @@ export interface StartedKeyManager {
 
 /** Makes the part that appends, and answers what other services ask of it. */
 export function startKeyManager(around: KeyManagerSurroundings): StartedKeyManager {
-  const { store, view, serving, barrier, materials, served, signGrantToken, onError } = around;
+  const { store, view, serving, barrier, materials, served, signGrantToken, lastUses, onError } = around;
   const manager = new KeyManager({
-    ...{ store, view, serving, materials, signGrantToken },
+    ...{ store, view, serving, materials, signGrantToken, lastUses },
     appliedEverywhere: (position) => barrier.applied(position),
     failPoint: failPoints(around.settings.failPoint),
   });

@@ -20,6 +20,8 @@ export class Trail {
   sourceKeyMaterialId: string | undefined;
   /** The grant that RetireGrant was about. */
   retiredGrantId: string | undefined;
+  /** kms:TrailingDaysWithoutKeyUsage, where a policy asked for it. */
+  trailingDays: number | undefined;
 
   begin(caller: Caller): void {
     this.caller = caller;
@@ -28,6 +30,11 @@ export class Trail {
     this.keyMaterialId = undefined;
     this.sourceKeyMaterialId = undefined;
     this.retiredGrantId = undefined;
+    this.trailingDays = undefined;
+  }
+
+  hadBeenIdle(days: number): void {
+    this.trailingDays = days;
   }
 
   decided({ decidedBy }: Decision): void {

@@ -1,12 +1,15 @@
 import type { AuditRecord, OpenPart, SealedPart } from '#audit-log/record';
 import type { SeenRecord } from '#audit-log/trail-record';
+import { usedIn } from '#audit-log/uses';
 import { isAccessDenied } from '#operations/audit/recorded-error';
-import type { RecordRow, ResourceRow } from './schema';
+import type { RecordRow, ResourceRow, UseRow } from './schema';
 
 /** A record as the read model takes it: a row for each account that sees it, and what it is found under. */
 export interface HistoryEntry {
   records: RecordRow[];
   resources: (ResourceRow & { event_id: string })[];
+  /** What the call used, as of this call. */
+  uses: UseRow[];
 }
 
 /** A record as far as it can still be read. */
@@ -24,7 +27,7 @@ export const placeOf = (stream: HistoryStream, position: number, index: number):
 /** Pure. */
 export function historyEntry(record: ReadRecord, place: number): HistoryEntry {
   const time = Math.floor(Date.parse(record.eventTime) / 1000);
-  const entry: HistoryEntry = { records: [], resources: [] };
+  const entry: HistoryEntry = { records: [], resources: [], uses: usesOf(record, time, place) };
   for (const { account, seen } of asEachAccountSees(record)) {
     const { eventID: event_id, awsRegion: region } = seen;
     entry.records.push({
@@ -55,6 +58,19 @@ function asEachAccountSees(record: ReadRecord): { account: string; seen: SeenRec
     seen: account === record.recipientAccountId ? record : asTheOwnerSees(record, account),
   }));
 }
+
+const usesOf = (record: ReadRecord, time: number, place: number): UseRow[] =>
+  usedIn(record).map(({ kind, id }) => ({
+    kind,
+    id: indexed(id),
+    time,
+    place,
+    event_name: indexed(record.eventName),
+    event_source: indexed(record.eventSource),
+    region: indexed(record.awsRegion),
+    event_id: indexed(record.eventID),
+    request_id: nullOr(record.requestID),
+  }));
 
 /** As AWS shows it to the owner of a key: who the caller is by its account and id alone. */
 function asTheOwnerSees(record: SeenRecord, owner: string): SeenRecord {

@@ -1,9 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { batchHash as hashOf } from '#audit-log/batch';
+import type { UsedKind } from '#audit-log/uses';
 import { KmsError } from '#domain/errors';
 import type { EventStore, StoredCommit } from '#event-store/event-store';
 import type { EventHistory, FoundEvent, HistoryQuery } from '#operations/audit/event-history';
+import type { KnownUse, LastUses } from '#operations/usage/last-uses';
 import { settledWithin } from '../bounded-wait';
 import type { FailPoint } from '../fail-points';
 import type { HistoryDatabase } from './history-database';
@@ -54,7 +56,7 @@ class OtherLogError extends Error {
  * Folds both streams into the read model for as long as the process runs, and answers lookups from it. What fails is tried
  * again from the position that was committed last; a model that is damaged, or is of another log, is built anew.
  */
-export class Projector implements EventHistory {
+export class Projector implements EventHistory, LastUses {
   private readonly positions: Record<HistoryStream, number> = { records: 0, changes: 0 };
   private readonly waiters = new Set<Waiter>();
   private readonly stopping = new AbortController();
@@ -98,16 +100,30 @@ export class Projector implements EventHistory {
     return Math.max(0, (await this.ports.logs[stream].lastPosition()) - this.positions[stream]);
   }
 
-  async lookUp(query: HistoryQuery): Promise<FoundEvent[]> {
+  lookUp(query: HistoryQuery): Promise<FoundEvent[]> {
+    return this.answered(STREAMS, (history) => history.find(query));
+  }
+
+  async lastUse(kind: UsedKind, id: string): Promise<KnownUse> {
+    try {
+      return await this.answered(['records'], (history) => history.lastUse(kind, id));
+    } catch (error) {
+      if (!(error instanceof KmsError) || error.code !== 'ServiceUnavailableException') throw error;
+      throw new KmsError('DependencyTimeoutException', `The last use cannot be told now: ${error.message}`, error);
+    }
+  }
+
+  /** What the model says once it holds all that was in the streams when it was asked. */
+  private async answered<T>(streams: readonly HistoryStream[], read: (history: SqlHistory) => Promise<T>): Promise<T> {
     if (this.lookups >= MAX_LOOKUPS) {
       throw new KmsError('ThrottlingException', 'Too many lookups of the event history at once; try again.');
     }
     this.lookups++;
     this.wanted.abort();
     try {
-      await this.caughtUp();
+      await this.caughtUp(streams);
       if (!this.history) throw unavailable('is being opened');
-      return await this.history.find(query);
+      return await read(this.history);
     } catch (error) {
       if (error instanceof KmsError) throw error;
       this.suspect(error as Error);
@@ -118,11 +134,11 @@ export class Projector implements EventHistory {
   }
 
   /** Resolves once all that was in the streams when it was asked is folded in. */
-  private async caughtUp(): Promise<void> {
-    const newest = await Promise.all(STREAMS.map((stream) => this.ports.logs[stream].lastPosition())).catch((error) => {
+  private async caughtUp(streams: readonly HistoryStream[]): Promise<void> {
+    const newest = await Promise.all(streams.map((stream) => this.ports.logs[stream].lastPosition())).catch((error) => {
       throw unavailable('cannot be compared with the log now', error);
     });
-    const waits = STREAMS.map((stream, at) => this.reached(stream, newest[at]!));
+    const waits = streams.map((stream, at) => this.reached(stream, newest[at]!));
     const all = Promise.all(waits.map(({ reached }) => reached));
     const reached = await settledWithin(this.ports.patienceMs ?? PATIENCE_MS, all);
     for (const { waiter } of waits) this.waiters.delete(waiter);

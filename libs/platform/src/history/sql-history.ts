@@ -1,6 +1,9 @@
 import { type Dialect, Kysely, sql } from 'kysely';
+import type { UsedKind } from '#audit-log/uses';
 import type { FoundEvent, HistoryAttribute, HistoryQuery } from '#operations/audit/event-history';
+import type { KnownUse } from '#operations/usage/last-uses';
 import type { HistoryEntry, HistoryStream } from './history-entry';
+import { foldOldest, foldUses, readUse } from './last-uses';
 import { type HistoryTables, migrate } from './schema';
 
 /** How far a stream is folded in: its newest message there, and the hex SHA-256 of that one's bytes. */
@@ -68,6 +71,8 @@ export class SqlHistory {
             event_id text, account text, region text, kind text, value text, "time" bigint, place bigint)
           join told on told.event_id = r.event_id and told.account = r.account
           on conflict do nothing`.execute(transaction);
+        await foldUses(transaction, entries);
+        if (stream === 'records') await foldOldest(transaction, firsts[0]!.records[0]!.time);
       }
       await transaction
         .insertInto('history_folded')
@@ -83,6 +88,10 @@ export class SqlHistory {
         )
         .execute();
     });
+  }
+
+  lastUse(kind: UsedKind, id: string): Promise<KnownUse> {
+    return readUse(this.db, kind, id);
   }
 
   /** Newest first. */
@@ -145,7 +154,9 @@ export class SqlHistory {
 
   /** Forgets everything. */
   async clear(): Promise<void> {
-    await sql`truncate history_records, history_resources, history_folded`.execute(this.db);
+    await sql`truncate history_records, history_resources, history_folded, history_last_uses, history_tracked_since`.execute(
+      this.db,
+    );
   }
 
   async close(): Promise<void> {

@@ -7,6 +7,7 @@ import type { AuditPorts } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
 import { lockDataFolder } from '../data-folder-lock';
 import { failPoints } from '../fail-points';
+import { UNTRACKED } from '../last-uses';
 import type { Metrics } from '../metrics';
 import type { SealingKeys } from '../recording/sealing-keys';
 import type { Settings } from '../settings';
@@ -65,8 +66,10 @@ export function startHistory(around: HistorySurroundings): StartedHistory {
   metrics.gauge('keytrail_history_unreadable', () => unread);
   return {
     ports: {
+      projection: view.projection,
       history: projector,
       trailKeys: async () => [await around.digests.publicKey()],
+      lastUses: settings.records ? projector : UNTRACKED,
       current: async () => view.waitFor(await store.lastPosition()),
     },
     problem: () => projector.problem,
