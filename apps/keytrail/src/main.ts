@@ -12,6 +12,7 @@ import { putOnRecord } from './cli/operator-record';
 import { type ProveOptions, prove } from './cli/prove';
 import { type ReplayOptions, replay } from './cli/replay';
 import { advanceClock, printClock, status, timeNow } from './cli/services';
+import { shredCommand } from './cli/shred';
 import { start } from './cli/start';
 import { type TimelineOptions, timeline } from './cli/timeline';
 import { verify } from './cli/verify';
@@ -348,6 +349,8 @@ program
   .action(
     operating(true, (operator, options: ProveOptions) => prove(operator, parseSettings(process.env), options, print)),
   );
+
+program.addCommand(shredCommand((act) => operating(false, act), print));
 
 interface VerifyOptions {
   export?: string;

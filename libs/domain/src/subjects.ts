@@ -10,12 +10,12 @@ export const TREE_STREAM = 'KMS_TREE';
 
 /** Identifies one aggregate: one stream subject, one history. */
 export interface AggregateRef<T extends AggregateType = AggregateType> {
-  /** `global` for principals. */
+  /** `global` for principals and trails. */
   region: string;
   account: string;
   aggregate: T;
   /**
-   * A key id, an alias name without its `alias/` prefix, a principal id (`user:<name>`), a grant id.
+   * A key id, an alias name without its `alias/` prefix, a principal id (`user:<name>`), a grant id, a month.
    * Never holds `.`, `*`, `>` or white space.
    */
   id: string;
@@ -114,6 +114,10 @@ export const INTERNAL = {
   grantToken: 'kms.int.grant-token',
   /** The operator has a crypto-worker make an account with a root access key. */
   accountCreate: 'kms.int.account.create',
+  /** A crypto-worker has a key-manager append that records are shredded. */
+  trailCommand: 'kms.int.trail-command',
+  /** The operator has a crypto-worker shred what the records of an account keep sealed. */
+  shred: 'kms.int.shred',
   /** The operator has a crypto-worker put on record what it does. */
   operatorRecord: 'kms.int.operator-record',
   timerFire: 'kms.int.timer.fire',

@@ -6,6 +6,7 @@ import { type GrantTokenSigner, localSigner, remoteSigner } from './grant-tokens
 import { fireRemotely, RemoteMaterialCustodian } from './internal-requests';
 import type { MaterialCustodian } from './key-manager';
 import { RemoteSealingKeys, type SealingKeys } from './recording/sealing-keys';
+import { type AppendShredding, appendShreddingRemotely, SHRED_RECORDS } from './recording/shredding';
 import { CachedSigningKeys, RemoteSigningKeys, type SigningKeys } from './signing-keys';
 import type { StartedCryptoWorker } from './start-crypto-worker';
 import type { StartedKeyManager } from './start-key-manager';
@@ -41,6 +42,12 @@ export class Neighbours {
   appendAccessKey(): AppendAccessKey {
     if (!this.has('key-manager')) return appendRemotely(this.nats);
     return (...command) => this.keyManager!.manager.runFor(...command);
+  }
+
+  /** And that records are shredded. */
+  appendShredding(): AppendShredding {
+    if (!this.has('key-manager')) return appendShreddingRemotely(this.nats);
+    return (ref, origin) => this.keyManager!.manager.runUnchecked(ref, SHRED_RECORDS, origin);
   }
 
   /** The schedulers have timers fired: `caughtUp` resolves once the view of this process holds what was appended elsewhere. */

@@ -294,6 +294,7 @@ export class Service {
       callout: this.link.callout,
       besideGateway: this.has('gateway'),
       appendAccessKey: this.neighbours.appendAccessKey(),
+      appendShredding: this.neighbours.appendShredding(),
       // With a nats-server of its own this is the only process.
       alone: this.settings.natsUrl === undefined,
       clock: this.clock,

@@ -18,7 +18,7 @@ import { TREES, type Tree } from '#audit-log/tree-head';
 import { AUDIT_STREAM, EVENTS_STREAM } from '#domain/subjects';
 import type { StoredCommit } from '#event-store/event-store';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
-import { RemoteSealingKeys, type SealingKeys } from '#platform/recording/sealing-keys';
+import { RemoteSealingKeys, type SealedScope, type SealingKeys } from '#platform/recording/sealing-keys';
 import type { Settings } from '#platform/settings';
 import { keyFile, verifierKeys } from '#platform/tree-heads/checkpoint-folder';
 import { replaceDurably } from '#platform/tree-heads/durable-file';
@@ -149,8 +149,8 @@ async function sealedOf(
   try {
     const batch = decodeBatch(bytes);
     const known = new Map<string, KeyObject | undefined>();
-    for (const { account, month } of batch.parts) {
-      known.set(`${account} ${month}`, await keys.of({ account, month, writer: batch.head.writer }));
+    for (const { account, month, generation = 1 } of batch.parts) {
+      known.set(`${account} ${month}`, await keys.of({ account, month, generation, writer: batch.head.writer }));
     }
     const stored = unsealBatch(batch, ({ account, month }) => known.get(`${account} ${month}`));
     keys.erased += stored.filter(({ sealed }) => !sealed).length;
@@ -168,8 +168,8 @@ class KnownKeys {
 
   constructor(private readonly source: Pick<SealingKeys, 'toUnseal'>) {}
 
-  async of(scope: { account: string; month: string; writer: string }): Promise<KeyObject | undefined> {
-    const name = `${scope.account} ${scope.month} ${scope.writer}`;
+  async of(scope: SealedScope): Promise<KeyObject | undefined> {
+    const name = `${scope.account} ${scope.month} ${scope.generation} ${scope.writer}`;
     let found = this.known.get(name);
     if (!found) {
       found = { key: await this.source.toUnseal(scope) };

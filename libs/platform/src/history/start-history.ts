@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import type { NatsConnection } from 'nats';
 import type { Logger } from 'pino';
-import { AUDIT_STREAM } from '#domain/subjects';
+import { AUDIT_STREAM, parseEventSubject } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import type { AuditPorts } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
@@ -48,7 +48,7 @@ export function startHistory(around: HistorySurroundings): StartedHistory {
     unread++;
     log.error({ err, stream, position }, 'the event history goes on without a record that cannot be read');
   };
-  const reader = new RecordReader(around.sealingKeys, unreadable);
+  const reader = new RecordReader(around.sealingKeys, unreadable, (...scope) => view.projection.shredded(...scope));
   const projector = new Projector({
     database: databaseUrl ? postgresDatabase(databaseUrl, log) : embeddedDatabase(historyFolder(dataDir), log),
     logs: { records: new JetStreamEventStore(nats, { stream: AUDIT_STREAM }), changes: store },
@@ -56,6 +56,12 @@ export function startHistory(around: HistorySurroundings): StartedHistory {
       records: (message) => reader.entriesOf(message),
       changes: (message) => changeEntries(message, unreadable),
     },
+    async known(atLeast) {
+      await view.waitFor(atLeast);
+      reader.forget();
+      return view.position;
+    },
+    shreds: ({ subject }) => parseEventSubject(subject).aggregate === 'trail',
     log,
     failPoint: failPoints(settings.failPoint),
   });
