@@ -10,6 +10,7 @@ import { type ExportOptions, exportLogs } from './cli/export';
 import { CommandError, type Operator, openOperator } from './cli/operator';
 import { putOnRecord } from './cli/operator-record';
 import { type ProveOptions, prove } from './cli/prove';
+import { verifyConsistencyFile } from './cli/prove-consistency';
 import { type ReplayOptions, replay } from './cli/replay';
 import { advanceClock, printClock, status, timeNow } from './cli/services';
 import { shredCommand } from './cli/shred';
@@ -20,6 +21,7 @@ import { verifyExport } from './cli/verify-export';
 import { verifyProof } from './cli/verify-proof';
 import { verifyTrees } from './cli/verify-trees';
 import { CHANGES, type WhatIfOptions, whatIf } from './cli/what-if';
+import type { WitnessOptions } from './cli/witnesses';
 
 // Whoever reads our output may have seen enough, as `head` does. 141, as by SIGPIPE: what was left unsaid may be a fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -343,8 +345,12 @@ program
 
 program
   .command('prove')
-  .description('write the proof that one call is on record, for verify --proof (C2SP tlog-proof)')
-  .requiredOption('--event <eventID>', 'of a record, as LookupEvents gives it')
+  .description(
+    'write the proof that one call is on record, for verify --proof (C2SP tlog-proof); or that a log goes on from an older head',
+  )
+  .option('--event <eventID>', 'of a record, as LookupEvents gives it')
+  .option('--consistency', 'that the log of --from goes on from it to its newest head (C2SP tlog-witness)')
+  .option('--from <file>', 'an older head, as it was kept outside (checkpoints/records.checkpoint)')
   .option('--to <file>', 'instead of printing it')
   .action(
     operating(true, (operator, options: ProveOptions) => prove(operator, parseSettings(process.env), options, print)),
@@ -352,9 +358,11 @@ program
 
 program.addCommand(shredCommand((act) => operating(false, act), print));
 
-interface VerifyOptions {
+interface VerifyOptions extends WitnessOptions {
   export?: string;
   proof?: string;
+  consistency?: string;
+  from?: string;
   key?: string;
   checkpoints?: string;
 }
@@ -362,18 +370,32 @@ interface VerifyOptions {
 program
   .command('verify')
   .description(
-    "check the log's hashes, versions and events against its signed tree heads, and what the running services hold; with --export or --proof, offline. Exit code 1 if not in order",
+    "check the log's hashes, versions and events against its signed tree heads, and what the running services hold; with --export, --proof or --consistency, offline. Exit code 1 if not in order",
   )
   .option('--export <folder>', 'check an export, with its files and the key alone')
   .option('--proof <file>', 'check the proof of one record, with the key alone')
+  .option('--consistency <file>', 'check that a log goes on from the older head in --from, with the key alone')
+  .option('--from <file>', 'of a proof of consistency: the older head')
+  .option(
+    '--witness <key>',
+    'a verifier key whose cosignature the head of the proof, or the newest of an export, needs; may be repeated',
+    (key: string, before: string[] | undefined) => [...(before ?? []), key],
+  )
+  .option('--quorum <number>', 'of how many of the witnesses; of all without it')
   .option('--key <key>', 'the verifier key of the tree heads, or a file that holds it (checkpoints/keytrail.vkey)')
   .option('--checkpoints <folder>', 'of an export: heads that are known from elsewhere, as Keytrail keeps them outside')
   .action(
     running(async (settings, { key, ...options }: VerifyOptions) => {
-      if (options.export === undefined && options.proof === undefined) return verifyOnline(settings);
-      if (key === undefined) throw new CommandError('--key: expected with --export and --proof');
-      if (options.proof !== undefined) verifyProof({ proof: options.proof, key }, print);
-      if (options.export !== undefined) verifyExport({ ...options, export: options.export, key }, print);
+      const { proof, consistency, from, witness, quorum } = options;
+      const witnesses = { ...(witness && { witness }), ...(quorum === undefined ? {} : { quorum }) };
+      if ([options.export, proof, consistency].every((one) => one === undefined)) return verifyOnline(settings);
+      if (key === undefined) throw new CommandError('--key: expected with --export, --proof and --consistency');
+      if (proof !== undefined) verifyProof({ proof, key, ...witnesses }, print);
+      if (consistency !== undefined) {
+        if (from === undefined) throw new CommandError('--from: expected with --consistency');
+        verifyConsistencyFile({ consistency, from, key, ...witnesses }, print);
+      }
+      if (options.export !== undefined) verifyExport({ ...options, ...witnesses, export: options.export, key }, print);
     }),
   );
 

@@ -110,6 +110,8 @@ export const INTERNAL = {
   treeSign: 'kms.int.tree.sign',
   /** The public key that tree heads are signed with. */
   treeKey: 'kms.int.tree.key',
+  /** The operator has an audit-projector prove that a record is in the log, or that a log goes on from an older head. */
+  treeProve: 'kms.int.tree.prove',
   /** Signs the token of a new grant. */
   grantToken: 'kms.int.grant-token',
   /** The operator has a crypto-worker make an account with a root access key. */

@@ -221,6 +221,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
       subscribe: [
         inbox('audit-projector'),
         ...scope.auditOperations.flatMap(requestSubscriptions),
+        INTERNAL.treeProve,
         INTERNAL.viewDigests,
         ...OF_EVERY_SERVICE,
       ],
@@ -232,6 +233,7 @@ export function natsPermissions(scope: NatsUserScope): Record<NatsUserName, Nats
         ...consume(TREE_STREAM),
         INTERNAL.sealingKey,
         INTERNAL.treeKey,
+        INTERNAL.treeProve,
         ...READ_CLOCK,
         CLOCK_SUBJECT,
         INTERNAL.status,

@@ -42,6 +42,7 @@ import { type StartedCryptoWorker, startCryptoWorker } from './start-crypto-work
 import { startKeyManager } from './start-key-manager';
 import { tracedDispatcher } from './traced-ports';
 import { TreeHeads } from './tree-heads/tree-heads';
+import { serveTreeProofs, TreeProofs } from './tree-heads/tree-proofs';
 import { serveViewDigests } from './view-digests';
 
 export const PARTS = [
@@ -84,6 +85,8 @@ export class Service {
   readonly health = new Health();
   readonly failed: Promise<Error>;
   transport: NatsTransport | undefined;
+  /** Of the process that keeps the trees. */
+  proofs: TreeProofs | undefined;
   private readonly has: (part: Part) => boolean;
   private readonly store: JetStreamEventStore;
   private readonly view: LiveView;
@@ -157,7 +160,7 @@ export class Service {
       this.metrics.gauge('keytrail_lease_held', () => Number(serving.held));
     }
     // Before the recorder, so that it stops after it: the last head holds every record.
-    if (this.has('audit-projector')) this.startTreeHeads();
+    if (this.history) this.startTreeHeads(this.history);
     this.recording = this.startRecording();
     const { recording } = this;
     const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
@@ -200,9 +203,9 @@ export class Service {
 
   /** What the HTTP edge of a gateway needs. */
   httpEdge(): HttpEdgePorts {
-    const { dispatcher, signingKeys, metrics, health, observe, recording } = this;
+    const { dispatcher, signingKeys, metrics, health, proofs, observe, recording } = this;
     if (!dispatcher || !signingKeys) throw new Error(`${this.name} is no gateway, or has not started`);
-    return { dispatcher, signingKeys, metrics, health, observe, records: recording?.records };
+    return { dispatcher, signingKeys, metrics, health, proofs, observe, records: recording?.records };
   }
 
   /**
@@ -318,7 +321,7 @@ export class Service {
     return started;
   }
 
-  private startTreeHeads(): void {
+  private startTreeHeads({ placeOf }: StartedHistory): void {
     const { settings, clock, store, log, metrics } = this;
     const heads = new TreeHeads({
       ...{ settings, clock, log, metrics },
@@ -327,6 +330,11 @@ export class Service {
       signer: this.neighbours.treeHeadSigner(),
     });
     this.closers.push(() => heads.stop());
+    this.proofs = new TreeProofs({
+      ...{ nats: this.link.nats, checkpointDir: settings.checkpointDir, placeOf },
+      treeOf: (tree) => heads.treeOf(tree),
+    });
+    serveTreeProofs(this.served, this.proofs, this.unanswered('proof'));
   }
 
   private startHistory(): StartedHistory {

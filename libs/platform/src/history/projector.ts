@@ -114,7 +114,16 @@ export class Projector implements EventHistory {
     return Math.max(0, (await this.ports.logs[stream].lastPosition()) - this.positions[stream]);
   }
 
-  async lookUp(query: HistoryQuery): Promise<FoundEvent[]> {
+  lookUp(query: HistoryQuery): Promise<FoundEvent[]> {
+    return this.asked((history) => history.find(query));
+  }
+
+  /** As SqlHistory has it. Rejects as lookUp does. */
+  placeOf(eventId: string): Promise<number | undefined> {
+    return this.asked((history) => history.placeOf(eventId));
+  }
+
+  private async asked<T>(find: (history: SqlHistory) => Promise<T>): Promise<T> {
     if (this.lookups >= MAX_LOOKUPS) {
       throw new KmsError('ThrottlingException', 'Too many lookups of the event history at once; try again.');
     }
@@ -123,7 +132,7 @@ export class Projector implements EventHistory {
     try {
       await this.caughtUp();
       if (!this.history) throw unavailable('is being opened');
-      return await this.history.find(query);
+      return await find(this.history);
     } catch (error) {
       if (error instanceof KmsError) throw error;
       this.suspect(error as Error);

@@ -132,6 +132,17 @@ export class SqlHistory {
     return rows.map((row) => ({ ...row, time: Number(row.time), place: Number(row.place) }));
   }
 
+  /** Of the record of an event, whoever may see it; undefined where there is none. */
+  async placeOf(eventId: string): Promise<number | undefined> {
+    const row = await this.db
+      .selectFrom('history_records')
+      .select('place')
+      .where('event_id', '=', eventId)
+      .limit(1)
+      .executeTakeFirst();
+    return row && Number(row.place);
+  }
+
   private ofRecords({ account, region, attribute, from, to, after }: HistoryQuery) {
     let found = this.db
       .selectFrom('history_records as r')

@@ -11,6 +11,7 @@ import type { Metrics } from '../metrics';
 import type { SealingKeys } from '../recording/sealing-keys';
 import type { Settings } from '../settings';
 import { embeddedDatabase, historyFolder, postgresDatabase } from './history-database';
+import { partsOfPlace } from './history-entry';
 import { Projector } from './projector';
 import { changeEntries, RecordReader, type UnreadableObserver } from './read-records';
 
@@ -27,6 +28,8 @@ export interface HistorySurroundings {
 
 export interface StartedHistory {
   ports: AuditPorts;
+  /** Where the record of an event is in KMS_AUDIT: position of its message, and which of it; undefined where there is none. */
+  placeOf(eventId: string): Promise<{ position: number; nth: number } | undefined>;
   /** Why lookups cannot be answered now. */
   problem(): string | undefined;
   /** To be called once this process serves: the database is opened, and all that it lacks is folded in. */
@@ -71,6 +74,11 @@ export function startHistory(around: HistorySurroundings): StartedHistory {
     ports: {
       history: projector,
       current: async () => view.waitFor(await store.lastPosition()),
+    },
+    async placeOf(eventId) {
+      const place = await projector.placeOf(eventId);
+      const { stream, position, index: nth } = partsOfPlace(place ?? 1);
+      return stream === 'records' ? { position, nth } : undefined;
     },
     problem: () => projector.problem,
     start: () => projector.start(isEmbedded ? EMBEDDED_DELAY_MS : 0),
