@@ -8,6 +8,7 @@ import { addExport } from './commands/export';
 import { addProve } from './commands/prove';
 import { addReplay } from './commands/replay';
 import { addServices } from './commands/services';
+import { addShred } from './commands/shred';
 import { addTimeline } from './commands/timeline';
 import { addVerify } from './commands/verify';
 import { addWhatIf } from './commands/what-if';
@@ -55,6 +56,7 @@ for (const add of [
   addWhatIf,
   addExport,
   addProve,
+  addShred,
   addVerify,
 ]) {
   add(program);

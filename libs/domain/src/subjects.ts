@@ -10,12 +10,12 @@ export const TREE_STREAM = 'KMS_TREE';
 
 /** Identifies one aggregate: one stream subject, one history. */
 export interface AggregateRef<T extends AggregateType = AggregateType> {
-  /** `global` for principals. */
+  /** `global` for principals and trails. */
   region: string;
   account: string;
   aggregate: T;
   /**
-   * A key id, an alias name without its `alias/` prefix, a principal id (`user:<name>`), a grant id.
+   * A key id, an alias name without its `alias/` prefix, a principal id (`user:<name>`), a grant id, a month.
    * Never holds `.`, `*`, `>` or white space.
    */
   id: string;
@@ -114,10 +114,16 @@ export const INTERNAL = {
   trailSign: 'kms.int.trail.sign',
   /** The public key that such digests are signed with. */
   trailKey: 'kms.int.trail.key',
+  /** The operator has an audit-projector prove that a record is in the log, or that a log goes on from an older head. */
+  treeProve: 'kms.int.tree.prove',
   /** Signs the token of a new grant. */
   grantToken: 'kms.int.grant-token',
   /** The operator has a crypto-worker make an account with a root access key. */
   accountCreate: 'kms.int.account.create',
+  /** A crypto-worker has a key-manager append that records are shredded. */
+  trailCommand: 'kms.int.trail-command',
+  /** The operator has a crypto-worker shred what the records of an account keep sealed. */
+  shred: 'kms.int.shred',
   /** The operator has a crypto-worker put on record what it does. */
   operatorRecord: 'kms.int.operator-record',
   /** The operator asks an audit-projector which calls were about a key. */

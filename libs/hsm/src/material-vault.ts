@@ -33,6 +33,15 @@ export class MaterialUnusableError extends Error {
   }
 }
 
+/** Which key records are sealed under. */
+export interface AuditKey {
+  account: string;
+  /** `2026-11` */
+  month: string;
+  /** From 1: after a shredding comes the next. */
+  generation: number;
+}
+
 export interface VaultOptions {
   /** How many backing keys stay in memory; the least recently used go first. */
   cachedKeys?: number;
@@ -136,15 +145,27 @@ export class MaterialVault {
   }
 
   /** What the records of an account and month (`2026-11`) are sealed under, made when it is first needed. */
-  auditKey(account: string, month: string): Promise<Buffer> {
-    return this.madeOnce(auditKeyId(account, month), 'AUDIT_KEY', account, AUDIT_KEY_LENGTH);
+  auditKey(which: AuditKey): Promise<Buffer> {
+    return this.madeOnce(auditKeyId(which), 'AUDIT_KEY', which.account, AUDIT_KEY_LENGTH);
   }
 
   /** The same to read with: undefined where there is none, or none any more. */
-  async existingAuditKey(account: string, month: string): Promise<Buffer | undefined> {
-    const id = auditKeyId(account, month);
+  async existingAuditKey(which: AuditKey): Promise<Buffer | undefined> {
+    const { account } = which;
+    const id = auditKeyId(which);
     const stored = await reach(() => this.store.get(id));
     return stored && reach(() => this.unseal(id, 'AUDIT_KEY', account, stored.bytes));
+  }
+
+  /** All of them that are there. */
+  async auditKeys(): Promise<AuditKey[]> {
+    const entries = await reach(() => this.store.list());
+    return entries.flatMap(({ materialId }) => auditKeyOf(materialId) ?? []);
+  }
+
+  /** Erases one for good, and with it what is sealed under it. Harmless to repeat. */
+  destroyAuditKey(which: AuditKey): Promise<void> {
+    return this.destroy(auditKeyId(which));
   }
 
   /** From memory only; undefined when it must be loaded. */
@@ -273,7 +294,14 @@ export class MaterialVault {
   }
 }
 
-const auditKeyId = (account: string, month: string): string => `${AUDIT_KEY_PREFIX}${account}-${month}`;
+const auditKeyId = ({ account, month, generation }: AuditKey): string =>
+  `${AUDIT_KEY_PREFIX}${account}-${month}${generation === 1 ? '' : `-${generation}`}`;
+
+function auditKeyOf(materialId: string): AuditKey | undefined {
+  if (!materialId.startsWith(AUDIT_KEY_PREFIX)) return undefined;
+  const [account, year, month, generation = '1'] = materialId.slice(AUDIT_KEY_PREFIX.length).split('-');
+  return { account: account!, month: `${year}-${month}`, generation: Number(generation) };
+}
 
 const isOfKeytrail = (materialId: string): boolean =>
   materialId === TOKEN_SEED_ID ||

@@ -18,6 +18,8 @@ import { readBody } from './request-body';
 import type { SigningIdentity, SigningKeys } from './signing-keys';
 import { tlsDetailsOf } from './tls-details';
 import { tracedHttp } from './tracing';
+import { serveTlog } from './tree-heads/tlog-http';
+import type { TreeProofs } from './tree-heads/tree-proofs';
 
 /**
  * What a nats-server takes in one message by default (max_payload, 1 MiB with headers), less room for our headers: a
@@ -32,6 +34,8 @@ export interface HttpEdgePorts {
   signingKeys: SigningKeys;
   metrics: Metrics;
   health: Health;
+  /** Of the process that keeps the trees. */
+  proofs?: TreeProofs | undefined;
   observe: ErrorObserver;
   /** Absent where no records are kept. */
   records?: EdgeRecords | undefined;
@@ -55,11 +59,12 @@ export function serveHttpEdge(http: FastifyInstance, ports: HttpEdgePorts, admis
   });
 }
 
-/** Health and metrics, which every service serves. */
+/** Health and metrics, which every service serves; beside them the trees, where they are kept. */
 export function serveHealth(
   http: FastifyInstance,
-  { health, metrics }: Pick<HttpEdgePorts, 'health' | 'metrics'>,
+  { health, metrics, proofs }: Pick<HttpEdgePorts, 'health' | 'metrics' | 'proofs'>,
 ): void {
+  if (proofs) serveTlog(http, proofs);
   http.get('/healthz', (_request, reply) => {
     const report = health.report();
     reply.code(report.status === 'ready' ? 200 : 503).send(report);

@@ -9,6 +9,7 @@ import { fireRemotely, RemoteMaterialCustodian } from './internal-requests';
 import type { MaterialCustodian } from './key-manager';
 import { RemoteLastUses } from './last-uses';
 import { RemoteSealingKeys, type SealingKeys } from './recording/sealing-keys';
+import { type AppendShredding, appendShreddingRemotely, SHRED_RECORDS } from './recording/shredding';
 import { CachedSigningKeys, RemoteSigningKeys, type SigningKeys } from './signing-keys';
 import type { StartedCryptoWorker } from './start-crypto-worker';
 import type { StartedKeyManager } from './start-key-manager';
@@ -52,6 +53,12 @@ export class Neighbours {
   lastUses(): LastUses {
     if (!this.has('audit-projector')) return new RemoteLastUses(this.nats);
     return { lastUse: (...used) => this.history!.ports.lastUses.lastUse(...used) };
+  }
+
+  /** And that records are shredded. */
+  appendShredding(): AppendShredding {
+    if (!this.has('key-manager')) return appendShreddingRemotely(this.nats);
+    return (ref, origin) => this.keyManager!.manager.runUnchecked(ref, SHRED_RECORDS, origin);
   }
 
   /** The schedulers have timers fired: `caughtUp` resolves once the view of this process holds what was appended elsewhere. */

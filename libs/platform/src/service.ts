@@ -45,6 +45,7 @@ import { startKeyManager } from './start-key-manager';
 import { tracedDispatcher } from './traced-ports';
 import { startTrailFiles } from './trail-files/start-trail-files';
 import { TreeHeads } from './tree-heads/tree-heads';
+import { serveTreeProofs, TreeProofs } from './tree-heads/tree-proofs';
 import { serveViewDigests } from './view-digests';
 
 export const PARTS = [
@@ -87,6 +88,8 @@ export class Service {
   readonly health = new Health();
   readonly failed: Promise<Error>;
   transport: NatsTransport | undefined;
+  /** Of the process that keeps the trees. */
+  proofs: TreeProofs | undefined;
   private readonly has: (part: Part) => boolean;
   private readonly store: JetStreamEventStore;
   private readonly view: LiveView;
@@ -162,8 +165,8 @@ export class Service {
       this.metrics.gauge('keytrail_lease_held', () => Number(serving.held));
     }
     // Before the recorder, so that they stop after it: the last head and log file hold every record.
-    if (this.has('audit-projector')) {
-      this.startTreeHeads();
+    if (this.history) {
+      this.startTreeHeads(this.history);
       this.startTrailFiles();
     }
     this.recording = this.startRecording();
@@ -208,9 +211,9 @@ export class Service {
 
   /** What the HTTP edge of a gateway needs. */
   httpEdge(): HttpEdgePorts {
-    const { dispatcher, signingKeys, metrics, health, observe, recording } = this;
+    const { dispatcher, signingKeys, metrics, health, proofs, observe, recording } = this;
     if (!dispatcher || !signingKeys) throw new Error(`${this.name} is no gateway, or has not started`);
-    return { dispatcher, signingKeys, metrics, health, observe, records: recording?.records };
+    return { dispatcher, signingKeys, metrics, health, proofs, observe, records: recording?.records };
   }
 
   /**
@@ -302,6 +305,7 @@ export class Service {
       callout: this.link.callout,
       besideGateway: this.has('gateway'),
       appendAccessKey: this.neighbours.appendAccessKey(),
+      appendShredding: this.neighbours.appendShredding(),
       // With a nats-server of its own this is the only process.
       alone: this.settings.natsUrl === undefined,
       clock: this.clock,
@@ -325,7 +329,7 @@ export class Service {
     return started;
   }
 
-  private startTreeHeads(): void {
+  private startTreeHeads({ placeOf }: StartedHistory): void {
     const { settings, clock, store, log, metrics } = this;
     const heads = new TreeHeads({
       ...{ settings, clock, log, metrics },
@@ -334,12 +338,17 @@ export class Service {
       signer: this.neighbours.treeHeadSigner(),
     });
     this.closers.push(() => heads.stop());
+    this.proofs = new TreeProofs({
+      ...{ nats: this.link.nats, checkpointDir: settings.checkpointDir, placeOf },
+      treeOf: (tree) => heads.treeOf(tree),
+    });
+    serveTreeProofs(this.served, this.proofs, this.unanswered('proof'));
   }
 
   private startTrailFiles(): void {
-    const { settings, clock, store, log, metrics, neighbours } = this;
+    const { settings, clock, store, view, log, metrics, neighbours } = this;
     const stop = startTrailFiles({
-      ...{ settings, clock, store, log, metrics },
+      ...{ settings, clock, store, view, log, metrics },
       nats: this.link.nats,
       sealingKeys: neighbours.sealingKeys(),
       signer: neighbours.digestSigner(),

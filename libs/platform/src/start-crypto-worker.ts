@@ -27,6 +27,7 @@ import { serveMaterialCheck } from './material-check';
 import type { Metrics } from './metrics';
 import { ObservedHsmProvider } from './observed-hsm';
 import { type SealingKeys, serveSealingKeys, VaultSealingKeys } from './recording/sealing-keys';
+import { type AppendShredding, Shredding, serveShredding, shreddedBy } from './recording/shredding';
 import { fromSettings, rootCredentials } from './root-credentials';
 import { SecretSigningKeys } from './secret-signing-keys';
 import type { ServedRequests } from './served-requests';
@@ -54,6 +55,7 @@ export interface CryptoWorkerSurroundings {
   /** With the gateway in one process the root credentials are made here and kept in the data folder. */
   besideGateway: boolean;
   appendAccessKey: AppendAccessKey;
+  appendShredding: AppendShredding;
   /** Nobody but this process appends. */
   alone: boolean;
   serving: Pick<Serving, 'assertHeld'>;
@@ -107,7 +109,12 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     (position) => view.waitFor(position),
     (error) => log.error({ err: error }, 'signing key request failed'),
   );
-  const sealingKeys = new VaultSealingKeys(vault);
+  const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
+  const shredding = new Shredding({ vault, view, append: around.appendShredding, clock: around.clock });
+  const erased = await shredding.eraseShredded();
+  if (erased > 0) log.warn({ erased }, 'erased sealing keys of records that the log says are shredded');
+  serveShredding(served, shredding, (error) => log.error({ err: error }, 'shredding request failed'));
+  const sealingKeys = new VaultSealingKeys(vault, shreddedBy(view, around.alone ? async () => {} : caughtUp));
   serveSealingKeys(served, sealingKeys, (error) => log.error({ err: error }, 'sealing key request failed'));
   const treeHeads = await openTreeHeadSigner(nats, settings, vault);
   serveTreeHeads(served, treeHeads, (error) => log.error({ err: error }, 'tree head request failed'));
@@ -119,7 +126,6 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   serveAccounts(served, new Accounts(settings.accountId, view.projection, accessKeys, around.clock), (error) =>
     log.error({ err: error }, 'account request failed'),
   );
-  const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
   serveMaterials(served, worker, caughtUp, (error) => log.error({ err: error }, 'material request failed'));
   serveMaterialCheck(served, view.projection, vault, (error) => log.error({ err: error }, 'material check failed'));
   const stopping = new AbortController();

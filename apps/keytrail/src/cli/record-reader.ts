@@ -5,7 +5,7 @@ import { KmsError } from '#domain/errors';
 import { AUDIT_STREAM } from '#domain/subjects';
 import { storedMessage, streamInfo } from '#event-store/jetstream-api';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
-import { RemoteSealingKeys } from '#platform/recording/sealing-keys';
+import { RemoteSealingKeys, type SealedScope } from '#platform/recording/sealing-keys';
 import { Progress } from './log-reader';
 import { CommandError, type Operator } from './operator';
 
@@ -65,8 +65,6 @@ async function firstOf(operator: Operator, ms: number, first: number, last: numb
   return Math.max(low, 1);
 }
 
-type SealedScope = { account: string; month: string; writer: string };
-
 /** Each writer's key of an account and month is asked for once. */
 class KnownKeys {
   private readonly known = new Map<string, KeyObject | undefined>();
@@ -74,8 +72,8 @@ class KnownKeys {
   constructor(private readonly source: RemoteSealingKeys) {}
 
   async ofBatch({ head: { writer }, parts }: DecodedBatch): Promise<(scope: SealedScope) => KeyObject | undefined> {
-    for (const { account, month } of parts) {
-      const scope = { account, month, writer };
+    for (const { account, month, generation = 1 } of parts) {
+      const scope = { account, month, generation, writer };
       if (!this.known.has(nameOf(scope))) this.known.set(nameOf(scope), await this.ask(scope));
     }
     return (scope) => this.known.get(nameOf(scope));
@@ -93,4 +91,5 @@ class KnownKeys {
   }
 }
 
-const nameOf = ({ account, month, writer }: SealedScope): string => `${account} ${month} ${writer}`;
+const nameOf = ({ account, month, generation, writer }: SealedScope): string =>
+  `${account} ${month} ${generation} ${writer}`;

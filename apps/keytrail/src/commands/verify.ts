@@ -2,15 +2,19 @@ import type { Command } from 'commander';
 import type { Settings } from '#platform/settings';
 import { CommandError, openOperator } from '../cli/operator';
 import { putOnRecord } from '../cli/operator-record';
+import { verifyConsistencyFile } from '../cli/prove-consistency';
 import { print, running, warn } from '../cli/running';
 import { verify } from '../cli/verify';
 import { verifyExport } from '../cli/verify-export';
 import { verifyProof } from '../cli/verify-proof';
 import { verifyTrees } from '../cli/verify-trees';
+import type { WitnessOptions } from '../cli/witnesses';
 
-interface VerifyOptions {
+interface VerifyOptions extends WitnessOptions {
   export?: string;
   proof?: string;
+  consistency?: string;
+  from?: string;
   key?: string;
   checkpoints?: string;
 }
@@ -19,10 +23,18 @@ export function addVerify(program: Command): void {
   program
     .command('verify')
     .description(
-      "check the log's hashes, versions and events against its signed tree heads, and what the running services and the snapshots hold; with --export or --proof, offline. Exit code 1 if not in order",
+      "check the log's hashes, versions and events against its signed tree heads, and what the running services and the snapshots hold; with --export, --proof or --consistency, offline. Exit code 1 if not in order",
     )
     .option('--export <folder>', 'check an export, with its files and the key alone')
     .option('--proof <file>', 'check the proof of one record, with the key alone')
+    .option('--consistency <file>', 'check that a log goes on from the older head in --from, with the key alone')
+    .option('--from <file>', 'of a proof of consistency: the older head')
+    .option(
+      '--witness <key>',
+      'a verifier key whose cosignature the head of the proof, or the newest of an export, needs; may be repeated',
+      (key: string, before: string[] | undefined) => [...(before ?? []), key],
+    )
+    .option('--quorum <number>', 'of how many of the witnesses; of all without it')
     .option('--key <key>', 'the verifier key of the tree heads, or a file that holds it (checkpoints/keytrail.vkey)')
     .option(
       '--checkpoints <folder>',
@@ -30,10 +42,18 @@ export function addVerify(program: Command): void {
     )
     .action(
       running(async (settings, { key, ...options }: VerifyOptions) => {
-        if (options.export === undefined && options.proof === undefined) return verifyOnline(settings);
-        if (key === undefined) throw new CommandError('--key: expected with --export and --proof');
-        if (options.proof !== undefined) verifyProof({ proof: options.proof, key }, print);
-        if (options.export !== undefined) verifyExport({ ...options, export: options.export, key }, print);
+        const { proof, consistency, from, witness, quorum } = options;
+        const witnesses = { ...(witness && { witness }), ...(quorum === undefined ? {} : { quorum }) };
+        if ([options.export, proof, consistency].every((one) => one === undefined)) return verifyOnline(settings);
+        if (key === undefined) throw new CommandError('--key: expected with --export, --proof and --consistency');
+        if (proof !== undefined) verifyProof({ proof, key, ...witnesses }, print);
+        if (consistency !== undefined) {
+          if (from === undefined) throw new CommandError('--from: expected with --consistency');
+          verifyConsistencyFile({ consistency, from, key, ...witnesses }, print);
+        }
+        if (options.export !== undefined) {
+          verifyExport({ ...options, ...witnesses, export: options.export, key }, print);
+        }
       }),
     );
 }

@@ -24,6 +24,16 @@ const PLACES_A_MESSAGE = 65_536;
 export const placeOf = (stream: HistoryStream, position: number, index: number): number =>
   (position * PLACES_A_MESSAGE + Math.min(index, PLACES_A_MESSAGE - 1)) * 2 + (stream === 'records' ? 0 : 1);
 
+/** What placeOf was given. */
+export function partsOfPlace(place: number): { stream: HistoryStream; position: number; index: number } {
+  const inStream = Math.floor(place / 2);
+  return {
+    stream: place % 2 === 0 ? 'records' : 'changes',
+    position: Math.floor(inStream / PLACES_A_MESSAGE),
+    index: inStream % PLACES_A_MESSAGE,
+  };
+}
+
 /** Pure. */
 export function historyEntry(record: ReadRecord, place: number): HistoryEntry {
   const time = Math.floor(Date.parse(record.eventTime) / 1000);

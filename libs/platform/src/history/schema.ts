@@ -134,9 +134,16 @@ const lastUses: Migration = {
   },
 };
 
+/** Since then a model knows when it was begun; it is made anew, as one can at any time. */
+const begun: Migration = {
+  async up(db: Kysely<unknown>) {
+    await sql`truncate history_records, history_resources, history_folded`.execute(db);
+  },
+};
+
 /** In the order of their names; one that has been released never changes. */
 const MIGRATIONS: MigrationProvider = {
-  getMigrations: async () => ({ '0001-history': first, '0002-last-uses': lastUses }),
+  getMigrations: async () => ({ '0001-history': first, '0002-last-uses': lastUses, '0003-begun': begun }),
 };
 
 /** Brings the database to the newest schema; any number of processes may do so at once. */

@@ -23,8 +23,17 @@ const RESOURCE_KINDS = { ResourceName: 'name', ResourceType: 'type' } as const;
 
 const isIn = <T extends object>(table: T, key: PropertyKey): key is keyof T => Object.hasOwn(table, key);
 
+const BEGUN = 'begun';
+
+/** Another process has emptied the model. */
+class BegunAnewError extends Error {
+  override readonly name = 'BegunAnewError';
+}
+
 /** The read model in a database. It holds nothing that the streams do not, so it may be thrown away. */
 export class SqlHistory {
+  private begun: number | undefined;
+
   private constructor(private readonly db: Kysely<HistoryTables>) {}
 
   /** Opens it with the newest schema. */
@@ -39,6 +48,20 @@ export class SqlHistory {
     }
   }
 
+  /**
+   * The position of the event log that was known when the model was begun, which is `position` where nothing has been
+   * folded in yet. Folds are refused from then on once somebody has begun it anew.
+   */
+  async begin(position: number): Promise<number> {
+    await this.db
+      .insertInto('history_folded')
+      .values({ stream: BEGUN, position, hash: '' })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    this.begun = await begunIn(this.db);
+    return this.begun!;
+  }
+
   async foldedTo(stream: HistoryStream): Promise<FoldedTo | undefined> {
     const row = await this.db.selectFrom('history_folded').selectAll().where('stream', '=', stream).executeTakeFirst();
     return row && { position: Number(row.position), hash: row.hash };
@@ -51,6 +74,7 @@ export class SqlHistory {
   async fold(stream: HistoryStream, entries: readonly HistoryEntry[], { position, hash }: FoldedTo): Promise<void> {
     const firsts = firstOfEach(entries);
     await this.db.transaction().execute(async (transaction) => {
+      if ((await begunIn(transaction)) !== this.begun) throw new BegunAnewError('the model was begun anew by another');
       if (firsts.length > 0) {
         const records = JSON.stringify(firsts.flatMap((entry) => entry.records));
         const resources = JSON.stringify(firsts.flatMap((entry) => entry.resources));
@@ -117,6 +141,17 @@ export class SqlHistory {
     return rows.map((row) => ({ ...row, time: Number(row.time), place: Number(row.place) }));
   }
 
+  /** Of the record of an event, whoever may see it; undefined where there is none. */
+  async placeOf(eventId: string): Promise<number | undefined> {
+    const row = await this.db
+      .selectFrom('history_records')
+      .select('place')
+      .where('event_id', '=', eventId)
+      .limit(1)
+      .executeTakeFirst();
+    return row && Number(row.place);
+  }
+
   private ofRecords({ account, region, attribute, from, to, after }: HistoryQuery) {
     let found = this.db
       .selectFrom('history_records as r')
@@ -162,6 +197,11 @@ export class SqlHistory {
   async close(): Promise<void> {
     await this.db.destroy();
   }
+}
+
+async function begunIn(db: Kysely<HistoryTables>): Promise<number | undefined> {
+  const row = await db.selectFrom('history_folded').select('position').where('stream', '=', BEGUN).executeTakeFirst();
+  return row && Number(row.position);
 }
 
 function firstOfEach(entries: readonly HistoryEntry[]): HistoryEntry[] {

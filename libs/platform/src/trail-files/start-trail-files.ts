@@ -2,6 +2,7 @@ import type { NatsConnection } from 'nats';
 import type { Logger } from 'pino';
 import { AUDIT_STREAM } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
+import type { LiveView } from '#views/live-view';
 import type { Clock } from '../clock';
 import { changeEntries, RecordReader, type UnreadableObserver } from '../history/read-records';
 import type { Metrics } from '../metrics';
@@ -16,6 +17,7 @@ export interface TrailFilesSurroundings {
   nats: NatsConnection;
   /** The event log. */
   store: JetStreamEventStore;
+  view: LiveView;
   sealingKeys: SealingKeys;
   signer: DigestSigner;
   clock: Clock;
@@ -25,11 +27,12 @@ export interface TrailFilesSurroundings {
 
 /** Trail files, as the process with the part `audit-projector` writes them where a folder is set. What stops it. */
 export function startTrailFiles(around: TrailFilesSurroundings): (() => Promise<void>) | undefined {
-  const { nats, store, sealingKeys, log, settings } = around;
+  const { nats, store, view, sealingKeys, log, settings } = around;
   if (settings.trailDir === undefined) return undefined;
-  const source = trailSource(nats, store, sealingKeys, (stream, position, err) =>
-    log.error({ err, stream, position }, 'the trail files go on without a record that cannot be read'),
-  );
+  const unreadable: UnreadableObserver = (stream, position, err) =>
+    log.error({ err, stream, position }, 'the trail files go on without a record that cannot be read');
+  const shredded = (account: string, month: string): number => view.projection.shredded(account, month);
+  const source = trailSource(nats, store, new RecordReader(sealingKeys, unreadable, shredded), unreadable);
   const files = new TrailFiles({ ...around, source, folder: settings.trailDir });
   return () => files.stop();
 }
@@ -37,10 +40,9 @@ export function startTrailFiles(around: TrailFilesSurroundings): (() => Promise<
 export function trailSource(
   nats: NatsConnection,
   changes: JetStreamEventStore,
-  sealingKeys: Pick<SealingKeys, 'toUnseal'>,
+  reader: RecordReader,
   unreadable: UnreadableObserver,
 ): TrailSource {
-  const reader = new RecordReader(sealingKeys, unreadable);
   return new TrailSource({
     logs: { records: new JetStreamEventStore(nats, { stream: AUDIT_STREAM }), changes },
     entriesOf: {

@@ -51,7 +51,10 @@ class Log {
       return batchEntry(open, sealed, Buffer.alloc(SALT_BYTES, 1));
     });
     const seq = this.messages.length + 1;
-    const bytes = encodeBatch({ writer: WRITER, batch: seq, prev: NO_BATCH }, entries, () => KEY);
+    const bytes = encodeBatch({ writer: WRITER, batch: seq, prev: NO_BATCH }, entries, () => ({
+      generation: 1,
+      key: KEY,
+    }));
     this.messages.push({ seq, subject: `kms.aud.${WRITER}`, bytes });
   }
 
