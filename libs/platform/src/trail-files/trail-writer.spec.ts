@@ -114,7 +114,6 @@ test('what is delivered goes into the files of its account and region, without w
   expect(asOwner).toMatchObject({
     userIdentity: { type: 'AWSAccount' },
     recipientAccountId: OTHER,
-    sharedEventID: record(3).eventID,
   });
   const [written] = (await checked()).records;
   const { decisionInput: _, ...fields } = record(1);
