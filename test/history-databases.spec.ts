@@ -1,11 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { pino } from 'pino';
 import type { AuditRecord } from '#audit-log/record';
+import type { UsedKind } from '#audit-log/uses';
 import type { FoundEvent, HistoryAttribute } from '#operations/audit/event-history';
 import { embeddedDatabase, type HistoryDatabase, postgresDatabase } from '#platform/history/history-database';
 import { type HistoryEntry, historyEntry, placeOf } from '#platform/history/history-entry';
+import { PGlitePool } from '#platform/history/pglite-pool';
 import type { SqlHistory } from '#platform/history/sql-history';
 import { findPostgres, TestPostgres } from './support/postgres';
 
@@ -189,6 +191,56 @@ describe.each(databases)('the event history on %s', (_, start) => {
     expect(await history.foldedTo('changes')).toBeUndefined();
   });
 
+  const lastUse = async (kind: UsedKind = 'key', id = KEY): Promise<[string, number] | undefined> => {
+    const { last } = await history.lastUse(kind, id);
+    return last && [last.eventName, Number(last.eventId.slice(-12))];
+  };
+
+  test('tells the newest use of a key, in whatever order the records come', async () => {
+    expect(await history.lastUse('key', KEY)).toEqual({});
+    await fold([record(3), record(4, { resources: [{ accountId: OWNER, type: 'AWS::KMS::Key', ARN: THEIR_KEY }] })]);
+    await fold([record(2, { eventName: 'Decrypt' })], 2);
+    expect(await history.lastUse('key', KEY)).toEqual({
+      trackedSince: Date.parse(record(3).eventTime) / 1000,
+      last: {
+        time: Date.parse(record(3).eventTime) / 1000,
+        eventName: 'Encrypt',
+        eventSource: 'kms.amazonaws.com',
+        region: REGION,
+        eventId: record(3).eventID,
+        requestId: null,
+      },
+    });
+    expect(await lastUse('key', THEIR_KEY)).toEqual(['Encrypt', 4]);
+    await fold([record(5, { eventName: 'Decrypt', requestID: 'request' })], 3);
+    expect(await lastUse()).toEqual(['Decrypt', 5]);
+    await fold([record(6, { errorCode: 'DisabledException' }), record(7, { eventName: 'DescribeKey' })], 4);
+    expect((await history.lastUse('key', KEY)).last).toMatchObject({ requestId: 'request' });
+  });
+
+  test('takes the later of two uses in one second, and neither again', async () => {
+    const { eventTime } = record(0);
+    const uses = [record(1, { eventTime }), record(2, { eventTime }), record(3, { eventTime })];
+    await fold(uses, 5);
+    expect(await lastUse()).toEqual(['Encrypt', 3]);
+    await fold([record(4, { eventTime })], 4);
+    await fold(uses, 5);
+    expect(await lastUse()).toEqual(['Encrypt', 3]);
+    expect((await history.lastUse('key', KEY)).trackedSince).toBe(Date.parse(eventTime) / 1000);
+  });
+
+  test('tells of a use although a refusal of the same call came first', async () => {
+    await fold([record(1, { errorCode: 'DependencyTimeoutException' }), record(1)]);
+    expect(await lastUse()).toEqual(['Encrypt', 1]);
+  });
+
+  test('tells apart what is used of each kind', async () => {
+    await fold([record(1), record(2, { eventName: 'GetUser', eventSource: 'iam.amazonaws.com', resources: [] })]);
+    expect(await lastUse('access-key', 'AKIAANN')).toEqual(['GetUser', 2]);
+    expect(await lastUse('key', 'AKIAANN')).toBeUndefined();
+    expect(await lastUse()).toEqual(['Encrypt', 1]);
+  });
+
   test('takes neither rows nor position where the transaction fails', async () => {
     const broken = entry(record(2), 9);
     broken.records.push({ ...broken.records[0]!, account: OWNER, event_name: null as unknown as string });
@@ -196,6 +248,7 @@ describe.each(databases)('the event history on %s', (_, start) => {
       'null value',
     );
     expect(await find()).toEqual([]);
+    expect(await history.lastUse('key', KEY)).toEqual({});
     expect(await history.foldedTo('records')).toBeUndefined();
   });
 
@@ -216,6 +269,7 @@ describe.each(databases)('the event history on %s', (_, start) => {
     await history.close();
     history = await database.open();
     expect(await find()).toEqual([1]);
+    expect(await lastUse()).toEqual(['Encrypt', 1]);
     expect(await history.foldedTo('records')).toEqual({ position: 3, hash: 'hash-3' });
   });
 
@@ -224,6 +278,25 @@ describe.each(databases)('the event history on %s', (_, start) => {
     await database.discard(history);
     history = await database.open();
     expect(await find()).toEqual([]);
+    expect(await history.lastUse('key', KEY)).toEqual({});
     expect(await history.foldedTo('records')).toBeUndefined();
   });
+});
+
+test('a read model of before last uses were kept is built anew', async () => {
+  const folder = join(mkdtempSync(join(tmpdir(), 'keytrail-history-')), 'history');
+  const database = embeddedDatabase(folder, log, THREAD);
+  let history = await database.open();
+  await history.fold('records', [entry(record(1), 3)], { position: 3, hash: 'hash-3' });
+  await history.close();
+  const pool = await PGlitePool.open(folder, THREAD);
+  const client = await pool.connect();
+  await client.query('drop table history_last_uses, history_tracked_since', []);
+  await client.query("delete from history_migrations where name = '0002-last-uses'", []);
+  client.release();
+  await pool.end();
+  history = await database.open();
+  expect(await history.foldedTo('records')).toBeUndefined();
+  await history.close();
+  rmSync(dirname(folder), { recursive: true, force: true });
 });

@@ -26,7 +26,10 @@ const figure = (text: string, series: string): number | undefined => {
 
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'keytrail-monitoring-'));
-  server = await startProcess(dataDir, { KEYTRAIL_QUOTAS: 'aws,DescribeKey=1' });
+  server = await startProcess(dataDir, {
+    KEYTRAIL_QUOTAS: 'aws,DescribeKey=1',
+    KEYTRAIL_TRAIL_DIR: join(dataDir, 'trail'),
+  });
   const created = await server.kms.send(new CreateKeyCommand({}));
   keyId = created.KeyMetadata!.KeyId!;
   await server.kms.send(new EncryptCommand({ KeyId: keyId, Plaintext: Buffer.from('x') }));

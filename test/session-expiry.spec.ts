@@ -12,11 +12,8 @@ import {
 import { GenerateRandomCommand, ListKeysCommand } from '@aws-sdk/client-kms';
 import { AssumeRoleCommand, GetCallerIdentityCommand } from '@aws-sdk/client-sts';
 import { type ConnectionOptions, connect, headers, type NatsConnection } from 'nats';
-import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
+import type { TokenIssuer } from '#crypto/signed-token';
 import { HEADER_SESSION_TOKEN, principalToken, requestSubject } from '#domain/subjects';
-import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
-import { MaterialVault } from '#hsm/material-vault';
-import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { SessionClaims } from '#operations/caller';
 import { type NatsEndpoint, readEndpoint } from '#platform/embedded-nats';
 import { clientInboxPrefix } from '#platform/nats-users';
@@ -31,6 +28,7 @@ import {
   trusting,
 } from './support/identities';
 import { type KeytrailProcess, MAIN, rootKeyOf, run, startProcess } from './support/processes';
+import { ending as endingAt, issuerOf } from './support/session-tokens';
 
 const ACCOUNT = '000000000000';
 const EXPIRED = 'The security token included in the request is expired';
@@ -43,36 +41,15 @@ let ann: Clients;
 let session: Credentials;
 let claims: SessionClaims;
 
-/** The server's own, which makes tokens of any time. */
-async function issuerOf(): Promise<TokenIssuer> {
-  const { user, password } = endpoint.users['embedded']!;
-  const nats = await connect({ servers: endpoint.url, user, pass: password });
-  try {
-    const provider = SoftwareHsmProvider.open({ rootKeyFile: join(dataDir, 'root/root-key.json'), mayCreate: false });
-    const vault = new MaterialVault(provider, new JetStreamMaterialStore(nats), {
-      failPoint: () => {},
-      logPosition: () => 0,
-    });
-    return new TokenIssuer(await vault.tokenSeed(TOKEN_SEED_LENGTH));
-  } finally {
-    await nats.close();
-  }
-}
-
 const now = (): number => Math.floor(Date.now() / 1000);
 
-/** The session as it would be if it had begun earlier, so that it ends then. */
-function ending(expiresAt: number): Credentials {
-  const moved = { ...claims, issuedAt: expiresAt - 900, expiresAt };
-  const secret = tokens.openSealed('session', session.sessionToken!)!;
-  return { ...session, sessionToken: tokens.issue('session', moved, { secret, iv: Buffer.alloc(12, expiresAt) }) };
-}
+const ending = (expiresAt: number): Credentials => endingAt(tokens, session, expiresAt);
 
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'keytrail-expiry-'));
   server = await startProcess(dataDir, { KEYTRAIL_CLOCK: 'virtual' });
   endpoint = readEndpoint(dataDir)!;
-  tokens = await issuerOf();
+  tokens = await issuerOf(dataDir);
   const root = clientsOf(server.endpoint, rootKeyOf(dataDir));
   await root.iam.send(new CreateUserCommand({ UserName: 'Ann' }));
   await root.iam.send(

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type NatsConnection } from 'nats';
@@ -10,6 +10,7 @@ import { Projection } from '#views/projection';
 import { SNAPSHOT_FORMAT } from '#views/snapshot';
 import { everythingAt } from '../apps/keytrail/src/cli/log-reader';
 import type { Operator } from '../apps/keytrail/src/cli/operator';
+import { verify } from '../apps/keytrail/src/cli/verify';
 import { GOLDEN_COMMITS } from './support/golden-commits';
 import { startNats, type TestNats } from './support/nats-server';
 
@@ -121,6 +122,68 @@ describe('a snapshot is thrown away, and the log read instead, where', () => {
   });
 
   const alter = (from: string, to: string): void => writeFileSync(pathOf(NEWEST), read(NEWEST).replace(from, to));
+});
+
+describe('./keytrail verify', () => {
+  const NEWEST = Math.floor(LAST / EVERY) * EVERY;
+  const said: string[] = [];
+  const faults = (): Promise<string[]> => verify(operator, { dataDir }, (line) => void said.push(line));
+
+  beforeEach(async () => {
+    await foldedAt();
+    said.length = 0;
+  });
+
+  test('says of snapshots that they hold what the log gives', async () => {
+    expect(await faults()).toEqual([]);
+    expect(said).toContain(`snapshots: ${NEWEST / EVERY}, each what the log gives there`);
+    rmSync(join(dataDir, 'snapshots'), { recursive: true });
+    said.length = 0;
+    expect(await faults()).toEqual([]);
+    expect(said.join('\n')).not.toContain('snapshot');
+  });
+
+  const aggregate = (text: string): string => text.split('\n')[1]!;
+
+  test.each<[string, () => void, RegExp]>([
+    [
+      'a state was altered, its checksum made to fit',
+      () => forge(NEWEST, (text) => text.replace('"description":""', '"description":"!"')),
+      /kms\.evt\.[^ ]+ is not what the log gives there/,
+    ],
+    [
+      'an aggregate is missing',
+      () => forge(NEWEST, (text) => text.replace(`${aggregate(text)}\n`, '')),
+      /kms\.evt\.[^ ]+ is not what the log gives there/,
+    ],
+    [
+      'there is an aggregate more',
+      () => forge(NEWEST, (text) => `${text}${aggregate(text).replace(/"id":"[^"]+"/, '"id":"another"')}\n`),
+      /kms\.evt\.[^ ]+\.another is not what the log gives there/,
+    ],
+    [
+      'its latest time is another',
+      () => forge(NEWEST, (text) => text.replace(/"until":"\d{4}/, '"until":"2000')),
+      /its latest time is 2000-.*, where the log has 20/,
+    ],
+    [
+      'the log has another commit there',
+      () => forge(NEWEST, (text) => text.replace(/"commitHash":"\w+"/, `"commitHash":"${'0'.repeat(64)}"`)),
+      /it is of another log/,
+    ],
+    ['it was cut short', () => writeFileSync(pathOf(NEWEST), read(NEWEST).slice(0, -200)), /cut short|checksum/],
+  ])('names a snapshot of which %s, and no other', async (_, damage, why) => {
+    damage();
+    const found = await faults();
+    expect(found).toEqual([expect.stringMatching(why)]);
+    expect(found[0]).toContain(`snapshot ${pathOf(NEWEST)}: `);
+    expect(said.join('\n')).not.toContain('snapshot');
+  });
+
+  test('names one of a position that the log does not have', async () => {
+    renameSync(pathOf(NEWEST), pathOf(LAST + 1));
+    expect(await faults()).toEqual([`snapshot ${pathOf(LAST + 1)}: the log ends at position ${LAST}; delete it`]);
+  });
 });
 
 /** The golden commits that there were when the format was made: later releases add more. */

@@ -5,10 +5,12 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { CreateKeyCommand, DecryptCommand, EncryptCommand, ListKeysCommand } from '@aws-sdk/client-kms';
 import { connect } from 'nats';
 import { EVENTS_STREAM } from '#domain/subjects';
+import { auditRecords, connectAsUser } from './support/audit-records';
 import { type Certificate, findOpenssl, TestAuthority } from './support/certificates';
 import { startNatsCluster } from './support/nats-cluster';
 import { freePort, startNats, until } from './support/nats-server';
 import { type KeytrailProcess, kmsClient, MAIN, run, startApp, startProcess } from './support/processes';
+import { expectPublishedForm } from './support/record-schema';
 
 const suite = findOpenssl() === undefined ? describe.skip : describe;
 
@@ -92,6 +94,18 @@ suite('TLS', () => {
       const { CiphertextBlob } = await server.kms.send(new EncryptCommand({ KeyId: KeyMetadata!.KeyId, Plaintext }));
       const opened = await server.kms.send(new DecryptCommand({ CiphertextBlob }));
       expect(Buffer.from(opened.Plaintext!)).toEqual(Plaintext);
+    });
+
+    it('has on record by which TLS a client came, and which host it asked for', async () => {
+      const { $metadata } = await server.kms.send(new ListKeysCommand({}));
+      const reader = await connectAsUser(dataDir, 'audit-projector');
+      const record = (await auditRecords(reader)).find(({ requestID }) => requestID === $metadata.requestId)!;
+      await reader.close();
+      expectPublishedForm(record);
+      expect(record.tlsDetails).toMatchObject({
+        tlsVersion: 'TLSv1.3',
+        clientProvidedHostHeader: new URL(server.endpoint).host,
+      });
     });
 
     it('is named in the configuration for the AWS CLI, with the authority to trust', () => {

@@ -20,7 +20,7 @@ export async function auditRecords(nats: NatsConnection): Promise<AuditRecord[]>
   const records: AuditRecord[] = [];
   for (const batch of await batches(nats)) {
     const { writer } = batch.head;
-    const scopes = batch.parts.map(({ account, month }) => ({ account, month, writer }));
+    const scopes = batch.parts.map(({ account, month, generation = 1 }) => ({ account, month, generation, writer }));
     const found = await Promise.all(scopes.map((scope) => keys.toUnseal(scope)));
     const keyOf = ({ account, month }: { account: string; month: string }) =>
       found[scopes.findIndex((scope) => scope.account === account && scope.month === month)];

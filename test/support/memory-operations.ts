@@ -12,6 +12,7 @@ import { MaterialNotLoaded } from '#operations/operation';
 import { resolveCaller } from '#operations/resolve-caller';
 import { runOperation } from '#operations/run-operation';
 import { OPERATION_TABLE } from '#operations/table';
+import type { LastUses } from '#operations/usage/last-uses';
 import { GrantTokens, localSigner } from '#platform/grant-tokens';
 import { KeyManager, type MaterialCustodian } from '#platform/key-manager';
 import { KeyTimers } from '#platform/key-timers';
@@ -54,6 +55,15 @@ export class MemoryOperations {
   private readonly grantTokens = new GrantTokens(this.view, this.tokens.publicKey.export());
   /** A test takes the signer away. */
   signGrantToken = localSigner(this.tokens);
+  /** What was asked, and what a test has it answer: nothing used, nothing on record. */
+  readonly askedUses: string[] = [];
+  onLastUse: LastUses['lastUse'] = async () => ({});
+  private readonly lastUses: LastUses = {
+    lastUse: (kind, id) => {
+      this.askedUses.push(`${kind} ${id}`);
+      return this.onLastUse(kind, id);
+    },
+  };
   private calls = 0;
   /** A test that wants the records of the calls sets it. */
   onRecord: ((record: AuditRecord) => void) | undefined;
@@ -85,6 +95,7 @@ export class MemoryOperations {
       appliedEverywhere: (position) => barrier.applied(position),
       failPoint: () => {},
       signGrantToken: (claims) => this.signGrantToken(claims),
+      lastUses: this.lastUses,
     });
     this.timers = new KeyTimers({ manager: this.manager, materials, clock: { now: () => this.now } });
     this.ready = view
@@ -143,6 +154,7 @@ export class MemoryOperations {
           wasBehind: (held) => this.wasBehind(held),
           revocationsSettled: () => this.manager.revocationsSettled(),
           limits: this.manager.limits,
+          lastUses: this.lastUses,
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
         },
         data: {
@@ -164,6 +176,13 @@ export class MemoryOperations {
             },
             erase: async () => {},
           },
+        },
+        audit: {
+          projection: this.view.projection,
+          history: { lookUp: () => Promise.reject(new Error('no event history in memory')) },
+          trailKeys: async () => [],
+          lastUses: this.lastUses,
+          current: async () => {},
         },
         serving: this.lease,
         grantTokens: this.grantTokens,

@@ -26,7 +26,7 @@ const batchOf = (names: readonly string[]): Buffer =>
   encodeBatch(
     { writer: WRITER, batch: 1, prev: NO_BATCH },
     names.map((name) => batchEntry(open(name), '{}', Buffer.alloc(16))),
-    () => KEY,
+    () => ({ generation: 1, key: KEY }),
   );
 
 test('the leaves of a batch are the bytes of its open parts', () => {

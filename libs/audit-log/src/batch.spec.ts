@@ -14,8 +14,8 @@ import { type AuditRecord, splitRecord } from './record';
 
 const WRITER = '7a0d3f6e-5c0e-4a6e-9d0b-2f1f7a3f9f10';
 const keys: Record<string, KeyObject> = {};
-const keyOf = ({ account, month }: SealingScope): KeyObject => {
-  const name = `${account} ${month}`;
+const keyOf = ({ account, month, generation }: SealingScope & { generation: number }): KeyObject => {
+  const name = `${account} ${month} ${generation}`;
   keys[name] ??= createSecretKey(createHash('sha256').update(name).digest());
   return keys[name];
 };
@@ -42,15 +42,16 @@ const record = (changes: Partial<AuditRecord> = {}): AuditRecord => ({
   ...changes,
 });
 
-const batchOf = (...records: AuditRecord[]): Buffer =>
+const batchUnder = (generation: number, ...records: AuditRecord[]): Buffer =>
   encodeBatch(
     { writer: WRITER, batch: 1, prev: NO_BATCH },
     records.map((one, n) => {
       const { open, sealed } = splitRecord(one);
       return batchEntry(open, sealed, salt(n));
     }),
-    keyOf,
+    (scope) => ({ generation, key: keyOf({ ...scope, generation }) }),
   );
+const batchOf = (...records: AuditRecord[]): Buffer => batchUnder(1, ...records);
 
 test('what is put into a batch comes out of it, in order, across accounts and months', () => {
   const records = [
@@ -82,6 +83,13 @@ test('with the key of a month erased, its records keep their open part and their
   expect(recordOf(stored[0]!)).toMatchObject({ eventName: 'Encrypt', userIdentity: { type: 'Root' } });
   expect(recordOf(stored[0]!)).not.toHaveProperty('requestParameters');
   expect(stored.map(({ open }) => open)).toEqual(decodeBatch(bytes).open);
+});
+
+test('what is sealed after a shredding says so, and is opened with the later key', () => {
+  const decoded = decodeBatch(batchUnder(3, record()));
+  expect(decoded.parts.map(({ generation }) => generation)).toEqual([3]);
+  expect(unsealBatch(decoded, keyOf).map(recordOf)).toEqual([record()]);
+  expect(() => unsealBatch(decoded, (scope) => keyOf({ ...scope, generation: 1 }))).toThrow('cannot be unsealed');
 });
 
 test('the same sealed text under another salt has another commitment', () => {

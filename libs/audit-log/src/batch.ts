@@ -23,6 +23,13 @@ export interface SealingScope {
   month: string;
 }
 
+/** A key to seal records of a scope with. They have had `generation` - 1 others before, which are erased. */
+export interface SealingKey {
+  generation: number;
+  /** The AES-256 key of one writer for the scope and generation. */
+  key: KeyObject;
+}
+
 /** A record, ready to go into a batch. */
 export interface BatchEntry extends SealingScope {
   /** The open part with its commitment: exactly these bytes are the leaf of the Merkle log. */
@@ -42,7 +49,15 @@ export interface DecodedBatch {
   head: BatchHead;
   /** The records' open parts, as their exact texts. */
   open: string[];
-  parts: (SealingScope & { of: number[]; ct: string })[];
+  parts: SealedLine[];
+}
+
+/** Sealed parts of one scope. */
+interface SealedLine extends SealingScope {
+  /** Of the key; absent for the first. */
+  generation?: number;
+  of: number[];
+  ct: string;
 }
 
 /** Bytes that are no batch, or not the one that they say. The message says which line, and what is wrong with it. */
@@ -75,11 +90,11 @@ export function batchEntry(open: OpenPart, sealedText: string, salt: Buffer): Ba
   };
 }
 
-/** `keyOf`: the AES-256 key of this writer for the scope, which no other writer uses. */
+/** `keyOf`: the key of this writer for the scope, which no other writer uses. */
 export function encodeBatch(
   { writer, batch, prev }: Omit<BatchHead, 'v' | 'records'>,
   entries: readonly BatchEntry[],
-  keyOf: (scope: SealingScope) => KeyObject,
+  keyOf: (scope: SealingScope) => SealingKey,
 ): Buffer {
   const head: BatchHead = { v: BATCH_VERSION, writer, batch, prev, records: entries.length };
   const lines = [JSON.stringify(head)];
@@ -96,10 +111,12 @@ export function encodeBatch(
     scope.texts.push(sealed);
   }
   for (const { account, month, of, texts } of scopes.values()) {
-    const cipher = createCipheriv('aes-256-gcm', keyOf({ account, month }), ivOf(batch));
+    const { key, generation } = keyOf({ account, month });
+    const cipher = createCipheriv('aes-256-gcm', key, ivOf(batch));
     cipher.setAAD(aadOf(head, { account, month }));
     const ct = Buffer.concat([cipher.update(texts.join('\n'), 'utf8'), cipher.final(), cipher.getAuthTag()]);
-    lines.push(JSON.stringify({ account, month, of, ct: ct.toString('base64') }));
+    const which = generation === 1 ? {} : { generation };
+    lines.push(JSON.stringify({ account, month, ...which, of, ct: ct.toString('base64') } satisfies SealedLine));
   }
   return Buffer.from(lines.join('\n'), 'utf8');
 }
@@ -122,9 +139,13 @@ export function decodeBatch(bytes: Uint8Array): DecodedBatch {
   }
   if (lines.length < records) throw new AuditFormatError(`a batch of ${records} records has ${lines.length} lines`);
   const parts = lines.slice(records).map((line, index) => {
-    const part = parseLine<DecodedBatch['parts'][number]>(line, `sealed part ${index + 1}`);
-    const { account, month, of, ct } = part;
-    const named = typeof account === 'string' && typeof month === 'string' && typeof ct === 'string';
+    const part = parseLine<SealedLine>(line, `sealed part ${index + 1}`);
+    const { account, month, generation, of, ct } = part;
+    const named =
+      typeof account === 'string' &&
+      typeof month === 'string' &&
+      (generation === undefined || isCount(generation, 2)) &&
+      typeof ct === 'string';
     if (!named || !Array.isArray(of) || !of.every((at) => isCount(at, 0) && at < records)) {
       throw new AuditFormatError(`sealed part ${index + 1} of a batch lacks account, month, of or ct`);
     }
@@ -139,11 +160,11 @@ export function decodeBatch(bytes: Uint8Array): DecodedBatch {
  */
 export function unsealBatch(
   { head, open, parts }: DecodedBatch,
-  keyOf: (scope: SealingScope & { writer: string }) => KeyObject | undefined,
+  keyOf: (scope: SealingScope & { writer: string; generation: number }) => KeyObject | undefined,
 ): StoredRecord[] {
   const sealed = new Array<StoredRecord['sealed'] | null>(open.length).fill(null);
-  for (const { account, month, of, ct } of parts) {
-    const key = keyOf({ account, month, writer: head.writer });
+  for (const { account, month, generation = 1, of, ct } of parts) {
+    const key = keyOf({ account, month, generation, writer: head.writer });
     const texts = key && unseal(head, { account, month }, ct, key);
     if (texts && texts.length !== of.length) {
       throw new AuditFormatError(

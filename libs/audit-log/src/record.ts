@@ -26,6 +26,8 @@ export interface OpenPart {
   managementEvent: true;
   /** The account in whose trail it is: of the caller. */
   recipientAccountId: string;
+  /** A UUID, of a call that more accounts than one see in their trails. */
+  sharedEventID?: string;
   eventCategory: 'Management';
   /** Of a service's own doing. */
   serviceEventDetails?: Readonly<Record<string, string>>;
@@ -39,6 +41,16 @@ export interface SealedPart {
   requestParameters: object | null;
   responseElements: object | null;
   decisionInput?: DecisionInput;
+  tlsDetails?: TlsDetails;
+}
+
+/** Of the client's connection to a gateway. */
+export interface TlsDetails {
+  /** `TLSv1.3` */
+  tlsVersion: string;
+  cipherSuite: string;
+  /** The Host header, as the client gave it. */
+  clientProvidedHostHeader?: string;
 }
 
 /** What a decision rests on that no other member says: so that the call can be decided again. */
@@ -51,21 +63,27 @@ export interface DecisionInput {
   issuingAccessKeyId?: string;
   /** The grant that a GrantToken named, which is itself never recorded. */
   retiring?: { keyArn: string; grantId: string };
+  /** kms:TrailingDaysWithoutKeyUsage, where a policy asked for it. */
+  trailingDaysWithoutKeyUsage?: number;
 }
 
 export const EVENT_VERSION = '1.11';
 
 export interface AuditedResource {
   accountId: string;
-  /** `AWS::KMS::Key`, `AWS::KMS::Alias` */
+  /** `AWS::KMS::Key`, `AWS::KMS::Alias`, `AWS::IAM::Role` */
   type: string;
   ARN: string;
 }
 
 export interface AdditionalEventData {
-  /** Of the key material that was used; of a re-encryption, the destination's. */
+  /** Of the key material that was used. */
   keyMaterialId?: string;
+  /** Of a re-encryption. */
   sourceKeyMaterialId?: string;
+  destinationKeyMaterialId?: string;
+  /** The grant that was retired, which a GrantToken may have named. */
+  grantId?: string;
   /** The statement or grant that decided, as a decision names it. */
   decidedBy?: object;
 }
@@ -99,8 +117,8 @@ export interface RecordTexts {
 
 /** The parts of a record; the sealed one as the text that its commitment is over. */
 export function splitRecord(record: AuditRecord): RecordTexts {
-  const { sourceIPAddress, userAgent, errorMessage, requestParameters, responseElements, decisionInput, ...open } =
-    record;
+  const { sourceIPAddress, userAgent, errorMessage, requestParameters, responseElements, ...rest } = record;
+  const { decisionInput, tlsDetails, ...open } = rest;
   return {
     open,
     sealed: JSON.stringify({
@@ -110,6 +128,7 @@ export function splitRecord(record: AuditRecord): RecordTexts {
       requestParameters,
       responseElements,
       decisionInput,
+      tlsDetails,
     }),
   };
 }

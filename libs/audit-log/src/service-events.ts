@@ -48,7 +48,7 @@ function doneBy(event: DomainEvent): { eventName: string; details: Record<string
     case 'KeyRotated':
       return {
         eventName: 'RotateKey',
-        details: { rotationType: event.rotationType, keyOrigin: 'AWS_KMS', keyMaterialId: event.materialId },
+        details: { rotationType: event.rotationType, keyOrigin: 'AWS_KMS', currentKeyMaterialId: event.materialId },
       };
     case 'KeyDeleted':
       return { eventName: 'DeleteKey', details: {} };

@@ -3,6 +3,7 @@ import { aliasAggregate } from './alias/aggregate';
 import { grantAggregate } from './grant/grant';
 import { keyAggregate } from './key/aggregate';
 import { principalAggregate } from './principal/aggregate';
+import { trailAggregate } from './trail/trail';
 
 /** THE table of aggregates. Subjects, the commit codec, folding, digests and commands all derive from it. */
 export const AGGREGATES = {
@@ -10,6 +11,7 @@ export const AGGREGATES = {
   alias: aliasAggregate,
   principal: principalAggregate,
   grant: grantAggregate,
+  trail: trailAggregate,
 };
 
 export type AggregateType = keyof typeof AGGREGATES;

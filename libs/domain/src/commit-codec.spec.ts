@@ -38,6 +38,7 @@ const EVENT_TYPES: Record<DomainEvent['type'], true> = {
   GrantCreated: true,
   GrantRevoked: true,
   GrantRetired: true,
+  RecordsShredded: true,
 };
 
 const REF = { region: 'us-east-1', account: '000000000000', aggregate: 'key', id: 'a-key' } as const;

@@ -49,6 +49,7 @@ export const ERRORS = {
   InvalidMaxResultsException: { status: 400, retryable: false },
   InvalidNextTokenException: { status: 400, retryable: false },
   InvalidTimeRangeException: { status: 400, retryable: false },
+  InvalidTokenException: { status: 400, retryable: false },
   // Shared by all AWS query services (IAM, STS).
   AccessDenied: { status: 403, retryable: false },
   ExpiredToken: { status: 403, retryable: false },

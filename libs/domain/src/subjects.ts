@@ -10,12 +10,12 @@ export const TREE_STREAM = 'KMS_TREE';
 
 /** Identifies one aggregate: one stream subject, one history. */
 export interface AggregateRef<T extends AggregateType = AggregateType> {
-  /** `global` for principals. */
+  /** `global` for principals and trails. */
   region: string;
   account: string;
   aggregate: T;
   /**
-   * A key id, an alias name without its `alias/` prefix, a principal id (`user:<name>`), a grant id.
+   * A key id, an alias name without its `alias/` prefix, a principal id (`user:<name>`), a grant id, a month.
    * Never holds `.`, `*`, `>` or white space.
    */
   id: string;
@@ -110,17 +110,31 @@ export const INTERNAL = {
   treeSign: 'kms.int.tree.sign',
   /** The public key that tree heads are signed with. */
   treeKey: 'kms.int.tree.key',
+  /** Has a crypto-worker sign a digest of trail files. */
+  trailSign: 'kms.int.trail.sign',
+  /** The public key that such digests are signed with. */
+  trailKey: 'kms.int.trail.key',
+  /** The operator has an audit-projector prove that a record is in the log, or that a log goes on from an older head. */
+  treeProve: 'kms.int.tree.prove',
   /** Signs the token of a new grant. */
   grantToken: 'kms.int.grant-token',
   /** The operator has a crypto-worker make an account with a root access key. */
   accountCreate: 'kms.int.account.create',
+  /** A crypto-worker has a key-manager append that records are shredded. */
+  trailCommand: 'kms.int.trail-command',
+  /** The operator has a crypto-worker shred what the records of an account keep sealed. */
+  shred: 'kms.int.shred',
   /** The operator has a crypto-worker put on record what it does. */
   operatorRecord: 'kms.int.operator-record',
+  /** The operator asks an audit-projector which calls were about a key. */
+  keyCalls: 'kms.int.key-calls',
   timerFire: 'kms.int.timer.fire',
   /** A crypto-worker has a key-manager append that an access key was made or deleted. */
   principalCommand: 'kms.int.principal-command',
   /** Heartbeats of the processes that complete operations: position applied, lease. */
   servingBeat: 'kms.int.serving.beat',
+  /** A key-manager asks an audit-projector when a key was last used, where a policy makes a decision depend on it. */
+  lastUse: 'kms.int.last-use',
   /** Every live service answers with what it is and how it is. */
   status: 'kms.int.status',
   /** Every service that holds views answers with a digest for each aggregate. */
@@ -135,6 +149,8 @@ export const HEADER_REQUEST_ID = 'Keytrail-Request-Id';
 export const HEADER_ACCESS_KEY = 'Keytrail-Access-Key';
 export const HEADER_SOURCE_IP = 'Keytrail-Source-Ip';
 export const HEADER_SECURE_TRANSPORT = 'Keytrail-Secure-Transport';
+/** Version, cipher suite and Host header of that TLS connection, a space between; trusted from gateways alone. */
+export const HEADER_TLS = 'Keytrail-Tls';
 /** Of temporary credentials; taken from anybody, since it proves itself. */
 export const HEADER_SESSION_TOKEN = 'Keytrail-Session-Token';
 /** As the client calls itself to a gateway; trusted from gateways alone. */

@@ -1,5 +1,6 @@
 import { ErrorCode, headers, type NatsConnection, NatsError } from 'nats';
 import { EVENTS_STREAM } from '#domain/subjects';
+import { BulkRead } from './bulk-read';
 import {
   type AppendRequest,
   ConflictError,
@@ -43,8 +44,6 @@ export class CommitTooLargeError extends Error {
 
 const APPEND_ID = 'Nats-Msg-Id';
 const EXPECTED_LAST_SEQ = 'Nats-Expected-Last-Subject-Sequence';
-/** Commits that a bulk read keeps ahead of its reader before it asks the server to hold back. */
-const READ_AHEAD = 20_000;
 
 /** The event log in JetStream. Its stream must have been made by `ensureEventStream`. */
 export class JetStreamEventStore implements EventStore {
@@ -166,47 +165,17 @@ export class JetStreamEventStore implements EventStore {
     );
   }
 
-  /** Wildcard filters are applied here: only an unfiltered delivery shows that no position is missing. */
-  private async *readBulk(from: number, filter: string | undefined): AsyncIterable<StoredCommit> {
-    const info = await retryWhileUnavailable(this.nc, this.retryMs, (timeoutMs) =>
-      streamInfo(this.nc, this.stream, timeoutMs),
-    );
-    const until = info.state.last_seq;
-    if (from > until) return;
-    const matches = subjectMatcher(filter);
-    let arrived: StoredCommit[] = [];
-    let failure: Error | undefined;
-    let wake = () => {};
-    const delivery = this.delivery(from, until, {
-      onCommit: (commit) => {
-        arrived.push(commit);
-        if (arrived.length >= READ_AHEAD) delivery.pause();
-        wake();
+  private readBulk(from: number, filter: string | undefined): AsyncIterable<StoredCommit> {
+    return new BulkRead({
+      from,
+      end: async () => {
+        const ask = (timeoutMs: number) => streamInfo(this.nc, this.stream, timeoutMs);
+        const { state } = await retryWhileUnavailable(this.nc, this.retryMs, ask);
+        return state.last_seq;
       },
-      onError: (error) => {
-        failure = error;
-        wake();
-      },
+      deliver: (until, handler) => this.delivery(from, until, handler),
+      matches: subjectMatcher(filter),
     });
-    try {
-      await delivery.start();
-      for (let next = from; next <= until; ) {
-        if (arrived.length === 0) {
-          if (failure) throw failure;
-          await new Promise<void>((resume) => {
-            wake = resume;
-          });
-          continue;
-        }
-        const chunk = arrived;
-        arrived = [];
-        delivery.resume();
-        next += chunk.length;
-        for (const commit of chunk) if (matches(commit.subject)) yield commit;
-      }
-    } finally {
-      delivery.stop();
-    }
   }
 
   async follow(from: number, handler: FollowHandler): Promise<Following> {

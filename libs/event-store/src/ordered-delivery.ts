@@ -345,7 +345,14 @@ export class OrderedDelivery {
 
 /** `$JS.ACK.[<domain>.<account hash>.]<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<time>.<pending>[.<token>]` */
 export function positions(reply: string): { streamSeq: number; consumerSeq: number } {
-  const tokens = reply.split('.');
-  const skip = tokens.length > 9 ? 2 : 0;
-  return { streamSeq: Number(tokens[5 + skip]), consumerSeq: Number(tokens[6 + skip]) };
+  // Each commit that is read comes through here: by places of the dots it takes half the time of a split.
+  const dots: number[] = [];
+  for (let at = reply.indexOf('.'); at >= 0 && dots.length <= NEWER_DOTS; at = reply.indexOf('.', at + 1))
+    dots.push(at);
+  const skip = dots.length > OLDER_DOTS ? 2 : 0;
+  const token = (nth: number): number => Number(reply.slice(dots[nth - 1]! + 1, dots[nth]));
+  return { streamSeq: token(5 + skip), consumerSeq: token(6 + skip) };
 }
+
+const OLDER_DOTS = 8;
+const NEWER_DOTS = 10;

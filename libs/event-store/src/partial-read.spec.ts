@@ -28,8 +28,19 @@ afterAll(async () => {
   await server.stop();
 });
 
-async function parts(...subjects: string[]): Promise<{ end: number; count: number; commits: StoredCommit[] }> {
-  const { end, count, commits } = await readPart(nc, subjects);
+interface Part {
+  end: number;
+  count: number;
+  commits: StoredCommit[];
+}
+
+/** By the server's index, or out of the whole log. */
+const WAYS = { 'by the index': 1, 'out of the whole log': Number.MAX_SAFE_INTEGER };
+
+const parts = (...subjects: string[]): Promise<Part> => partsBy(undefined, ...subjects);
+
+async function partsBy(dense: number | undefined, ...subjects: string[]): Promise<Part> {
+  const { end, count, commits } = await readPart(nc, subjects, { dense });
   const arrived: StoredCommit[] = [];
   for await (const commit of commits) arrived.push(commit);
   return { end, count, commits: arrived };
@@ -44,15 +55,18 @@ const fill = async (messages: number, padding = ''): Promise<void> => {
 
 const textOf = ({ bytes }: StoredCommit): string => Buffer.from(bytes).toString();
 
-it('reads what is on some subjects, in order, with the position that the log had reached', async () => {
-  await ensureEventStream(nc, { replicas: 1 });
-  await fill(2_500);
-  const { end, count, commits } = await parts(subjectOf('key', 'key3'), subjectOf('alias', '*'));
-  const expected = Array.from({ length: 2_500 }, (_, index) => index + 1).filter((n) => n % 10 === 0 || n % 7 === 3);
-  expect(commits.map(({ seq }) => seq)).toEqual(expected);
-  expect(commits.map(textOf)).toEqual(expected.map((n) => `commit ${n}`));
-  expect([end, count]).toEqual([2_500, expected.length]);
-});
+it.each(Object.entries(WAYS))(
+  'reads what is on some subjects %s, in order, with the position that the log had reached',
+  async (_, dense) => {
+    await ensureEventStream(nc, { replicas: 1 });
+    await fill(2_500);
+    const { end, count, commits } = await partsBy(dense, subjectOf('key', 'key3'), subjectOf('alias', '*'));
+    const expected = Array.from({ length: 2_500 }, (_, index) => index + 1).filter((n) => n % 10 === 0 || n % 7 === 3);
+    expect(commits.map(({ seq }) => seq)).toEqual(expected);
+    expect(commits.map(textOf)).toEqual(expected.map((n) => `commit ${n}`));
+    expect([end, count]).toEqual([2_500, expected.length]);
+  },
+);
 
 it('reads nothing where nothing is', async () => {
   await ensureEventStream(nc, { replicas: 1 });
@@ -69,7 +83,7 @@ it('goes on where it was when the connection is lost', async () => {
   const client = await connect({ servers: proxy.url, reconnectTimeWait: 10 });
   try {
     const cut = proxy.swallowRepliesAfter('$JS.FC.').then((trap) => trap.cut());
-    const { commits } = await readPart(client, [subjectOf('key', '*')]);
+    const { commits } = await readPart(client, [subjectOf('key', '*')], { dense: 1 });
     const arrived: number[] = [];
     for await (const { seq } of commits) arrived.push(seq);
     await cut;

@@ -1,8 +1,8 @@
 import { type Wrapped, WrappedMaterialError } from './hsm-provider';
 
-const TYPES = ['AES_256', 'ROOT_CANARY', 'ACCESS_KEY', 'TOKEN_SEED', 'AUDIT_KEY', 'TREE_SEED'] as const;
+const TYPES = ['AES_256', 'ROOT_CANARY', 'ACCESS_KEY', 'TOKEN_SEED', 'AUDIT_KEY', 'TREE_SEED', 'TRAIL_KEY'] as const;
 
-/** A backing key, the canary of a root key, the secret of an access key, or what signs tokens, seals records, signs tree heads. */
+/** A backing key, the canary of a root key, the secret of an access key, or what signs tokens, seals records, signs tree heads or digests. */
 export type MaterialType = (typeof TYPES)[number];
 
 const isMaterialType = (type: unknown): type is MaterialType => (TYPES as readonly unknown[]).includes(type);

@@ -13,6 +13,7 @@ const TOKEN_SEED_ID = 'token-seed-1';
 const AUDIT_KEY_PREFIX = 'audit-key-';
 const AUDIT_KEY_LENGTH = 32;
 const TREE_SEED_ID = 'tree-seed-1';
+const TRAIL_KEY_ID = 'trail-key-1';
 const CANARY = Buffer.from('keytrail root key canary', 'latin1');
 
 /** The root key is not the one that wrapped what the store holds: nothing could be decrypted, new keys would be split. */
@@ -30,6 +31,15 @@ export class MaterialUnusableError extends Error {
       options,
     );
   }
+}
+
+/** Which key records are sealed under. */
+export interface AuditKey {
+  account: string;
+  /** `2026-11` */
+  month: string;
+  /** From 1: after a shredding comes the next. */
+  generation: number;
 }
 
 export interface VaultOptions {
@@ -129,16 +139,33 @@ export class MaterialVault {
     return this.madeOnce(TREE_SEED_ID, 'TREE_SEED', '', length);
   }
 
+  /** What digests of trail files are signed with: what `make` gives, of the first who needs it. */
+  trailKey(make: () => Promise<Buffer>): Promise<Buffer> {
+    return this.madeOnce(TRAIL_KEY_ID, 'TRAIL_KEY', '', make);
+  }
+
   /** What the records of an account and month (`2026-11`) are sealed under, made when it is first needed. */
-  auditKey(account: string, month: string): Promise<Buffer> {
-    return this.madeOnce(auditKeyId(account, month), 'AUDIT_KEY', account, AUDIT_KEY_LENGTH);
+  auditKey(which: AuditKey): Promise<Buffer> {
+    return this.madeOnce(auditKeyId(which), 'AUDIT_KEY', which.account, AUDIT_KEY_LENGTH);
   }
 
   /** The same to read with: undefined where there is none, or none any more. */
-  async existingAuditKey(account: string, month: string): Promise<Buffer | undefined> {
-    const id = auditKeyId(account, month);
+  async existingAuditKey(which: AuditKey): Promise<Buffer | undefined> {
+    const { account } = which;
+    const id = auditKeyId(which);
     const stored = await reach(() => this.store.get(id));
     return stored && reach(() => this.unseal(id, 'AUDIT_KEY', account, stored.bytes));
+  }
+
+  /** All of them that are there. */
+  async auditKeys(): Promise<AuditKey[]> {
+    const entries = await reach(() => this.store.list());
+    return entries.flatMap(({ materialId }) => auditKeyOf(materialId) ?? []);
+  }
+
+  /** Erases one for good, and with it what is sealed under it. Harmless to repeat. */
+  destroyAuditKey(which: AuditKey): Promise<void> {
+    return this.destroy(auditKeyId(which));
   }
 
   /** From memory only; undefined when it must be loaded. */
@@ -186,11 +213,16 @@ export class MaterialVault {
     await this.provider.close();
   }
 
-  private async madeOnce(materialId: string, type: MaterialType, owner: string, length: number): Promise<Buffer> {
+  private async madeOnce(
+    materialId: string,
+    type: MaterialType,
+    owner: string,
+    made: number | (() => Promise<Buffer>),
+  ): Promise<Buffer> {
     const stored = async () => (await reach(() => this.store.get(materialId)))?.bytes;
     let bytes = await stored();
     if (!bytes) {
-      (await this.generate(materialId, type, owner, length)).fill(0);
+      (await this.generate(materialId, type, owner, made)).fill(0);
       // Another process may have been first: the one that was stored counts.
       bytes = await stored();
     }
@@ -228,8 +260,13 @@ export class MaterialVault {
   }
 
   /** The bytes made; what was stored under this id before, if anything was, has stayed. */
-  private async generate(materialId: string, type: MaterialType, owner: string, length: number): Promise<Buffer> {
-    const material = await reach(() => this.provider.random(length));
+  private async generate(
+    materialId: string,
+    type: MaterialType,
+    owner: string,
+    made: number | (() => Promise<Buffer>),
+  ): Promise<Buffer> {
+    const material = await reach(() => (typeof made === 'number' ? this.provider.random(made) : made()));
     try {
       await this.failPoint('before-store:material');
       await reach(() => this.seal(materialId, type, owner, material));
@@ -257,11 +294,19 @@ export class MaterialVault {
   }
 }
 
-const auditKeyId = (account: string, month: string): string => `${AUDIT_KEY_PREFIX}${account}-${month}`;
+const auditKeyId = ({ account, month, generation }: AuditKey): string =>
+  `${AUDIT_KEY_PREFIX}${account}-${month}${generation === 1 ? '' : `-${generation}`}`;
+
+function auditKeyOf(materialId: string): AuditKey | undefined {
+  if (!materialId.startsWith(AUDIT_KEY_PREFIX)) return undefined;
+  const [account, year, month, generation = '1'] = materialId.slice(AUDIT_KEY_PREFIX.length).split('-');
+  return { account: account!, month: `${year}-${month}`, generation: Number(generation) };
+}
 
 const isOfKeytrail = (materialId: string): boolean =>
   materialId === TOKEN_SEED_ID ||
   materialId === TREE_SEED_ID ||
+  materialId === TRAIL_KEY_ID ||
   materialId.startsWith(CANARY_PREFIX) ||
   materialId.startsWith(AUDIT_KEY_PREFIX);
 

@@ -90,6 +90,7 @@ describe('THE table of operations', () => {
     GenerateDataKey: ({ KeyId }) => ({ KeyId, KeySpec: 'AES_256' }),
     GenerateDataKeyWithoutPlaintext: ({ KeyId }) => ({ KeyId, KeySpec: 'AES_256' }),
     GenerateRandom: () => ({ NumberOfBytes: 8 }),
+    GetKeyLastUsage: ({ KeyId }) => ({ KeyId }),
     GetKeyPolicy: ({ KeyId }) => ({ KeyId }),
     GetKeyRotationStatus: ({ KeyId }) => ({ KeyId }),
     ListAliases: () => ({}),

@@ -1,3 +1,4 @@
+import type { TlsDetails } from '#audit-log/record';
 import type { Tag } from '#domain/key/events';
 import type { CompiledPolicy } from '#policy/compile';
 import type { Principal } from '#policy/request';
@@ -18,6 +19,8 @@ export interface CallerClaim {
   /** Of the client's connection to the gateway; absent over NATS. */
   sourceIp?: string | undefined;
   secureTransport?: boolean | undefined;
+  /** Of that connection, where it is one of TLS; on record only. */
+  tls?: TlsDetails | undefined;
   /** As the client calls itself; absent over NATS. */
   userAgent?: string | undefined;
   /** A UUID for the record of the call, where whoever vouches for the claim has made the request id itself. */

@@ -4,6 +4,7 @@ import type { Projection } from '#views/projection';
 import type { Asked } from './authorization';
 import type { FoundKey } from './key-lookup';
 import type { Call } from './operation';
+import { trailingDays } from './usage/trailing-days';
 
 type Value = string | readonly string[] | undefined;
 
@@ -48,6 +49,7 @@ const KEYS: Record<string, (around: Surroundings) => Value> = {
   'kms:requestalias': ({ found }) => found?.viaAlias,
   'kms:resourcealiases': ({ found, projection }) =>
     found && projection && [...projection.aliasNamesOf(found.ref)].map((name) => `alias/${name}`),
+  'kms:trailingdayswithoutkeyusage': idleDays,
   'kms:encryptioncontextkeys': ({ asked }) => asked.encryptionContext && Object.keys(asked.encryptionContext),
 };
 
@@ -57,6 +59,17 @@ const PREFIXED: readonly [string, (name: string, around: Surroundings) => Value]
   ['aws:resourcetag/', (name, { found }) => tagNamed(found?.key.tags, name)],
   ['kms:encryptioncontext:', (name, { asked }) => pairNamed(asked.encryptionContext, name)],
 ];
+
+/** The operations that a key can no longer be used after. */
+const ENDING_USE: ReadonlySet<string> = new Set(['DisableKey', 'ScheduleKeyDeletion']);
+
+/** Throws LastUseNotKnown. */
+function idleDays({ call, asked, found }: Surroundings): Value {
+  if (!found || !call.uses || !ENDING_USE.has(asked.action ?? call.operation)) return undefined;
+  const days = trailingDays(call.uses.of(found.arn), found.key.createdAt, call.now);
+  call.trail?.hadBeenIdle(days);
+  return String(days);
+}
 
 const PRINCIPAL_TYPES = { root: 'Account', user: 'User', 'role-session': 'AssumedRole', service: undefined } as const;
 

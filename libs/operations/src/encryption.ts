@@ -47,6 +47,7 @@ class Encrypt implements EncryptRequest {
 export const encrypt = data<Encrypt, Wire<EncryptResponse>>({
   name: 'Encrypt',
   request: Encrypt,
+  recordedDefaults: { EncryptionAlgorithm: SYMMETRIC },
   run(request, call, ports) {
     const found = findKey(request.KeyId, 'any', call, ports.projection);
     authorizeKey(call, ports.projection, found, cryptographic(request.EncryptionContext, request.EncryptionAlgorithm));
@@ -79,6 +80,7 @@ class Decrypt implements DecryptRequest {
 export const decrypt = data<Decrypt, Wire<DecryptResponse>>({
   name: 'Decrypt',
   request: Decrypt,
+  recordedDefaults: { EncryptionAlgorithm: SYMMETRIC },
   run(request, call, ports) {
     assertNoRecipient(request.Recipient);
     const asked = cryptographic(request.EncryptionContext, request.EncryptionAlgorithm);
@@ -134,6 +136,7 @@ const onSameKey = (asked: Asked, source: FoundKey, destination: FoundKey): Asked
 export const reEncrypt = data<ReEncrypt, Wire<ReEncryptResponse>>({
   name: 'ReEncrypt',
   request: ReEncrypt,
+  recordedDefaults: { SourceEncryptionAlgorithm: SYMMETRIC, DestinationEncryptionAlgorithm: SYMMETRIC },
   run(request, call, ports) {
     const from: Asked = {
       ...cryptographic(request.SourceEncryptionContext, request.SourceEncryptionAlgorithm),

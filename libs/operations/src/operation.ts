@@ -4,13 +4,14 @@ import type { AggregateRef } from '#domain/subjects';
 import type { CommandResult } from '#event-store/run-command';
 import type { BackingKey } from '#hsm/backing-key';
 import type { Projection } from '#views/projection';
-import type { EventHistory } from './audit/event-history';
+import type { EventHistory, TrailPublicKey } from './audit/event-history';
 import type { Trail } from './audit/trail';
 import type { Caller } from './caller';
 import type { Checks } from './checks';
 import type { GrantTokenClaims, GrantTokenReader } from './grants/grant-tokens';
 import type { Limits } from './limits';
 import type { QuotaClass } from './quotas/quota-classes';
+import type { KnownUse, LastUses } from './usage/last-uses';
 import type { RequestClass } from './wire/decode';
 
 export interface Call {
@@ -25,6 +26,8 @@ export interface Call {
   tenure?: Tenure | undefined;
   /** Of a control operation: those made so far, by which its caller is still allowed at the append. */
   checks?: Checks | undefined;
+  /** Of a control operation: when the keys that it is about were last used, asked by what a policy makes depend on it. */
+  uses?: { of(keyArn: string): KnownUse } | undefined;
   /** Of an operation that has another process append: the position of the view in which it was checked. */
   checkedAt?: number | undefined;
   /** What goes on record of the call; absent where no record is kept. */
@@ -48,7 +51,7 @@ export interface Tenure {
 }
 
 /** A call whose caller is yet to be found in the view. Found anew after each wait, in which it may have lost its rights. */
-export interface UnresolvedCall extends Omit<Call, 'caller' | 'grantToken' | 'checks' | 'now'> {
+export interface UnresolvedCall extends Omit<Call, 'caller' | 'grantToken' | 'checks' | 'uses' | 'now'> {
   /** ISO 8601, from the clock: asked at each try, so that what is decided after a wait goes by the time after it. */
   now(): string;
   /** Throws UnrecognizedClientException or ExpiredTokenException. */
@@ -69,6 +72,8 @@ export interface ControlPorts {
   revocationsSettled(): Promise<void>;
   /** Of how many there may be. */
   limits: Limits;
+  /** When things were last used; waited for, so only where a policy asks. */
+  lastUses: LastUses;
   /**
    * Decides the command and appends its events. Returns once they are in `projection` and, if they revoke, wherever
    * operations are completed. Rejects with ConflictError where somebody else came first: run-operation begins anew.
@@ -111,9 +116,13 @@ export interface AccessKeyPorts {
   erase(accessKeyId: string): Promise<void>;
 }
 
-/** What operations on the event history may use. */
+/** What operations on the records of calls may use. */
 export interface AuditPorts {
+  projection: Projection;
   history: EventHistory;
+  /** All keys that digests of trail files were ever signed with. */
+  trailKeys(): Promise<readonly TrailPublicKey[]>;
+  lastUses: LastUses;
   /** Resolves once this process's view holds all that was in the log when it was asked, so that no caller is outdated. */
   current(): Promise<void>;
 }
@@ -149,6 +158,10 @@ interface Common<I extends object> {
   request: RequestClass<I>;
   /** With which it shares a request quota; absent for the default of its plane. See quotas/quota-classes.ts. */
   quotaClass?: QuotaClass;
+  /** What its record says of members that a request left out, as CloudTrail does. */
+  recordedDefaults?: Readonly<Record<string, string>>;
+  /** That its record says what came of it, although it changes nothing. */
+  recordsReply?: true;
 }
 
 export interface ControlOperation<I extends object = object, O = unknown> extends Common<I> {
@@ -171,7 +184,7 @@ export interface WaitingDataOperation<I extends object = object, O = unknown> ex
   runAsync(request: I, call: Call, ports: DataPorts): Promise<O>;
 }
 
-/** Reads the event history: waits for a database, changes nothing. */
+/** Reads the records of calls: waits for a database, changes nothing. */
 export interface AuditOperation<I extends object = object, O = unknown> extends Common<I> {
   plane: 'audit';
   lookUp(request: I, call: Call, ports: AuditPorts): Promise<O>;
@@ -207,6 +220,6 @@ export const waitingData = <I extends object, O>(
   operation: Declared<WaitingDataOperation<I, O>>,
 ): WaitingDataOperation => ({ plane: 'data', service: 'kms', ...operation }) as unknown as WaitingDataOperation;
 
-/** Declares an operation on the event history. */
+/** Declares an operation on the records of calls. */
 export const audit = <I extends object, O>(operation: Declared<AuditOperation<I, O>>): AuditOperation =>
   ({ plane: 'audit', service: 'cloudtrail', ...operation }) as unknown as AuditOperation;

@@ -20,6 +20,7 @@ import {
   type UnresolvedCall,
   type WaitingDataOperation,
 } from './operation';
+import { AskedUses, LastUseNotKnown } from './usage/asked-uses';
 import { decodeRequest } from './wire/decode';
 
 export interface OperationReply {
@@ -84,6 +85,8 @@ class Attempt {
   private followed = false;
   private grantToken: GrantTokenClaims | undefined;
   private begun: Begun | undefined;
+  /** Of a control operation. */
+  readonly uses = new AskedUses();
 
   constructor(
     private readonly operation: Operation,
@@ -117,8 +120,10 @@ class Attempt {
   /** Of an operation that appends: `position` is that of the view. */
   beginControl(tenure: Tenure, position: number): Begun {
     const begun = this.begin();
+    const { uses } = this;
+    begun.call.uses = uses;
     begun.call.tenure = tenure;
-    begun.call.checks = new Checks(position, () => this.resolved().call);
+    begun.call.checks = new Checks(position, () => ({ ...this.resolved().call, uses }));
     return begun;
   }
 
@@ -143,7 +148,17 @@ class Attempt {
     const now = this.unresolved.now();
     const caller = this.unresolved.resolveCaller();
     trail?.begin(caller);
-    const call: Call = { caller, requestId, operation, now, grantToken, tenure: undefined, checks: undefined, trail };
+    const call: Call = {
+      caller,
+      requestId,
+      operation,
+      now,
+      grantToken,
+      tenure: undefined,
+      checks: undefined,
+      uses: undefined,
+      trail,
+    };
     this.request ??= this.decoded();
     if (trail) {
       trail.request = this.request;
@@ -180,7 +195,14 @@ async function runControl(
       return await operation.run(request, call, ports);
     } catch (failure) {
       tenure?.end();
-      if (failure instanceof ConflictError) continue;
+      if (failure instanceof ConflictError) {
+        attempt.uses.forget();
+        continue;
+      }
+      if (failure instanceof LastUseNotKnown) {
+        await attempt.uses.learn(failure, ports.lastUses);
+        continue;
+      }
       if (!attempt.isDoubtful(failure)) throw failure;
       if (refused || !(await ports.wasBehind(position))) {
         if (!isReadOnly(operation)) await ports.revocationsSettled();

@@ -1,4 +1,5 @@
 import { createAlias, deleteAlias, listAliases, updateAlias } from './aliases';
+import { listPublicKeys } from './audit/list-public-keys';
 import { lookupEvents } from './audit/lookup-events';
 import { generateDataKey, generateDataKeyWithoutPlaintext, generateRandom } from './data-keys';
 import { cancelKeyDeletion, scheduleKeyDeletion } from './deletion';
@@ -6,13 +7,7 @@ import { decrypt, encrypt, reEncrypt } from './encryption';
 import { createGrant } from './grants/create-grant';
 import { retireGrant, revokeGrant } from './grants/end-grant';
 import { listGrants, listRetirableGrants } from './grants/list-grants';
-import {
-  createAccessKey,
-  deleteAccessKey,
-  getAccessKeyLastUsed,
-  listAccessKeys,
-  updateAccessKey,
-} from './iam/access-keys';
+import { createAccessKey, deleteAccessKey, listAccessKeys, updateAccessKey } from './iam/access-keys';
 import {
   deleteRolePolicy,
   deleteUserPolicy,
@@ -40,6 +35,8 @@ import { assumeRole } from './sts/assume-role';
 import { getCallerIdentity } from './sts/caller-identity';
 import { getSessionToken } from './sts/session-token';
 import { listResourceTags, tagResource, untagResource } from './tags';
+import { getAccessKeyLastUsed } from './usage/get-access-key-last-used';
+import { getKeyLastUsage } from './usage/get-key-last-usage';
 
 /** THE table of operations. Routing, subjects, metrics and authorisation all derive from it. */
 const OPERATIONS: readonly Operation[] = [
@@ -108,7 +105,9 @@ const OPERATIONS: readonly Operation[] = [
   getCallerIdentity,
   assumeRole,
   getSessionToken,
+  getKeyLastUsage,
   lookupEvents,
+  listPublicKeys,
 ];
 
 export const OPERATION_TABLE: ReadonlyMap<string, Operation> = new Map(

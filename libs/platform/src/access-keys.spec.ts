@@ -16,6 +16,7 @@ import { AccessKeys } from './access-keys';
 import { Accounts } from './accounts';
 import { CryptoWorker } from './crypto-worker';
 import { KeyManager } from './key-manager';
+import { UNTRACKED } from './last-uses';
 import { SecretSigningKeys } from './secret-signing-keys';
 import { CachedSigningKeys } from './signing-keys';
 
@@ -55,6 +56,7 @@ async function started() {
     serving: ALWAYS_SERVING,
     appliedEverywhere: async () => {},
     signGrantToken: async () => undefined,
+    lastUses: UNTRACKED,
     failPoint: () => {},
   });
   await manager.runCommand(BOB, { type: 'CreateUser', name: 'bob', path: '/', uniqueId: UNIQUE_ID, tags: [] }, CALL);

@@ -15,6 +15,7 @@ import { AccessKeys } from './access-keys';
 import { CryptoWorker } from './crypto-worker';
 import { KeyManager } from './key-manager';
 import { KeyTimers } from './key-timers';
+import { UNTRACKED } from './last-uses';
 
 const REF: AggregateRef<'key'> = {
   region: 'us-east-1',
@@ -50,6 +51,7 @@ async function started() {
     appliedEverywhere: async () => {},
     failPoint: () => {},
     signGrantToken: async () => undefined,
+    lastUses: UNTRACKED,
   });
   const timers = new KeyTimers({ manager, materials: worker, clock: { now: () => now } });
   const isoNow = (): string => new Date(now).toISOString();

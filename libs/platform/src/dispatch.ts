@@ -12,6 +12,7 @@ import {
   HEADER_SECURE_TRANSPORT,
   HEADER_SESSION_TOKEN,
   HEADER_SOURCE_IP,
+  HEADER_TLS,
   HEADER_USER_AGENT,
   principalToken,
 } from '#domain/subjects';
@@ -27,6 +28,7 @@ import type { Clock } from './clock';
 import { requestReply } from './nats-request';
 import type { EdgeRecords } from './recording/edge-records';
 import { recordedReply } from './recording/recorded-reply';
+import { tlsHeader } from './tls-details';
 import { traced } from './tracing';
 
 /** Where an authenticated request goes. Two adapters: in this process, and over NATS. Never throws or rejects. */
@@ -152,12 +154,14 @@ export class NatsDispatcher implements Dispatcher {
   }
 }
 
-function claimHeaders({ accessKeyId, sourceIp, secureTransport, sessionToken, userAgent }: CallerClaim): MsgHdrs {
+function claimHeaders(claim: CallerClaim): MsgHdrs {
+  const { accessKeyId, sourceIp, secureTransport, tls, sessionToken, userAgent } = claim;
   const sent = headers();
   if (userAgent !== undefined) sent.set(HEADER_USER_AGENT, userAgent);
   if (accessKeyId !== undefined) sent.set(HEADER_ACCESS_KEY, accessKeyId);
   if (sourceIp !== undefined) sent.set(HEADER_SOURCE_IP, sourceIp);
   if (secureTransport !== undefined) sent.set(HEADER_SECURE_TRANSPORT, String(secureTransport));
+  if (tls !== undefined) sent.set(HEADER_TLS, tlsHeader(tls));
   if (sessionToken !== undefined) {
     // One that cannot be sent is none of ours: they are base64.
     if (!/^[!-~]+$/.test(sessionToken)) throw new KmsError('UnrecognizedClientException', UNRECOGNIZED_CLIENT);

@@ -14,8 +14,12 @@ import type { Health } from './health';
 import { apparentProtocol, type HttpProtocol, type HttpReply, protocolOf, SERVICES } from './http-protocols';
 import type { Metrics } from './metrics';
 import { type EdgeRecords, eventIdOf } from './recording/edge-records';
+import { readBody } from './request-body';
 import type { SigningIdentity, SigningKeys } from './signing-keys';
+import { tlsDetailsOf } from './tls-details';
 import { tracedHttp } from './tracing';
+import { serveTlog } from './tree-heads/tlog-http';
+import type { TreeProofs } from './tree-heads/tree-proofs';
 
 /**
  * What a nats-server takes in one message by default (max_payload, 1 MiB with headers), less room for our headers: a
@@ -30,6 +34,8 @@ export interface HttpEdgePorts {
   signingKeys: SigningKeys;
   metrics: Metrics;
   health: Health;
+  /** Of the process that keeps the trees. */
+  proofs?: TreeProofs | undefined;
   observe: ErrorObserver;
   /** Absent where no records are kept. */
   records?: EdgeRecords | undefined;
@@ -37,10 +43,6 @@ export interface HttpEdgePorts {
 
 /** The endpoint of AWS KMS, IAM and STS: one route for all operations, and every other path answered in AWS's own form. */
 export function serveHttpEdge(http: FastifyInstance, ports: HttpEdgePorts, admission: Admission): void {
-  http.removeAllContentTypeParsers();
-  http.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit: MAX_BODY_BYTES }, (_request, body, done) =>
-    done(null, body),
-  );
   serveHealth(http, ports);
   const edge = new HttpEdge(ports, admission);
   // Without a route for every method, Fastify and Nest would answer the others in their own form.
@@ -50,16 +52,19 @@ export function serveHttpEdge(http: FastifyInstance, ports: HttpEdgePorts, admis
   http.route({
     method: methods,
     url: '/*',
-    handler: (request, reply) => tracedHttp(request, reply, () => edge.handle(request, reply)),
+    onRequest: (request, reply) => edge.receive(request, reply),
+    // Never reached: whoever takes the request over before its body is read does all the rest.
+    handler: () => {},
     errorHandler: (error, request, reply) => edge.refuse(request, reply, refusalOf(error)),
   });
 }
 
-/** Health and metrics, which every service serves. */
+/** Health and metrics, which every service serves; beside them the trees, where they are kept. */
 export function serveHealth(
   http: FastifyInstance,
-  { health, metrics }: Pick<HttpEdgePorts, 'health' | 'metrics'>,
+  { health, metrics, proofs }: Pick<HttpEdgePorts, 'health' | 'metrics' | 'proofs'>,
 ): void {
+  if (proofs) serveTlog(http, proofs);
   http.get('/healthz', (_request, reply) => {
     const report = health.report();
     reply.code(report.status === 'ready' ? 200 : 503).send(report);
@@ -71,9 +76,6 @@ export function serveHealth(
 }
 
 function refusalOf(error: Error & { code?: string; statusCode?: number }): KmsError {
-  if (error.code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    return new KmsError('RequestEntityTooLargeException', `The request body has more than ${MAX_BODY_BYTES} bytes.`);
-  }
   if (error.statusCode !== undefined && error.statusCode < 500) {
     return new KmsError('SerializationException', 'The request could not be read.');
   }
@@ -86,7 +88,26 @@ class HttpEdge {
     private readonly admission: Admission,
   ) {}
 
-  handle(request: FastifyRequest, reply: FastifyReply): void {
+  /** From here on Fastify has no part in the request: nothing may be thrown past it. */
+  receive(request: FastifyRequest, reply: FastifyReply): void {
+    reply.hijack();
+    const guarded = (run: () => void): void => {
+      try {
+        run();
+      } catch (error) {
+        this.ports.observe(error, 'Unknown', 'none');
+        request.raw.destroy();
+      }
+    };
+    readBody(
+      request.raw,
+      MAX_BODY_BYTES,
+      (body) => guarded(() => tracedHttp(request, reply, () => this.handle(request, reply, body))),
+      (error) => guarded(() => this.refuse(request, reply, error)),
+    );
+  }
+
+  private handle(request: FastifyRequest, reply: FastifyReply, body: Uint8Array): void {
     const { socket } = request.raw;
     const refused = this.admission.enter(socket);
     if (refused) {
@@ -98,7 +119,7 @@ class HttpEdge {
     let inFlight = true;
     // Authentication comes first, so an unknown operation shows only to a caller with a good signature.
     let name = 'Unknown';
-    const signed = signedRequestOf(request);
+    const signed = signedRequestOf(request, body);
     let protocol = apparentProtocol(signed);
     const answer = (answered: OperationReply): void => {
       const written = protocol.write(answered, name, requestId);
@@ -107,8 +128,8 @@ class HttpEdge {
       this.ports.metrics.answered(name, answered.error ?? 'OK', (performance.now() - started) / 1000);
       send(reply, written, requestId);
     };
-    // What is said of the caller in the record of a refusal, proved or not.
-    let said: Partial<CallerClaim> = from(request);
+    let claim: SignatureClaim | undefined;
+    let identity: SigningIdentity | undefined;
     const fail = (error: unknown): void => {
       const refusal = errorReply(error, { operation: name, requestId }, this.ports.observe);
       // It failed over the answer itself, which has been counted and may have begun.
@@ -117,30 +138,30 @@ class HttpEdge {
         return;
       }
       const call = { operation: operationAskedFor(protocol, signed), requestId, eventId: eventIdOf(requestId) };
-      const recorded = this.ports.records?.refused(refusal, call, said);
+      const recorded = this.ports.records?.refused(refusal, call, saidBy(request, claim, identity));
       if (recorded) void recorded.then(answer).catch(() => socket.destroy());
       else answer(refusal);
     };
     try {
-      const claim = parseClaim(signed);
-      said = { ...said, ...saidOf(claim) };
-      checkScope(claim, SERVICES);
-      protocol = protocolOf(claim.service);
-      checkFreshness(claim, Date.now());
-      const go = (identity: SigningIdentity | undefined): void | Promise<void> => {
-        if (!identity) throw new KmsError('UnrecognizedClientException', UNRECOGNIZED_CLIENT);
-        verifySignature(claim, signed, identity.signingKey);
-        said = { ...said, account: identity.account, principalId: identity.principalId };
-        const { operation, body } = protocol.read(signed);
+      const claimed = parseClaim(signed);
+      claim = claimed;
+      checkScope(claimed, SERVICES);
+      protocol = protocolOf(claimed.service);
+      checkFreshness(claimed, Date.now());
+      const go = (found: SigningIdentity | undefined): void | Promise<void> => {
+        if (!found) throw new KmsError('UnrecognizedClientException', UNRECOGNIZED_CLIENT);
+        verifySignature(claimed, signed, found.signingKey);
+        identity = found;
+        const { operation, body: input } = protocol.read(signed);
         name = operation.name;
         const { records, dispatcher } = this.ports;
-        const vouched = vouchedClaim(claim, identity, request, records && eventIdOf(requestId));
-        const answered = dispatcher.dispatch(operation, body, vouched, requestId);
+        const vouched = vouchedClaim(claimed, found, request, records && eventIdOf(requestId));
+        const answered = dispatcher.dispatch(operation, input, vouched, requestId);
         if (answered instanceof Promise) return answered.then(answer);
         answer(answered);
       };
-      const identity = this.ports.signingKeys.identify(claim);
-      const running = identity instanceof Promise ? identity.then(go) : go(identity);
+      const identified = this.ports.signingKeys.identify(claimed);
+      const running = identified instanceof Promise ? identified.then(go) : go(identified);
       if (running instanceof Promise) running.catch(fail);
     } catch (error) {
       fail(error);
@@ -153,7 +174,7 @@ class HttpEdge {
     const observe = error.code === 'ServiceUnavailableException' ? () => {} : this.ports.observe;
     const answered = errorReply(error, { operation: 'Unknown', requestId }, observe);
     this.ports.metrics.answered('Unknown', error.code, 0);
-    const protocol = apparentProtocol(signedRequestOf(request));
+    const protocol = apparentProtocol(signedRequestOf(request, EMPTY));
     send(reply, protocol.write(answered, 'Unknown', requestId), requestId);
   }
 }
@@ -174,22 +195,23 @@ function vouchedClaim(
     sessionToken,
     sourceIp: addressOf(socket.remoteAddress),
     secureTransport: 'encrypted' in socket && socket.encrypted === true,
+    tls: tlsDetailsOf(request),
     userAgent: userAgentOf(request),
     eventId,
   };
 }
 
-/** What is on record of a request that nobody is known to have made. */
-const from = (request: FastifyRequest): Partial<CallerClaim> => ({
-  sourceIp: addressOf(request.raw.socket.remoteAddress),
-  userAgent: userAgentOf(request),
-});
-
-/** As far as it has the form of what it says it is. */
-const saidOf = ({ region, accessKeyId }: SignatureClaim): Partial<CallerClaim> => ({
-  ...(isRegionName(region) && { region }),
-  ...(/^\w{4,128}$/.test(accessKeyId) && { accessKeyId }),
-});
+/** What is on record of who made a refused request. Without `identity`, what it says of itself, as far as that has its form. */
+function saidBy(request: FastifyRequest, claim?: SignatureClaim, identity?: SigningIdentity): Partial<CallerClaim> {
+  return {
+    sourceIp: addressOf(request.raw.socket.remoteAddress),
+    tls: tlsDetailsOf(request),
+    userAgent: userAgentOf(request),
+    ...(claim && isRegionName(claim.region) && { region: claim.region }),
+    ...(claim && /^\w{4,128}$/.test(claim.accessKeyId) && { accessKeyId: claim.accessKeyId }),
+    ...(identity && { account: identity.account, principalId: identity.principalId }),
+  };
+}
 
 const LONGEST_USER_AGENT = 1_024;
 
@@ -197,7 +219,8 @@ function userAgentOf({ headers }: FastifyRequest): string | undefined {
   const given = headers['user-agent'];
   if (given === undefined) return undefined;
   // It goes on as a header of NATS.
-  return given.slice(0, LONGEST_USER_AGENT).replace(/[^ -~]/g, '?');
+  const bounded = given.length > LONGEST_USER_AGENT ? given.slice(0, LONGEST_USER_AGENT) : given;
+  return /[^ -~]/.test(bounded) ? bounded.replace(/[^ -~]/g, '?') : bounded;
 }
 
 /** What a refused request was for, as far as it says so. */
@@ -208,7 +231,7 @@ function operationAskedFor(
   try {
     return protocol.read(signed).operation;
   } catch {
-    return { name: 'Unknown', service: 'kms', plane: 'control' };
+    return { name: 'Unknown', service: protocol.service, plane: 'control' };
   }
 }
 
@@ -217,7 +240,6 @@ const addressOf = (remote: string | undefined): string | undefined =>
   remote?.startsWith('::ffff:') ? remote.slice('::ffff:'.length) : remote;
 
 function send(reply: FastifyReply, { status, contentType, body }: HttpReply, requestId: string): void {
-  reply.hijack();
   reply.raw.writeHead(status, {
     'Content-Type': contentType,
     'Content-Length': body.length,
@@ -227,7 +249,7 @@ function send(reply: FastifyReply, { status, contentType, body }: HttpReply, req
 }
 
 /** As it came over the wire. */
-function signedRequestOf(request: FastifyRequest): SignedRequest {
+function signedRequestOf(request: FastifyRequest, body: Uint8Array): SignedRequest {
   const url = request.raw.url ?? '/';
   const mark = url.indexOf('?');
   return {
@@ -235,6 +257,6 @@ function signedRequestOf(request: FastifyRequest): SignedRequest {
     path: mark < 0 ? url : url.slice(0, mark),
     query: mark < 0 ? '' : url.slice(mark + 1),
     headers: request.headers,
-    body: request.body instanceof Uint8Array ? request.body : EMPTY,
+    body,
   };
 }

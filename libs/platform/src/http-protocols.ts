@@ -22,6 +22,7 @@ export interface HttpReply {
 
 /** How a service of AWS is spoken to over HTTP. Behind it all is JSON. */
 export interface HttpProtocol {
+  service: ServiceName;
   /** Throws KmsError for what names no operation of the service, or cannot be read. */
   read(request: SignedRequest): ReadRequest;
   write(reply: OperationReply, operation: string, requestId: string): HttpReply;
@@ -31,6 +32,7 @@ const EMPTY = Buffer.alloc(0);
 
 /** AWS JSON 1.1. */
 const jsonProtocol = (service: ServiceName, ...targetPrefixes: string[]): HttpProtocol => ({
+  service,
   read({ method, headers, query, body }) {
     const unknown = (): KmsError => new KmsError('UnknownOperationException', '');
     if (method !== 'POST') throw unknown();
@@ -58,6 +60,7 @@ const jsonProtocol = (service: ServiceName, ...targetPrefixes: string[]): HttpPr
 function queryProtocol(service: ServiceName, version: string): HttpProtocol {
   const namespace = `https://${service}.amazonaws.com/doc/${version}/`;
   return {
+    service,
     read({ method, headers, query, body }) {
       const type = headers['content-type'];
       const isForm = typeof type === 'string' && type.startsWith(FORM_TYPE);

@@ -1,3 +1,4 @@
+import type { Used, UsedKind } from '#audit-log/uses';
 import type { AggregateType } from '#domain/aggregates';
 import { KmsError } from '#domain/errors';
 import type { AggregateRef } from '#domain/subjects';
@@ -73,6 +74,16 @@ export function newMaterialOf(question: unknown): { keyArn: string; materialId: 
 export function doomedMaterialOf(question: unknown): { ref: AggregateRef<'key'>; materialId: string } {
   const members = membersOf(question);
   return { ref: refOf(members['ref'], 'key'), materialId: tokenOf(members, 'materialId') };
+}
+
+const USED_KINDS: readonly string[] = ['key', 'access-key', 'role'] satisfies UsedKind[];
+
+/** What it is asked of when it was last used. */
+export function usedOf(question: unknown): Used {
+  const members = membersOf(question);
+  const kind = textOf(members, 'kind');
+  if (!USED_KINDS.includes(kind)) throw expected('kind', USED_KINDS.join(', '));
+  return { kind: kind as UsedKind, id: textOf(members, 'id') };
 }
 
 export function commandOriginOf(value: unknown): CommandOrigin {

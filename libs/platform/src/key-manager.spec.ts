@@ -8,6 +8,7 @@ import { LiveView } from '#views/live-view';
 import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { rootCaller } from '../../../test/support/root-caller';
 import { KeyManager, originOf } from './key-manager';
+import { UNTRACKED } from './last-uses';
 
 const REGION = 'us-east-1';
 const ACCOUNT = '000000000000';
@@ -42,6 +43,7 @@ async function keyManager(store = new MemoryEventStore()): Promise<{ manager: Ke
     },
     failPoint: () => {},
     signGrantToken: async () => undefined,
+    lastUses: UNTRACKED,
   });
   return { manager, asked };
 }

@@ -9,6 +9,7 @@ import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-st
 import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
 import { Limits } from '#operations/limits';
 import type { Call, ControlPorts, Serving, Tenure } from '#operations/operation';
+import type { LastUses } from '#operations/usage/last-uses';
 import type { LiveView } from '#views/live-view';
 import type { Projection } from '#views/projection';
 import type { FailPoint } from './fail-points';
@@ -31,6 +32,7 @@ export interface KeyManagerPorts {
   appliedEverywhere(position: number): Promise<void>;
   failPoint: FailPoint;
   signGrantToken: GrantTokenSigner;
+  lastUses: LastUses;
 }
 
 /** Decides commands on every aggregate, and appends what they cause. The only part that does. */
@@ -60,6 +62,10 @@ export class KeyManager implements ControlPorts {
 
   get projection(): Projection {
     return this.ports.view.projection;
+  }
+
+  get lastUses(): LastUses {
+    return this.ports.lastUses;
   }
 
   newKeyId(): string {

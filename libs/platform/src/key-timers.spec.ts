@@ -10,6 +10,7 @@ import { until } from '../../../test/support/nats-server';
 import { rootCaller } from '../../../test/support/root-caller';
 import { KeyManager } from './key-manager';
 import { KeyTimers } from './key-timers';
+import { UNTRACKED } from './last-uses';
 
 const DAY_MS = 86_400_000;
 const START = Date.parse('2026-01-01T00:00:00.000Z');
@@ -37,6 +38,7 @@ async function doomedKey() {
     appliedEverywhere: async () => {},
     failPoint: () => {},
     signGrantToken: async () => undefined,
+    lastUses: UNTRACKED,
   });
   const timers = new KeyTimers({ manager, materials, clock });
   const call = (): Call => ({

@@ -115,6 +115,10 @@ export const METRIC_TABLE = {
     help: 'Time since the newest signed tree head was last seen to hold the whole log, by tree.',
     labels: ['tree'],
   },
+  keytrail_trail_files_age_seconds: {
+    type: 'gauge',
+    help: 'Time since all records were last seen to be in trail files.',
+  },
   keytrail_history_lag: { type: 'gauge', help: 'Batches of records that are not in the event history yet.' },
   keytrail_history_unreadable: {
     type: 'gauge',

@@ -13,6 +13,7 @@ import {
   HEADER_SECURE_TRANSPORT,
   HEADER_SESSION_TOKEN,
   HEADER_SOURCE_IP,
+  HEADER_TLS,
   HEADER_USER_AGENT,
   isGatewaySubject,
   principalIdOf,
@@ -30,6 +31,7 @@ import type { Metrics } from './metrics';
 import { wantsOwnReply } from './nats-reply';
 import { type EdgeRecords, eventIdOf } from './recording/edge-records';
 import { ServedRequests } from './served-requests';
+import { tlsDetailsIn } from './tls-details';
 
 export interface NatsTransportPorts {
   nats: NatsConnection;
@@ -171,6 +173,7 @@ function claimOfMessage({ subject, headers: given }: Msg): CallerClaim {
     accessKeyId: header(HEADER_ACCESS_KEY) ?? 'none',
     sourceIp: header(HEADER_SOURCE_IP),
     secureTransport: header(HEADER_SECURE_TRANSPORT) === 'true',
+    tls: tlsDetailsIn(header(HEADER_TLS)),
     userAgent: header(HEADER_USER_AGENT),
     eventId: requestIdGiven === undefined ? undefined : eventIdOf(requestIdGiven),
   };

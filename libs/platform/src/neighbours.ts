@@ -1,14 +1,19 @@
 import type { NatsConnection } from 'nats';
+import type { LastUses } from '#operations/usage/last-uses';
 import type { Timer } from '#views/due-times';
 import { type AppendAccessKey, appendRemotely } from './access-keys';
 import { askForAnchors, type PublishedAnchors } from './callers';
 import { type GrantTokenSigner, localSigner, remoteSigner } from './grant-tokens';
+import type { StartedHistory } from './history/start-history';
 import { fireRemotely, RemoteMaterialCustodian } from './internal-requests';
 import type { MaterialCustodian } from './key-manager';
+import { RemoteLastUses } from './last-uses';
 import { RemoteSealingKeys, type SealingKeys } from './recording/sealing-keys';
+import { type AppendShredding, appendShreddingRemotely, SHRED_RECORDS } from './recording/shredding';
 import { CachedSigningKeys, RemoteSigningKeys, type SigningKeys } from './signing-keys';
 import type { StartedCryptoWorker } from './start-crypto-worker';
 import type { StartedKeyManager } from './start-key-manager';
+import { type DigestSigner, RemoteDigestSigner } from './trail-files/digest-signer';
 import { RemoteTreeHeadSigner, type TreeHeadSigner } from './tree-heads/head-signer';
 
 /**
@@ -16,13 +21,14 @@ import { RemoteTreeHeadSigner, type TreeHeadSigner } from './tree-heads/head-sig
  * NATS. (Requests themselves: LocalDispatcher and NatsDispatcher of dispatch.ts.)
  */
 export class Neighbours {
-  /** Those in this process, once they have started: first the crypto-worker, then the key-manager. */
+  /** Those in this process, once they have started: first the crypto-worker, then the key-manager, then the history. */
   worker: StartedCryptoWorker | undefined;
   keyManager: StartedKeyManager | undefined;
+  history: StartedHistory | undefined;
 
   constructor(
     private readonly nats: NatsConnection,
-    private readonly has: (part: 'key-manager') => boolean,
+    private readonly has: (part: 'key-manager' | 'audit-projector') => boolean,
     /** Told what went wrong although whoever asked goes on without it. */
     private readonly onError: (what: string) => (error: unknown) => void,
   ) {}
@@ -41,6 +47,18 @@ export class Neighbours {
   appendAccessKey(): AppendAccessKey {
     if (!this.has('key-manager')) return appendRemotely(this.nats);
     return (...command) => this.keyManager!.manager.runFor(...command);
+  }
+
+  /** The key-manager, which starts before the history, learns when keys were last used. */
+  lastUses(): LastUses {
+    if (!this.has('audit-projector')) return new RemoteLastUses(this.nats);
+    return { lastUse: (...used) => this.history!.ports.lastUses.lastUse(...used) };
+  }
+
+  /** And that records are shredded. */
+  appendShredding(): AppendShredding {
+    if (!this.has('key-manager')) return appendShreddingRemotely(this.nats);
+    return (ref, origin) => this.keyManager!.manager.runUnchecked(ref, SHRED_RECORDS, origin);
   }
 
   /** The schedulers have timers fired: `caughtUp` resolves once the view of this process holds what was appended elsewhere. */
@@ -70,6 +88,11 @@ export class Neighbours {
   /** The audit-projector has tree heads signed and stored. */
   treeHeadSigner(): TreeHeadSigner {
     return this.worker ? this.worker.treeHeads : new RemoteTreeHeadSigner(this.nats);
+  }
+
+  /** The audit-projector has digests of trail files signed. */
+  digestSigner(): DigestSigner {
+    return this.worker ? this.worker.digests : new RemoteDigestSigner(this.nats);
   }
 
   /** Whoever serves operations learns what callers are checked against. */

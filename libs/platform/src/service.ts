@@ -18,10 +18,12 @@ import { streamFiles } from './embedded-nats';
 import { showNats, showQuotas, showView, timedBarrier } from './figures';
 import { GrantTokens } from './grant-tokens';
 import { Health } from './health';
+import { serveKeyCalls } from './history/key-calls';
 import { type StartedHistory, startHistory } from './history/start-history';
 import type { HttpEdgePorts } from './http-edge';
 import { answer } from './internal-requests';
 import type { KeyManager } from './key-manager';
+import { serveLastUses } from './last-uses';
 import { LeasedServing } from './leased-serving';
 import { LogWitness, witnessPath } from './log-witness';
 import { Metrics } from './metrics';
@@ -41,7 +43,9 @@ import type { SigningKeys } from './signing-keys';
 import { type StartedCryptoWorker, startCryptoWorker } from './start-crypto-worker';
 import { startKeyManager } from './start-key-manager';
 import { tracedDispatcher } from './traced-ports';
+import { startTrailFiles } from './trail-files/start-trail-files';
 import { TreeHeads } from './tree-heads/tree-heads';
+import { serveTreeProofs, TreeProofs } from './tree-heads/tree-proofs';
 import { serveViewDigests } from './view-digests';
 
 export const PARTS = [
@@ -84,6 +88,8 @@ export class Service {
   readonly health = new Health();
   readonly failed: Promise<Error>;
   transport: NatsTransport | undefined;
+  /** Of the process that keeps the trees. */
+  proofs: TreeProofs | undefined;
   private readonly has: (part: Part) => boolean;
   private readonly store: JetStreamEventStore;
   private readonly view: LiveView;
@@ -150,6 +156,7 @@ export class Service {
     const manager = barrier && this.startKeyManager(barrier, serving);
     const grantTokens = new GrantTokens(this.view, this.neighbours.tokenKey());
     this.history = this.has('audit-projector') ? this.startHistory() : undefined;
+    this.neighbours.history = this.history;
     const audit = this.history?.ports;
     const planes: PlanePorts = { control: manager, data: worker, audit, grantTokens, serving };
     if (manager || worker) {
@@ -157,8 +164,11 @@ export class Service {
       started?.serveLogins();
       this.metrics.gauge('keytrail_lease_held', () => Number(serving.held));
     }
-    // Before the recorder, so that it stops after it: the last head holds every record.
-    if (this.has('audit-projector')) this.startTreeHeads();
+    // Before the recorder, so that they stop after it: the last head and log file hold every record.
+    if (this.history) {
+      this.startTreeHeads(this.history);
+      this.startTrailFiles();
+    }
     this.recording = this.startRecording();
     const { recording } = this;
     const quotas = this.settings.quotas && new Quotas(this.settings.quotas);
@@ -201,9 +211,9 @@ export class Service {
 
   /** What the HTTP edge of a gateway needs. */
   httpEdge(): HttpEdgePorts {
-    const { dispatcher, signingKeys, metrics, health, observe, recording } = this;
+    const { dispatcher, signingKeys, metrics, health, proofs, observe, recording } = this;
     if (!dispatcher || !signingKeys) throw new Error(`${this.name} is no gateway, or has not started`);
-    return { dispatcher, signingKeys, metrics, health, observe, records: recording?.records };
+    return { dispatcher, signingKeys, metrics, health, proofs, observe, records: recording?.records };
   }
 
   /**
@@ -295,6 +305,7 @@ export class Service {
       callout: this.link.callout,
       besideGateway: this.has('gateway'),
       appendAccessKey: this.neighbours.appendAccessKey(),
+      appendShredding: this.neighbours.appendShredding(),
       // With a nats-server of its own this is the only process.
       alone: this.settings.natsUrl === undefined,
       clock: this.clock,
@@ -318,7 +329,7 @@ export class Service {
     return started;
   }
 
-  private startTreeHeads(): void {
+  private startTreeHeads({ placeOf }: StartedHistory): void {
     const { settings, clock, store, log, metrics } = this;
     const heads = new TreeHeads({
       ...{ settings, clock, log, metrics },
@@ -327,14 +338,33 @@ export class Service {
       signer: this.neighbours.treeHeadSigner(),
     });
     this.closers.push(() => heads.stop());
+    this.proofs = new TreeProofs({
+      ...{ nats: this.link.nats, checkpointDir: settings.checkpointDir, placeOf },
+      treeOf: (tree) => heads.treeOf(tree),
+    });
+    serveTreeProofs(this.served, this.proofs, this.unanswered('proof'));
+  }
+
+  private startTrailFiles(): void {
+    const { settings, clock, store, view, log, metrics, neighbours } = this;
+    const stop = startTrailFiles({
+      ...{ settings, clock, store, view, log, metrics },
+      nats: this.link.nats,
+      sealingKeys: neighbours.sealingKeys(),
+      signer: neighbours.digestSigner(),
+    });
+    if (stop) this.closers.push(stop);
   }
 
   private startHistory(): StartedHistory {
     const { settings, store, view, metrics, log } = this;
     const { nats } = this.link;
     const sealingKeys = this.neighbours.sealingKeys();
-    const started = startHistory({ settings, nats, store, view, metrics, log, sealingKeys });
+    const digests = this.neighbours.digestSigner();
+    const started = startHistory({ settings, nats, store, view, metrics, log, sealingKeys, digests });
+    serveLastUses(this.served, started.ports.lastUses, this.unanswered('last use'));
     this.closers.push(() => started.stop());
+    serveKeyCalls(this.served, started.ports.history, this.unanswered('key calls'));
     // Where there is more in the process, it serves without its event history too.
     if (this.parts.length === 1) this.health.add('event history', started.problem);
     return started;
@@ -363,6 +393,7 @@ export class Service {
       barrier: timedBarrier(metrics, barrier),
       materials: neighbours.materials(),
       signGrantToken: neighbours.grantTokenSigner(),
+      lastUses: neighbours.lastUses(),
       onError: this.unanswered,
     });
     neighbours.keyManager = started;

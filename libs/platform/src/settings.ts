@@ -56,6 +56,16 @@ export interface Settings {
   treeHeadSeconds: number;
   /** Where the newest heads and their public key are kept outside of NATS. */
   checkpointDir: string;
+  /** Where records are written as CloudTrail's log files; absent for nowhere. */
+  trailDir?: string | undefined;
+  /** How often, in seconds. */
+  trailSeconds: number;
+  /** The S3 bucket that digests say they are in. */
+  trailBucket: string;
+  /** After how many days they are removed; absent for never. */
+  trailDays?: number | undefined;
+  /** How many days the event history goes back. */
+  historyDays: number;
   /** PostgreSQL for the event history; absent means PGlite in the data folder. */
   databaseUrl?: string | undefined;
   /** Tests only: the process kills itself there. */
@@ -76,6 +86,11 @@ LOOPBACK.addAddress('::1', 'ipv6');
 /** A name other than localhost may resolve to anything. */
 const isLoopback = (host: string): boolean =>
   host === 'localhost' || (isIP(host) !== 0 && LOOPBACK.check(host, isIP(host) === 4 ? 'ipv4' : 'ipv6'));
+
+/** S3's rules for names, as far as a digest's place needs them. */
+const isBucketName = (text: string): boolean => /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(text);
+/** A hundred years. */
+const MAX_DAYS = 36_525;
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -105,6 +120,7 @@ export function parseSettings(environment: Environment): Settings {
     );
   const any = (value: string): boolean => value.length > 0;
   const file = (name: string): string | undefined => text(name, any, 'the path of a PEM file');
+  const trailDir = text('KEYTRAIL_TRAIL_DIR', any, 'a folder');
   const port = integer('KEYTRAIL_PORT', 0, 65535, 4599);
   const clock = text(
     'KEYTRAIL_CLOCK',
@@ -173,6 +189,11 @@ export function parseSettings(environment: Environment): Settings {
     tracing: parseTracing(environment, (problem) => problems.push(problem)),
     treeHeadSeconds: integer('KEYTRAIL_TREE_HEAD_SECONDS', 1, 86_400, 10),
     checkpointDir: resolve(text('KEYTRAIL_CHECKPOINT_DIR', any, 'a folder', join(dataDir, 'checkpoints'))!),
+    trailDir: trailDir === undefined ? undefined : resolve(trailDir),
+    trailSeconds: integer('KEYTRAIL_TRAIL_SECONDS', 1, 3_600, 300),
+    trailBucket: text('KEYTRAIL_TRAIL_BUCKET', isBucketName, 'the name of an S3 bucket', 'keytrail-trail')!,
+    trailDays: integer('KEYTRAIL_TRAIL_DAYS', 0, MAX_DAYS, 0) || undefined,
+    historyDays: integer('KEYTRAIL_HISTORY_DAYS', 1, MAX_DAYS, 90),
     databaseUrl: text(
       'KEYTRAIL_DATABASE_URL',
       (value) => /^postgres(ql)?:\/\/[^\s]+$/.test(value),

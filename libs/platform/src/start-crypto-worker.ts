@@ -27,11 +27,13 @@ import { serveMaterialCheck } from './material-check';
 import type { Metrics } from './metrics';
 import { ObservedHsmProvider } from './observed-hsm';
 import { type SealingKeys, serveSealingKeys, VaultSealingKeys } from './recording/sealing-keys';
+import { type AppendShredding, Shredding, serveShredding, shreddedBy } from './recording/shredding';
 import { fromSettings, rootCredentials } from './root-credentials';
 import { SecretSigningKeys } from './secret-signing-keys';
 import type { ServedRequests } from './served-requests';
 import { type Settings, SettingsError } from './settings';
 import { CachedSigningKeys, type SigningKeys, serveSigningKeys } from './signing-keys';
+import { type DigestSigner, serveDigestSigner, VaultDigestSigner } from './trail-files/digest-signer';
 import { openTreeHeadSigner, serveTreeHeads, type TreeHeadSigner } from './tree-heads/head-signer';
 
 const MAX_NAMED = 100;
@@ -53,6 +55,7 @@ export interface CryptoWorkerSurroundings {
   /** With the gateway in one process the root credentials are made here and kept in the data folder. */
   besideGateway: boolean;
   appendAccessKey: AppendAccessKey;
+  appendShredding: AppendShredding;
   /** Nobody but this process appends. */
   alone: boolean;
   serving: Pick<Serving, 'assertHeld'>;
@@ -66,6 +69,7 @@ export interface StartedCryptoWorker {
   signingKeys: SigningKeys;
   sealingKeys: SealingKeys;
   treeHeads: TreeHeadSigner;
+  digests: DigestSigner;
   /** To be called once this process may serve: whom it does not let in does not come again soon. */
   serveLogins(): void;
   stop(): void;
@@ -105,17 +109,23 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     (position) => view.waitFor(position),
     (error) => log.error({ err: error }, 'signing key request failed'),
   );
-  const sealingKeys = new VaultSealingKeys(vault);
+  const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
+  const shredding = new Shredding({ vault, view, append: around.appendShredding, clock: around.clock });
+  const erased = await shredding.eraseShredded();
+  if (erased > 0) log.warn({ erased }, 'erased sealing keys of records that the log says are shredded');
+  serveShredding(served, shredding, (error) => log.error({ err: error }, 'shredding request failed'));
+  const sealingKeys = new VaultSealingKeys(vault, shreddedBy(view, around.alone ? async () => {} : caughtUp));
   serveSealingKeys(served, sealingKeys, (error) => log.error({ err: error }, 'sealing key request failed'));
   const treeHeads = await openTreeHeadSigner(nats, settings, vault);
   serveTreeHeads(served, treeHeads, (error) => log.error({ err: error }, 'tree head request failed'));
+  const digests = new VaultDigestSigner(vault, around.clock);
+  serveDigestSigner(served, digests, (error) => log.error({ err: error }, 'trail digest request failed'));
   serveGrantTokens(served, tokens, (error) => log.error({ err: error }, 'grant token request failed'));
   const anchors = { rootAccessKeyId: credentials.accessKeyId, tokenKey: tokens.publicKey.export() };
   serveAnchors(served, anchors, (error) => log.error({ err: error }, 'token key request failed'));
   serveAccounts(served, new Accounts(settings.accountId, view.projection, accessKeys, around.clock), (error) =>
     log.error({ err: error }, 'account request failed'),
   );
-  const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
   serveMaterials(served, worker, caughtUp, (error) => log.error({ err: error }, 'material request failed'));
   serveMaterialCheck(served, view.projection, vault, (error) => log.error({ err: error }, 'material check failed'));
   const stopping = new AbortController();
@@ -127,6 +137,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     signingKeys,
     sealingKeys,
     treeHeads,
+    digests,
     serveLogins() {
       if (!around.callout) return;
       const callers = new Callers(settings.accountId, view.projection, anchors);

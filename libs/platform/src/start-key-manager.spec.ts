@@ -6,6 +6,7 @@ import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { startNats } from '../../../test/support/nats-server';
 import { appendRemotely } from './access-keys';
 import { systemClock } from './clock';
+import { UNTRACKED } from './last-uses';
 import { ServedRequests } from './served-requests';
 import { startKeyManager } from './start-key-manager';
 
@@ -27,6 +28,7 @@ test('what a crypto-worker checked before something was taken away is not append
       barrier: { applied: async () => {} },
       materials: { create: async () => {}, destroy: async () => {} },
       signGrantToken: async () => undefined,
+      lastUses: UNTRACKED,
       onError: () => () => {},
     });
     const append = appendRemotely(nats);

@@ -1,4 +1,5 @@
 import type { EventStore } from '#event-store/event-store';
+import type { LastUses } from '#operations/usage/last-uses';
 import type { LiveView } from '#views/live-view';
 import { serveAccessKeyCommands } from './access-keys';
 import type { Clock } from './clock';
@@ -7,6 +8,7 @@ import type { GrantTokenSigner } from './grant-tokens';
 import { serveTimers } from './internal-requests';
 import { KeyManager, type MaterialCustodian } from './key-manager';
 import { KeyTimers } from './key-timers';
+import { SHRED_RECORDS, serveTrailCommands } from './recording/shredding';
 import type { RevocationBarrier } from './revocation-barrier';
 import type { ServedRequests } from './served-requests';
 import type { ServingLease } from './serving-lease';
@@ -22,6 +24,7 @@ export interface KeyManagerSurroundings {
   barrier: Pick<RevocationBarrier, 'applied'>;
   materials: MaterialCustodian;
   signGrantToken: GrantTokenSigner;
+  lastUses: LastUses;
   /** Told what could not be done of what other services asked for. */
   onError(what: string): (error: unknown) => void;
 }
@@ -33,9 +36,9 @@ export interface StartedKeyManager {
 
 /** Makes the part that appends, and answers what other services ask of it. */
 export function startKeyManager(around: KeyManagerSurroundings): StartedKeyManager {
-  const { store, view, serving, barrier, materials, served, signGrantToken, onError } = around;
+  const { store, view, serving, barrier, materials, served, signGrantToken, lastUses, onError } = around;
   const manager = new KeyManager({
-    ...{ store, view, serving, materials, signGrantToken },
+    ...{ store, view, serving, materials, signGrantToken, lastUses },
     appliedEverywhere: (position) => barrier.applied(position),
     failPoint: failPoints(around.settings.failPoint),
   });
@@ -43,5 +46,6 @@ export function startKeyManager(around: KeyManagerSurroundings): StartedKeyManag
   const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
   serveTimers(served, (timer) => timers.fire(timer), caughtUp, onError('timer'));
   serveAccessKeyCommands(served, (...command) => manager.runFor(...command), onError('access key'));
+  serveTrailCommands(served, (ref, origin) => manager.runUnchecked(ref, SHRED_RECORDS, origin), onError('shredding'));
   return { manager, timers };
 }

@@ -11,6 +11,7 @@ import { until } from '../../../test/support/nats-server';
 import { rootCaller } from '../../../test/support/root-caller';
 import { KeyManager } from './key-manager';
 import { KeyTimers } from './key-timers';
+import { UNTRACKED } from './last-uses';
 import { TimerLoop } from './timer-loop';
 
 const DAY_MS = 86_400_000;
@@ -59,6 +60,7 @@ beforeEach(async () => {
     appliedEverywhere: async () => {},
     failPoint: () => {},
     signGrantToken: async () => undefined,
+    lastUses: UNTRACKED,
   });
   timers = new KeyTimers({ manager, materials, clock });
   loops = [];

@@ -4,6 +4,7 @@ import { decodeCommit } from '#domain/commit-codec';
 import { accountRef, roleRef, userRef } from '#domain/principal/principal-id';
 import type { NamedPrincipal, RolePrincipal, UserPrincipal } from '#domain/principal/state';
 import { type AggregateRef, eventSubject } from '#domain/subjects';
+import { trailRef } from '#domain/trail/trail';
 import type { Change, FoldedOf, ViewIndex } from './folded';
 import { AliasIndex } from './indexes/aliases';
 import { type FoldedGrant, GrantIndex } from './indexes/grants';
@@ -207,6 +208,11 @@ export class Projection {
   /** The active grants in a region, of keys of any account, that a principal is to retire; in the order of their ids. */
   retirableGrants(region: string, retiringPrincipal: string, after: string | undefined): Iterable<FoldedGrant> {
     return this.grantIndex.retirableBy(region, retiringPrincipal, after);
+  }
+
+  /** Up to which of their sealing keys the records of an account and month (`2026-11`) are shredded; 0 for none. */
+  shredded(account: string, month: string): number {
+    return this.folded(trailRef(account, month))?.state.shredded ?? 0;
   }
 
   private fold<T extends AggregateType>(type: T, entry: LogEntry, commit: Commit): void {

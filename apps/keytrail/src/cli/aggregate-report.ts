@@ -15,7 +15,7 @@ import type { Projection } from '#views/projection';
 /** What replay says of an aggregate beside its history. */
 export interface AggregateReport {
   /** Its members in the JSON output, before the history. */
-  identity: { arn: string } | { grantId: string };
+  identity: { arn: string } | { grantId: string } | { trail: string };
   heading: string;
   /** Whether callers were told, at that moment, that it exists. */
   exists: boolean;
@@ -30,6 +30,7 @@ export const PLURAL: Record<AggregateType, string> = {
   alias: 'aliases',
   principal: 'principals',
   grant: 'grants',
+  trail: 'shredded months',
 };
 
 /** The projection at a moment, and that moment: ISO 8601. */
@@ -61,6 +62,13 @@ const REPORTERS: Reporters = {
     return { identity: { arn }, heading: arn, exists, more: {}, lines: principalLines(state) };
   },
   grant: reportGrant,
+  trail: ({ ref, state }) => ({
+    identity: { trail: `${ref.account} ${ref.id}` },
+    heading: `records of account ${ref.account} in ${ref.id}`,
+    exists: true,
+    more: {},
+    lines: [`what they keep sealed was shredded, ${state.shredded} times`],
+  }),
 };
 
 export const reportOf = <T extends AggregateType>(folded: FoldedOf<T>, moment: Moment): AggregateReport =>

@@ -80,12 +80,15 @@ const SIGN = { created: '+', deleted: '-', changed: '~' } as const;
 
 function printDifference(difference: Difference, print: (line: string) => void): void {
   const { type, change, fields } = difference;
-  print(`${SIGN[change]} ${type} ${'arn' in difference ? difference.arn : difference.grantId} ${change}`);
+  print(`${SIGN[change]} ${type} ${nameOf(difference)} ${change}`);
   if (change === 'deleted') return;
   for (const { path, before, after } of fields) {
     if (before !== undefined) print(`    - ${path}: ${shown(before)}`);
     if (after !== undefined) print(`    + ${path}: ${shown(after)}`);
   }
 }
+
+const nameOf = (identity: AggregateReport['identity']): string =>
+  'arn' in identity ? identity.arn : 'grantId' in identity ? identity.grantId : identity.trail;
 
 const shown = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));

@@ -18,9 +18,9 @@ import { TREES, type Tree } from '#audit-log/tree-head';
 import { AUDIT_STREAM, EVENTS_STREAM } from '#domain/subjects';
 import type { StoredCommit } from '#event-store/event-store';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
-import { RemoteSealingKeys, type SealingKeys } from '#platform/recording/sealing-keys';
+import { RemoteSealingKeys, type SealedScope, type SealingKeys } from '#platform/recording/sealing-keys';
 import type { Settings } from '#platform/settings';
-import { keyFile, verifierKeys } from '#platform/tree-heads/checkpoint-folder';
+import { checkpointFile, keptHead, keyFile, verifierKeys } from '#platform/tree-heads/checkpoint-folder';
 import { replaceDurably } from '#platform/tree-heads/durable-file';
 import { leavesIn } from '#platform/tree-heads/log-leaves';
 import { EXPORT_VERSION, headsFile, MANIFEST, type Manifest, SEGMENT_LEAVES, segmentFile } from './export-folder';
@@ -55,7 +55,10 @@ export async function exportLogs(
   const manifest = openFolder(to, verifierKeys(key));
   const keys = withoutSealed ? undefined : new KnownKeys(new RemoteSealingKeys(operator.nats));
   for (const tree of TREES) {
-    // Before the leaves, which are then at least as many as the heads have.
+    // Before the heads and leaves, which are then at least as many as it has. It alone may have cosignatures.
+    const published = keptHead(settings.checkpointDir, tree, key);
+    if (published) replaceDurably(checkpointFile(join(to, 'heads'), tree), published.note);
+    // Before the leaves, for the same reason.
     const notes: Buffer[] = [];
     for await (const note of storedNotes(operator.nats, tree)) notes.push(note);
     const lines = notes.map((note) => `${JSON.stringify(note.toString('utf8'))}\n`).join('');
@@ -149,8 +152,8 @@ async function sealedOf(
   try {
     const batch = decodeBatch(bytes);
     const known = new Map<string, KeyObject | undefined>();
-    for (const { account, month } of batch.parts) {
-      known.set(`${account} ${month}`, await keys.of({ account, month, writer: batch.head.writer }));
+    for (const { account, month, generation = 1 } of batch.parts) {
+      known.set(`${account} ${month}`, await keys.of({ account, month, generation, writer: batch.head.writer }));
     }
     const stored = unsealBatch(batch, ({ account, month }) => known.get(`${account} ${month}`));
     keys.erased += stored.filter(({ sealed }) => !sealed).length;
@@ -168,8 +171,8 @@ class KnownKeys {
 
   constructor(private readonly source: Pick<SealingKeys, 'toUnseal'>) {}
 
-  async of(scope: { account: string; month: string; writer: string }): Promise<KeyObject | undefined> {
-    const name = `${scope.account} ${scope.month} ${scope.writer}`;
+  async of(scope: SealedScope): Promise<KeyObject | undefined> {
+    const name = `${scope.account} ${scope.month} ${scope.generation} ${scope.writer}`;
     let found = this.known.get(name);
     if (!found) {
       found = { key: await this.source.toUnseal(scope) };

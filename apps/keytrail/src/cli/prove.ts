@@ -4,30 +4,57 @@ import { proveInclusion } from '#audit-log/merkle-proof';
 import { hashesFromTiles } from '#audit-log/tile-hashes';
 import { writeTiles } from '#audit-log/tile-writer';
 import { tilePath } from '#audit-log/tiles';
-import { encodeTlogProof, verifyTlogProof } from '#audit-log/tlog-proof';
+import { encodeTlogProof, parseTlogProof, verifyTlogProof } from '#audit-log/tlog-proof';
 import { openHead, treeKey } from '#audit-log/tree-head';
 import { AUDIT_STREAM } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import type { Settings } from '#platform/settings';
 import { leavesIn } from '#platform/tree-heads/log-leaves';
 import { newestHead } from '#platform/tree-heads/stored-heads';
+import { proveRemotely } from '#platform/tree-heads/tree-proofs';
 import { progressBar } from './log-reader';
 import { CommandError, type Operator } from './operator';
+import { proveConsistency } from './prove-consistency';
 import { publicKeyOf } from './stored-trees';
 
 export interface ProveOptions {
-  event: string;
+  event?: string;
+  consistency?: true;
+  from?: string;
   to?: string;
 }
 
-/** Writes the proof that a record is in the log, under the newest head: a tlog-proof, with the open part as its extra data. */
+/**
+ * Writes the proof that a record is in the log, under the newest head: a tlog-proof, with the open part as its extra data;
+ * or that a log goes on from an older head.
+ */
 export async function prove(
   operator: Operator,
   settings: Settings,
-  { event, to }: ProveOptions,
+  { event, consistency, from, to }: ProveOptions,
   print: (line: string) => void,
 ): Promise<void> {
+  if ((event === undefined) === (consistency === undefined)) {
+    throw new CommandError('--event and --consistency: give one of them');
+  }
   const publicKey = await publicKeyOf(operator, settings);
+  if (event === undefined) {
+    if (from === undefined) throw new CommandError('--from: expected with --consistency');
+    if (!publicKey) throw new CommandError('there is no head yet: try again in a while');
+    return proveConsistency(operator, publicKey, { from, ...(to === undefined ? {} : { to }) }, print);
+  }
+  const proof = operator.services
+    ? await proveRemotely(operator.nats, { event })
+    : await proofFromStream(operator, publicKey, event);
+  if (to === undefined) return print(proof.toString('utf8').trimEnd());
+  writeFileSync(to, proof);
+  const { index, checkpoint } = parseTlogProof(proof);
+  const { size, time } = openHead(checkpoint, treeKey(publicKey!, 'records'));
+  print(`record ${index} of ${size}, under the head of ${time}`);
+}
+
+/** Reads all of a stopped server's records: nobody is there who has an index of them. */
+async function proofFromStream(operator: Operator, publicKey: Buffer | undefined, event: string): Promise<Buffer> {
   const stored = publicKey && (await newestHead(operator.nats, 'records'));
   if (!publicKey || !stored) throw new CommandError('there is no head of records yet: try again in a while');
   const key = treeKey(publicKey, 'records');
@@ -49,9 +76,7 @@ export async function prove(
   });
   // Of an altered log there is no proof.
   verifyTlogProof(proof, leafHash(found.leaf), { key });
-  if (to === undefined) return print(proof.toString('utf8').trimEnd());
-  writeFileSync(to, proof);
-  print(`record ${found.index} of ${head.size}, under the head of ${head.time}`);
+  return proof;
 }
 
 async function readRecords(

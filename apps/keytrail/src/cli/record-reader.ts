@@ -5,7 +5,7 @@ import { KmsError } from '#domain/errors';
 import { AUDIT_STREAM } from '#domain/subjects';
 import { storedMessage, streamInfo } from '#event-store/jetstream-api';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
-import { RemoteSealingKeys } from '#platform/recording/sealing-keys';
+import { RemoteSealingKeys, type SealedScope } from '#platform/recording/sealing-keys';
 import { Progress } from './log-reader';
 import { CommandError, type Operator } from './operator';
 
@@ -24,18 +24,25 @@ const MANY_BATCHES = 1_000;
 /** The records of a moment and after it, in the order of their stream; those that are made meanwhile are left out. */
 export async function* recordsSince(operator: Operator, since: string): AsyncIterable<ReadRecord> {
   const keys = new KnownKeys(new RemoteSealingKeys(operator.nats));
+  for await (const bytes of batchesSince(operator, since)) {
+    const batch = decodeBatch(bytes);
+    const keyOf = await keys.ofBatch(batch);
+    for (const stored of unsealBatch(batch, keyOf)) {
+      const record = recordOf(stored);
+      if (record.eventTime >= since.slice(0, 19)) yield { record, whole: stored.sealed !== undefined };
+    }
+  }
+}
+
+/** The batches that may hold records of a moment and after it, in order; those that are made meanwhile are left out. */
+export async function* batchesSince(operator: Operator, since: string): AsyncIterable<Uint8Array> {
   const { first_seq: first, last_seq: last } = (await streamInfo(operator.nats, AUDIT_STREAM, TIMEOUT_MS)).state;
   const from = await firstOf(operator, Date.parse(since) - SLACK_MS, first, last);
   const progress = new Progress(last - from + 1, 'batches of records', MANY_BATCHES);
   try {
     for await (const { seq, bytes } of new JetStreamEventStore(operator.nats, { stream: AUDIT_STREAM }).read(from)) {
       if (seq > last) return;
-      const batch = decodeBatch(bytes);
-      const keyOf = await keys.ofBatch(batch);
-      for (const stored of unsealBatch(batch, keyOf)) {
-        const record = recordOf(stored);
-        if (record.eventTime >= since.slice(0, 19)) yield { record, whole: stored.sealed !== undefined };
-      }
+      yield bytes;
       progress.at(seq - from + 1);
     }
   } finally {
@@ -58,8 +65,6 @@ async function firstOf(operator: Operator, ms: number, first: number, last: numb
   return Math.max(low, 1);
 }
 
-type SealedScope = { account: string; month: string; writer: string };
-
 /** Each writer's key of an account and month is asked for once. */
 class KnownKeys {
   private readonly known = new Map<string, KeyObject | undefined>();
@@ -67,8 +72,8 @@ class KnownKeys {
   constructor(private readonly source: RemoteSealingKeys) {}
 
   async ofBatch({ head: { writer }, parts }: DecodedBatch): Promise<(scope: SealedScope) => KeyObject | undefined> {
-    for (const { account, month } of parts) {
-      const scope = { account, month, writer };
+    for (const { account, month, generation = 1 } of parts) {
+      const scope = { account, month, generation, writer };
       if (!this.known.has(nameOf(scope))) this.known.set(nameOf(scope), await this.ask(scope));
     }
     return (scope) => this.known.get(nameOf(scope));
@@ -86,4 +91,5 @@ class KnownKeys {
   }
 }
 
-const nameOf = ({ account, month, writer }: SealedScope): string => `${account} ${month} ${writer}`;
+const nameOf = ({ account, month, generation, writer }: SealedScope): string =>
+  `${account} ${month} ${generation} ${writer}`;

@@ -20,7 +20,7 @@ import { Projection } from '#views/projection';
 import { decodeSnapshot, encodeSnapshot, type Snapshot, SnapshotUnfitError } from '#views/snapshot';
 
 const FOLDER = 'snapshots';
-const NAME = /^(\d{1,15})\.jsonl$/;
+const NAME = /^([1-9]\d{0,14})\.jsonl$/;
 const TIMEOUT_MS = 5_000;
 /** Characters that are written at once. */
 const CHUNK = 1 << 20;
@@ -36,20 +36,16 @@ export interface SnapshotNotes {
  * can alter the log's own files; what must be sure is read without them.
  */
 export class Snapshots {
-  private readonly folder: string;
-
   constructor(
     private readonly dataDir: string,
     private readonly nats: NatsConnection,
     private readonly notes: SnapshotNotes,
-  ) {
-    this.folder = join(dataDir, FOLDER);
-  }
+  ) {}
 
   /** A fold that may go on from the newest snapshot before the moment, else from the start of the log. */
   async foldFrom(at: string | undefined): Promise<MomentFold> {
-    for (const position of this.positions()) {
-      if (at !== undefined && untilOf(this.pathOf(position)) > at) continue;
+    for (const position of snapshotPositions(this.dataDir)) {
+      if (at !== undefined && untilOf(snapshotPath(this.dataDir, position)) > at) continue;
       const snapshot = await this.read(position);
       if (!snapshot || (at !== undefined && snapshot.until > at)) continue;
       const projection = new Projection();
@@ -64,11 +60,11 @@ export class Snapshots {
   /** Keeps what the log up to here folds to. A crash leaves a file of another name behind, which nobody reads. */
   write({ projection, until }: MomentFold, newest: Uint8Array): void {
     const { position } = projection;
-    const path = this.pathOf(position);
+    const path = snapshotPath(this.dataDir, position);
     const partial = `${path}.${process.pid}.partial`;
     try {
       if (!existsSync(this.dataDir) || existsSync(path)) return;
-      mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+      mkdirSync(join(this.dataDir, FOLDER), { recursive: true, mode: 0o700 });
       const file = openSync(partial, 'w', 0o600);
       try {
         let chunk = '';
@@ -90,21 +86,8 @@ export class Snapshots {
     }
   }
 
-  /** Positions of the snapshots there are, the newest first. */
-  private positions(): number[] {
-    if (!existsSync(this.folder)) return [];
-    return readdirSync(this.folder)
-      .flatMap((name) => NAME.exec(name)?.[1] ?? [])
-      .map(Number)
-      .sort((a, b) => b - a);
-  }
-
-  private pathOf(position: number): string {
-    return join(this.folder, `${position}.jsonl`);
-  }
-
   private async read(position: number): Promise<Snapshot | undefined> {
-    const path = this.pathOf(position);
+    const path = snapshotPath(this.dataDir, position);
     try {
       const snapshot = decodeSnapshot(readFileSync(path));
       if (snapshot.position !== position) throw new SnapshotUnfitError(`it is of position ${snapshot.position}`);
@@ -121,6 +104,18 @@ export class Snapshots {
     }
   }
 }
+
+/** Positions of the snapshots there are, the newest first. */
+export function snapshotPositions(dataDir: string): number[] {
+  const folder = join(dataDir, FOLDER);
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .flatMap((name) => NAME.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => b - a);
+}
+
+export const snapshotPath = (dataDir: string, position: number): string => join(dataDir, FOLDER, `${position}.jsonl`);
 
 /** More than the head of a snapshot takes. */
 const HEAD_BYTES = 1_024;

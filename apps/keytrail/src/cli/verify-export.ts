@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { decodeBase64 } from '#audit-log/base64';
 import { keepsCommitment } from '#audit-log/batch';
 import { LogCheck, type LogFault, type LogVerdict, leafName, openHeads } from '#audit-log/log-check';
 import { MalformedError } from '#audit-log/proof-errors';
-import { type SignedHead, TREES, type Tree, treeKey, treePublicKey } from '#audit-log/tree-head';
+import { encodeHead, type SignedHead, TREES, type Tree, treeKey, treePublicKey } from '#audit-log/tree-head';
 import { keptHead } from '#platform/tree-heads/checkpoint-folder';
 import { ExportError, hashesIn, headsFile, linesOf, segmentFile, segmentsOf } from './export-folder';
 import { CommandError } from './operator';
+import { assertCosigned, type WitnessOptions, witnessPolicy } from './witnesses';
 
 export interface VerifyExportOptions {
   export: string;
@@ -15,21 +17,45 @@ export interface VerifyExportOptions {
   checkpoints?: string;
 }
 
+/** The newest heads as they were published, with the cosignatures of witnesses. */
+const publishedIn = (folder: string): string => join(folder, 'heads');
+
 /** Checks an export with nothing but its files and the public key. Throws CommandError naming the first that does not fit. */
-export function verifyExport(options: VerifyExportOptions, print: (line: string) => void): void {
+export function verifyExport(options: VerifyExportOptions & WitnessOptions, print: (line: string) => void): void {
   const publicKey = readPublicKey(options.key);
   const faults: string[] = [];
   for (const tree of TREES) {
     const { heads, fault } = openHeads(tree, notesIn(options.export, tree), treeKey(publicKey, tree));
-    const outside = options.checkpoints === undefined ? undefined : keptHead(options.checkpoints, tree, publicKey);
-    const verdict = checkTree(options.export, tree, outside ? withOutside(heads, outside) : heads, print);
+    const folders = [publishedIn(options.export), ...(options.checkpoints === undefined ? [] : [options.checkpoints])];
+    const published = folders.flatMap((folder) => keptHead(folder, tree, publicKey) ?? []);
+    const verdict = checkTree(options.export, tree, published.reduce(withOutside, heads), print);
     for (const line of provedLines(tree, verdict)) print(line);
     if (verdict.fault) faults.push(verdict.fault.what);
+    faults.push(...witnessFaults(tree, published, options, print));
     if (fault) faults.push(fault);
     if (!fault && heads.length === 0 && verdict.leaves > 0)
       faults.push(`there is no head of ${tree}: nothing is proved`);
   }
   if (faults.length > 0) throw new CommandError(faults.join('\n'));
+}
+
+/** Of the published heads the newest must have been signed by the witnesses that are asked for. */
+function witnessFaults(
+  tree: Tree,
+  published: readonly SignedHead[],
+  options: WitnessOptions,
+  print: (line: string) => void,
+): string[] {
+  if (witnessPolicy(options).witnesses.length === 0) return [];
+  const newest = published.reduce<SignedHead | undefined>((a, b) => (a && a.size >= b.size ? a : b), undefined);
+  if (!newest) return [`${tree}: there is no published head that a witness could have signed`];
+  try {
+    assertCosigned(newest.note, options, (line) => print(`${tree}: ${line}, of size ${newest.size}`));
+    return [];
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    return [`${tree}: ${error.message}`];
+  }
 }
 
 /** The verifier key itself, or a file that holds it. */
@@ -42,9 +68,9 @@ export function readPublicKey(key: string): Buffer {
   }
 }
 
-/** Adds a head that is known from elsewhere, unless it is there already. */
+/** Adds a head that is known from elsewhere, unless it is there already, with other cosignatures perhaps. */
 export const withOutside = (heads: readonly SignedHead[], outside: SignedHead): SignedHead[] =>
-  heads.some(({ note }) => note.equals(outside.note)) ? [...heads] : [...heads, outside];
+  heads.some((head) => encodeHead('one', head) === encodeHead('one', outside)) ? [...heads] : [...heads, outside];
 
 /** Which part of a log is proved, in words. */
 export function provedLines(tree: Tree, { leaves, proved, fault }: LogVerdict): string[] {

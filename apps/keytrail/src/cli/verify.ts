@@ -5,11 +5,13 @@ import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { LogDamagedError } from '#event-store/log-damage';
 import { assertHolds } from '#platform/log-witness';
 import { checkMaterialRemotely } from '#platform/material-check';
+import type { Settings } from '#platform/settings';
 import { type AggregateDigest, type DigestPage, digestsOf } from '#platform/view-digests';
 import { LogCorruptError, Projection } from '#views/projection';
 import { PLURAL } from './aggregate-report';
 import { readLog } from './log-reader';
 import { CommandError, type Operator } from './operator';
+import { SnapshotCheck } from './verify-snapshots';
 
 interface ServiceView {
   name: string;
@@ -18,10 +20,15 @@ interface ServiceView {
 }
 
 /**
- * Reads the log anew, checks every hash, version and event, and that what the running services hold is what the log
- * says at the position they hold it. Throws CommandError naming the first commit, or key, that does not fit.
+ * Reads the log anew, checks every hash, version and event, and that what the running services and the snapshots of the data
+ * folder hold is what the log says at the position they hold it. Returns which snapshots do not fit. Throws CommandError
+ * naming the first commit, or key, that does not fit.
  */
-export async function verify(operator: Operator, print: (line: string) => void): Promise<void> {
+export async function verify(
+  operator: Operator,
+  { dataDir }: Pick<Settings, 'dataDir'>,
+  print: (line: string) => void,
+): Promise<string[]> {
   const services = operator.services ? await serviceViews(operator) : [];
   const pending = [...services].sort((a, b) => a.position - b.position);
   const projection = new Projection();
@@ -32,10 +39,11 @@ export async function verify(operator: Operator, print: (line: string) => void):
   if (operator.witness !== undefined) {
     await assertHolds(new JetStreamEventStore(operator.nats), operator.witness, (problem) => print(String(problem)));
   }
+  const snapshots = new SnapshotCheck(dataDir);
   let count = 0;
   try {
-    count = await readLog(operator, (commit) => {
-      projection.apply(commit);
+    count = await readLog(operator, (stored) => {
+      snapshots.folded(projection, projection.apply(stored), stored);
       compareReached();
     });
   } catch (error) {
@@ -53,9 +61,12 @@ export async function verify(operator: Operator, print: (line: string) => void):
     .filter(([many]) => many > 0)
     .map(([many, what]) => `, ${many} ${what}`);
   print(`log: ${count} commits${counted.join('')}; hashes, versions and events in order`);
+  const snapshotsFit = snapshots.ended(projection.position);
+  if (snapshotsFit !== undefined) print(snapshotsFit);
   for (const { name, position } of services) print(`${name}: holds what the log says at position ${position}`);
   if (services.length === 0) print('no running service to compare with: only the log was verified');
   else await verifyMaterial(operator, print);
+  return snapshots.faults;
 }
 
 async function verifyMaterial(operator: Operator, print: (line: string) => void): Promise<void> {

@@ -1,13 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { isoDate } from '#domain/dates';
 import { KmsError } from '#domain/errors';
 import { decideAgain, isDenial, NotDecidable, type RecordedCall, type Refusal } from '#operations/what-if/decide-again';
 import { changed, type ProposedChange } from '#operations/what-if/proposed-change';
 import { OPERATOR_SOURCE } from '#platform/recording/operator-records';
 import type { Projection } from '#views/projection';
-import { parseDuration, parseMoment } from './duration';
 import { shownDecision } from './explain';
 import { everythingAt, type SnapshotPlace } from './log-reader';
+import { momentAt } from './moments';
 import { CommandError, type Operator } from './operator';
 import { findKeyRef, type Surroundings, unknownKey } from './question';
 import { type ReadRecord, recordsSince } from './record-reader';
@@ -78,7 +77,7 @@ export async function whatIf(
   around: Surroundings & SnapshotPlace & { now: string },
   print: (line: string) => void,
 ): Promise<boolean> {
-  const since = sinceOf(options.since, around.now);
+  const since = await momentAt(operator, '--since', options.since, around.now);
   const change = await changeOf(operator, type, options, around);
   const { projection } = await everythingAt(operator, undefined, around);
   const then = withChange(projection, change, around.now);
@@ -132,15 +131,6 @@ function withChange(projection: Projection, change: ProposedChange, now: string)
   } catch (error) {
     if (!(error instanceof KmsError)) throw error;
     throw new CommandError(`${change.type} would itself be refused: ${error.code}: ${error.message}`);
-  }
-}
-
-function sinceOf(text: string, now: string): string {
-  if (/^(?:\d+[smhdwy])+$/.test(text)) return isoDate(Date.parse(now) - parseDuration(text));
-  try {
-    return parseMoment(text);
-  } catch {
-    throw new CommandError(`--since ${text}: expected a duration such as 30d or 12h, or a moment in ISO 8601`);
   }
 }
 

@@ -165,7 +165,110 @@ test('material, statement and keys are what the newest try of the call noted', (
       { accountId: ACCOUNT, type: 'AWS::KMS::Key', ARN: 'arn:new' },
       { accountId: ACCOUNT, type: 'AWS::KMS::Alias', ARN: 'arn:alias' },
     ],
-    additionalEventData: { keyMaterialId: 'destination', sourceKeyMaterialId: 'source', decidedBy },
+  });
+  expect(callRecord(call({ trail })).additionalEventData).toEqual({
+    sourceKeyMaterialId: 'source',
+    destinationKeyMaterialId: 'destination',
+    decidedBy,
+  });
+  trail.used('only');
+  expect(callRecord(call({ trail })).additionalEventData).toEqual({ keyMaterialId: 'only', decidedBy });
+  trail.begin(caller);
+  expect(callRecord(call({ trail }))).not.toHaveProperty('additionalEventData');
+});
+
+describe('as AWS publishes its entries', () => {
+  const keyArn = `arn:aws:kms:us-east-1:${ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab`;
+  const of = (name: string, reply: object, note: (trail: Trail) => void = () => {}) => {
+    const trail = trailOf({});
+    trail.about(keyArn, ACCOUNT);
+    note(trail);
+    const operation = OPERATION_TABLE.get(name)!;
+    return callRecord(call({ operation, trail, reply: { body: JSON.stringify(reply), status: 200 } }));
+  };
+
+  test('a change of a key has the ARN of the key in its response elements, which the reply has not', () => {
+    expect(of('EnableKey', {}).responseElements).toEqual({ keyId: keyArn });
+    expect(of('CreateGrant', { GrantId: 'g', GrantToken: 'secret' }).responseElements).toEqual({
+      keyId: keyArn,
+      grantId: 'g',
+    });
+    expect(of('DescribeKey', {}).responseElements).toBeNull();
+    const { responseElements } = of('CreateKey', { KeyMetadata: { AWSAccountId: ACCOUNT, CreationDate: 1593484447 } });
+    expect(responseElements).toEqual({
+      keyMetadata: { aWSAccountId: ACCOUNT, creationDate: 'Jun 30, 2020, 2:34:07 AM' },
+    });
+  });
+
+  test('an alias that goes from one key to another has the one that it goes to', () => {
+    const other = keyArn.replace('1234abcd', '0987dcba');
+    expect(of('UpdateAlias', {}, (trail) => trail.about(other, ACCOUNT)).responseElements).toEqual({ keyId: other });
+  });
+
+  test('the algorithm is there although it was not asked for', () => {
+    const trail = trailOf({});
+    const { request } = OPERATION_TABLE.get('ReEncrypt')!;
+    trail.request = Object.assign(new request(), { SourceEncryptionAlgorithm: 'SM2PKE' });
+    expect(callRecord(call({ operation: OPERATION_TABLE.get('ReEncrypt')!, trail })).requestParameters).toEqual({
+      sourceEncryptionAlgorithm: 'SM2PKE',
+      destinationEncryptionAlgorithm: 'SYMMETRIC_DEFAULT',
+    });
+  });
+
+  test('a session that was given out is named by its access key, although that changes nothing', () => {
+    const Credentials = { AccessKeyId: 'ASIAJOB', SecretAccessKey: 's', SessionToken: 't', Expiration: 1405699659 };
+    const operation = OPERATION_TABLE.get('AssumeRole')!;
+    expect(
+      callRecord(call({ operation, reply: { body: JSON.stringify({ Credentials }), status: 200 } })),
+    ).toMatchObject({
+      readOnly: true,
+      responseElements: { credentials: { accessKeyId: 'ASIAJOB', expiration: 'Jul 18, 2014, 4:07:39 PM' } },
+    });
+  });
+
+  test('a retired grant is named, whatever named it to Keytrail', () => {
+    const decided = (trail: Trail) => trail.decided({ decidedBy: { kind: 'nothing' } } as never);
+    const retired = (trail: Trail) => {
+      trail.retired('g');
+      decided(trail);
+    };
+    expect(of('RetireGrant', {}, retired).additionalEventData).toMatchObject({ grantId: 'g' });
+    expect(of('RetireGrant', {}, decided).additionalEventData).not.toHaveProperty('grantId');
+  });
+
+  test('what is of another account has an id that both see, unless permissions were wanting', () => {
+    const foreign = (trail: Trail) => trail.about(keyArn.replace(ACCOUNT, '111122223333'), '111122223333');
+    const shared = of('Encrypt', {}, foreign).sharedEventID;
+    expect(shared).toMatch(/^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/);
+    expect(shared).not.toBe(EVENT_ID);
+    expect(of('Encrypt', {})).not.toHaveProperty('sharedEventID');
+    const refused = (error: 'AccessDeniedException' | 'DisabledException') => {
+      const trail = trailOf({});
+      foreign(trail);
+      return callRecord(call({ trail, reply: { body: '{}', error, status: 400 } })).sharedEventID;
+    };
+    expect(refused('AccessDeniedException')).toBeUndefined();
+    expect(refused('DisabledException')).toBe(shared);
+  });
+
+  test('TLS is told where the client used it', () => {
+    const tls = { tlsVersion: 'TLSv1.3', cipherSuite: 'TLS_AES_128_GCM_SHA256', clientProvidedHostHeader: 'kms:443' };
+    expect(callRecord(call({ claim: { ...claim, tls } })).tlsDetails).toEqual(tls);
+    expect(callRecord(call())).not.toHaveProperty('tlsDetails');
+  });
+
+  test.each([
+    ['GetUser', 'NoSuchEntity', 'NoSuchEntityException'],
+    ['CreateUser', 'AccessDeniedException', 'AccessDenied'],
+    ['CreateUser', 'LimitExceededException', 'LimitExceededException'],
+    ['PutUserPolicy', 'MalformedPolicyDocumentException', 'MalformedPolicyDocumentException'],
+    ['AssumeRole', 'ExpiredTokenException', 'ExpiredToken'],
+    ['AssumeRole', 'ValidationException', 'ValidationError'],
+    ['ListKeys', 'AccessDeniedException', 'AccessDeniedException'],
+    ['ListKeys', 'ThrottlingException', 'ThrottlingException'],
+  ] as const)('%s refused with %s is on record with %s', (name, error, code) => {
+    const operation = OPERATION_TABLE.get(name)!;
+    expect(callRecord(call({ operation, reply: { body: '{}', error, status: 400 } })).errorCode).toBe(code);
   });
 });
 

@@ -1,15 +1,17 @@
+import { eventUuid } from '#audit-log/event-uuid';
 import { type AdditionalEventData, type AuditRecord, EVENT_VERSION, type UserIdentity } from '#audit-log/record';
 import type { CallerClaim } from '../caller';
 import { isReadOnly, type Operation } from '../operation';
 import type { OperationReply } from '../run-operation';
 import { decisionInputOf } from './decision-input';
+import { isAccessDenied, recordedCode } from './recorded-error';
 import { requestParametersOf, responseElementsOf } from './recorded-members';
 import type { Trail } from './trail';
 import { claimedIdentity, userIdentityOf } from './user-identity';
 
 /** A call as it came out, seen by whoever answers it. */
 export interface AnsweredCall {
-  operation: Pick<Operation, 'name' | 'service' | 'plane'>;
+  operation: Pick<Operation, 'name' | 'service' | 'plane' | 'recordedDefaults' | 'recordsReply'>;
   requestId: string;
   /** A UUID, the same for every record of one call. */
   eventId: string;
@@ -30,7 +32,7 @@ const FROM_NATS = 'nats';
 export function callRecord({ operation, requestId, eventId, now, claim, trail, reply }: AnsweredCall): AuditRecord {
   const { caller } = trail ?? {};
   const userIdentity: UserIdentity = caller ? userIdentityOf(caller) : claimedIdentity(claim);
-  const failed = reply.error !== undefined;
+  const errorCode = reply.error && recordedCode(operation.service, reply.error);
   const readOnly = isReadOnly(operation as Operation);
   return {
     eventVersion: EVENT_VERSION,
@@ -39,7 +41,7 @@ export function callRecord({ operation, requestId, eventId, now, claim, trail, r
     eventSource: `${operation.service}.amazonaws.com`,
     eventName: operation.name,
     awsRegion: claim.region,
-    ...(failed && { errorCode: reply.error, errorMessage: messageOf(reply) }),
+    ...(errorCode !== undefined && { errorCode, errorMessage: messageOf(reply) }),
     ...additional(trail),
     requestID: requestId,
     eventID: eventId,
@@ -48,23 +50,43 @@ export function callRecord({ operation, requestId, eventId, now, claim, trail, r
     eventType: 'AwsApiCall',
     managementEvent: true,
     recipientAccountId: claim.account,
+    ...shared(claim.account, eventId, trail, errorCode),
     eventCategory: 'Management',
     sourceIPAddress: claim.sourceIp ?? FROM_NATS,
     ...(claim.userAgent !== undefined && { userAgent: claim.userAgent.slice(0, LONGEST_TEXT) }),
-    requestParameters: requestParametersOf(trail?.request),
-    responseElements: failed || readOnly ? null : responseElementsOf(bodyOf(reply)),
+    requestParameters: requestParametersOf(trail?.request, operation.recordedDefaults),
+    responseElements:
+      errorCode !== undefined || (readOnly && !operation.recordsReply)
+        ? null
+        : responseElements(operation, reply, trail),
     ...decisionInputOf(trail),
+    ...(claim.tls && { tlsDetails: claim.tls }),
   };
+}
+
+/** Whoever changes a key finds its ARN here, though AWS KMS does not answer with it: so it is in CloudTrail. */
+function responseElements({ service }: { service: string }, reply: OperationReply, trail?: Trail): object | null {
+  const shown = responseElementsOf(bodyOf(reply));
+  const keyArn = service === 'kms' ? trail?.keyArn : undefined;
+  return keyArn === undefined || (shown && 'keyMetadata' in shown) ? shown : { keyId: keyArn, ...shown };
+}
+
+/** A refusal for want of permissions is in the caller's trail alone. */
+function shared(account: string, eventId: string, trail: Trail | undefined, errorCode: string | undefined) {
+  const others = trail?.resources.some(({ accountId }) => accountId !== account);
+  return others && !isAccessDenied(errorCode) ? { sharedEventID: eventUuid(`keytrail shared event ${eventId}`) } : {};
 }
 
 function additional(trail: Trail | undefined): { additionalEventData?: AdditionalEventData } {
   if (!trail) return {};
-  const { decidedBy, keyMaterialId, sourceKeyMaterialId } = trail;
+  const { decidedBy, keyMaterialId, sourceKeyMaterialId, retiredGrantId } = trail;
   if (!decidedBy && !keyMaterialId) return {};
   return {
     additionalEventData: {
-      ...(keyMaterialId && { keyMaterialId }),
-      ...(sourceKeyMaterialId && { sourceKeyMaterialId }),
+      ...(sourceKeyMaterialId
+        ? { sourceKeyMaterialId, ...(keyMaterialId && { destinationKeyMaterialId: keyMaterialId }) }
+        : keyMaterialId && { keyMaterialId }),
+      ...(retiredGrantId && { grantId: retiredGrantId }),
       ...(decidedBy && { decidedBy }),
     },
   };

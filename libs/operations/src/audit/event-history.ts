@@ -47,3 +47,14 @@ export interface FoundEvent extends HistoryPlace {
   /** The record, as JSON. */
   record: string;
 }
+
+/** What digests of trail files are checked with. */
+export interface TrailPublicKey {
+  /** DER, PKCS #1. */
+  value: Uint8Array;
+  /** As digests name the key, in hex. */
+  fingerprint: string;
+  /** Whole epoch seconds of its validity. */
+  from: number;
+  until: number;
+}

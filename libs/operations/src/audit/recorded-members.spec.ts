@@ -113,7 +113,7 @@ test('of a reply tokens and secrets are left out, however deep', () => {
   expect(responseElementsOf(reply)).toEqual({
     grantId: 'g',
     accessKey: { accessKeyId: 'AKIA' },
-    credentials: [{ expiration: 1 }],
+    credentials: [{ expiration: 'Jan 1, 1970, 12:00:01 AM' }],
   });
   expect(responseElementsOf({})).toBeNull();
   expect(responseElementsOf({ GrantToken: 'not this' })).toBeNull();

@@ -12,22 +12,26 @@ const NEVER_RECORDED: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * What of a decoded request goes into its record, names with a small first letter as CloudTrail has them. Blobs never do,
- * whatever they hold, nor does a structure that is not looked into.
+ * What of a decoded request goes into its record, names with a small first letter as CloudTrail has them; `defaults` where
+ * a member was not given. Blobs never do, whatever they hold, nor does a structure that is not looked into.
  */
-export function requestParametersOf(request: object | undefined): object | null {
+export function requestParametersOf(
+  request: object | undefined,
+  defaults: Readonly<Record<string, string>> = {},
+): object | null {
   if (!request) return null;
-  const recorded = structure(membersOf(request.constructor), request as Record<string, unknown>);
+  const recorded = structure(membersOf(request.constructor), request as Record<string, unknown>, defaults);
   return Object.keys(recorded).length === 0 ? null : recorded;
 }
 
 function structure(
   members: Iterable<readonly [string, MemberRule]>,
   given: Record<string, unknown>,
+  defaults: Readonly<Record<string, string>> = {},
 ): Record<string, unknown> {
   const recorded: Record<string, unknown> = {};
   for (const [name, { constraint }] of members) {
-    const value = given[name];
+    const value = given[name] ?? defaults[name];
     if (value === undefined || NEVER_RECORDED.has(name)) continue;
     const shown = recordedValue(constraint, value);
     if (shown !== undefined) recorded[memberPath(name)] = shown;
@@ -52,6 +56,13 @@ function recordedValue(constraint: Constraint, value: unknown): unknown {
   }
 }
 
+/** Members of replies whose number of epoch seconds CloudTrail shows as a date. */
+const DATES: ReadonlySet<string> = new Set(['CreationDate', 'DeletionDate', 'CreateDate', 'Expiration']);
+const MEDIUM = new Intl.DateTimeFormat('en-US', { dateStyle: 'medium', timeStyle: 'medium', timeZone: 'UTC' });
+
+/** `Jun 30, 2020, 2:34:07 AM`, in UTC; the space before AM is a narrow one in some versions of ICU. */
+const shownDate = (epochSeconds: number): string => MEDIUM.format(epochSeconds * 1000).replace(/\s/gu, ' ');
+
 /** What of a reply goes into the record of a call that changed something. */
 export function responseElementsOf(reply: unknown): object | null {
   const shown = recordedReply(reply);
@@ -64,6 +75,9 @@ function recordedReply(value: unknown): unknown {
   return Object.fromEntries(
     Object.entries(value)
       .filter(([name]) => !NEVER_RECORDED.has(name))
-      .map(([name, member]) => [memberPath(name), recordedReply(member)]),
+      .map(([name, member]) => [
+        memberPath(name),
+        typeof member === 'number' && DATES.has(name) ? shownDate(member) : recordedReply(member),
+      ]),
   );
 }

@@ -3,6 +3,9 @@ import type { DecidedBy, Decision } from '#policy/decision';
 import type { Caller } from '../caller';
 import type { GrantTokenClaims } from '../grants/grant-tokens';
 
+type ResourceType = 'AWS::KMS::Key' | 'AWS::KMS::Alias' | 'AWS::IAM::Role';
+const KEY: ResourceType = 'AWS::KMS::Key';
+
 /** What a call leaves behind for its record, noted on the way. A call that is begun anew begins its trail anew. */
 export class Trail {
   caller: Caller | undefined;
@@ -15,6 +18,10 @@ export class Trail {
   /** Of the key material that was used; for a re-encryption, the destination's. */
   keyMaterialId: string | undefined;
   sourceKeyMaterialId: string | undefined;
+  /** The grant that RetireGrant was about. */
+  retiredGrantId: string | undefined;
+  /** kms:TrailingDaysWithoutKeyUsage, where a policy asked for it. */
+  trailingDays: number | undefined;
 
   begin(caller: Caller): void {
     this.caller = caller;
@@ -22,6 +29,12 @@ export class Trail {
     this.decidedBy = undefined;
     this.keyMaterialId = undefined;
     this.sourceKeyMaterialId = undefined;
+    this.retiredGrantId = undefined;
+    this.trailingDays = undefined;
+  }
+
+  hadBeenIdle(days: number): void {
+    this.trailingDays = days;
   }
 
   decided({ decidedBy }: Decision): void {
@@ -34,8 +47,17 @@ export class Trail {
     this.sourceKeyMaterialId = sourceKeyMaterialId;
   }
 
-  /** A key or alias that the call is about. */
-  about(arn: string, accountId: string, type: 'AWS::KMS::Key' | 'AWS::KMS::Alias' = 'AWS::KMS::Key'): void {
+  retired(grantId: string): void {
+    this.retiredGrantId = grantId;
+  }
+
+  /** A key, alias or role that the call is about. */
+  about(arn: string, accountId: string, type: ResourceType = KEY): void {
     if (!this.resources.some(({ ARN }) => ARN === arn)) this.resources.push({ accountId, type, ARN: arn });
+  }
+
+  /** ARN of the key that the call is about; of an alias that goes from one to another, of the one that it goes to. */
+  get keyArn(): string | undefined {
+    return this.resources.findLast(({ type }) => type === KEY)?.ARN;
   }
 }

@@ -32,6 +32,7 @@ function grantToRetire(grantId: string, found: FoundKey, call: Call, projection:
   const request = keyRequest(call, projection, found, {});
   const decision = authorize(request, retiringPolicies(grant, found, call));
   call.trail?.about(found.arn, found.ref.account);
+  call.trail?.retired(grantId);
   call.trail?.decided(decision);
   if (decision.allowed) return grant;
   if (foreign) throw nowhereFor(call, 'RetireGrant', 'this resource');

@@ -2,8 +2,6 @@ import type {
   CreateAccessKeyRequest,
   CreateAccessKeyResponse,
   DeleteAccessKeyRequest,
-  GetAccessKeyLastUsedRequest,
-  GetAccessKeyLastUsedResponse,
   ListAccessKeysRequest,
   ListAccessKeysResponse,
   UpdateAccessKeyRequest,
@@ -153,32 +151,6 @@ export const listAccessKeys = control<ListAccessKeys, Wire<ListAccessKeysRespons
         CreateDate: epochSeconds(createdAt),
       })),
       ...pageFields(page),
-    };
-  },
-});
-
-class GetAccessKeyLastUsed implements GetAccessKeyLastUsedRequest {
-  @Required(ACCESS_KEY_ID) AccessKeyId!: string;
-}
-
-/** Uses are not tracked: a log that each request appended to would be the price. AWS's answer for a key never used. */
-export const getAccessKeyLastUsed = control<GetAccessKeyLastUsed, Partial<Wire<GetAccessKeyLastUsedResponse>>>({
-  service: 'iam',
-  name: 'GetAccessKeyLastUsed',
-  request: GetAccessKeyLastUsed,
-  run({ AccessKeyId }, call, { projection }) {
-    const found = projection.accessKey(AccessKeyId);
-    const own = found?.account === call.caller.account ? found : undefined;
-    const user = own?.owner.state.kind === 'User' ? own.owner.state : undefined;
-    if (user) userFor(user.name, call, projection);
-    else mayActOn('*', call);
-    if (!own) throw noSuchAccessKey(AccessKeyId);
-    return {
-      ...(user ? { UserName: user.name } : {}),
-      AccessKeyLastUsed: { Region: 'N/A', ServiceName: 'N/A' } as Wire<
-        GetAccessKeyLastUsedResponse['AccessKeyLastUsed']
-      > &
-        object,
     };
   },
 });

@@ -48,6 +48,7 @@ export const assumeRole = data<AssumeRole, Wire<AssumeRoleResponse>>({
   service: 'sts',
   name: 'AssumeRole',
   request: AssumeRole,
+  recordsReply: true,
   run(request, call, ports) {
     const { caller } = call;
     if (caller.principal.kind === 'root') {
@@ -126,6 +127,8 @@ function roleToAssume(
   if (before !== undefined && request.SourceIdentity !== undefined && before !== request.SourceIdentity) {
     throw refused('sts:SetSourceIdentity');
   }
+  // Not before: a caller who may not assume it does not learn from its own trail that there is one.
+  call.trail?.about(RoleArn, account, 'AWS::IAM::Role');
   return { account, role };
 }
 

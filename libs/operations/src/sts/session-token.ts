@@ -21,6 +21,7 @@ export const getSessionToken = data<GetSessionToken, Wire<GetSessionTokenRespons
   service: 'sts',
   name: 'GetSessionToken',
   request: GetSessionToken,
+  recordsReply: true,
   run(request, { caller }, ports) {
     const { account, principalId, principal, accessKeyId, session } = caller;
     if (session) throw new KmsError('AccessDeniedException', 'Cannot call GetSessionToken with session credentials');

@@ -53,6 +53,7 @@ export async function decideAgain(
       operation: operation.name,
       now: new Date(Date.parse(record.eventTime)).toISOString(),
       trail,
+      uses: usesOf(record),
       ...(retiring && { grantToken: { ...retiring, position: 0, requestId: '' } }),
     };
     await run(operation, requestOf(operation, record), call, projection);
@@ -153,7 +154,7 @@ function sessionOf(
 
 async function run(operation: Operation, request: object, call: Call, projection: Projection): Promise<void> {
   if (operation.plane === 'control') await operation.run(request, call, controlPorts(projection));
-  else if (operation.plane === 'audit') await operation.lookUp(request, call, AUDIT_PORTS);
+  else if (operation.plane === 'audit') await operation.lookUp(request, call, auditPorts(projection));
   else if (isWaiting(operation)) await operation.runAsync(request, call, dataPorts(projection));
   else operation.run(request, call, dataPorts(projection));
 }
@@ -176,8 +177,26 @@ async function decided<T extends AggregateType>(
   return pass();
 }
 
-const AUDIT_PORTS: AuditPorts = { history: { lookUp: async () => pass() }, current: async () => {} };
+/** As it was when the call was made, if that was asked then; the records say no more of it. */
+const usesOf = ({ eventTime, decisionInput }: RecordedCall): NonNullable<Call['uses']> => ({
+  of() {
+    const days = decisionInput?.trailingDaysWithoutKeyUsage;
+    if (days === undefined) throw new NotDecidable('when the key had last been used then was not asked');
+    const time = Date.parse(eventTime) / 1000 - days * DAY_SECONDS;
+    const noCall = { eventName: '', eventSource: '', region: '', eventId: '', requestId: null };
+    return { last: { ...noCall, time } };
+  },
+});
 
+const auditPorts = (projection: Projection): AuditPorts => ({
+  projection,
+  history: { lookUp: async () => pass() },
+  lastUses: { lastUse: async () => pass() },
+  trailKeys: async () => pass(),
+  current: async () => {},
+});
+
+const DAY_SECONDS = 86_400;
 const NO_KEY = '00000000-0000-0000-0000-000000000000';
 
 const controlPorts = (projection: Projection): ControlPorts => ({
@@ -188,6 +207,7 @@ const controlPorts = (projection: Projection): ControlPorts => ({
   wasBehind: async () => false,
   revocationsSettled: async () => {},
   limits: new Limits(),
+  lastUses: { lastUse: async () => pass() },
   runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
 });
 

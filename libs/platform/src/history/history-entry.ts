@@ -1,10 +1,15 @@
 import type { AuditRecord, OpenPart, SealedPart } from '#audit-log/record';
-import type { RecordRow, ResourceRow } from './schema';
+import type { SeenRecord } from '#audit-log/trail-record';
+import { usedIn } from '#audit-log/uses';
+import { isAccessDenied } from '#operations/audit/recorded-error';
+import type { RecordRow, ResourceRow, UseRow } from './schema';
 
 /** A record as the read model takes it: a row for each account that sees it, and what it is found under. */
 export interface HistoryEntry {
   records: RecordRow[];
   resources: (ResourceRow & { event_id: string })[];
+  /** What the call used, as of this call. */
+  uses: UseRow[];
 }
 
 /** A record as far as it can still be read. */
@@ -19,14 +24,21 @@ const PLACES_A_MESSAGE = 65_536;
 export const placeOf = (stream: HistoryStream, position: number, index: number): number =>
   (position * PLACES_A_MESSAGE + Math.min(index, PLACES_A_MESSAGE - 1)) * 2 + (stream === 'records' ? 0 : 1);
 
+/** What placeOf was given. */
+export function partsOfPlace(place: number): { stream: HistoryStream; position: number; index: number } {
+  const inStream = Math.floor(place / 2);
+  return {
+    stream: place % 2 === 0 ? 'records' : 'changes',
+    position: Math.floor(inStream / PLACES_A_MESSAGE),
+    index: inStream % PLACES_A_MESSAGE,
+  };
+}
+
 /** Pure. */
 export function historyEntry(record: ReadRecord, place: number): HistoryEntry {
   const time = Math.floor(Date.parse(record.eventTime) / 1000);
-  const owners = (record.resources ?? []).map(({ accountId }) => accountId);
-  const accounts = new Set([record.recipientAccountId, ...owners]);
-  const entry: HistoryEntry = { records: [], resources: [] };
-  for (const account of accounts) {
-    const seen = account === record.recipientAccountId ? record : asTheOwnerSees(record, account);
+  const entry: HistoryEntry = { records: [], resources: [], uses: usesOf(record, time, place) };
+  for (const { account, seen } of asEachAccountSees(record)) {
     const { eventID: event_id, awsRegion: region } = seen;
     entry.records.push({
       ...{ event_id, account, region, time, place },
@@ -44,8 +56,34 @@ export function historyEntry(record: ReadRecord, place: number): HistoryEntry {
   return entry;
 }
 
+/**
+ * Pure. Who is told of a record, and what: the caller's account, and the owners of what the call was about. Its lookups and its
+ * log files say the same. Unlike AWS's, the records of one call keep one `eventID`, by which it can be proved.
+ */
+function asEachAccountSees(record: ReadRecord): { account: string; seen: SeenRecord }[] {
+  const owners = isAccessDenied(record.errorCode) ? [] : (record.resources ?? []).map(({ accountId }) => accountId);
+  const accounts = [...new Set([record.recipientAccountId, ...owners])];
+  return accounts.map((account) => ({
+    account,
+    seen: account === record.recipientAccountId ? record : asTheOwnerSees(record, account),
+  }));
+}
+
+const usesOf = (record: ReadRecord, time: number, place: number): UseRow[] =>
+  usedIn(record).map(({ kind, id }) => ({
+    kind,
+    id: indexed(id),
+    time,
+    place,
+    event_name: indexed(record.eventName),
+    event_source: indexed(record.eventSource),
+    region: indexed(record.awsRegion),
+    event_id: indexed(record.eventID),
+    request_id: nullOr(record.requestID),
+  }));
+
 /** As AWS shows it to the owner of a key: who the caller is by its account and id alone. */
-function asTheOwnerSees(record: ReadRecord, owner: string): ReadRecord {
+function asTheOwnerSees(record: SeenRecord, owner: string): SeenRecord {
   const { principalId, accountId } = record.userIdentity;
   return {
     ...record,

@@ -1,9 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { batchHash as hashOf } from '#audit-log/batch';
+import type { UsedKind } from '#audit-log/uses';
 import { KmsError } from '#domain/errors';
 import type { EventStore, StoredCommit } from '#event-store/event-store';
 import type { EventHistory, FoundEvent, HistoryQuery } from '#operations/audit/event-history';
+import type { KnownUse, LastUses } from '#operations/usage/last-uses';
 import { settledWithin } from '../bounded-wait';
 import type { FailPoint } from '../fail-points';
 import type { HistoryDatabase } from './history-database';
@@ -18,6 +20,10 @@ export interface ProjectorPorts {
   database: HistoryDatabase;
   logs: Record<HistoryStream, HistoryLog>;
   entriesOf: Record<HistoryStream, (message: StoredCommit) => HistoryEntry[] | Promise<HistoryEntry[]>>;
+  /** The position of the event log that this process has heard of, once that is at least so far. Default 0. */
+  known?(atLeast: number): Promise<number>;
+  /** Whether something was shredded there, that a model which was begun before may still hold. */
+  shreds?(change: StoredCommit): boolean;
   log: Logger;
   failPoint?: FailPoint;
   /** Between two tries, in ms. Default 1 s. */
@@ -50,11 +56,21 @@ class OtherLogError extends Error {
   override readonly name = 'OtherLogError';
 }
 
+/** The read model holds what was shredded since it was begun. */
+class ShreddedError extends Error {
+  override readonly name = 'ShreddedError';
+
+  constructor(readonly position: number) {
+    super(`records were shredded at position ${position} of the event log`);
+  }
+}
+
 /**
  * Folds both streams into the read model for as long as the process runs, and answers lookups from it. What fails is tried
- * again from the position that was committed last; a model that is damaged, or is of another log, is built anew.
+ * again from the position that was committed last; a model that is damaged, is of another log, or holds what was shredded
+ * since, is built anew.
  */
-export class Projector implements EventHistory {
+export class Projector implements EventHistory, LastUses {
   private readonly positions: Record<HistoryStream, number> = { records: 0, changes: 0 };
   private readonly waiters = new Set<Waiter>();
   private readonly stopping = new AbortController();
@@ -63,6 +79,8 @@ export class Projector implements EventHistory {
   private deaths = 0;
   private lookups = 0;
   private damage: Error | undefined;
+  /** What a model that is begun now must know of. */
+  private mustKnow = 0;
   private failing: string | undefined = 'has not started yet';
   private round = new AbortController();
   private readonly wanted = new AbortController();
@@ -98,16 +116,35 @@ export class Projector implements EventHistory {
     return Math.max(0, (await this.ports.logs[stream].lastPosition()) - this.positions[stream]);
   }
 
-  async lookUp(query: HistoryQuery): Promise<FoundEvent[]> {
+  lookUp(query: HistoryQuery): Promise<FoundEvent[]> {
+    return this.answered(STREAMS, (history) => history.find(query));
+  }
+
+  async lastUse(kind: UsedKind, id: string): Promise<KnownUse> {
+    try {
+      return await this.answered(['records'], (history) => history.lastUse(kind, id));
+    } catch (error) {
+      if (!(error instanceof KmsError) || error.code !== 'ServiceUnavailableException') throw error;
+      throw new KmsError('DependencyTimeoutException', `The last use cannot be told now: ${error.message}`, error);
+    }
+  }
+
+  /** As SqlHistory has it. Rejects as lookUp does. */
+  placeOf(eventId: string): Promise<number | undefined> {
+    return this.answered(['records'], (history) => history.placeOf(eventId));
+  }
+
+  /** What the model says once it holds all that was in the streams when it was asked. */
+  private async answered<T>(streams: readonly HistoryStream[], read: (history: SqlHistory) => Promise<T>): Promise<T> {
     if (this.lookups >= MAX_LOOKUPS) {
       throw new KmsError('ThrottlingException', 'Too many lookups of the event history at once; try again.');
     }
     this.lookups++;
     this.wanted.abort();
     try {
-      await this.caughtUp();
+      await this.caughtUp(streams);
       if (!this.history) throw unavailable('is being opened');
-      return await this.history.find(query);
+      return await read(this.history);
     } catch (error) {
       if (error instanceof KmsError) throw error;
       this.suspect(error as Error);
@@ -118,11 +155,11 @@ export class Projector implements EventHistory {
   }
 
   /** Resolves once all that was in the streams when it was asked is folded in. */
-  private async caughtUp(): Promise<void> {
-    const newest = await Promise.all(STREAMS.map((stream) => this.ports.logs[stream].lastPosition())).catch((error) => {
+  private async caughtUp(streams: readonly HistoryStream[]): Promise<void> {
+    const newest = await Promise.all(streams.map((stream) => this.ports.logs[stream].lastPosition())).catch((error) => {
       throw unavailable('cannot be compared with the log now', error);
     });
-    const waits = STREAMS.map((stream, at) => this.reached(stream, newest[at]!));
+    const waits = streams.map((stream, at) => this.reached(stream, newest[at]!));
     const all = Promise.all(waits.map(({ reached }) => reached));
     const reached = await settledWithin(this.ports.patienceMs ?? PATIENCE_MS, all);
     for (const { waiter } of waits) this.waiters.delete(waiter);
@@ -147,6 +184,12 @@ export class Projector implements EventHistory {
         await this.fold();
       } catch (error) {
         if (this.stopping.signal.aborted) break;
+        if (error instanceof ShreddedError) {
+          log.info(`the event history is made anew: ${error.message}`);
+          this.mustKnow = error.position;
+          await this.close(error);
+          continue;
+        }
         this.failing = `fails: ${(error as Error).message}`;
         log.error({ err: error }, 'the event history cannot be brought up to date; trying again');
         await this.close(error as Error);
@@ -163,7 +206,8 @@ export class Projector implements EventHistory {
     if (this.stopping.signal.aborted) return;
     this.history = await this.ports.database.open();
     const { history } = this;
-    const folds = STREAMS.map((stream) => this.foldStream(stream, history, round.signal));
+    const begun = await history.begin((await this.ports.known?.(this.mustKnow)) ?? 0);
+    const folds = STREAMS.map((stream) => this.foldStream(stream, history, begun, round.signal));
     try {
       await Promise.race([Promise.all(folds), this.untilDamaged(round.signal)]);
     } finally {
@@ -172,8 +216,13 @@ export class Projector implements EventHistory {
     }
   }
 
-  private async foldStream(stream: HistoryStream, history: SqlHistory, signal: AbortSignal): Promise<void> {
-    const { logs, entriesOf, failPoint = () => {} } = this.ports;
+  private async foldStream(
+    stream: HistoryStream,
+    history: SqlHistory,
+    begun: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { logs, entriesOf, shreds = () => false, failPoint = () => {} } = this.ports;
     const folded = await history.foldedTo(stream);
     const newest = await logs[stream].lastPosition();
     if (folded && folded.position > newest) throw new OtherLogError(`the log has no position ${folded.position}`);
@@ -184,7 +233,10 @@ export class Projector implements EventHistory {
       const last = fresh.at(-1);
       if (!last) continue;
       const entries: HistoryEntry[] = [];
-      for (const message of fresh) entries.push(...(await entriesOf[stream](message)));
+      for (const message of fresh) {
+        if (stream === 'changes' && message.seq > begun && shreds(message)) throw new ShreddedError(message.seq);
+        entries.push(...(await entriesOf[stream](message)));
+      }
       failPoint(`before-fold:${stream}`);
       await history.fold(stream, entries, { position: last.seq, hash: hashOf(last.bytes) });
       failPoint(`after-fold:${stream}`);
@@ -239,10 +291,15 @@ export class Projector implements EventHistory {
     this.positions.changes = 0;
     if (!history) return;
     if (error instanceof PGliteError && error.code === undefined) this.deaths++;
-    const damaged = error instanceof OtherLogError || DAMAGE.test(error.code ?? '') || this.deaths >= MAX_DEATHS;
+    const damaged =
+      error instanceof OtherLogError ||
+      error instanceof ShreddedError ||
+      DAMAGE.test(error.code ?? '') ||
+      this.deaths >= MAX_DEATHS;
     try {
       if (!damaged) return await history.close();
-      this.ports.log.warn({ err: error }, 'the event history is made anew from the log');
+      if (!(error instanceof ShreddedError))
+        this.ports.log.warn({ err: error }, 'the event history is made anew from the log');
       await this.ports.database.discard(history);
       this.deaths = 0;
     } catch (failure) {

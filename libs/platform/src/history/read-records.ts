@@ -11,7 +11,7 @@ import {
 import { serviceEventsOf } from '#audit-log/service-events';
 import { decodeCommit } from '#domain/commit-codec';
 import type { StoredCommit } from '#event-store/event-store';
-import type { SealingKeys, WriterScope } from '../recording/sealing-keys';
+import type { SealedScope, SealingKeys } from '../recording/sealing-keys';
 import { type HistoryEntry, historyEntry, placeOf, type ReadRecord } from './history-entry';
 
 /** Told of what cannot be read: the history goes on without it, and `keytrail verify` says what is wrong with it. */
@@ -26,6 +26,8 @@ export class RecordReader {
   constructor(
     private readonly sealingKeys: Pick<SealingKeys, 'toUnseal'>,
     private readonly unreadable: UnreadableObserver,
+    /** Up to which generation keys of a scope are shredded, as this process has heard. */
+    private readonly shredded: (account: string, month: string) => number = () => 0,
   ) {}
 
   /** Rejects where the keys cannot be asked for now. */
@@ -39,8 +41,8 @@ export class RecordReader {
       return [];
     }
     const keys = new Map<string, KeyObject | undefined>();
-    for (const { account, month } of batch.parts) {
-      keys.set(`${account} ${month}`, await this.key({ account, month, writer: batch.head.writer }));
+    for (const { account, month, generation = 1 } of batch.parts) {
+      keys.set(`${account} ${month}`, await this.key({ account, month, generation, writer: batch.head.writer }));
     }
     const stored = this.unsealed(batch, seq, ({ account, month }) => keys.get(`${account} ${month}`));
     return stored.flatMap((one, index) => {
@@ -57,7 +59,7 @@ export class RecordReader {
   private unsealed(
     batch: DecodedBatch,
     seq: number,
-    keyOf: (scope: WriterScope) => KeyObject | undefined,
+    keyOf: (scope: SealedScope) => KeyObject | undefined,
   ): StoredRecord[] {
     try {
       return unsealBatch(batch, keyOf);
@@ -68,8 +70,14 @@ export class RecordReader {
     }
   }
 
-  private async key(scope: WriterScope): Promise<KeyObject | undefined> {
-    const name = `${scope.account} ${scope.month} ${scope.writer}`;
+  /** No key stays in memory. */
+  forget(): void {
+    this.keys.clear();
+  }
+
+  private async key(scope: SealedScope): Promise<KeyObject | undefined> {
+    if (this.shredded(scope.account, scope.month) >= scope.generation) return undefined;
+    const name = `${scope.account} ${scope.month} ${scope.generation} ${scope.writer}`;
     const known = this.keys.get(name);
     if (known) return known;
     const key = await this.sealingKeys.toUnseal(scope);

@@ -1,10 +1,14 @@
 import { type Kysely, type Migration, type MigrationProvider, Migrator, sql } from 'kysely';
+import type { UsedKind } from '#audit-log/uses';
 
 /** The read model of the event history, in PostgreSQL: embedded as PGlite or a server of its own. */
 export interface HistoryTables {
   history_records: RecordRow;
   history_resources: ResourceRow;
   history_folded: { stream: string; position: number; hash: string };
+  history_last_uses: UseRow;
+  /** One row: the oldest record that was folded in. */
+  history_tracked_since: { one: true; time: number };
 }
 
 /** One record as one account sees it: the caller's, or an owner of what the call was about. */
@@ -33,6 +37,20 @@ export interface ResourceRow {
   value: string;
   time: number;
   place: number;
+}
+
+/** The newest use of one thing. Kept when its record expires. */
+export interface UseRow {
+  kind: UsedKind;
+  id: string;
+  time: number;
+  place: number;
+  event_name: string;
+  event_source: string;
+  /** Of the call. */
+  region: string;
+  event_id: string;
+  request_id: string | null;
 }
 
 /** Each index ends in the order of a lookup, newest first read backwards: a page is one walk along it. */
@@ -87,8 +105,46 @@ const first: Migration = {
   },
 };
 
+/** Each fold updates the rows in place: with room on their pages, and no index over what changes, nothing has to be swept. */
+const WITH_ROOM = sql`with (fillfactor = 50)`;
+
+const lastUses: Migration = {
+  async up(db: Kysely<unknown>) {
+    await db.schema
+      .createTable('history_last_uses')
+      .addColumn('kind', 'text', (column) => column.notNull())
+      .addColumn('id', 'text', (column) => column.notNull())
+      .addColumn('time', 'bigint', (column) => column.notNull())
+      .addColumn('place', 'bigint', (column) => column.notNull())
+      .addColumn('event_name', 'text', (column) => column.notNull())
+      .addColumn('event_source', 'text', (column) => column.notNull())
+      .addColumn('region', 'text', (column) => column.notNull())
+      .addColumn('event_id', 'text', (column) => column.notNull())
+      .addColumn('request_id', 'text')
+      .addPrimaryKeyConstraint('history_last_uses_key', ['kind', 'id'])
+      .modifyEnd(WITH_ROOM)
+      .execute();
+    await db.schema
+      .createTable('history_tracked_since')
+      .addColumn('one', 'boolean', (column) => column.primaryKey())
+      .addColumn('time', 'bigint', (column) => column.notNull())
+      .execute();
+    // What was folded in before this table was there is folded in once more.
+    await sql`truncate history_records, history_resources, history_folded`.execute(db);
+  },
+};
+
+/** Since then a model knows when it was begun; it is made anew, as one can at any time. */
+const begun: Migration = {
+  async up(db: Kysely<unknown>) {
+    await sql`truncate history_records, history_resources, history_folded`.execute(db);
+  },
+};
+
 /** In the order of their names; one that has been released never changes. */
-const MIGRATIONS: MigrationProvider = { getMigrations: async () => ({ '0001-history': first }) };
+const MIGRATIONS: MigrationProvider = {
+  getMigrations: async () => ({ '0001-history': first, '0002-last-uses': lastUses, '0003-begun': begun }),
+};
 
 /** Brings the database to the newest schema; any number of processes may do so at once. */
 export async function migrate(db: Kysely<HistoryTables>): Promise<void> {

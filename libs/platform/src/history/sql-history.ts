@@ -1,6 +1,9 @@
 import { type Dialect, Kysely, sql } from 'kysely';
+import type { UsedKind } from '#audit-log/uses';
 import type { FoundEvent, HistoryAttribute, HistoryQuery } from '#operations/audit/event-history';
+import type { KnownUse } from '#operations/usage/last-uses';
 import type { HistoryEntry, HistoryStream } from './history-entry';
+import { foldOldest, foldUses, readUse } from './last-uses';
 import { type HistoryTables, migrate } from './schema';
 
 /** How far a stream is folded in: its newest message there, and the hex SHA-256 of that one's bytes. */
@@ -20,8 +23,17 @@ const RESOURCE_KINDS = { ResourceName: 'name', ResourceType: 'type' } as const;
 
 const isIn = <T extends object>(table: T, key: PropertyKey): key is keyof T => Object.hasOwn(table, key);
 
+const BEGUN = 'begun';
+
+/** Another process has emptied the model. */
+class BegunAnewError extends Error {
+  override readonly name = 'BegunAnewError';
+}
+
 /** The read model in a database. It holds nothing that the streams do not, so it may be thrown away. */
 export class SqlHistory {
+  private begun: number | undefined;
+
   private constructor(private readonly db: Kysely<HistoryTables>) {}
 
   /** Opens it with the newest schema. */
@@ -36,6 +48,20 @@ export class SqlHistory {
     }
   }
 
+  /**
+   * The position of the event log that was known when the model was begun, which is `position` where nothing has been
+   * folded in yet. Folds are refused from then on once somebody has begun it anew.
+   */
+  async begin(position: number): Promise<number> {
+    await this.db
+      .insertInto('history_folded')
+      .values({ stream: BEGUN, position, hash: '' })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    this.begun = await begunIn(this.db);
+    return this.begun!;
+  }
+
   async foldedTo(stream: HistoryStream): Promise<FoldedTo | undefined> {
     const row = await this.db.selectFrom('history_folded').selectAll().where('stream', '=', stream).executeTakeFirst();
     return row && { position: Number(row.position), hash: row.hash };
@@ -48,6 +74,7 @@ export class SqlHistory {
   async fold(stream: HistoryStream, entries: readonly HistoryEntry[], { position, hash }: FoldedTo): Promise<void> {
     const firsts = firstOfEach(entries);
     await this.db.transaction().execute(async (transaction) => {
+      if ((await begunIn(transaction)) !== this.begun) throw new BegunAnewError('the model was begun anew by another');
       if (firsts.length > 0) {
         const records = JSON.stringify(firsts.flatMap((entry) => entry.records));
         const resources = JSON.stringify(firsts.flatMap((entry) => entry.resources));
@@ -68,6 +95,8 @@ export class SqlHistory {
             event_id text, account text, region text, kind text, value text, "time" bigint, place bigint)
           join told on told.event_id = r.event_id and told.account = r.account
           on conflict do nothing`.execute(transaction);
+        await foldUses(transaction, entries);
+        if (stream === 'records') await foldOldest(transaction, firsts[0]!.records[0]!.time);
       }
       await transaction
         .insertInto('history_folded')
@@ -83,6 +112,10 @@ export class SqlHistory {
         )
         .execute();
     });
+  }
+
+  lastUse(kind: UsedKind, id: string): Promise<KnownUse> {
+    return readUse(this.db, kind, id);
   }
 
   /** Newest first. */
@@ -106,6 +139,17 @@ export class SqlHistory {
       .limit(limit)
       .execute();
     return rows.map((row) => ({ ...row, time: Number(row.time), place: Number(row.place) }));
+  }
+
+  /** Of the record of an event, whoever may see it; undefined where there is none. */
+  async placeOf(eventId: string): Promise<number | undefined> {
+    const row = await this.db
+      .selectFrom('history_records')
+      .select('place')
+      .where('event_id', '=', eventId)
+      .limit(1)
+      .executeTakeFirst();
+    return row && Number(row.place);
   }
 
   private ofRecords({ account, region, attribute, from, to, after }: HistoryQuery) {
@@ -145,12 +189,19 @@ export class SqlHistory {
 
   /** Forgets everything. */
   async clear(): Promise<void> {
-    await sql`truncate history_records, history_resources, history_folded`.execute(this.db);
+    await sql`truncate history_records, history_resources, history_folded, history_last_uses, history_tracked_since`.execute(
+      this.db,
+    );
   }
 
   async close(): Promise<void> {
     await this.db.destroy();
   }
+}
+
+async function begunIn(db: Kysely<HistoryTables>): Promise<number | undefined> {
+  const row = await db.selectFrom('history_folded').select('position').where('stream', '=', BEGUN).executeTakeFirst();
+  return row && Number(row.position);
 }
 
 function firstOfEach(entries: readonly HistoryEntry[]): HistoryEntry[] {

@@ -1,16 +1,19 @@
 import { mkdirSync } from 'node:fs';
 import type { NatsConnection } from 'nats';
 import type { Logger } from 'pino';
-import { AUDIT_STREAM } from '#domain/subjects';
+import { AUDIT_STREAM, parseEventSubject } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import type { AuditPorts } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
 import { lockDataFolder } from '../data-folder-lock';
 import { failPoints } from '../fail-points';
+import { UNTRACKED } from '../last-uses';
 import type { Metrics } from '../metrics';
 import type { SealingKeys } from '../recording/sealing-keys';
 import type { Settings } from '../settings';
+import type { DigestSigner } from '../trail-files/digest-signer';
 import { embeddedDatabase, historyFolder, postgresDatabase } from './history-database';
+import { partsOfPlace } from './history-entry';
 import { Projector } from './projector';
 import { changeEntries, RecordReader, type UnreadableObserver } from './read-records';
 
@@ -23,10 +26,13 @@ export interface HistorySurroundings {
   metrics: Metrics;
   log: Logger;
   sealingKeys: SealingKeys;
+  digests: DigestSigner;
 }
 
 export interface StartedHistory {
   ports: AuditPorts;
+  /** Where the record of an event is in KMS_AUDIT: position of its message, and which of it; undefined where there is none. */
+  placeOf(eventId: string): Promise<{ position: number; nth: number } | undefined>;
   /** Why lookups cannot be answered now. */
   problem(): string | undefined;
   /** To be called once this process serves: the database is opened, and all that it lacks is folded in. */
@@ -48,7 +54,7 @@ export function startHistory(around: HistorySurroundings): StartedHistory {
     unread++;
     log.error({ err, stream, position }, 'the event history goes on without a record that cannot be read');
   };
-  const reader = new RecordReader(around.sealingKeys, unreadable);
+  const reader = new RecordReader(around.sealingKeys, unreadable, (...scope) => view.projection.shredded(...scope));
   const projector = new Projector({
     database: databaseUrl ? postgresDatabase(databaseUrl, log) : embeddedDatabase(historyFolder(dataDir), log),
     logs: { records: new JetStreamEventStore(nats, { stream: AUDIT_STREAM }), changes: store },
@@ -56,6 +62,12 @@ export function startHistory(around: HistorySurroundings): StartedHistory {
       records: (message) => reader.entriesOf(message),
       changes: (message) => changeEntries(message, unreadable),
     },
+    async known(atLeast) {
+      await view.waitFor(atLeast);
+      reader.forget();
+      return view.position;
+    },
+    shreds: ({ subject }) => parseEventSubject(subject).aggregate === 'trail',
     log,
     failPoint: failPoints(settings.failPoint),
   });
@@ -63,8 +75,16 @@ export function startHistory(around: HistorySurroundings): StartedHistory {
   metrics.gauge('keytrail_history_unreadable', () => unread);
   return {
     ports: {
+      projection: view.projection,
       history: projector,
+      trailKeys: async () => [await around.digests.publicKey()],
+      lastUses: settings.records ? projector : UNTRACKED,
       current: async () => view.waitFor(await store.lastPosition()),
+    },
+    async placeOf(eventId) {
+      const place = await projector.placeOf(eventId);
+      const { stream, position, index: nth } = partsOfPlace(place ?? 1);
+      return stream === 'records' ? { position, nth } : undefined;
     },
     problem: () => projector.problem,
     start: () => projector.start(isEmbedded ? EMBEDDED_DELAY_MS : 0),

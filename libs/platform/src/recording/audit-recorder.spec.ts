@@ -6,7 +6,7 @@ import { type AppendRequest, ConflictError, StoreUnavailableError } from '#event
 import { AuditRecorder, type AuditRecorderLimits } from './audit-recorder';
 
 const ACCOUNT = '111122223333';
-const KEY = createSecretKey(Buffer.alloc(32, 7));
+const KEY = { generation: 1, key: createSecretKey(Buffer.alloc(32, 7)) };
 
 const record = (requestID: string, more: Partial<AuditRecord> = {}): AuditRecord => ({
   eventVersion: EVENT_VERSION,
@@ -67,7 +67,7 @@ class Trail {
   }
 
   recordsOf(bytes: Buffer) {
-    return unsealBatch(decodeBatch(bytes), () => KEY).map(recordOf);
+    return unsealBatch(decodeBatch(bytes), () => KEY.key).map(recordOf);
   }
 
   private append(request: AppendRequest): Promise<number> {

@@ -1,4 +1,4 @@
-import { type KeyObject, randomFillSync, randomUUID } from 'node:crypto';
+import { randomFillSync, randomUUID } from 'node:crypto';
 import {
   type BatchEntry,
   batchEntry,
@@ -6,6 +6,7 @@ import {
   encodeBatch,
   NO_BATCH,
   SALT_BYTES,
+  type SealingKey,
   type SealingScope,
 } from '#audit-log/batch';
 import { type AuditRecord, splitRecord } from '#audit-log/record';
@@ -19,7 +20,7 @@ export interface AuditRecorderPorts {
   /** Appends to KMS_AUDIT, as EventStore has it. */
   append(request: AppendRequest): Promise<number>;
   /** The key that this writer seals records of the scope with. */
-  sealingKey(scope: SealingScope & { writer: string }): KeyObject | Promise<KeyObject>;
+  sealingKey(scope: SealingScope & { writer: string }): SealingKey | Promise<SealingKey>;
   /** Whether the connection to the log is gone for good. */
   closed(): boolean;
   observe(error: unknown): void;
@@ -235,7 +236,7 @@ class Lane {
   }
 
   private async append(entries: readonly BatchEntry[]): Promise<void> {
-    const keys = new Map<string, KeyObject>();
+    const keys = new Map<string, SealingKey>();
     for (const { account, month } of entries) {
       const name = `${account} ${month}`;
       if (!keys.has(name)) keys.set(name, await this.sealingKey({ account, month, writer: this.writer }));
@@ -259,7 +260,7 @@ class Lane {
   }
 
   /** Tried for as long as nobody is there to give it: a gateway may outlive every crypto-worker for a while. */
-  private async sealingKey(scope: SealingScope & { writer: string }): Promise<KeyObject> {
+  private async sealingKey(scope: SealingScope & { writer: string }): Promise<SealingKey> {
     for (;;) {
       try {
         return await this.ports.sealingKey(scope);

@@ -1,7 +1,7 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { NatsConnection } from 'nats';
-import type { SealingScope } from '#audit-log/batch';
+import type { SealingKey, SealingScope } from '#audit-log/batch';
 import { KmsError } from '#domain/errors';
 import { INTERNAL, QUEUE } from '#domain/subjects';
 import type { MaterialVault } from '#hsm/material-vault';
@@ -10,28 +10,41 @@ import type { ServedRequests } from '../served-requests';
 
 /** What one writer seals with, which opens nothing of another's. */
 export type WriterScope = SealingScope & { writer: string };
+export type SealedScope = WriterScope & { generation: number };
 
 /** The key of a writer for an account and month, derived where the key material is. */
 export interface SealingKeys {
-  /** To seal with: made where there is none yet. */
-  toSeal(scope: WriterScope): Promise<KeyObject>;
+  /** To seal with: made where there is none yet. Good for SEALING_KEY_MS from when it was asked for. */
+  toSeal(scope: WriterScope): Promise<SealingKey>;
   /** To read with: undefined where there is none, or none any more. */
-  toUnseal(scope: WriterScope): Promise<KeyObject | undefined>;
+  toUnseal(scope: SealedScope): Promise<KeyObject | undefined>;
 }
+
+/** Nothing is sealed any more with a key that was asked for so long ago, and may have been shredded since. */
+export const SEALING_KEY_MS = 5_000;
 
 const KEY_BYTES = 32;
 const INFO = 'keytrail record sealing v1 ';
 
+/** Up to which generation the keys of a scope are shredded, by the whole log. */
+export type Shredded = (scope: SealingScope) => Promise<number>;
+
 /** Derives them from the audit keys of the vault. */
 export class VaultSealingKeys implements SealingKeys {
-  constructor(private readonly vault: MaterialVault) {}
+  constructor(
+    private readonly vault: Pick<MaterialVault, 'auditKey' | 'existingAuditKey'>,
+    private readonly shredded: Shredded,
+  ) {}
 
-  async toSeal({ account, month, writer }: WriterScope): Promise<KeyObject> {
-    return derived(await this.vault.auditKey(account, month), writer);
+  async toSeal({ account, month, writer }: WriterScope): Promise<SealingKey> {
+    const generation = (await this.shredded({ account, month })) + 1;
+    return { generation, key: derived(await this.vault.auditKey({ account, month, generation }), writer) };
   }
 
-  async toUnseal({ account, month, writer }: WriterScope): Promise<KeyObject | undefined> {
-    const key = await this.vault.existingAuditKey(account, month);
+  async toUnseal({ account, month, writer, generation }: SealedScope): Promise<KeyObject | undefined> {
+    // A backup may have brought it back.
+    if ((await this.shredded({ account, month })) >= generation) return undefined;
+    const key = await this.vault.existingAuditKey({ account, month, generation });
     return key && derived(key, writer);
   }
 }
@@ -45,74 +58,91 @@ function derived(auditKey: Buffer, writer: string): KeyObject {
   }
 }
 
+/** Without `generation`: to seal with. */
 interface Question extends WriterScope {
-  toSeal: boolean;
+  generation?: number;
+}
+
+interface Answer {
+  generation: number;
+  /** Base64. */
+  key: string;
 }
 
 /** Asks a crypto-worker. */
 export class RemoteSealingKeys implements SealingKeys {
   constructor(private readonly nats: NatsConnection) {}
 
-  async toSeal(scope: WriterScope): Promise<KeyObject> {
-    const key = await this.ask({ ...scope, toSeal: true });
-    if (!key) throw new KmsError('KMSInternalException', 'A crypto-worker gave no key to seal records with.');
-    return key;
+  async toSeal({ account, month, writer }: WriterScope): Promise<SealingKey> {
+    const found = await this.ask({ account, month, writer });
+    if (!found) throw new KmsError('KMSInternalException', 'A crypto-worker gave no key to seal records with.');
+    return found;
   }
 
-  toUnseal(scope: WriterScope): Promise<KeyObject | undefined> {
-    return this.ask({ ...scope, toSeal: false });
+  async toUnseal({ account, month, writer, generation }: SealedScope): Promise<KeyObject | undefined> {
+    return (await this.ask({ account, month, writer, generation }))?.key;
   }
 
-  private async ask(question: Question): Promise<KeyObject | undefined> {
-    const key = await ask<string | null>(this.nats, INTERNAL.sealingKey, question);
-    return key === null ? undefined : createSecretKey(Buffer.from(key, 'base64'));
+  private async ask(question: Question): Promise<SealingKey | undefined> {
+    const found = await ask<Answer | null>(this.nats, INTERNAL.sealingKey, question);
+    if (found === null) return undefined;
+    return { generation: found.generation, key: createSecretKey(Buffer.from(found.key, 'base64')) };
   }
 }
 
 export function serveSealingKeys(served: ServedRequests, keys: SealingKeys, onError: (error: unknown) => void): void {
-  answer<unknown, string | null>(
+  const found = async ({ generation, ...scope }: Question): Promise<SealingKey | undefined> => {
+    if (generation === undefined) return keys.toSeal(scope);
+    const key = await keys.toUnseal({ ...scope, generation });
+    return key && { generation, key };
+  };
+  answer<unknown, Answer | null>(
     served,
     INTERNAL.sealingKey,
     QUEUE.data,
     async (question) => {
-      const { toSeal, ...scope } = questionOf(question);
-      const key = await (toSeal ? keys.toSeal(scope) : keys.toUnseal(scope));
-      return key ? key.export().toString('base64') : null;
+      const one = await found(questionOf(question));
+      return one ? { generation: one.generation, key: one.key.export().toString('base64') } : null;
     },
     onError,
   );
 }
 
 function questionOf(question: unknown): Question {
-  const { account, month, writer, toSeal } = (question ?? {}) as Partial<Record<keyof Question, unknown>>;
+  const { account, month, writer, generation } = (question ?? {}) as Partial<Record<keyof Question, unknown>>;
   const fits = (value: unknown, form: RegExp): value is string => typeof value === 'string' && form.test(value);
   if (
     !fits(account, /^\d{12}$/) ||
     !fits(month, /^\d{4,6}-\d{2}$/) ||
     !fits(writer, /^[0-9a-f-]{36}$/) ||
-    typeof toSeal !== 'boolean'
+    (generation !== undefined && !(Number.isSafeInteger(generation) && (generation as number) > 0))
   ) {
-    throw new KmsError('ValidationException', 'expected account, month, writer and toSeal');
+    throw new KmsError('ValidationException', 'expected account, month, writer and generation');
   }
-  return { account, month, writer, toSeal };
+  return { account, month, writer, ...(generation === undefined ? {} : { generation: generation as number }) };
 }
 
 const REMEMBERED = 5_000;
 
-/** Remembers what a writer seals with: of one process, so a few keys for each account and month. */
+/** Remembers what a writer seals with, for as long as that is good: of one process, so a few keys for each account and month. */
 export class RememberedSealingKeys {
-  private readonly known = new LRUCache<string, KeyObject>({ max: REMEMBERED });
+  private readonly known = new LRUCache<string, { found: SealingKey; until: number }>({ max: REMEMBERED });
 
-  constructor(private readonly source: SealingKeys) {}
+  constructor(private readonly source: Pick<SealingKeys, 'toSeal'>) {}
 
-  toSeal(scope: WriterScope): KeyObject | Promise<KeyObject> {
-    const name = `${scope.account} ${scope.month} ${scope.writer}`;
-    return (
-      this.known.get(name) ??
-      this.source.toSeal(scope).then((key) => {
-        this.known.set(name, key);
-        return key;
-      })
-    );
+  toSeal(scope: WriterScope): SealingKey | Promise<SealingKey> {
+    const known = this.known.get(nameOf(scope));
+    return known && performance.now() < known.until ? known.found : this.asked(scope);
+  }
+
+  private async asked(scope: WriterScope): Promise<SealingKey> {
+    const until = performance.now() + SEALING_KEY_MS;
+    const found = await this.source.toSeal(scope);
+    // An answer that took too long is asked for again.
+    if (performance.now() >= until) return this.asked(scope);
+    this.known.set(nameOf(scope), { found, until });
+    return found;
   }
 }
+
+const nameOf = ({ account, month, writer }: WriterScope): string => `${account} ${month} ${writer}`;

@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
  */
 export function replaceDurably(path: string, bytes: Uint8Array): void {
   const temporary = `${path}.tmp`;
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const made = mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const file = openSync(temporary, 'w', 0o644);
   try {
     for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
@@ -17,6 +17,9 @@ export function replaceDurably(path: string, bytes: Uint8Array): void {
   }
   renameSync(temporary, path);
   syncFolder(dirname(path));
+  // So are the folders that were made for it.
+  if (made !== undefined)
+    for (let at = dirname(path); at.length >= made.length; at = dirname(at)) syncFolder(dirname(at));
 }
 
 /** A rename is on disk once its folder is. */

@@ -1,5 +1,7 @@
-import { proveConsistency } from '#audit-log/merkle-proof';
-import { hashesFromTiles } from '#audit-log/tile-hashes';
+import { HASH_LENGTH, type HashReader } from '#audit-log/merkle';
+import { proveConsistency, proveInclusion } from '#audit-log/merkle-proof';
+import { hashesFromTiles, readTile } from '#audit-log/tile-hashes';
+import { type Tile, tileWidth } from '#audit-log/tiles';
 import type { SignedHead, Tree } from '#audit-log/tree-head';
 import type { EventStore } from '#event-store/event-store';
 import { lostTail } from '#event-store/log-damage';
@@ -48,22 +50,23 @@ export class LogTree {
   async grow(isStopped: () => boolean): Promise<void> {
     if (!(await this.isBehind())) return;
     let hashes: Buffer[] = [];
-    let position = this.position;
+    let ends: number[] = [];
     let rested = 0;
-    for await (const message of this.store.read(position + 1)) {
+    for await (const message of this.store.read(this.position + 1)) {
       const found = leafHashesIn(this.tree, message);
       for (const hash of found) hashes.push(hash);
-      position = message.seq;
+      ends.push(this.size + hashes.length);
       rested += found.length;
       if (rested < AT_ONCE) continue;
       rested = 0;
       await new Promise((resume) => setImmediate(resume));
       if (hashes.length < TO_TILES) continue;
-      this.tiles.append(hashes, position);
+      this.tiles.append(hashes, ends);
       hashes = [];
+      ends = [];
       if (isStopped()) return;
     }
-    if (position > this.position) this.tiles.append(hashes, position);
+    if (ends.length > 0) this.tiles.append(hashes, ends);
   }
 
   /** Throws CheckpointError unless the tree begins with the one of this head. */
@@ -82,7 +85,33 @@ export class LogTree {
 
   /** Base64, as HeadToSign has it. */
   proofFrom(size: number): string[] {
-    const hashAt = hashesFromTiles(this.size, this.tiles.read);
-    return proveConsistency(size, this.size, hashAt).map((hash) => Buffer.from(hash).toString('base64'));
+    return this.consistency(size, this.size).map((hash) => Buffer.from(hash).toString('base64'));
+  }
+
+  /** That the first `to` leaves begin with the first `from`. Throws RangeError where the tree does not have so many. */
+  consistency(from: number, to: number): Uint8Array[] {
+    return proveConsistency(from, to, this.hashAt());
+  }
+
+  /** That leaf `index` is one of the first `size`. Throws RangeError as consistency does. */
+  inclusion(index: number, size: number): Uint8Array[] {
+    return proveInclusion(index, size, this.hashAt());
+  }
+
+  /** Index of the first leaf of the message at that position; undefined where the tree does not reach so far. */
+  firstLeafAt(position: number): number | undefined {
+    return this.tiles.leavesAt(position)?.first;
+  }
+
+  /** A tile of this tree, or of one that it was once; undefined where it has none such. */
+  tile({ level, index, width }: Tile): Uint8Array | undefined {
+    const now = tileWidth(level, index, this.size);
+    return width > now
+      ? undefined
+      : readTile({ level, index, width: now }, this.tiles.read).subarray(0, width * HASH_LENGTH);
+  }
+
+  private hashAt(): HashReader {
+    return hashesFromTiles(this.size, this.tiles.read);
   }
 }

@@ -1,4 +1,15 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isTreeSize, treeRoot } from '#audit-log/merkle';
 import { hashesFromTiles } from '#audit-log/tile-hashes';
@@ -12,7 +23,14 @@ export interface TreeState {
   position: number;
 }
 
-/** A tree as tiles in a folder (C2SP tlog-tiles), and how far it has come. Disposable: the stream gives it again. */
+/** 1 had no ends. */
+const STATE_VERSION = 2;
+const END_BYTES = 8;
+
+/**
+ * A tree as tiles in a folder (C2SP tlog-tiles), how far it has come, and with how many leaves each position of the stream
+ * ends. Disposable: the stream gives it again.
+ */
 export class TileFolder {
   private current: TreeState = { size: 0, position: 0 };
 
@@ -44,9 +62,35 @@ export class TileFolder {
     return treeRoot(size, hashesFromTiles(this.current.size, this.read));
   }
 
-  /** A crash between two tiles, or before the state, leaves tiles that the same leaves make again. */
-  append(leafHashes: readonly Uint8Array[], position: number): void {
+  /** The leaves of the message at that position: from the first, to before `end`. Undefined where it is not in the tree. */
+  leavesAt(position: number): { first: number; end: number } | undefined {
+    if (!(position >= 1 && position <= this.current.position)) return undefined;
+    const ends = Buffer.alloc(2 * END_BYTES);
+    const file = openSync(this.endsPath, 'r');
+    try {
+      const from = Math.max(0, position - 2) * END_BYTES;
+      const length = readSync(
+        file,
+        ends,
+        position === 1 ? END_BYTES : 0,
+        position === 1 ? END_BYTES : 2 * END_BYTES,
+        from,
+      );
+      if (length !== (position === 1 ? END_BYTES : 2 * END_BYTES)) return undefined;
+    } finally {
+      closeSync(file);
+    }
+    return { first: Number(ends.readBigUInt64BE(0)), end: Number(ends.readBigUInt64BE(END_BYTES)) };
+  }
+
+  /**
+   * Leaves of messages, and with how many leaves the tree ends after each of them. A crash between two tiles, or before the
+   * state, leaves tiles that the same leaves make again.
+   */
+  append(leafHashes: readonly Uint8Array[], ends: readonly number[]): void {
     const { size } = this.current;
+    const position = this.current.position + ends.length;
+    this.writeEnds(ends);
     for (const { tile, bytes } of writeTiles(size, this.read, leafHashes)) {
       const path = join(this.folder, tilePath(tile));
       mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -75,6 +119,24 @@ export class TileFolder {
     }
   }
 
+  private get endsPath(): string {
+    return join(this.folder, 'ends');
+  }
+
+  private writeEnds(ends: readonly number[]): void {
+    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+    const bytes = Buffer.alloc(ends.length * END_BYTES);
+    for (const [at, end] of ends.entries()) bytes.writeBigUInt64BE(BigInt(end), at * END_BYTES);
+    const { position } = this.current;
+    const file = openSync(this.endsPath, position === 0 ? 'w' : 'r+', 0o600);
+    try {
+      for (let at = 0; at < bytes.length; )
+        at += writeSync(file, bytes, at, bytes.length - at, position * END_BYTES + at);
+    } finally {
+      closeSync(file);
+    }
+  }
+
   private get statePath(): string {
     return join(this.folder, 'state.json');
   }
@@ -83,7 +145,7 @@ export class TileFolder {
     mkdirSync(this.folder, { recursive: true, mode: 0o700 });
     const temporary = `${this.statePath}.tmp`;
     const root = this.root().toString('base64');
-    writeFileSync(temporary, JSON.stringify({ v: 1, ...this.current, root }), { mode: 0o600 });
+    writeFileSync(temporary, JSON.stringify({ v: STATE_VERSION, ...this.current, root }), { mode: 0o600 });
     renameSync(temporary, this.statePath);
   }
 
@@ -91,10 +153,12 @@ export class TileFolder {
   private readState(): TreeState | undefined {
     try {
       const { v, size, position, root } = JSON.parse(readFileSync(this.statePath, 'utf8')) as Record<string, unknown>;
-      if (v !== 1 || !isTreeSize(size as number) || !isTreeSize(position as number)) return undefined;
+      if (v !== STATE_VERSION || !isTreeSize(size as number) || !isTreeSize(position as number)) return undefined;
       const state = { size: size as number, position: position as number };
       const found = treeRoot(state.size, hashesFromTiles(state.size, this.read));
-      return Buffer.from(found).toString('base64') === root ? state : undefined;
+      if (Buffer.from(found).toString('base64') !== root) return undefined;
+      this.current = state;
+      return state.position === 0 || this.leavesAt(state.position)?.end === state.size ? state : undefined;
     } catch {
       return undefined;
     }

@@ -251,10 +251,24 @@ describe('the signer of tree heads', () => {
   });
 
   test('tiles are as many as needed, whatever the turns in which leaves came', () => {
-    for (const at of [0, 7, 13]) tiles.append(leaves.slice(at, at === 13 ? 20 : at + (at === 0 ? 7 : 6)), at + 1);
-    expect(tiles.state).toEqual({ size: 20, position: 14 });
+    tiles.append(leaves.slice(0, 7), [3, 7]);
+    tiles.append(leaves.slice(7, 13), [7, 8, 13]);
+    tiles.append(leaves.slice(13), [20]);
+    expect(tiles.state).toEqual({ size: 20, position: 6 });
     expect(readdirSync(join(folder, 'tiles/tile/0/000.p'))).toEqual(['20']);
     const again = new TileFolder(join(folder, 'tiles'));
     expect(again.root()).toEqual(Buffer.from(treeRoot(20, node)));
+    expect([0, 1, 2, 3, 4, 5, 6, 7].map((position) => again.leavesAt(position))).toEqual([
+      undefined,
+      { first: 0, end: 3 },
+      { first: 3, end: 7 },
+      { first: 7, end: 7 },
+      { first: 7, end: 8 },
+      { first: 8, end: 13 },
+      { first: 13, end: 20 },
+      undefined,
+    ]);
+    truncateSync(join(folder, 'tiles/ends'), 47);
+    expect(new TileFolder(join(folder, 'tiles')).state).toEqual({ size: 0, position: 0 });
   });
 });

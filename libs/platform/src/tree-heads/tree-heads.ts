@@ -116,7 +116,7 @@ export class TreeHeads {
     this.kept.set(tree, head);
   }
 
-  private treeOf(tree: Tree): LogTree {
+  treeOf(tree: Tree): LogTree {
     const standing = this.trees.get(tree);
     if (standing) return standing;
     const { settings, nats, changes } = this.ports;

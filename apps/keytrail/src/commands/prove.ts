@@ -1,0 +1,19 @@
+import type { Command } from 'commander';
+import { parseSettings } from '#platform/settings';
+import { type ProveOptions, prove } from '../cli/prove';
+import { operating, print } from '../cli/running';
+
+export function addProve(program: Command): void {
+  program
+    .command('prove')
+    .description(
+      'write the proof that one call is on record, for verify --proof (C2SP tlog-proof); or that a log goes on from an older head',
+    )
+    .option('--event <eventID>', 'of a record, as LookupEvents gives it')
+    .option('--consistency', 'that the log of --from goes on from it to its newest head (C2SP tlog-witness)')
+    .option('--from <file>', 'an older head, as it was kept outside (checkpoints/records.checkpoint)')
+    .option('--to <file>', 'instead of printing it')
+    .action(
+      operating(true, (operator, options: ProveOptions) => prove(operator, parseSettings(process.env), options, print)),
+    );
+}

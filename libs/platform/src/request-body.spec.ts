@@ -1,0 +1,75 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { readBody } from './request-body';
+
+const LIMIT = 16;
+
+let server: Server;
+let read: Promise<string>;
+
+beforeEach(async () => {
+  server = createServer();
+  read = new Promise((resolve) => {
+    server.on('request', (request) =>
+      readBody(
+        request,
+        LIMIT,
+        (body) => resolve(Buffer.from(body).toString()),
+        (error) => resolve(`${error.code}: ${error.message}`),
+      ),
+    );
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+});
+
+afterEach(async () => {
+  server.closeAllConnections();
+  server.close();
+  await once(server, 'close');
+});
+
+async function client(): Promise<Socket> {
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  return socket;
+}
+
+const CHUNKED = 'POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n';
+const chunk = (text: string): string => `${text.length.toString(16)}\r\n${text}\r\n`;
+
+test('a body in one piece is handed over', async () => {
+  (await client()).write('POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n\r\nbody');
+  expect(await read).toBe('body');
+});
+
+test('a body in pieces is handed over whole, up to the limit', async () => {
+  (await client()).write(`${CHUNKED}${chunk('01234567')}${chunk('89ab')}${chunk('cdef')}0\r\n\r\n`);
+  expect(await read).toBe('0123456789abcdef');
+});
+
+test('a request without a body has an empty one', async () => {
+  (await client()).write('GET / HTTP/1.1\r\nHost: here\r\n\r\n');
+  expect(await read).toBe('');
+});
+
+test('a length that is declared too large is refused before anything is read', async () => {
+  (await client()).write('POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 17\r\n\r\n');
+  expect(await read).toBe('RequestEntityTooLargeException: The request body has more than 16 bytes.');
+});
+
+test('a body that turns out too large is refused although more is to come', async () => {
+  (await client()).write(`${CHUNKED}${chunk('0123456789abcdef')}${chunk('g')}`);
+  expect(await read).toBe('RequestEntityTooLargeException: The request body has more than 16 bytes.');
+});
+
+test('a body whose connection ends in the middle is refused, and nothing is thrown', async () => {
+  const socket = await client();
+  const begun = once(server, 'request');
+  socket.write('POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 4\r\n\r\nbo');
+  await begun;
+  socket.destroy();
+  expect(await read).toBe('SerializationException: The request could not be read.');
+});

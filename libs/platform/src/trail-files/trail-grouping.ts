@@ -1,0 +1,58 @@
+import type { TrailPair } from '#audit-log/trail-names';
+import { cloudTrailRecord, type SeenRecord } from '#audit-log/trail-record';
+import type { RecordRow } from '../history/schema';
+
+/** What one log file holds. */
+export interface LogFileContents {
+  pair: TrailPair;
+  records: ReturnType<typeof cloudTrailRecord>[];
+  newestEventTime: string;
+  oldestEventTime: string;
+}
+
+/**
+ * Regions of one account that get files of their own; what is of a further one is in those of the trail's own region. Each
+ * has a digest every hour, for ever, and a caller may name any region.
+ */
+const MAX_REGIONS = 64;
+
+/**
+ * Pure. The log files of a piece, in the order of their first records. `open`: the accounts and regions that have files
+ * already. Nobody unknown opens a region.
+ */
+export function logFilesOf(
+  rows: readonly RecordRow[],
+  open: readonly TrailPair[],
+  home: string,
+  keeps: (eventTime: string) => boolean,
+): LogFileContents[] {
+  const regions = new Map<string, Set<string>>();
+  for (const { account, region } of open) regionsOf(regions, account).add(region);
+  const files = new Map<string, LogFileContents>();
+  for (const row of rows) {
+    const seen = JSON.parse(row.record) as SeenRecord;
+    const { eventTime } = seen;
+    if (!keeps(eventTime)) continue;
+    const pair = pairOf(row, seen, regionsOf(regions, row.account), home);
+    const name = `${pair.account} ${pair.region}`;
+    const file = files.get(name) ?? { pair, records: [], newestEventTime: eventTime, oldestEventTime: eventTime };
+    file.records.push(cloudTrailRecord(seen));
+    if (eventTime > file.newestEventTime) file.newestEventTime = eventTime;
+    if (eventTime < file.oldestEventTime) file.oldestEventTime = eventTime;
+    files.set(name, file);
+  }
+  return [...files.values()];
+}
+
+function pairOf({ account, region }: RecordRow, seen: SeenRecord, known: Set<string>, home: string): TrailPair {
+  const opens = seen.userIdentity.type !== 'Unknown' && known.size < MAX_REGIONS;
+  if (!known.has(region) && !opens) return { account, region: home };
+  known.add(region);
+  return { account, region };
+}
+
+function regionsOf(regions: Map<string, Set<string>>, account: string): Set<string> {
+  const known = regions.get(account) ?? new Set<string>();
+  regions.set(account, known);
+  return known;
+}
