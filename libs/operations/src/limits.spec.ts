@@ -107,7 +107,7 @@ describe('calls at once', () => {
   };
 
   /** The view has so many more than there are: as many take too long to make. */
-  const counting = (method: 'keyCount' | 'grantCount', more: number) => {
+  const counting = (method: 'keyCount' | 'grantCount' | 'principalCount', more: number) => {
     const real = Projection.prototype[method] as (...args: unknown[]) => number;
     return jest.spyOn(Projection.prototype, method).mockImplementation(function (this: Projection, ...args: unknown[]) {
       return more + real.apply(this, args);
@@ -139,6 +139,22 @@ describe('calls at once', () => {
     const request = { KeyId, GranteePrincipal: `arn:aws:iam::${ACCOUNT}:root`, Operations: ['Decrypt'] };
     const calls = Array.from({ length: 30 }, () => kms.call('CreateGrant', request));
     expect(await outcomes(calls)).toEqual({ OK: 10, LimitExceededException: 20 });
+  });
+
+  test.each([
+    ['users', 'CreateUser', 'UserName', 5_000],
+    ['roles', 'CreateRole', 'RoleName', 1_000],
+  ])('make as many %s of an account as there may be', async (_what, operation, named, max) => {
+    counting('principalCount', max - 10);
+    const statement = { Effect: 'Allow', Principal: { AWS: ACCOUNT }, Action: 'sts:AssumeRole' };
+    const trust = JSON.stringify({ Version: '2012-10-17', Statement: statement });
+    const calls = Array.from({ length: 30 }, (_, i) =>
+      kms.call(operation, {
+        [named]: `n${i}`,
+        ...(operation === 'CreateRole' && { AssumeRolePolicyDocument: trust }),
+      }),
+    );
+    expect(await outcomes(calls)).toEqual({ OK: 10, LimitExceeded: 20 });
   });
 
   test('make 100,000 keys of an account and region', async () => {

@@ -53,6 +53,14 @@ describe('the lease of a process', () => {
     expect(() => lease.begin()).toThrow('lost touch');
   });
 
+  test('ends with a view that can no longer be trusted', async () => {
+    const { lease, view } = leaseOn(LONG);
+    await lease.start();
+    expect(lease.held).toBe(true);
+    expect(() => view.offer({ seq: 1, subject: 'kms.evt.damaged', bytes: Buffer.from('no commit') })).toThrow();
+    expect(lease.held).toBe(false);
+  });
+
   test('is held once everything that the leader holds is applied', async () => {
     const { lease, commit } = leaseOn(LONG, { position: 2 });
     const started = lease.start();

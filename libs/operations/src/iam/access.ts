@@ -19,7 +19,7 @@ export interface FoundPrincipal<P> {
 }
 
 /** What a call is about, besides its principal. */
-interface About {
+export interface About {
   /** Those of the request, or only their keys. */
   tags?: readonly Tag[];
   tagKeys?: readonly string[];

@@ -1,30 +1,12 @@
 import type { GetRolePolicyResponse, GetUserPolicyResponse, ListUserPoliciesResponse } from '@aws-sdk/client-iam';
 import { noSuchPolicy } from '#domain/principal/refusals';
-import type { NamedPrincipal } from '#domain/principal/state';
-import type { Projection } from '#views/projection';
-import { type Call, type ControlOperation, control } from '../operation';
-import type { Constraint } from '../wire/constraints';
-import type { RequestClass } from '../wire/decode';
+import { type ControlOperation, control } from '../operation';
 import { Optional, Required } from '../wire/fields';
 import type { Wire } from '../wire/wire';
-import { type FoundPrincipal, roleFor, userFor } from './access';
-import { MARKER, MAX_ITEMS, POLICY_DOCUMENT, POLICY_NAME, ROLE_NAME, USER_NAME } from './fields';
+import { MARKER, MAX_ITEMS, POLICY_DOCUMENT, POLICY_NAME } from './fields';
 import { listPage, type PageRequest, pageFields } from './iam-pages';
 import { assertIdentityPolicy, encodedDocument } from './policy-documents';
-
-/** Whose policies: the operations of users and of roles differ in the member that names the principal, and by whom it names. */
-interface PrincipalKind {
-  kind: NamedPrincipal['kind'];
-  nameMember: 'UserName' | 'RoleName';
-  nameConstraint: Constraint;
-  find(name: string, call: Call, projection: Projection): FoundPrincipal<NamedPrincipal>;
-}
-
-const USER: PrincipalKind = { kind: 'User', nameMember: 'UserName', nameConstraint: USER_NAME, find: userFor };
-const ROLE: PrincipalKind = { kind: 'Role', nameMember: 'RoleName', nameConstraint: ROLE_NAME, find: roleFor };
-
-/** Has the name that its kind of principal asks for. */
-type Naming<Members> = Members & { [name in PrincipalKind['nameMember']]?: string };
+import { found, type Naming, type PrincipalKind, ROLE, requestClass, USER } from './principal-kinds';
 
 interface PolicyName {
   PolicyName: string;
@@ -33,21 +15,6 @@ interface PolicyName {
 interface Policy extends PolicyName {
   PolicyDocument: string;
 }
-
-/** A class for each kind of principal: the member that names it, then the others. */
-function requestClass<Members extends object>(
-  { nameMember, nameConstraint }: PrincipalKind,
-  members: Record<keyof Members & string, PropertyDecorator>,
-): RequestClass<Naming<Members>> {
-  class Request {}
-  Required(nameConstraint)(Request.prototype, nameMember);
-  for (const [name, member] of Object.entries<PropertyDecorator>(members)) member(Request.prototype, name);
-  return Request as RequestClass<Naming<Members>>;
-}
-
-/** The decoder has required the name. */
-const found = ({ find, nameMember }: PrincipalKind, request: Naming<object>, call: Call, projection: Projection) =>
-  find(request[nameMember]!, call, projection);
 
 const putPolicy = (of: PrincipalKind): ControlOperation =>
   control<Naming<Policy>, undefined>({

@@ -1,108 +1,61 @@
 import type { ListRoleTagsResponse, ListUserTagsResponse } from '@aws-sdk/client-iam';
-import type { NamedPrincipal } from '#domain/principal/state';
-import { type Call, type ControlPorts, control } from '../operation';
+import { type ControlOperation, control } from '../operation';
 import { Optional, Required } from '../wire/fields';
 import type { Wire } from '../wire/wire';
-import { type FoundPrincipal, roleFor, userFor } from './access';
-import { MARKER, MAX_ITEMS, ROLE_NAME, TAG_KEYS, TAGS, USER_NAME } from './fields';
+import { MARKER, MAX_ITEMS, TAG_KEYS, TAGS } from './fields';
 import { listPage, type PageRequest, pageFields } from './iam-pages';
 import { assertNotReserved, domainTags, type WireTag, wireTags } from './iam-tags';
+import { found, type Naming, type PrincipalKind, ROLE, requestClass, USER } from './principal-kinds';
 
-type Found = FoundPrincipal<NamedPrincipal>;
-
-async function untag({ ref }: Found, tagKeys: string[], call: Call, ports: ControlPorts): Promise<undefined> {
-  for (const tagKey of tagKeys) assertNotReserved(tagKey);
-  await ports.runCommand(ref, { type: 'UntagPrincipal', tagKeys }, call);
-  return undefined;
+interface WithTags {
+  Tags: WireTag[];
 }
 
-function tagsOf({ state }: Found, request: PageRequest) {
-  const page = listPage(state.tags, request);
-  return { Tags: wireTags(page.items), ...pageFields(page) };
+interface WithTagKeys {
+  TagKeys: string[];
 }
 
-class UserTags {
-  @Required(USER_NAME) UserName!: string;
-  @Required(TAGS) Tags!: WireTag[];
-}
+const tag = (of: PrincipalKind): ControlOperation =>
+  control<Naming<WithTags>, undefined>({
+    service: 'iam',
+    name: `Tag${of.kind}`,
+    request: requestClass<WithTags>(of, { Tags: Required(TAGS) }),
+    async run(request, call, ports) {
+      const tags = domainTags(request.Tags);
+      const { ref } = found(of, request, call, ports.projection, { tags });
+      await ports.runCommand(ref, { type: 'TagPrincipal', tags }, call);
+      return undefined;
+    },
+  });
 
-class UserTagKeys {
-  @Required(USER_NAME) UserName!: string;
-  @Required(TAG_KEYS) TagKeys!: string[];
-}
+const untag = (of: PrincipalKind): ControlOperation =>
+  control<Naming<WithTagKeys>, undefined>({
+    service: 'iam',
+    name: `Untag${of.kind}`,
+    request: requestClass<WithTagKeys>(of, { TagKeys: Required(TAG_KEYS) }),
+    async run(request, call, ports) {
+      const { TagKeys: tagKeys } = request;
+      const { ref } = found(of, request, call, ports.projection, { tagKeys });
+      for (const tagKey of tagKeys) assertNotReserved(tagKey);
+      await ports.runCommand(ref, { type: 'UntagPrincipal', tagKeys }, call);
+      return undefined;
+    },
+  });
 
-class UserTagsPage implements PageRequest {
-  @Required(USER_NAME) UserName!: string;
-  @Optional(MARKER) Marker?: string;
-  @Optional(MAX_ITEMS) MaxItems?: number;
-}
+const listTags = (of: PrincipalKind): ControlOperation =>
+  control<Naming<PageRequest>, Wire<ListUserTagsResponse & ListRoleTagsResponse>>({
+    service: 'iam',
+    name: `List${of.kind}Tags`,
+    request: requestClass<PageRequest>(of, { Marker: Optional(MARKER), MaxItems: Optional(MAX_ITEMS) }),
+    run(request, call, { projection }) {
+      const page = listPage(found(of, request, call, projection).state.tags, request);
+      return { Tags: wireTags(page.items), ...pageFields(page) };
+    },
+  });
 
-class RoleTags {
-  @Required(ROLE_NAME) RoleName!: string;
-  @Required(TAGS) Tags!: WireTag[];
-}
-
-class RoleTagKeys {
-  @Required(ROLE_NAME) RoleName!: string;
-  @Required(TAG_KEYS) TagKeys!: string[];
-}
-
-class RoleTagsPage implements PageRequest {
-  @Required(ROLE_NAME) RoleName!: string;
-  @Optional(MARKER) Marker?: string;
-  @Optional(MAX_ITEMS) MaxItems?: number;
-}
-
-export const tagUser = control<UserTags, undefined>({
-  service: 'iam',
-  name: 'TagUser',
-  request: UserTags,
-  async run({ UserName, Tags }, call, ports) {
-    const tags = domainTags(Tags);
-    const { ref } = userFor(UserName, call, ports.projection, { tags });
-    await ports.runCommand(ref, { type: 'TagPrincipal', tags }, call);
-    return undefined;
-  },
-});
-
-export const untagUser = control<UserTagKeys, undefined>({
-  service: 'iam',
-  name: 'UntagUser',
-  request: UserTagKeys,
-  run: ({ UserName, TagKeys }, call, ports) =>
-    untag(userFor(UserName, call, ports.projection, { tagKeys: TagKeys }), TagKeys, call, ports),
-});
-
-export const listUserTags = control<UserTagsPage, Wire<ListUserTagsResponse>>({
-  service: 'iam',
-  name: 'ListUserTags',
-  request: UserTagsPage,
-  run: (request, call, { projection }) => tagsOf(userFor(request.UserName, call, projection), request),
-});
-
-export const tagRole = control<RoleTags, undefined>({
-  service: 'iam',
-  name: 'TagRole',
-  request: RoleTags,
-  async run({ RoleName, Tags }, call, ports) {
-    const tags = domainTags(Tags);
-    const { ref } = roleFor(RoleName, call, ports.projection, { tags });
-    await ports.runCommand(ref, { type: 'TagPrincipal', tags }, call);
-    return undefined;
-  },
-});
-
-export const untagRole = control<RoleTagKeys, undefined>({
-  service: 'iam',
-  name: 'UntagRole',
-  request: RoleTagKeys,
-  run: ({ RoleName, TagKeys }, call, ports) =>
-    untag(roleFor(RoleName, call, ports.projection, { tagKeys: TagKeys }), TagKeys, call, ports),
-});
-
-export const listRoleTags = control<RoleTagsPage, Wire<ListRoleTagsResponse>>({
-  service: 'iam',
-  name: 'ListRoleTags',
-  request: RoleTagsPage,
-  run: (request, call, { projection }) => tagsOf(roleFor(request.RoleName, call, projection), request),
-});
+export const tagUser = tag(USER);
+export const untagUser = untag(USER);
+export const listUserTags = listTags(USER);
+export const tagRole = tag(ROLE);
+export const untagRole = untag(ROLE);
+export const listRoleTags = listTags(ROLE);

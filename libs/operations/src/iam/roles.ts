@@ -14,8 +14,9 @@ import { roleRef } from '#domain/principal/principal-id';
 import { noSuchRole, quotaExceeded } from '#domain/principal/refusals';
 import type { RolePrincipal } from '#domain/principal/state';
 import type { Projection } from '#views/projection';
+import type { Limit } from '../limits';
 import { shownPolicy } from '../named-principals';
-import { control } from '../operation';
+import { type ControlPorts, control } from '../operation';
 import { entriesOf, takePage } from '../pagination';
 import { Optional, Required } from '../wire/fields';
 import { epochSeconds, type Wire } from '../wire/wire';
@@ -35,6 +36,14 @@ const DESCRIPTION = {
   max: 1000,
   pattern: /^[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*$/,
 } as const;
+
+const rolesOf = (account: string, { projection }: ControlPorts): Limit => ({
+  of: `roles of ${account}`,
+  max: ROLES_PER_ACCOUNT,
+  count: () => projection.principalCount('Role', account),
+  has: (id) => projection.folded({ ...roleRef(account, ''), id })?.state.kind === 'Role',
+  refusal: () => quotaExceeded('RolesPerAccount', ROLES_PER_ACCOUNT),
+});
 
 const roleFields = (account: string, role: RolePrincipal, projection: Projection): Wire<Role> => ({
   Path: role.path,
@@ -73,23 +82,18 @@ export const createRole = control<CreateRole, Wire<CreateRoleResponse>>({
     mayActOn(roleArn(account, path, name), call, { tags });
     assertNoBoundary(request.PermissionsBoundary);
     const checked = checkTrustPolicy(request.AssumeRolePolicyDocument, call, ports.projection);
-    if (ports.projection.principalCount('Role', account) >= ROLES_PER_ACCOUNT) {
-      throw quotaExceeded('RolesPerAccount', ROLES_PER_ACCOUNT);
-    }
-    await ports.runCommand(
-      roleRef(account, name),
-      {
-        type: 'CreateRole',
-        name,
-        path,
-        uniqueId: uniqueId('AROA', ports.random(ID_BYTES)),
-        description: request.Description ?? '',
-        maxSessionDuration: request.MaxSessionDuration ?? DEFAULT_SESSION_SECONDS,
-        ...checked,
-        tags,
-      },
-      call,
-    );
+    const ref = roleRef(account, name);
+    const command = {
+      type: 'CreateRole',
+      name,
+      path,
+      uniqueId: uniqueId('AROA', ports.random(ID_BYTES)),
+      description: request.Description ?? '',
+      maxSessionDuration: request.MaxSessionDuration ?? DEFAULT_SESSION_SECONDS,
+      ...checked,
+      tags,
+    } as const;
+    await ports.limits.within(rolesOf(account, ports), ref.id, call, () => ports.runCommand(ref, command, call));
     const state = ports.projection.role(account, name)?.state;
     if (state?.kind !== 'Role') throw noSuchRole(name);
     return { Role: withTags(account, state, ports.projection) };

@@ -13,7 +13,8 @@ import { userRef } from '#domain/principal/principal-id';
 import { noSuchUser, quotaExceeded } from '#domain/principal/refusals';
 import type { UserPrincipal } from '#domain/principal/state';
 import type { Projection } from '#views/projection';
-import { type Call, control } from '../operation';
+import type { Limit } from '../limits';
+import { type Call, type ControlPorts, control } from '../operation';
 import { takePage } from '../pagination';
 import { Optional, Required } from '../wire/fields';
 import { epochSeconds, type Wire } from '../wire/wire';
@@ -25,6 +26,14 @@ import { assertNoBoundary, BOUNDARY } from './permissions-boundary';
 import { ID_BYTES, uniqueId } from './unique-ids';
 
 const USERS_PER_ACCOUNT = 5_000;
+
+const usersOf = (account: string, { projection }: ControlPorts): Limit => ({
+  of: `users of ${account}`,
+  max: USERS_PER_ACCOUNT,
+  count: () => projection.principalCount('User', account),
+  has: (id) => projection.folded({ ...userRef(account, ''), id })?.state.kind === 'User',
+  refusal: () => quotaExceeded('UsersPerAccount', USERS_PER_ACCOUNT),
+});
 
 const userFields = (account: string, { name, path, uniqueId, createdAt }: UserPrincipal): Wire<User> => ({
   Path: path,
@@ -55,11 +64,10 @@ export const createUser = control<CreateUser, Wire<CreateUserResponse>>({
     const tags = domainTags(Tags);
     mayActOn(userArn(account, path, name), call, { tags });
     assertNoBoundary(PermissionsBoundary);
-    if (ports.projection.principalCount('User', account) >= USERS_PER_ACCOUNT) {
-      throw quotaExceeded('UsersPerAccount', USERS_PER_ACCOUNT);
-    }
     const id = uniqueId('AIDA', ports.random(ID_BYTES));
-    await ports.runCommand(userRef(account, name), { type: 'CreateUser', name, path, uniqueId: id, tags }, call);
+    const ref = userRef(account, name);
+    const command = { type: 'CreateUser', name, path, uniqueId: id, tags } as const;
+    await ports.limits.within(usersOf(account, ports), ref.id, call, () => ports.runCommand(ref, command, call));
     return { User: withTags(account, userNamed(name, call, ports.projection)) };
   },
 });
