@@ -7,7 +7,6 @@ import {
   DeleteRolePolicyCommand,
   DeleteUserCommand,
   DeleteUserPolicyCommand,
-  GetAccessKeyLastUsedCommand,
   GetRoleCommand,
   GetRolePolicyCommand,
   GetUserCommand,
@@ -223,8 +222,6 @@ describe('access keys', () => {
     const { AccessKeyMetadata } = await bob.iam.send(new ListAccessKeysCommand({}));
     const { accessKeyId: AccessKeyId } = bob.credentials;
     expect(AccessKeyMetadata).toMatchObject([{ UserName: 'bob', AccessKeyId, Status: 'Active' }]);
-    const lastUsed = await root.iam.send(new GetAccessKeyLastUsedCommand({ AccessKeyId }));
-    expect(lastUsed).toMatchObject({ UserName: 'bob', AccessKeyLastUsed: { Region: 'N/A', ServiceName: 'N/A' } });
 
     const UserName = 'bob';
     await root.iam.send(new UpdateAccessKeyCommand({ UserName, AccessKeyId, Status: 'Inactive' }));

@@ -20,6 +20,7 @@ import {
   GenerateDataKeyWithoutPlaintextCommand,
   GetKeyLastUsageCommand,
   type GetKeyLastUsageResponse,
+  ListAliasesCommand,
   ReEncryptCommand,
   ScheduleKeyDeletionCommand,
 } from '@aws-sdk/client-kms';
@@ -47,6 +48,13 @@ const keytrail = async (...args: string[]): Promise<string> => {
   return output;
 };
 
+/** A busy machine may need longer to make the database than one answer waits. */
+async function opened(): Promise<void> {
+  const trail = new CloudTrailClient({ endpoint: server.endpoint, region: 'us-east-1', credentials: rootKey });
+  await trail.send(new LookupEventsCommand({ MaxResults: 1 }));
+  trail.destroy();
+}
+
 const newKey = async (): Promise<string> => (await root.kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId!;
 const encrypt = (KeyId: string, of = root) => of.kms.send(new EncryptCommand({ KeyId, Plaintext }));
 const ask = (KeyId: string, of = root) => of.kms.send(new GetKeyLastUsageCommand({ KeyId }));
@@ -63,6 +71,7 @@ async function user(UserName: string, PolicyDocument: string): Promise<Clients &
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'keytrail-key-usage-'));
   await start();
+  await opened();
 });
 
 afterAll(async () => {
@@ -167,6 +176,7 @@ describe('GetKeyLastUsage', () => {
     await server.stop();
     rmSync(join(dataDir, 'history'), { recursive: true });
     await start();
+    await opened();
     expect(await lastUse(quiet)).toEqual(before);
   });
 
@@ -229,7 +239,7 @@ describe('kms:TrailingDaysWithoutKeyUsage', () => {
     trail.destroy();
   });
 
-  test('is asked of explain, and decided with by what-if', async () => {
+  test('is asked of whoever asks explain', async () => {
     const KeyId = await newKey();
     const explain = (...more: string[]) =>
       run([MAIN, 'explain', '--principal', 'keeper', '--action', 'DisableKey', '--key', KeyId, ...more], {
@@ -251,10 +261,9 @@ describe('GetAccessKeyLastUsed', () => {
     const carl = await user('carl', allowing('kms:ListKeys'));
     const { accessKeyId } = carl.credentials;
     expect(await lastUsed(accessKeyId)).toEqual({ Region: 'N/A', ServiceName: 'N/A' });
-    const KeyId = await newKey();
     const before = Date.now() - 1_000;
     const there = clientsOf(server.endpoint, carl.credentials, 'eu-west-1');
-    expect((await refusal(encrypt(KeyId, there)))[0]).toBe('AccessDeniedException');
+    expect((await refusal(there.kms.send(new ListAliasesCommand({}))))[0]).toBe('AccessDeniedException');
     const used = await lastUsed(accessKeyId);
     expect(used).toEqual({ Region: 'eu-west-1', ServiceName: 'kms', LastUsedDate: expect.any(Date) });
     expect(used!.LastUsedDate!.getTime()).toBeGreaterThanOrEqual(before);

@@ -60,12 +60,12 @@ const PREFIXED: readonly [string, (name: string, around: Surroundings) => Value]
   ['kms:encryptioncontext:', (name, { asked }) => pairNamed(asked.encryptionContext, name)],
 ];
 
-/** The operations that a key can no longer be used after. */
-const ENDING_USE: ReadonlySet<string> = new Set(['DisableKey', 'ScheduleKeyDeletion']);
+/** Whether a key can no longer be used after it: then it has kms:TrailingDaysWithoutKeyUsage. */
+export const endsUse = (action: string): boolean => action === 'DisableKey' || action === 'ScheduleKeyDeletion';
 
 /** Throws LastUseNotKnown. */
 function idleDays({ call, asked, found }: Surroundings): Value {
-  if (!found || !call.uses || !ENDING_USE.has(asked.action ?? call.operation)) return undefined;
+  if (!found || !call.uses || !endsUse(asked.action ?? call.operation)) return undefined;
   const days = trailingDays(call.uses.of(found.arn), found.key.createdAt, call.now);
   call.trail?.hadBeenIdle(days);
   return String(days);

@@ -6,7 +6,7 @@ import { GRANT_OPERATIONS } from '#domain/grant/grant-operations';
 import type { Tag } from '#domain/key/events';
 import { keyPolicies, keyRequest, ownPolicies } from '#operations/authorization';
 import type { Caller } from '#operations/caller';
-import { conditionContext } from '#operations/condition-context';
+import { conditionContext, endsUse } from '#operations/condition-context';
 import { type FoundGrant, findGrant } from '#operations/grants/grant-lookup';
 import { retiringPolicies } from '#operations/grants/retiring';
 import { existingKey, type FoundKey, takesKeysOfOtherAccounts } from '#operations/key-lookup';
@@ -74,7 +74,14 @@ export function explainOn(
   const found = options.key === undefined ? undefined : keyOf(options.key, options.at, now, projection, around);
   const caller = callerOf(options.principal, found?.ref.region ?? around.region, projection, around);
   const call: Call = { caller, requestId: 'explain', operation: action, now };
-  const asked = { context: conditionValues(conditions), encryptionContext };
+  let needsIdleDays = false;
+  const given = conditionValues(conditions);
+  const context: ContextLookup = (key) => {
+    const value = given(key);
+    if (value === undefined && key === IDLE_DAYS && endsUse(action)) needsIdleDays = true;
+    return value;
+  };
+  const asked = { context, encryptionContext };
   const explanation: Explanation = found
     ? explainDecision(
         keyRequest(call, projection, found, asked),
@@ -117,6 +124,7 @@ export function explainOn(
   print(`decided by: ${refusal ?? shownDecision(decidedBy)}`);
   if (action === 'CreateGrant' && decidedBy.kind === 'grant' && !conditions.has(GIVEN_OPERATIONS))
     print(`what the new grant allows must be allowed by this one too: name it by ${NAME_OPERATIONS}`);
+  if (needsIdleDays) print(`when the key was last used is not looked up here: name it by --context ${NAME_IDLE_DAYS}`);
   if (found && found.key.keyState !== 'Enabled')
     print(`the key ${options.at ? 'was' : 'is'} ${found.key.keyState}, which permissions do not change`);
   print('considered:');
@@ -150,6 +158,9 @@ function assertKeyFits(action: string, key: string | undefined): void {
 
 const GIVEN_OPERATIONS = 'kms:grantoperations';
 const NAME_OPERATIONS = '--context kms:GrantOperations=Decrypt,Encrypt';
+
+const IDLE_DAYS = 'kms:trailingdayswithoutkeyusage';
+const NAME_IDLE_DAYS = 'kms:TrailingDaysWithoutKeyUsage=90';
 
 /** Condition keys as they were given; the operations of a new grant are a list. */
 const conditionValues =
