@@ -101,12 +101,12 @@ test.each([
     await until(async () => isDone(), 'calls are in no file');
     await advance();
     const { output } = await run([MAIN, 'clock', 'now'], { KEYTRAIL_DATA_DIR: dataDir }).done;
-  const now = Date.parse(/\d{4}-\S+Z/.exec(output)![0]);
-  await until(async () => isDone() && Date.parse(state().periodStart) > now - HOUR_MS, 'no digest came');
+    const now = Date.parse(/\d{4}-\S+Z/.exec(output)![0]);
+    await until(async () => isDone() && Date.parse(state().periodStart) > now - HOUR_MS, 'no digest came');
     for (const region of REGIONS) {
       const { digests } = checkedTrail(folder, publicKey, HOME, region);
       expect(digests.length).toBeGreaterThan(before);
-    expect(digests.at(-1)!.digestEndTime).toBe(state().periodStart);
+      expect(digests.at(-1)!.digestEndTime).toBe(state().periodStart);
     }
   },
 );

@@ -344,11 +344,11 @@ export class Service {
   }
 
   private startHistory(): StartedHistory {
-    const { settings, store, view, metrics, log } = this;
+    const { settings, store, view, clock, metrics, log } = this;
     const { nats } = this.link;
     const sealingKeys = this.neighbours.sealingKeys();
     const digests = this.neighbours.digestSigner();
-    const started = startHistory({ settings, nats, store, view, metrics, log, sealingKeys, digests });
+    const started = startHistory({ settings, nats, store, view, clock, metrics, log, sealingKeys, digests });
     this.closers.push(() => started.stop());
     // Where there is more in the process, it serves without its event history too.
     if (this.parts.length === 1) this.health.add('event history', started.problem);

@@ -19,6 +19,8 @@ export interface ProjectorPorts {
   logs: Record<HistoryStream, HistoryLog>;
   entriesOf: Record<HistoryStream, (message: StoredCommit) => HistoryEntry[] | Promise<HistoryEntry[]>>;
   log: Logger;
+  /** Epoch seconds: what is older is not shown, nor kept. Absent for all. */
+  horizon?: () => number;
   failPoint?: FailPoint;
   /** Between two tries, in ms. Default 1 s. */
   retryMs?: number;
@@ -32,6 +34,7 @@ const RETRY_MS = 1_000;
 const PATIENCE_MS = 25_000;
 const SHOWN_EVERY_MS = 5_000;
 const STOP_WAIT_MS = 3_000;
+const FORGET_EVERY_MS = 3_600_000;
 /** Lookups that may wait or run at once. */
 const MAX_LOOKUPS = 200;
 /** An embedded database that has died so often over the same is not trusted any more. */
@@ -62,6 +65,7 @@ export class Projector implements EventHistory {
   private running: Promise<void> | undefined;
   private deaths = 0;
   private lookups = 0;
+  private forgottenAt: number | undefined;
   private damage: Error | undefined;
   private failing: string | undefined = 'has not started yet';
   private round = new AbortController();
@@ -107,7 +111,9 @@ export class Projector implements EventHistory {
     try {
       await this.caughtUp();
       if (!this.history) throw unavailable('is being opened');
-      return await this.history.find(query);
+      const horizon = this.ports.horizon?.();
+      const from = Math.max(query.from ?? Number.NEGATIVE_INFINITY, horizon ?? Number.NEGATIVE_INFINITY);
+      return await this.history.find(Number.isFinite(from) ? { ...query, from } : query);
     } catch (error) {
       if (error instanceof KmsError) throw error;
       this.suspect(error as Error);
@@ -184,7 +190,8 @@ export class Projector implements EventHistory {
       const last = fresh.at(-1);
       if (!last) continue;
       const entries: HistoryEntry[] = [];
-      for (const message of fresh) entries.push(...(await entriesOf[stream](message)));
+      for (const message of fresh) entries.push(...(await entriesOf[stream](message)).filter(this.isKept));
+      await this.forget(history);
       failPoint(`before-fold:${stream}`);
       await history.fold(stream, entries, { position: last.seq, hash: hashOf(last.bytes) });
       failPoint(`after-fold:${stream}`);
@@ -192,6 +199,18 @@ export class Projector implements EventHistory {
       this.advance(stream, last.seq);
       progress(last.seq);
     }
+  }
+
+  private readonly isKept = ({ records: [record] }: HistoryEntry): boolean =>
+    record === undefined || record.time >= (this.ports.horizon?.() ?? record.time);
+
+  /** Once an hour at most, as records come: what is not shown any more is in nobody's way until then. */
+  private async forget(history: SqlHistory): Promise<void> {
+    const { horizon } = this.ports;
+    const forgotten = this.forgottenAt;
+    if (!horizon || (forgotten !== undefined && performance.now() - forgotten < FORGET_EVERY_MS)) return;
+    this.forgottenAt = performance.now();
+    await history.forgetBefore(horizon());
   }
 
   private advance(stream: HistoryStream, position: number): void {
