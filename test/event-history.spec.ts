@@ -33,7 +33,7 @@ let otherKey: Credentials;
 let keyArn: string;
 
 const start = async (extra: Record<string, string> = {}): Promise<void> => {
-  server = await startProcess(dataDir, { KEYTRAIL_CLOCK: 'virtual', ...extra });
+  server = await startProcess(dataDir, { KEYTRAIL_CLOCK: 'virtual', KEYTRAIL_HISTORY_DAYS: '1000', ...extra });
   rootKey = (await server.kms.config.credentials()) as Credentials;
   root = clientsOf(server.endpoint, rootKey);
 };
@@ -293,4 +293,18 @@ describe('the read model', () => {
       for (const requestId of answered) expect(onRecord.filter((id) => id === requestId)).toHaveLength(1);
     },
   );
+});
+
+test('the history goes back as many days as is set', async () => {
+  const before = (await everything()).map(({ EventName }) => EventName);
+  expect(before).toContain('RotateKey');
+  await server.stop();
+  await start({ KEYTRAIL_HISTORY_DAYS: '1' });
+  const KeyId = await newKey();
+  await keytrail('clock', 'advance', '2d');
+  await encrypt(KeyId);
+  const now = Date.now() / 1000 + 400 * 86_400;
+  expect(names(await everything())).toEqual(['Encrypt']);
+  const early = await trail().send(new LookupEventsCommand({ StartTime: new Date(0), EndTime: new Date(now * 1000) }));
+  expect(names(early.Events!).filter((name) => name !== 'LookupEvents')).toEqual(['Encrypt']);
 });

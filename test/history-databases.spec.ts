@@ -128,6 +128,15 @@ describe.each(databases)('the event history on %s', (_, start) => {
     expect(await find('EventName', 'encrypt')).toEqual([]);
   });
 
+  test('forgets what is before a time, and nothing else', async () => {
+    await fold([record(1), record(2), record(3)]);
+    await history.forgetBefore(Date.parse(record(2).eventTime) / 1000);
+    expect(await find()).toEqual([3, 2]);
+    expect(await find('ResourceName', KEY)).toEqual([3, 2]);
+    await fold([record(1)], 2);
+    expect(await find('ResourceName', KEY)).toEqual([3, 2, 1]);
+  });
+
   test('orders the records of one second by where they are in the log, and pages without a gap or a repeat', async () => {
     const one = record(0).eventTime;
     await fold(Array.from({ length: 7 }, (_, at) => record(at, { eventTime: one })));

@@ -357,11 +357,11 @@ export class Service {
   }
 
   private startHistory(): StartedHistory {
-    const { settings, store, view, metrics, log } = this;
+    const { settings, store, view, clock, metrics, log } = this;
     const { nats } = this.link;
     const sealingKeys = this.neighbours.sealingKeys();
     const digests = this.neighbours.digestSigner();
-    const started = startHistory({ settings, nats, store, view, metrics, log, sealingKeys, digests });
+    const started = startHistory({ settings, nats, store, view, clock, metrics, log, sealingKeys, digests });
     serveLastUses(this.served, started.ports.lastUses, this.unanswered('last use'));
     this.closers.push(() => started.stop());
     serveKeyCalls(this.served, started.ports.history, this.unanswered('key calls'));

@@ -25,6 +25,8 @@ export interface ProjectorPorts {
   /** Whether something was shredded there, that a model which was begun before may still hold. */
   shreds?(change: StoredCommit): boolean;
   log: Logger;
+  /** Epoch seconds: what is older is not shown, nor kept. Absent for all. */
+  horizon?: () => number;
   failPoint?: FailPoint;
   /** Between two tries, in ms. Default 1 s. */
   retryMs?: number;
@@ -38,6 +40,7 @@ const RETRY_MS = 1_000;
 const PATIENCE_MS = 25_000;
 const SHOWN_EVERY_MS = 5_000;
 const STOP_WAIT_MS = 3_000;
+const FORGET_EVERY_MS = 3_600_000;
 /** Lookups that may wait or run at once. */
 const MAX_LOOKUPS = 200;
 /** An embedded database that has died so often over the same is not trusted any more. */
@@ -78,6 +81,7 @@ export class Projector implements EventHistory, LastUses {
   private running: Promise<void> | undefined;
   private deaths = 0;
   private lookups = 0;
+  private forgottenAt: number | undefined;
   private damage: Error | undefined;
   /** What a model that is begun now must know of. */
   private mustKnow = 0;
@@ -117,7 +121,8 @@ export class Projector implements EventHistory, LastUses {
   }
 
   lookUp(query: HistoryQuery): Promise<FoundEvent[]> {
-    return this.answered(STREAMS, (history) => history.find(query));
+    const from = Math.max(query.from ?? Number.NEGATIVE_INFINITY, this.ports.horizon?.() ?? Number.NEGATIVE_INFINITY);
+    return this.answered(STREAMS, (history) => history.find(Number.isFinite(from) ? { ...query, from } : query));
   }
 
   async lastUse(kind: UsedKind, id: string): Promise<KnownUse> {
@@ -237,6 +242,7 @@ export class Projector implements EventHistory, LastUses {
         if (stream === 'changes' && message.seq > begun && shreds(message)) throw new ShreddedError(message.seq);
         entries.push(...(await entriesOf[stream](message)));
       }
+      await this.forget(history);
       failPoint(`before-fold:${stream}`);
       await history.fold(stream, entries, { position: last.seq, hash: hashOf(last.bytes) });
       failPoint(`after-fold:${stream}`);
@@ -244,6 +250,15 @@ export class Projector implements EventHistory, LastUses {
       this.advance(stream, last.seq);
       progress(last.seq);
     }
+  }
+
+  /** Once an hour at most, as records come: what is not shown any more is in nobody's way until then. */
+  private async forget(history: SqlHistory): Promise<void> {
+    const { horizon } = this.ports;
+    const forgotten = this.forgottenAt;
+    if (!horizon || (forgotten !== undefined && performance.now() - forgotten < FORGET_EVERY_MS)) return;
+    this.forgottenAt = performance.now();
+    await history.forgetBefore(horizon());
   }
 
   private advance(stream: HistoryStream, position: number): void {

@@ -187,6 +187,12 @@ export class SqlHistory {
       .where('r.region', '=', region);
   }
 
+  /** Forgets the records of before `time`, epoch seconds. */
+  async forgetBefore(time: number): Promise<void> {
+    await this.db.deleteFrom('history_resources').where('time', '<', time).execute();
+    await this.db.deleteFrom('history_records').where('time', '<', time).execute();
+  }
+
   /** Forgets everything. */
   async clear(): Promise<void> {
     await sql`truncate history_records, history_resources, history_folded, history_last_uses, history_tracked_since`.execute(

@@ -5,6 +5,7 @@ import { AUDIT_STREAM, parseEventSubject } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import type { AuditPorts } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
+import type { Clock } from '../clock';
 import { lockDataFolder } from '../data-folder-lock';
 import { failPoints } from '../fail-points';
 import { UNTRACKED } from '../last-uses';
@@ -24,6 +25,7 @@ export interface HistorySurroundings {
   store: JetStreamEventStore;
   view: LiveView;
   metrics: Metrics;
+  clock: Clock;
   log: Logger;
   sealingKeys: SealingKeys;
   digests: DigestSigner;
@@ -42,6 +44,7 @@ export interface StartedHistory {
 
 /** A process that has just started has better to do; whoever asks for the history is not kept waiting for it. */
 const EMBEDDED_DELAY_MS = 10_000;
+const DAY_SECONDS = 86_400;
 
 /** The event history, as the process with the part `audit-projector` keeps and serves it. */
 export function startHistory(around: HistorySurroundings): StartedHistory {
@@ -69,6 +72,7 @@ export function startHistory(around: HistorySurroundings): StartedHistory {
     },
     shreds: ({ subject }) => parseEventSubject(subject).aggregate === 'trail',
     log,
+    horizon: () => Math.floor(around.clock.now() / 1000) - settings.historyDays * DAY_SECONDS,
     failPoint: failPoints(settings.failPoint),
   });
   metrics.gauge('keytrail_history_lag', () => projector.lagOf('records').catch(() => undefined));

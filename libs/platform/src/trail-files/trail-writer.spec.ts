@@ -226,6 +226,20 @@ test('wherever a run is broken off, it goes on to files without a gap or a repea
   expect(broken).toBeGreaterThan(20);
 });
 
+test('a file that is there is not another one after a crash, whatever has come into the log since', async () => {
+  log.add(record(1));
+  const failPoint = (name: string): void => {
+    if (name === 'after-files:trail-delivery') throw new Error('broken off');
+  };
+  await expect(writer(BEGUN, { failPoint }).deliver(BEGUN)).rejects.toThrow('broken off');
+  const [file] = everyFile().filter((name) => name.endsWith('.json.gz'));
+  const before = readFileSync(join(folder, file!));
+  log.add(record(2));
+  await writer().deliver(BEGUN + HOUR);
+  expect(readFileSync(join(folder, file!))).toEqual(before);
+  expect(await requests()).toEqual(['1', '2']);
+});
+
 test('nobody unknown opens a region, nor does anybody open more than 64', async () => {
   const stranger = { userIdentity: { type: 'Unknown' as const, accountId: HOME } };
   log.add(record(1, { ...stranger, awsRegion: 'us-west-9' }));
