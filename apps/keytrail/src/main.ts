@@ -145,7 +145,12 @@ account
 account
   .command('list')
   .description('the accounts there are')
-  .action(operating(true, (operator) => listAccounts(operator, parseSettings(process.env), print)));
+  .action(
+    operating(
+      true,
+      recorded('ListAccounts', (operator) => listAccounts(operator, parseSettings(process.env), print)),
+    ),
+  );
 
 program
   .command('replay')
@@ -335,8 +340,11 @@ program
   .requiredOption('--to <folder>', 'empty, or a former export of the same log')
   .option('--without-sealed', 'leave out what records keep of requests and replies')
   .action(
-    operating(true, (operator, options: ExportOptions) =>
-      exportLogs(operator, parseSettings(process.env), options, print),
+    operating(
+      true,
+      recorded('ExportLogs', (operator, options: ExportOptions) =>
+        exportLogs(operator, parseSettings(process.env), options, print),
+      ),
     ),
   );
 
@@ -346,7 +354,12 @@ program
   .requiredOption('--event <eventID>', 'of a record, as LookupEvents gives it')
   .option('--to <file>', 'instead of printing it')
   .action(
-    operating(true, (operator, options: ProveOptions) => prove(operator, parseSettings(process.env), options, print)),
+    operating(
+      true,
+      recorded('ProveRecord', (operator, options: ProveOptions) =>
+        prove(operator, parseSettings(process.env), options, print),
+      ),
+    ),
   );
 
 interface VerifyOptions {
