@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CreateKeyCommand, EncryptCommand } from '@aws-sdk/client-kms';
+import { CreateKeyCommand, EncryptCommand, ListKeysCommand } from '@aws-sdk/client-kms';
 import { connect, type NatsConnection } from 'nats';
 import type { AuditRecord } from '#audit-log/record';
 import { auditRecords, connectAsUser } from './support/audit-records';
@@ -65,6 +65,59 @@ describe('in one process, with a nats-server that does not answer for a while', 
     }
     // They were run before they were refused: what was kept for them is stored once that is possible.
     for (const { id } of during) expect(recordsOf(all, id)).toMatchObject([{ eventName: 'Encrypt' }]);
+  }, 60_000);
+});
+
+describe('in one process, with a queue that is full since nats-server stands still', () => {
+  const PLACES = 20;
+  let dataDir: string;
+  let server: KeytrailProcess;
+
+  beforeAll(async () => {
+    dataDir = mkdtempSync(join(tmpdir(), 'keytrail-records-full-'));
+    const KEYTRAIL_LEASE_MS = '60000';
+    server = await startProcess(dataDir, { KEYTRAIL_RECORD_QUEUE: String(PLACES), KEYTRAIL_LEASE_MS });
+  });
+
+  afterAll(async () => {
+    await server?.stop();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+
+  const backlog = async (): Promise<number> => {
+    const metrics = await (await fetch(`${server.endpoint}/metrics`)).text();
+    return Number(/^keytrail_audit_backlog(?:{.*})? (\d+)$/m.exec(metrics)![1]);
+  };
+
+  test('whoever has a place is answered in the end, and nothing is begun for anybody else', async () => {
+    const nats = Number(readFileSync(join(dataDir, 'nats/pid'), 'utf8'));
+    const KeyId = (await server.kms.send(new CreateKeyCommand({}))).KeyMetadata!.KeyId!;
+    const encrypt = () => outcomeOf(server.kms.send(new EncryptCommand({ KeyId, Plaintext })));
+    await encrypt();
+    let refused: { id: string; code: string }[];
+    let held: Promise<{ id: string; code: string }>[];
+    process.kill(nats, 'SIGSTOP');
+    try {
+      held = Array.from({ length: PLACES }, encrypt);
+      await until(async () => (await backlog()) === PLACES, 'the queue was not filled');
+      const ways = [encrypt, () => outcomeOf(server.kms.send(new CreateKeyCommand({})))];
+      refused = await Promise.all([...ways, ...ways].map((way) => way()));
+      expect(await backlog()).toBe(PLACES);
+    } finally {
+      process.kill(nats, 'SIGCONT');
+    }
+    expect(refused.map(({ code }) => code)).toEqual(refused.map(() => 'ThrottlingException'));
+    const answered = await Promise.all(held);
+    expect(new Set(answered.map(({ code }) => code))).toEqual(new Set(['OK']));
+    expect(await backlog()).toBe(0);
+    answered.push(await encrypt());
+    const { Keys } = await server.kms.send(new ListKeysCommand({}));
+    expect(Keys!.map((key) => key.KeyId)).toEqual([KeyId]);
+    const reader = await connectAsUser(dataDir, 'audit-projector');
+    const all = await auditRecords(reader);
+    await reader.close();
+    for (const { id } of answered) expect(recordsOf(all, id)).toMatchObject([{ eventName: 'Encrypt' }]);
+    for (const { id } of refused) expect(recordsOf(all, id)).toEqual([]);
   }, 60_000);
 });
 

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as cloudTrailModule from '@aws-sdk/client-cloudtrail';
@@ -388,21 +388,39 @@ test('what the operator does with ./keytrail is on record before it is done', as
   const keytrail = (...args: string[]) => run([MAIN, ...args], { KEYTRAIL_DATA_DIR: dataDir }).done;
   const KeyId = held.http['KeyId']!;
   const explained = ['explain', '--principal', 'able', '--action', 'kms:Encrypt', '--key', KeyId];
-  for (const args of [['account', 'create', '111122223333'], ['replay', '--key', KeyId], explained, ['verify']]) {
+  const exported = mkdtempSync(join(tmpdir(), 'keytrail-exported-'));
+  for (const args of [
+    ['account', 'create', '111122223333'],
+    ['account', 'list'],
+    ['replay', '--key', KeyId],
+    explained,
+    ['verify'],
+    ['export', '--to', exported],
+  ]) {
     expect(await keytrail(...args)).toMatchObject({ code: 0 });
   }
+  // Of what is on record nowhere there is no proof: that it was asked for is on record.
+  const event = randomUUID();
+  expect((await keytrail('prove', '--event', event)).code).toBe(1);
   // Real time cannot be moved: that it was tried is on record.
   expect((await keytrail('clock', 'advance', '8d')).code).toBe(1);
   const acts = (await auditRecords(projector)).filter(({ eventSource }) => eventSource === 'keytrail.local');
   const by = { type: 'AWSAccount', principalId: 'operator', accountId: ACCOUNT, invokedBy: 'keytrail.local' };
   expect(acts).toMatchObject([
     { eventName: 'CreateAccount', readOnly: false, requestParameters: { argument: '111122223333' } },
+    { eventName: 'ListAccounts', readOnly: true, requestParameters: null },
     { eventName: 'ReplayLog', readOnly: true, requestParameters: { key: KeyId } },
     { eventName: 'ExplainAccess', readOnly: true, requestParameters: { principal: 'able', action: 'kms:Encrypt' } },
     { eventName: 'VerifyLog', readOnly: true, requestParameters: null },
+    { eventName: 'ExportLogs', readOnly: true, requestParameters: { to: exported } },
+    { eventName: 'ProveRecord', readOnly: true, requestParameters: { event } },
     { eventName: 'AdvanceClock', readOnly: false, requestParameters: { argument: '8d' } },
   ]);
   for (const { userIdentity } of acts) expect(userIdentity).toEqual(by);
+  // What an export holds says last that it was made.
+  const leaves = readFileSync(join(exported, 'records/000000000000.jsonl'), 'utf8').trimEnd().split('\n');
+  expect(JSON.parse(leaves.at(-1)!)).toMatchObject({ eventName: 'ExportLogs' });
+  rmSync(exported, { recursive: true });
 });
 
 test('nothing secret, and no encryption context, is in the data folder or the log in any plain form', async () => {

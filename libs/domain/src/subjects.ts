@@ -155,5 +155,7 @@ export const HEADER_TLS = 'Keytrail-Tls';
 export const HEADER_SESSION_TOKEN = 'Keytrail-Session-Token';
 /** As the client calls itself to a gateway; trusted from gateways alone. */
 export const HEADER_USER_AGENT = 'Keytrail-User-Agent';
+/** On a request that was sent before and not answered (`true`): it counts once. Trusted from gateways alone. */
+export const HEADER_REPEATED = 'Keytrail-Repeated';
 export const HEADER_POSITION = 'Keytrail-Position';
 export const HEADER_ERROR = 'Keytrail-Error';

@@ -23,6 +23,8 @@ export interface CallerClaim {
   tls?: TlsDetails | undefined;
   /** As the client calls itself; absent over NATS. */
   userAgent?: string | undefined;
+  /** That the request was sent before, to a service that did not answer in time: it has been counted there. */
+  repeated?: boolean | undefined;
   /** A UUID for the record of the call, where whoever vouches for the claim has made the request id itself. */
   eventId?: string | undefined;
 }

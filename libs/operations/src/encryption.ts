@@ -37,7 +37,7 @@ type Algorithm = NonNullable<EncryptRequest['EncryptionAlgorithm']>;
 
 class Encrypt implements EncryptRequest {
   @Required(KEY_ID) KeyId!: string;
-  @Required({ kind: 'blob', min: 1, max: 4096 }) Plaintext!: Uint8Array;
+  @Required({ kind: 'blob', min: 1, max: 4096, sensitive: true }) Plaintext!: Uint8Array;
   @Optional(CONTEXT) EncryptionContext?: Record<string, string>;
   @Optional(GRANT_TOKENS) GrantTokens?: string[];
   @Optional(ENCRYPTION_ALGORITHM) EncryptionAlgorithm?: Algorithm;
@@ -56,7 +56,6 @@ export const encrypt = data<Encrypt, Wire<EncryptResponse>>({
     endDryRun(request.DryRun);
     const { ciphertext, materialId } = encryptUnder(found, request.Plaintext, request.EncryptionContext, ports);
     call.trail?.used(materialId);
-    request.Plaintext.fill(0);
     return {
       CiphertextBlob: ciphertext.toString('base64'),
       KeyId: found.arn,

@@ -22,6 +22,7 @@ import {
 } from './operation';
 import { AskedUses, LastUseNotKnown } from './usage/asked-uses';
 import { decodeRequest } from './wire/decode';
+import { wipe } from './wire/wipe';
 
 export interface OperationReply {
   /** The JSON body, of a success or of an error. Bytes where it came over NATS and is passed on as it is. */
@@ -48,8 +49,9 @@ export function runOperation(
   observe: ErrorObserver,
 ): OperationReply | Promise<OperationReply> {
   const failed = (error: unknown): OperationReply => errorReply(error, unresolved, observe);
+  const attempt = new Attempt(operation, body, unresolved, ports.grantTokens);
+  let waits = false;
   try {
-    const attempt = new Attempt(operation, body, unresolved, ports.grantTokens);
     const result =
       operation.plane === 'control'
         ? runControl(operation, attempt, served(ports.control, operation), ports.serving)
@@ -58,9 +60,16 @@ export function runOperation(
           : operation.plane === 'audit'
             ? runAudit(operation, attempt, served(ports.audit, operation))
             : runData(operation, attempt, served(ports.data, operation), ports.serving);
-    return result instanceof Promise ? result.then(succeeded).catch(failed) : succeeded(result);
+    if (!(result instanceof Promise)) return succeeded(result);
+    waits = true;
+    return result
+      .then(succeeded)
+      .catch(failed)
+      .finally(() => attempt.wipe());
   } catch (error) {
     return failed(error);
+  } finally {
+    if (!waits) attempt.wipe();
   }
 }
 
@@ -125,6 +134,11 @@ class Attempt {
     begun.call.tenure = tenure;
     begun.call.checks = new Checks(position, () => ({ ...this.resolved().call, uses }));
     return begun;
+  }
+
+  /** Once it is over, whatever came of it. */
+  wipe(): void {
+    if (this.request) wipe(this.request);
   }
 
   /** Whether it is a refusal that may have been made on an outdated view: what is wrong with the request itself stays so. */

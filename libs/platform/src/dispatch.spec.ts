@@ -1,11 +1,17 @@
 import { connect, type NatsConnection } from 'nats';
-import { gatewaySubscription } from '#domain/subjects';
+import { KmsError } from '#domain/errors';
+import { gatewaySubscription, HEADER_REPEATED, HEADER_REQUEST_ID } from '#domain/subjects';
+import type { PlanePorts } from '#operations/operation';
+import { Quotas } from '#operations/quotas/quotas';
 import { OPERATION_TABLE } from '#operations/table';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
-import { NatsDispatcher } from './dispatch';
+import type { Callers } from './callers';
+import type { Clock } from './clock';
+import { LocalDispatcher, NatsDispatcher } from './dispatch';
 import { MAX_BODY_BYTES } from './http-edge';
 
 const CALLER = { region: 'us-east-1', account: '000000000000', principalId: 'root', accessKeyId: 'AKIAROOT' };
+const REQUEST_ID = '8c0c3863-e6c5-4f5a-99f1-27e414aafb91';
 const ENCRYPT = OPERATION_TABLE.get('Encrypt')!;
 
 let server: TestNats;
@@ -22,12 +28,7 @@ afterAll(async () => {
 });
 
 const dispatch = (bytes: number) =>
-  new NatsDispatcher(nats, 0, () => {}).dispatch(
-    ENCRYPT,
-    Buffer.alloc(bytes),
-    CALLER,
-    '8c0c3863-e6c5-4f5a-99f1-27e414aafb91',
-  );
+  new NatsDispatcher(nats, 0, () => {}).dispatch(ENCRYPT, Buffer.alloc(bytes), CALLER, REQUEST_ID);
 
 describe('a request over NATS', () => {
   test('as large as the HTTP edge lets in arrives', async () => {
@@ -45,4 +46,40 @@ describe('a request over NATS', () => {
     expect(error).toBe('RequestEntityTooLargeException');
     expect(status).toBe(413);
   });
+
+  test('that is sent again for want of an answer says so, and is the same for the rest', async () => {
+    const seen: (string | undefined)[][] = [];
+    const served = nats.subscribe(gatewaySubscription('Encrypt'), {
+      callback: (_, message) => {
+        seen.push([HEADER_REQUEST_ID, HEADER_REPEATED].map((name) => message.headers?.get(name)));
+        // The first is left alone, as by a worker whose view lags.
+        if (seen.length > 1) message.respond('{}');
+      },
+    });
+    const dispatcher = new NatsDispatcher(nats, 0, () => {}, undefined, 100);
+    const { error } = await dispatcher.dispatch(ENCRYPT, Buffer.from('{}'), CALLER, REQUEST_ID);
+    served.unsubscribe();
+    expect(error).toBeUndefined();
+    expect(seen.slice(0, 2)).toEqual([
+      [REQUEST_ID, ''],
+      [REQUEST_ID, 'true'],
+    ]);
+  });
+});
+
+test('what is sent again is not charged again to the request quota', async () => {
+  const callers = { prepared: () => undefined, resolve: () => fail() } as unknown as Callers;
+  const fail = (): never => {
+    throw new KmsError('UnrecognizedClientException', 'nobody');
+  };
+  const ports = { data: {}, serving: { assertHeld() {} }, grantTokens: {} } as unknown as PlanePorts;
+  const clock = { now: () => 0 } as unknown as Clock;
+  const quotas = new Quotas({ symmetric: 1 });
+  const dispatcher = new LocalDispatcher(ports, callers, clock, () => {}, quotas);
+  const ask = async (repeated?: boolean) =>
+    (await dispatcher.dispatch(ENCRYPT, Buffer.from('{}'), { ...CALLER, repeated }, REQUEST_ID)).error;
+  expect(await ask()).toBe('UnrecognizedClientException');
+  for (let n = 0; n < 3; n++) expect(await ask(true)).toBe('UnrecognizedClientException');
+  expect(await ask()).toBe('ThrottlingException');
+  expect(quotas.refusals.get('symmetric')).toBe(1);
 });

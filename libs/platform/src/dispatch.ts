@@ -8,6 +8,7 @@ import {
   HEADER_AFTER,
   HEADER_ERROR,
   HEADER_POSITION,
+  HEADER_REPEATED,
   HEADER_REQUEST_ID,
   HEADER_SECURE_TRANSPORT,
   HEADER_SESSION_TOKEN,
@@ -87,7 +88,7 @@ export class LocalDispatcher implements Dispatcher {
     trail?: Trail,
   ): OperationReply | Promise<OperationReply> {
     try {
-      this.quotas?.charge(operation, claim, performance.now());
+      if (!claim.repeated) this.quotas?.charge(operation, claim, performance.now());
     } catch (error) {
       return errorReply(error, { operation: operation.name, requestId }, this.observe);
     }
@@ -117,6 +118,7 @@ export class NatsDispatcher implements Dispatcher {
     private newest: number,
     private readonly observe: ErrorObserver,
     private readonly records?: EdgeRecords,
+    private readonly attemptMs = DATA_ATTEMPT_MS,
   ) {}
 
   get newestPosition(): number {
@@ -138,7 +140,8 @@ export class NatsDispatcher implements Dispatcher {
       const reply = await requestReply(this.nats, subject, body, {
         headers: sent,
         timeoutMs: REPLY_TIMEOUT_MS,
-        ...(operation.plane === 'data' && !isWaiting(operation) && { attemptMs: DATA_ATTEMPT_MS }),
+        ...(operation.plane === 'data' && !isWaiting(operation) && { attemptMs: this.attemptMs }),
+        onRepeat: () => sent.set(HEADER_REPEATED, 'true'),
       });
       const position = Number(reply.headers?.get(HEADER_POSITION));
       if (position > this.newest) this.newest = position;

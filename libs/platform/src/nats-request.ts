@@ -14,6 +14,8 @@ export interface RequestOptions {
    * another is asked, as long as it would have the time as well within `timeoutMs`.
    */
   attemptMs?: number;
+  /** Called before each such repetition. */
+  onRepeat?(): void;
 }
 
 /**
@@ -25,7 +27,7 @@ export async function requestReply(
   nats: NatsConnection,
   subject: string,
   payload: Uint8Array | string,
-  { timeoutMs, attemptMs = timeoutMs, headers: given }: RequestOptions,
+  { timeoutMs, attemptMs = timeoutMs, headers: given, onRepeat }: RequestOptions,
 ): Promise<Msg> {
   const headers = withTrace(given);
   const deadline = performance.now() + timeoutMs;
@@ -38,7 +40,7 @@ export async function requestReply(
         await new Promise((resolve) => setTimeout(resolve, NOBODY_THERE_PAUSE_MS));
       } else if (code !== ErrorCode.Timeout || performance.now() + attemptMs > deadline) {
         throw inWords(error);
-      }
+      } else onRepeat?.();
     }
   }
 }

@@ -117,6 +117,7 @@ describe('a request over NATS', () => {
     'Keytrail-Access-Key': 'AKIAEXAMPLE',
     'Keytrail-Source-Ip': '192.0.2.1',
     'Keytrail-Secure-Transport': 'true',
+    'Keytrail-Repeated': 'true',
     'Keytrail-Tls': 'TLSv1.3 TLS_AES_256_GCM_SHA384 kms.example:8080',
     'Keytrail-Session-Token': 'token',
   };
@@ -144,6 +145,7 @@ describe('a request over NATS', () => {
       accessKeyId: 'AKIAEXAMPLE',
       sourceIp: '192.0.2.1',
       secureTransport: true,
+      repeated: true,
       tls: {
         tlsVersion: 'TLSv1.3',
         cipherSuite: 'TLS_AES_256_GCM_SHA384',

@@ -9,6 +9,7 @@ import {
   HEADER_AFTER,
   HEADER_ERROR,
   HEADER_POSITION,
+  HEADER_REPEATED,
   HEADER_REQUEST_ID,
   HEADER_SECURE_TRANSPORT,
   HEADER_SESSION_TOKEN,
@@ -174,6 +175,7 @@ function claimOfMessage({ subject, headers: given }: Msg): CallerClaim {
     sourceIp: header(HEADER_SOURCE_IP),
     secureTransport: header(HEADER_SECURE_TRANSPORT) === 'true',
     tls: tlsDetailsIn(header(HEADER_TLS)),
+    repeated: header(HEADER_REPEATED) === 'true' || undefined,
     userAgent: header(HEADER_USER_AGENT),
     eventId: requestIdGiven === undefined ? undefined : eventIdOf(requestIdGiven),
   };

@@ -50,6 +50,8 @@ export interface Settings {
   quotas?: QuotaRates | undefined;
   /** Whether every call is put on record before it is answered. Off is for measuring what that costs. */
   records: boolean;
+  /** Calls of a process that may be under way or wait for their record at once. */
+  recordQueue: number;
   /** Whether traces are sent, as OpenTelemetry's own variables say. */
   tracing: boolean;
   /** How often the trees' heads are signed, in seconds, as far as they have grown. */
@@ -186,6 +188,7 @@ export function parseSettings(environment: Environment): Settings {
     region: text('KEYTRAIL_REGION', isRegionName, 'a region name such as eu-central-1', 'us-east-1')!,
     quotas: parseQuotas(environment['KEYTRAIL_QUOTAS'], (problem) => problems.push(problem)),
     records: text('KEYTRAIL_RECORDS', (value) => value === 'on' || value === 'off', 'on or off', 'on') === 'on',
+    recordQueue: integer('KEYTRAIL_RECORD_QUEUE', 10, 1_000_000, 10_000),
     tracing: parseTracing(environment, (problem) => problems.push(problem)),
     treeHeadSeconds: integer('KEYTRAIL_TREE_HEAD_SECONDS', 1, 86_400, 10),
     checkpointDir: resolve(text('KEYTRAIL_CHECKPOINT_DIR', any, 'a folder', join(dataDir, 'checkpoints'))!),

@@ -21,5 +21,10 @@ export function addAccounts(program: Command): void {
   account
     .command('list')
     .description('the accounts there are')
-    .action(operating(true, (operator) => listAccounts(operator, parseSettings(process.env), print)));
+    .action(
+      operating(
+        true,
+        recorded('ListAccounts', (operator) => listAccounts(operator, parseSettings(process.env), print)),
+      ),
+    );
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { parseSettings } from '#platform/settings';
 import { type ExportOptions, exportLogs } from '../cli/export';
-import { operating, print } from '../cli/running';
+import { operating, print, recorded } from '../cli/running';
 
 export function addExport(program: Command): void {
   program
@@ -12,8 +12,11 @@ export function addExport(program: Command): void {
     .requiredOption('--to <folder>', 'empty, or a former export of the same log')
     .option('--without-sealed', 'leave out what records keep of requests and replies')
     .action(
-      operating(true, (operator, options: ExportOptions) =>
-        exportLogs(operator, parseSettings(process.env), options, print),
+      operating(
+        true,
+        recorded('ExportLogs', (operator, options: ExportOptions) =>
+          exportLogs(operator, parseSettings(process.env), options, print),
+        ),
       ),
     );
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { parseSettings } from '#platform/settings';
 import { type ProveOptions, prove } from '../cli/prove';
-import { operating, print } from '../cli/running';
+import { operating, print, recorded } from '../cli/running';
 
 export function addProve(program: Command): void {
   program
@@ -14,6 +14,11 @@ export function addProve(program: Command): void {
     .option('--from <file>', 'an older head, as it was kept outside (checkpoints/records.checkpoint)')
     .option('--to <file>', 'instead of printing it')
     .action(
-      operating(true, (operator, options: ProveOptions) => prove(operator, parseSettings(process.env), options, print)),
+      operating(
+        true,
+        recorded('ProveRecord', (operator, options: ProveOptions) =>
+          prove(operator, parseSettings(process.env), options, print),
+        ),
+      ),
     );
 }

@@ -6,7 +6,8 @@ export type Constraint =
   | { kind: 'boolean' }
   /** Epoch seconds, with a fraction or without. */
   | { kind: 'timestamp' }
-  | { kind: 'blob'; min?: number; max?: number }
+  /** A sensitive one is zeroised when the request is done with. */
+  | { kind: 'blob'; min?: number; max?: number; sensitive?: boolean }
   | { kind: 'strings'; min?: number; max?: number; each: Constraint & { kind: 'string' } }
   | { kind: 'enums'; values: readonly string[] }
   /** `maxBytes`: of all names and values together, in UTF-8. */

@@ -4,6 +4,7 @@ import { assertWellFormed } from '#crypto/encryption-context';
 import { KmsError } from '#domain/errors';
 import { type Constraint, type MemberRule, memberPath, validationMessage, violationsOf } from './constraints';
 import { membersOf } from './fields';
+import { wipe } from './wipe';
 
 export type RequestClass<I extends object> = new () => I;
 
@@ -15,9 +16,18 @@ export type RequestClass<I extends object> = new () => I;
 export function decodeRequest<I extends object>(requestClass: RequestClass<I>, body: Uint8Array): I {
   const json = parseObject(body);
   const request = new requestClass();
-  const members = membersOf(requestClass);
+  try {
+    readMembers(request, json, membersOf(requestClass));
+    return request;
+  } catch (refusal) {
+    wipe(request);
+    throw refusal;
+  }
+}
+
+function readMembers(request: object, json: Record<string, unknown>, members: ReadonlyMap<string, MemberRule>): void {
   // To class-validator, a class without members is an unknown one.
-  if (members.size === 0) return request;
+  if (members.size === 0) return;
   let keepsBounds = true;
   for (const [name, rule] of members) {
     const given = Object.hasOwn(json, name) ? json[name] : undefined;
@@ -26,7 +36,7 @@ export function decodeRequest<I extends object>(requestClass: RequestClass<I>, b
     keepsBounds &&= violationsOf(rule, value, name).length === 0;
   }
   // class-validator runs these same rules, at 4 us a request: it is asked what is wrong once something is.
-  if (keepsBounds) return request;
+  if (keepsBounds) return;
   const errors = validateSync(request, { validationError: { target: false, value: false } });
   if (errors.length > 0) {
     // Its messages are one text for each member, in which it puts names and values where a value reads `$property`.
@@ -35,7 +45,6 @@ export function decodeRequest<I extends object>(requestClass: RequestClass<I>, b
     );
     throw new KmsError('ValidationException', validationMessage(sentences));
   }
-  return request;
 }
 
 function parseObject(body: Uint8Array): Record<string, unknown> {
@@ -105,6 +114,7 @@ function decodeBlob(text: string): Buffer {
   const padding = text.endsWith('==') ? 2 : text.endsWith('=') ? 1 : 0;
   // Node's decoder passes over what is not base64, so a wrong length is how bad input shows; the alphabet for URLs it takes.
   if (text.length % 4 !== 0 || URL_ALPHABET.test(text) || bytes.length !== (text.length / 4) * 3 - padding) {
+    bytes.fill(0);
     throw new KmsError('SerializationException', 'A Blob must be valid base64.');
   }
   return bytes;

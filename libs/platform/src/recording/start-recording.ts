@@ -34,16 +34,19 @@ export function startRecording(around: RecordingSurroundings): StartedRecording 
   const store = new JetStreamEventStore(nats, { stream: AUDIT_STREAM });
   const keys = new RememberedSealingKeys(around.sealingKeys);
   const recorded = batchFigures(metrics);
-  const auditRecorder = new AuditRecorder({
-    append: (request) => store.append(request),
-    sealingKey: (scope) => keys.toSeal(scope),
-    closed: () => nats.isClosed() || nats.isDraining(),
-    observe: (error) => {
-      recorded.failed();
-      log.error({ err: error }, 'records could not be stored');
+  const auditRecorder = new AuditRecorder(
+    {
+      append: (request) => store.append(request),
+      sealingKey: (scope) => keys.toSeal(scope),
+      closed: () => nats.isClosed() || nats.isDraining(),
+      observe: (error) => {
+        recorded.failed();
+        log.error({ err: error }, 'records could not be stored');
+      },
+      stored: recorded.stored,
     },
-    stored: recorded.stored,
-  });
+    { waiting: settings.recordQueue },
+  );
   metrics.gauge('keytrail_audit_backlog', () => auditRecorder.backlog);
   const unrecorded = metrics.counter('keytrail_unrecorded_calls_total');
   const recorder = tracedRecorder(auditRecorder);
