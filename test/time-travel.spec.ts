@@ -1,7 +1,11 @@
 import fc from 'fast-check';
+import { aliasArn, keyArn } from '#domain/arn';
+import type { Commit } from '#domain/commit';
 import { KmsError } from '#domain/errors';
+import { accountRef } from '#domain/principal/principal-id';
 import { isNamed } from '#domain/principal/state';
 import { MemoryEventStore } from '#event-store/memory-event-store';
+import type { CallerClaim } from '#operations/caller';
 import type { ControlPorts } from '#operations/operation';
 import { OPERATION_TABLE } from '#operations/table';
 import { MomentFold } from '#views/moment';
@@ -9,6 +13,7 @@ import { type LogEntry, Projection } from '#views/projection';
 import { decodeSnapshot, encodeSnapshot } from '#views/snapshot';
 import { type Moment, reportOf } from '../apps/keytrail/src/cli/aggregate-report';
 import { explainOn } from '../apps/keytrail/src/cli/explain';
+import { trusting } from './support/identities';
 import { ACCOUNT, allowing, MemoryOperations } from './support/memory-operations';
 import { rootCaller } from './support/root-caller';
 
@@ -17,10 +22,24 @@ const HISTORIES = 200;
 const SEED = Number(process.env['KEYTRAIL_TEST_SEED'] ?? 20_261_125);
 const DAY_MS = 86_400_000;
 const USERS = ['ann', 'bob'] as const;
+const ROLE = 'till';
+/** Of another account, where she may all that key policies and grants let her. */
+const OTHER = '111122223333';
+const STRANGER = 'zoe';
 const ALIASES = ['alias/one', 'alias/two'] as const;
 const MAX_KEYS = 2;
 
 const arnOf = (user: string): string => `arn:aws:iam::${ACCOUNT}:user/${user}`;
+/** Who is asked about, as `explain` takes it. */
+const PRINCIPALS = {
+  ann: arnOf('ann'),
+  bob: arnOf('bob'),
+  [ROLE]: `arn:aws:iam::${ACCOUNT}:role/${ROLE}`,
+  [STRANGER]: `arn:aws:iam::${OTHER}:user/${STRANGER}`,
+  root: `arn:aws:iam::${ACCOUNT}:root`,
+} as const;
+type Principal = keyof typeof PRINCIPALS;
+const GRANTEES = ['ann', 'bob', ROLE, STRANGER] as const;
 const policy = (...statements: object[]): string =>
   JSON.stringify({
     Version: '2012-10-17',
@@ -47,6 +66,12 @@ const KEY_POLICIES = [
       ArnLike: { 'aws:PrincipalArn': arnOf('*') },
     },
   }),
+  policy({ Effect: 'Allow', Principal: { AWS: [PRINCIPALS[STRANGER], PRINCIPALS[ROLE]] } }),
+  // Nobody else, the root of the account neither.
+  JSON.stringify({
+    Version: '2012-10-17',
+    Statement: { Effect: 'Allow', Principal: { AWS: arnOf('ann') }, Action: 'kms:*', Resource: '*' },
+  }),
 ] as const;
 const USER_POLICIES = [
   allowing('kms:Encrypt'),
@@ -65,19 +90,22 @@ const USER_POLICIES = [
 const step = fc.record({
   what: fc.constantFrom(
     ...['CreateKey', 'DisableKey', 'EnableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion', 'RotateKeyOnDemand'],
-    ...['EnableKeyRotation', 'EnableKeyRotation', 'DisableKeyRotation', 'TagResource', 'UntagResource'],
+    ...['EnableKeyRotation', 'EnableKeyRotation', 'EnableKeyRotation', 'EnableKeyRotation', 'DisableKeyRotation'],
+    ...['TagResource', 'UntagResource'],
     ...['PutKeyPolicy', 'PutKeyPolicy', 'CreateAlias', 'UpdateAlias', 'DeleteAlias', 'CreateGrant', 'CreateGrant'],
-    ...['RevokeGrant', 'CreateUser', 'DeleteUser', 'PutUserPolicy', 'PutUserPolicy', 'DeleteUserPolicy', 'TagUser'],
-    ...['fire', 'wait', 'wait', 'wait'],
+    ...['RevokeGrant', 'RetireGrant', 'UpdateKeyDescription', 'CreateRole', 'DeleteRole', 'PutRolePolicy'],
+    ...['CreateUser', 'DeleteUser', 'PutUserPolicy', 'PutUserPolicy', 'DeleteUserPolicy', 'TagUser'],
+    ...['fire', 'fire', 'fire', 'wait', 'wait', 'wait', 'wait', 'wait', 'wait'],
   ),
   key: fc.nat(MAX_KEYS - 1),
   alias: fc.constantFrom(...ALIASES),
   user: fc.constantFrom(...USERS),
+  grantee: fc.constantFrom(...GRANTEES),
   keyPolicy: fc.nat(KEY_POLICIES.length - 1),
   userPolicy: fc.nat(USER_POLICIES.length - 1),
   constrained: fc.boolean(),
   pauseMs: fc.constantFrom(1, 1, 1_000, 3_600_000),
-  days: fc.constantFrom(1, 6, 7, 30, 90),
+  days: fc.constantFrom(1, 6, 7, 90, 90, 90),
 });
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
@@ -92,7 +120,7 @@ interface Observation {
   keys: string[];
   /** Questions that read, as root; by what was asked. */
   reads: Record<string, Answer>;
-  /** Whether each user was let in, by user, action, key and context. */
+  /** Whether each principal was let in, by principal, action, key and context. */
   decisions: Record<string, string>;
 }
 
@@ -104,7 +132,18 @@ class History {
   readonly observations: Observation[] = [];
 
   async play(steps: readonly Step[]): Promise<void> {
-    await this.operations.call('CreateUser', { UserName: 'ann' });
+    const { operations } = this;
+    await operations.call('CreateUser', { UserName: 'ann' });
+    await operations.call('CreateRole', { RoleName: ROLE, AssumeRolePolicyDocument: trusting(PRINCIPALS.root) });
+    await operations.runCommand(accountRef(OTHER), { type: 'CreateAccount' });
+    const ofOther = { account: OTHER };
+    const hers = { UserName: STRANGER, PolicyName: 'own', PolicyDocument: allowing('kms:*') };
+    for (const [operation, input] of [
+      ['CreateUser', { UserName: STRANGER }],
+      ['PutUserPolicy', hers],
+    ] as const) {
+      expect((await operations.call(operation, input, ofOther)).code).toBe('OK');
+    }
     for (const one of [{ ...steps[0]!, what: 'CreateKey' }, ...steps]) {
       this.operations.now += one.what === 'wait' ? one.days * DAY_MS : one.pauseMs;
       await this.make(one);
@@ -112,7 +151,7 @@ class History {
     }
   }
 
-  private async make({ what, key, alias, user, keyPolicy, userPolicy, constrained }: Step): Promise<void> {
+  private async make({ what, key, alias, user, grantee, keyPolicy, userPolicy, constrained }: Step): Promise<void> {
     const { operations } = this;
     const KeyId = this.keys[key % this.keys.length];
     const EncryptionContextSubset = { team: 'a' };
@@ -122,17 +161,23 @@ class History {
       EnableKeyRotation: { KeyId, RotationPeriodInDays: 90 },
       TagResource: { KeyId, Tags: [{ TagKey: 'team', TagValue: constrained ? 'a' : 'b' }] },
       UntagResource: { KeyId, TagKeys: ['team'] },
-      PutKeyPolicy: { KeyId, Policy: KEY_POLICIES[keyPolicy] },
+      PutKeyPolicy: { KeyId, Policy: KEY_POLICIES[keyPolicy], BypassPolicyLockoutSafetyCheck: true },
+      UpdateKeyDescription: { KeyId, Description: `of ${alias}` },
       CreateAlias: { AliasName: alias, TargetKeyId: KeyId },
       UpdateAlias: { AliasName: alias, TargetKeyId: KeyId },
       DeleteAlias: { AliasName: alias },
       CreateGrant: {
         KeyId,
-        GranteePrincipal: arnOf(user),
+        GranteePrincipal: PRINCIPALS[grantee],
+        RetiringPrincipal: PRINCIPALS.root,
         Operations: ['Encrypt', 'DescribeKey'],
         ...(constrained && { Constraints: { EncryptionContextSubset } }),
       },
       RevokeGrant: { KeyId, GrantId: this.grants.at(-1) ?? '00' },
+      RetireGrant: { KeyId: keyArn(REGION, ACCOUNT, KeyId ?? ''), GrantId: this.grants[0] ?? '00' },
+      CreateRole: { RoleName: ROLE, AssumeRolePolicyDocument: trusting(PRINCIPALS.root) },
+      DeleteRole: { RoleName: ROLE },
+      PutRolePolicy: { RoleName: ROLE, PolicyName: 'own', PolicyDocument: USER_POLICIES[userPolicy] },
       CreateUser: { UserName: user },
       DeleteUser: { UserName: user },
       PutUserPolicy: { UserName: user, PolicyName: 'own', PolicyDocument: USER_POLICIES[userPolicy] },
@@ -144,6 +189,7 @@ class History {
     if (what === 'fire') await operations.fireDue();
     const input = what in inputs ? inputs[what] : { KeyId };
     if (!input) return;
+    if (what === 'DeleteRole') await operations.call('DeleteRolePolicy', { RoleName: ROLE, PolicyName: 'own' });
     if (what === 'DeleteUser') await operations.call('DeleteUserPolicy', { UserName: user, PolicyName: 'own' });
     const { body } = await operations.call(what, input);
     if (body['KeyMetadata']) this.keys.push((body['KeyMetadata'] as { KeyId: string }).KeyId);
@@ -158,18 +204,31 @@ class History {
       reads[`${operation} ${JSON.stringify(input)}`] = { code, said: code === 'OK' ? body : message };
     }
     const decisions: Observation['decisions'] = {};
-    for (const [user, action, KeyId, context] of requests(keys)) {
-      const state = operations.projection.user(ACCOUNT, user)?.state;
+    for (const [principal, action, KeyId, context] of requests(keys)) {
+      const claim = this.claimOf(principal);
       let outcome = 'unknown';
-      if (state && isNamed(state)) {
+      if (claim) {
         const EncryptionContext = context ? { team: 'a' } : undefined;
         const input = { KeyId, ...(action === 'Encrypt' && { Plaintext: 'AAAA', EncryptionContext }) };
-        const { code } = await operations.call(action, input, { principalId: state.uniqueId });
-        outcome = outcomeOf(code);
+        outcome = outcomeOf((await operations.call(action, input, claim)).code);
       }
-      decisions[[user, action, KeyId, context].join(' ')] = outcome;
+      decisions[[principal, action, KeyId, context].join(' ')] = outcome;
     }
     this.observations.push({ at: new Date(operations.now).toISOString(), keys: [...keys], reads, decisions });
+  }
+
+  /** As who the live service is called; undefined where there is no such principal now. */
+  private claimOf(principal: Principal): Partial<CallerClaim> | undefined {
+    const { projection, sessions, now } = this.operations;
+    if (principal === 'root') return {};
+    const account = principal === STRANGER ? OTHER : ACCOUNT;
+    const state = (principal === ROLE ? projection.role(account, ROLE) : projection.user(account, principal))?.state;
+    if (!state || !isNamed(state)) return undefined;
+    if (principal !== ROLE) return { account, principalId: state.uniqueId };
+    const principalId = `${state.uniqueId}:one`;
+    const issuedAt = Math.floor(now / 1_000);
+    sessions.set('one', { account, principalId, accessKeyId: 'ASIA', issuedAt, expiresAt: issuedAt + 3_600, tags: [] });
+    return { account, principalId, sessionToken: 'one' };
   }
 }
 
@@ -190,17 +249,25 @@ const questions = (keys: readonly string[]): [string, object][] => [
     ['ListAliases', { KeyId }],
   ]),
   ['ListKeys', {}],
+  ['ListAliases', {}],
+  ['ListRetirableGrants', { RetiringPrincipal: PRINCIPALS.root }],
   ['ListUsers', {}],
+  ['ListRoles', {}],
+  ['GetRole', { RoleName: ROLE }],
+  ['GetRolePolicy', { RoleName: ROLE, PolicyName: 'own' }],
   ...USERS.map((UserName): [string, object] => ['GetUserPolicy', { UserName, PolicyName: 'own' }]),
 ];
 
-const requests = (keys: readonly string[]): [string, string, string, boolean][] =>
-  USERS.flatMap((user) =>
-    [...keys, ALIASES[0]].flatMap((key): [string, string, string, boolean][] => [
-      [user, 'DescribeKey', key, false],
-      [user, 'Encrypt', key, false],
-      [user, 'Encrypt', key, true],
-    ]),
+/** By ARN, as a caller of another account must. */
+const requests = (keys: readonly string[]): [Principal, string, string, boolean][] =>
+  (Object.keys(PRINCIPALS) as Principal[]).flatMap((principal) =>
+    [...keys.map((id) => keyArn(REGION, ACCOUNT, id)), aliasArn(REGION, ACCOUNT, ALIASES[0])].flatMap(
+      (key): [Principal, string, string, boolean][] => [
+        [principal, 'DescribeKey', key, false],
+        [principal, 'Encrypt', key, false],
+        [principal, 'Encrypt', key, true],
+      ],
+    ),
   );
 
 /** What the operation answers root on a projection of the past. */
@@ -218,9 +285,22 @@ function readOn({ projection, at }: Moment, operation: string, input: object): A
 }
 
 /** What `./keytrail explain --at` says. */
-function decisionOn({ projection, at }: Moment, user: string, action: string, key: string, context: boolean): string {
+function decisionOn(
+  { projection, at }: Moment,
+  principal: Principal,
+  action: string,
+  key: string,
+  context: boolean,
+): string {
   const lines: string[] = [];
-  const asked = { principal: arnOf(user), action, key, ...(context && { context: ['team=a'] }), json: true, at };
+  const asked = {
+    principal: PRINCIPALS[principal],
+    action,
+    key,
+    ...(context && { context: ['team=a'] }),
+    json: true,
+    at,
+  };
   try {
     const allowed = explainOn(
       projection,
@@ -232,7 +312,8 @@ function decisionOn({ projection, at }: Moment, user: string, action: string, ke
     return allowed ? 'allowed' : 'denied';
   } catch (error) {
     expect((error as Error).name).toBe('CommandError');
-    return 'unknown';
+    // The service does not tell strangers what does not exist; the operator is told.
+    return principal === STRANGER ? 'denied' : 'unknown';
   }
 }
 
@@ -241,6 +322,13 @@ async function entriesOf(store: MemoryEventStore): Promise<LogEntry[]> {
   for await (const entry of store.read(1)) entries.push(entry);
   return entries;
 }
+
+/** Rotations that were due at the moment, and fired after it: the service did not know of them yet. */
+const overdueRotations = (entries: readonly LogEntry[], at: string): number =>
+  entries.filter(({ bytes }) => {
+    const { time, recordedAt, events } = JSON.parse(Buffer.from(bytes).toString()) as Commit;
+    return recordedAt !== undefined && time <= at && at < recordedAt && events[0]?.type === 'KeyRotated';
+  }).length;
 
 function foldedAt(entries: readonly LogEntry[], at: string, fold = new MomentFold(at)): MomentFold {
   for (const entry of entries.slice(fold.projection.position)) fold.take(entry);
@@ -280,8 +368,9 @@ function expectReportsFit({ at, keys, reads }: Observation, { projection }: Mome
     const asked = (operation: string, more: object = {}) =>
       reads[`${operation} ${JSON.stringify({ KeyId: keyId, ...more })}`]!;
     const report = reportOf(projection.key(REGION, ACCOUNT, keyId)!, { projection, at });
-    expect(report.exists).toBe(asked('DescribeKey').code === 'OK');
-    if (!report.exists) continue;
+    // Where root itself may not, the report still says.
+    expect(report.exists).toBe(asked('DescribeKey').code !== 'NotFoundException');
+    if (asked('DescribeKey').code !== 'OK') continue;
     const { Aliases } = asked('ListAliases').said as { Aliases: { AliasName: string }[] };
     const { Grants } = asked('ListGrants').said as { Grants: { GrantId: string }[] };
     expect(report.more).toMatchObject({
@@ -306,10 +395,13 @@ test(`at each moment of ${HISTORIES} random histories, replay says what the serv
         const restored = restoredAt(entries, position, observation.at);
         if (restored) expectTheSame(observation, foldedAt(entries, observation.at, restored));
         for (const outcome of Object.values(observation.decisions)) seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
+        const late = overdueRotations(entries, observation.at);
+        seen.set('overdue rotation', (seen.get('overdue rotation') ?? 0) + late);
       }
     }),
     { numRuns: HISTORIES, seed: SEED },
   );
   // Histories in which all is refused would show nothing.
   for (const outcome of ['allowed', 'denied', 'unknown']) expect(seen.get(outcome)).toBeGreaterThan(HISTORIES);
+  expect(seen.get('overdue rotation')).toBeGreaterThan(HISTORIES / 10);
 }, 600_000);

@@ -61,6 +61,10 @@ function printMoment(
     print(JSON.stringify({ at: moment.at, position: projection.position, ...lists }, null, 2));
     return;
   }
+  if (replays.every(([, found]) => found.length === 0)) {
+    const whose = question.account === undefined ? '' : ` of account ${question.account}`;
+    print(`the log has nothing${whose} at ${moment.at}`);
+  }
   for (const [type, found] of replays) {
     // Of one key, its aliases and grants are named in its own report.
     if (question.key && type !== 'key') continue;

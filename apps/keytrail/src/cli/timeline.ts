@@ -91,7 +91,8 @@ function printCall(call: TimelineEntry & { kind: 'call' }, print: (line: string)
   const request = call.requestID === undefined ? '' : `  request ${call.requestID}`;
   print(`  ${call.eventTime}  ${call.eventName}  by ${callerOf(call)}${request}${refused}`);
   const decidedBy = call.additionalEventData?.decidedBy as DecidedBy | undefined;
-  if (refused !== '' && decidedBy) print(`      decided by ${shownDecision(decidedBy)}`);
+  // Of another refusal, such as for the key's state, it says by what the call was allowed.
+  if (call.errorCode === 'AccessDeniedException' && decidedBy) print(`      decided by ${shownDecision(decidedBy)}`);
 }
 
 const callerOf = ({ userIdentity: { arn, type, principalId, accountId } }: KeyCall): string =>

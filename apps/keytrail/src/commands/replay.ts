@@ -18,7 +18,8 @@ export function addReplay(program: Command): void {
       'after',
       `
 At a moment it is what had been recorded by then. A timer that fired late is dated by its deadline, and counts from when it
-was recorded; but a key is gone for callers from the end of its waiting period on, as it is for requests.
+was recorded; but a key is gone for callers from the end of its waiting period on, as it is for requests. Exit code 1 if
+the log has no such key, or it cannot be read.
 
 Examples:
   keytrail replay --key alias/orders

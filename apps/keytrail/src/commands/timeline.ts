@@ -19,7 +19,7 @@ export function addTimeline(program: Command): void {
       'after',
       `
 Calls have whole seconds. A call that changed something is told as what it changed. Calls come from the event history; where no
-audit-projector answers, from the records themselves, which takes longer.
+audit-projector answers, from the records themselves, which takes longer. Exit code 1 if the log has no such key.
 
 Examples:
   keytrail timeline --key alias/orders
