@@ -119,6 +119,11 @@ export const METRIC_TABLE = {
     type: 'gauge',
     help: 'Time since all records were last seen to be in trail files.',
   },
+  keytrail_tree_head_published_age_seconds: {
+    type: 'gauge',
+    help: 'Time since the newest signed tree head was last seen to be there, by tree and place (witnesses: cosigned by all; bucket).',
+    labels: ['tree', 'place'],
+  },
   keytrail_history_lag: { type: 'gauge', help: 'Batches of records that are not in the event history yet.' },
   keytrail_history_unreadable: {
     type: 'gauge',

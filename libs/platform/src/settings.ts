@@ -4,6 +4,8 @@ import { isRegionName } from '#domain/arn';
 import { isQuotaClass, type QuotaClass } from '#operations/quotas/quota-classes';
 import type { QuotaRates } from '#operations/quotas/quotas';
 import { isIssuerSeed, isXkeySeed } from './callout-keys';
+import type { BucketOptions } from './tree-heads/checkpoint-bucket';
+import { parseBucket, parseWitnesses, type WitnessPlace } from './tree-heads/publication-places';
 
 /** Everything that can be set, parsed once from the environment. */
 export interface Settings {
@@ -68,6 +70,10 @@ export interface Settings {
   trailDays?: number | undefined;
   /** How many days the event history goes back. */
   historyDays: number;
+  /** Who is asked to cosign the heads. */
+  witnesses: readonly WitnessPlace[];
+  /** A bucket of S3's API where the newest heads and their public key are kept too. */
+  checkpointBucket?: BucketOptions | undefined;
   /** PostgreSQL for the event history; absent means PGlite in the data folder. */
   databaseUrl?: string | undefined;
   /** Tests only: the process kills itself there. */
@@ -197,6 +203,11 @@ export function parseSettings(environment: Environment): Settings {
     trailBucket: text('KEYTRAIL_TRAIL_BUCKET', isBucketName, 'the name of an S3 bucket', 'keytrail-trail')!,
     trailDays: integer('KEYTRAIL_TRAIL_DAYS', 0, MAX_DAYS, 0) || undefined,
     historyDays: integer('KEYTRAIL_HISTORY_DAYS', 1, MAX_DAYS, 90),
+    witnesses:
+      parseWitnesses(
+        text('KEYTRAIL_WITNESSES', (value) => parseWitnesses(value) !== undefined, WITNESSES_EXPECTED) ?? '',
+      ) ?? [],
+    checkpointBucket: parseCheckpointBucket(text, (problem) => problems.push(problem)),
     databaseUrl: text(
       'KEYTRAIL_DATABASE_URL',
       (value) => /^postgres(ql)?:\/\/[^\s]+$/.test(value),
@@ -251,6 +262,28 @@ function contradictions(settings: Settings, plainAllowed: boolean): string[] {
     );
   }
   return found;
+}
+
+const WITNESSES_EXPECTED =
+  'a verifier key and an http:// or https:// URL with a space between, for each of different witnesses, separated by commas';
+
+type ReadText = (name: string, ok: (value: string) => boolean, expected: string) => string | undefined;
+
+/** A bucket, with its region and the file of its credentials; the last is not optional. */
+function parseCheckpointBucket(text: ReadText, problem: (text: string) => void): BucketOptions | undefined {
+  const isBucket = (value: string): boolean => parseBucket(value) !== undefined;
+  const bucket = text('KEYTRAIL_CHECKPOINT_BUCKET', isBucket, 'https://<host>/<bucket>, and perhaps /<prefix>');
+  const any = (value: string): boolean => value.length > 0;
+  const file = text('KEYTRAIL_CHECKPOINT_BUCKET_CREDENTIALS', any, 'the path of an AWS credentials file');
+  const region = text('KEYTRAIL_CHECKPOINT_BUCKET_REGION', isRegionName, 'a region name such as eu-central-1');
+  if (bucket === undefined) return undefined;
+  if (file === undefined) {
+    problem(
+      'KEYTRAIL_CHECKPOINT_BUCKET_CREDENTIALS: expected with KEYTRAIL_CHECKPOINT_BUCKET, the path of an AWS credentials file',
+    );
+    return undefined;
+  }
+  return { ...parseBucket(bucket)!, region: region ?? 'us-east-1', credentialsFile: resolve(file) };
 }
 
 /** `off`, or `aws` followed by rates of its own for some classes: `aws,symmetric=500,DescribeKey=100`. */

@@ -10,7 +10,8 @@ import type { Clock } from '../clock';
 import { failPoints } from '../fail-points';
 import type { Metrics } from '../metrics';
 import type { Settings } from '../settings';
-import { checkpointFile, keepHead, keepKey, keptHead } from './checkpoint-folder';
+import { checkpointFile, keepKey, keptHead } from './checkpoint-folder';
+import { HeadPublisher } from './head-publisher';
 import type { TreeHeadSigner } from './head-signer';
 import { LogTree } from './log-tree';
 import { newestHead } from './stored-heads';
@@ -30,8 +31,8 @@ export interface TreeHeadsPorts {
 const STOP_WAIT_MS = 5_000;
 
 /**
- * Has the heads of both trees signed at a set interval, where they have grown, and at a stop, and keeps the newest in a
- * folder outside of NATS. What goes wrong is logged and tried again at the next turn: nothing waits for a head.
+ * Has the heads of both trees signed at a set interval, where they have grown, and at a stop, and has the newest published
+ * outside of NATS. What goes wrong is logged and tried again at the next turn: nothing waits for a head.
  */
 export class TreeHeads {
   private readonly turns: NodeJS.Timeout;
@@ -43,11 +44,15 @@ export class TreeHeads {
   private readonly kept = new Map<Tree, SignedHead>();
   /** When the newest head was last seen to hold the whole log: a log that does not grow needs no new one. */
   private readonly whole = new Map<Tree, number>();
+  /** Trees of which everybody who is to have the newest head has it. */
+  private readonly published = new Set<Tree>();
+  private readonly publisher: HeadPublisher;
   private readonly failPoint: (name: string) => void;
 
   constructor(private readonly ports: TreeHeadsPorts) {
     const { settings, metrics } = ports;
     this.failPoint = failPoints(settings.failPoint);
+    this.publisher = new HeadPublisher(settings, ports.log, metrics);
     this.turns = setInterval(() => this.begin(), settings.treeHeadSeconds * 1_000).unref();
     metrics.gauges('keytrail_tree_head_age_seconds', () =>
       [...this.whole].map(([tree, at]) => [{ tree }, (performance.now() - at) / 1_000] as const),
@@ -72,14 +77,17 @@ export class TreeHeads {
   }
 
   private async take(): Promise<void> {
-    for (const tree of TREES) {
-      try {
-        const begun = performance.now();
-        await this.advance(tree);
-        this.whole.set(tree, begun);
-      } catch (error) {
-        if (!this.stopping) this.ports.log.error({ err: error, tree }, 'no tree head could be made');
-      }
+    // Of one tree what it takes to publish a head holds up nothing of the other.
+    await Promise.all(TREES.map((tree) => this.takeOf(tree)));
+  }
+
+  private async takeOf(tree: Tree): Promise<void> {
+    try {
+      const begun = performance.now();
+      await this.advance(tree);
+      this.whole.set(tree, begun);
+    } catch (error) {
+      if (!this.stopping) this.ports.log.error({ err: error, tree }, 'no tree head could be made');
     }
   }
 
@@ -87,7 +95,10 @@ export class TreeHeads {
     const { settings, nats, signer, clock } = this.ports;
     const folder = settings.checkpointDir;
     const log = this.treeOf(tree);
-    if (this.kept.get(tree)?.size === log.size && !(await log.isBehind())) return;
+    if (this.published.has(tree) && this.kept.get(tree)?.size === log.size && !(await log.isBehind())) {
+      return this.publisher.stillWhole(tree);
+    }
+    this.published.delete(tree);
     // Before the stream, which then holds all that this head has, whoever else has had it signed.
     const stored = await newestHead(nats, tree);
     await log.grow(() => this.stopping);
@@ -111,9 +122,11 @@ export class TreeHeads {
       head = openHead(await signer.sign({ tree, text, proof: log.proofFrom(head?.size ?? 0) }), key);
     }
     this.failPoint(`before-keep:${tree}-head`);
-    if (!outside || outside.size < head.size) keepHead(folder, tree, head);
+    const prove = (from: number, to: number): Uint8Array[] => log.consistency(from, to);
+    const everywhere = await this.publisher.publish({ tree, head, outside, publicKey: this.publicKey, prove });
     this.failPoint(`after-keep:${tree}-head`);
     this.kept.set(tree, head);
+    if (everywhere) this.published.add(tree);
   }
 
   treeOf(tree: Tree): LogTree {
