@@ -97,7 +97,7 @@ const requestIdOf = async (call: Promise<unknown>): Promise<string | undefined> 
 
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'keytrail-identities-'));
-  server = await startProcess(dataDir, { KEYTRAIL_CLOCK: 'virtual' });
+  server = await startProcess(dataDir, { KEYTRAIL_CLOCK: 'virtual', KEYTRAIL_HISTORY_DAYS: '365' });
   rootKey = (await server.kms.config.credentials()) as Credentials;
   root = as(rootKey);
   const made = await keytrail('account', 'create', OTHER);

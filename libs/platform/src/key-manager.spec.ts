@@ -1,4 +1,5 @@
 import { keyArn } from '#domain/arn';
+import { KmsError } from '#domain/errors';
 import { materialIdOf } from '#domain/key/material-id';
 import { userRef } from '#domain/principal/principal-id';
 import type { AggregateRef } from '#domain/subjects';
@@ -24,14 +25,17 @@ const CALL: Call = {
 };
 
 /** A key-manager on a log in memory, and in order what it asked of the workers. */
-async function keyManager(store = new MemoryEventStore()): Promise<{ manager: KeyManager; asked: string[] }> {
+async function keyManager(
+  store = new MemoryEventStore(),
+  serving = ALWAYS_SERVING,
+): Promise<{ manager: KeyManager; asked: string[] }> {
   const view = new LiveView();
   await view.start(store);
   const asked: string[] = [];
   const manager = new KeyManager({
     store,
     view,
-    serving: ALWAYS_SERVING,
+    serving,
     materials: {
       create: async (arn, materialId) => {
         asked.push(`store ${materialId} of ${arn}`);
@@ -123,6 +127,48 @@ describe('a command', () => {
     expect(asked).toEqual(['apply 2']);
     await expect(schedule()).rejects.toMatchObject({ code: 'KMSInvalidStateException' });
     expect(asked).toEqual(['apply 2', 'apply 2']);
+  });
+
+  test('that was checked elsewhere is made under the lease of this process, and ends its tenure', async () => {
+    const store = new MemoryEventStore();
+    let open = 0;
+    let over = false;
+    const assertHeld = (): void => {
+      if (over) throw new KmsError('KMSInternalException', 'lost touch');
+    };
+    const begin = () => {
+      assertHeld();
+      open++;
+      return { assertNotOver: assertHeld, end: () => void open-- };
+    };
+    const { manager } = await keyManager(store, { assertHeld, begin });
+    await createUser(manager);
+    const append = store.append.bind(store);
+    let opened = 0;
+    store.append = (request) => {
+      opened = open;
+      return append(request);
+    };
+    const create = (accessKeyId: string) =>
+      manager.runFor(USER, { type: 'CreateAccessKey', accessKeyId }, originOf(CALL), manager.projection.position);
+    await create('AKIA1');
+    expect([opened, open]).toEqual([1, 0]);
+    over = true;
+    await expect(create('AKIA2')).rejects.toMatchObject({ code: 'KMSInternalException' });
+    expect([await store.lastPosition(), open]).toEqual([2, 0]);
+  });
+
+  test('that was checked elsewhere is refused where a right was taken away before this process, and not seen', async () => {
+    const store = new MemoryEventStore();
+    const { manager: before } = await keyManager(store);
+    await createUser(before);
+    const checkedAt = before.projection.position;
+    await before.runCommand(USER, { type: 'PutPolicy', policyName: 'p', policy: '{}' }, CALL);
+    const { manager } = await keyManager(store);
+    const create = { type: 'CreateAccessKey', accessKeyId: 'AKIA1' } as const;
+    await expect(manager.runFor(USER, create, originOf(CALL), checkedAt)).rejects.toMatchObject({
+      code: 'ConcurrentModification',
+    });
   });
 
   test('that was checked elsewhere is refused where a right was taken away while it waited for its turn', async () => {

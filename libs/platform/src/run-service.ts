@@ -10,9 +10,10 @@ import { serveHealth, serveHttpEdge } from './http-edge';
 import { httpServer, stopHttp } from './http-server';
 import { writeAwsConfig } from './root-credentials';
 import { ServedCertificate } from './served-certificate';
-import { type Part, Service } from './service';
+import { Service } from './service';
 import { ServiceModule } from './service.module';
 import { parseSettings, type Settings, SettingsError } from './settings';
+import type { Part } from './surroundings';
 import { traceOfLine } from './tracing';
 
 export interface RunningService {

@@ -1,8 +1,9 @@
 import { type DynamicModule, Inject, Injectable, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { type NatsLink, openNatsLink } from './nats-link';
-import { type Part, Service } from './service';
+import { Service } from './service';
 import type { Settings } from './settings';
+import type { Part } from './surroundings';
 
 /** Stops the service when Nest closes the application. */
 @Injectable()

@@ -1,8 +1,8 @@
 import { relative } from 'node:path';
 import { awsConfigPaths } from '#platform/root-credentials';
 import { type RunningService, serveUntilSignal } from '#platform/run-service';
-import { PARTS } from '#platform/service';
 import type { Settings } from '#platform/settings';
+import { PARTS } from '#platform/surroundings';
 
 /** Serves everything from one process, until a signal. */
 export async function start(settings: Settings, print: (line: string) => void): Promise<void> {
