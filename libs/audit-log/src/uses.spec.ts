@@ -73,11 +73,3 @@ describe('a use of an access key', () => {
     expect(othersIn({ type: 'IAMUser', principalId: 'AIDAANN' })).toEqual([]);
   });
 });
-
-test('a use of a role is every call of a session of it', () => {
-  const attributes = { creationDate: '2026-11-25T12:00:00Z', mfaAuthenticated: 'false' as const };
-  const sessionIssuer = { type: 'Role' as const, principalId: 'AROAPAY', accountId: '000000000000' };
-  const session = { principalId: 'AROAPAY:job', accessKeyId: 'ASIA1', sessionContext: { sessionIssuer, attributes } };
-  expect(othersIn({ type: 'AssumedRole', ...session })).toEqual(['role AROAPAY']);
-  expect(othersIn({ type: 'Unknown', ...session })).toEqual([]);
-});

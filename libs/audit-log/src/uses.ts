@@ -19,12 +19,12 @@ export const TRACKED_OPERATIONS = [
 ] as const;
 export type TrackedOperation = (typeof TRACKED_OPERATIONS)[number];
 
-/** What was used: `id` is the ARN of a key, the id of an access key, the unique id of a role. */
+/** What was used: `id` is the ARN of a key, or the id of an access key. */
 export interface Used {
   kind: UsedKind;
   id: string;
 }
-export type UsedKind = 'key' | 'access-key' | 'role';
+export type UsedKind = 'key' | 'access-key';
 
 const isTracked = (operation: string): boolean => (TRACKED_OPERATIONS as readonly string[]).includes(operation);
 
@@ -32,19 +32,17 @@ const isTracked = (operation: string): boolean => (TRACKED_OPERATIONS as readonl
 const LONG_TERM = /^AKIA/;
 
 /**
- * Pure. What a record says was used. A key by what succeeded alone; an access key, and a role, by every call that they are known
- * to have made, whatever came of it.
+ * Pure. What a record says was used. A key by what succeeded alone; an access key by every call that it is known to have
+ * signed, whatever came of it.
  */
 export function usedIn({ eventSource, eventName, errorCode, resources = [], userIdentity }: OpenPart): Used[] {
   const used: Used[] = [];
   if (eventSource === 'kms.amazonaws.com' && errorCode === undefined && isTracked(eventName)) {
     for (const { type, ARN } of resources) if (type === 'AWS::KMS::Key') used.push({ kind: 'key', id: ARN });
   }
-  const { type, accessKeyId, sessionContext } = userIdentity;
+  const { type, accessKeyId } = userIdentity;
   if ((type === 'IAMUser' || type === 'Root') && accessKeyId !== undefined && LONG_TERM.test(accessKeyId)) {
     used.push({ kind: 'access-key', id: accessKeyId });
   }
-  const role = type === 'AssumedRole' ? sessionContext?.sessionIssuer?.principalId : undefined;
-  if (role !== undefined) used.push({ kind: 'role', id: role });
   return used;
 }

@@ -76,7 +76,7 @@ export function doomedMaterialOf(question: unknown): { ref: AggregateRef<'key'>;
   return { ref: refOf(members['ref'], 'key'), materialId: tokenOf(members, 'materialId') };
 }
 
-const USED_KINDS: readonly string[] = ['key', 'access-key', 'role'] satisfies UsedKind[];
+const USED_KINDS: readonly string[] = ['key', 'access-key'] satisfies UsedKind[];
 
 /** What it is asked of when it was last used. */
 export function usedOf(question: unknown): Used {

@@ -217,13 +217,36 @@ describe('kms:TrailingDaysWithoutKeyUsage', () => {
     expect(body).toMatchObject({ KeyMetadata: { KeyState: 'Enabled' } });
   });
 
-  test('is looked up anew, and the caller checked anew, where somebody came first', async () => {
+  /** Two key-managers on one log. */
+  async function contested(): Promise<{ store: ContestedStore; other: MemoryOperations }> {
     const store = new ContestedStore();
     operations = new MemoryOperations(store);
     const other = new MemoryOperations(store);
     const user = { type: 'CreateUser' as const, path: '/', tags: [] };
     await operations.runCommand(userRef(ACCOUNT, 'ann'), { ...user, name: 'ann', uniqueId: ann.principalId });
-    ({ KeyId } = await operations.newKey());
+    ({ KeyId, Arn } = await operations.newKey());
+    return { store, other };
+  }
+
+  test.each([
+    ['asks for more days', unlessUsedWithin(30)],
+    ['is the first to ask', allowing('kms:*')],
+  ])('counts in a policy that comes right before the append and %s', async (_, before) => {
+    const { store, other } = await contested();
+    await annMay(before);
+    usedDaysAgo(35);
+    store.first = () =>
+      other.runCommand(userRef(ACCOUNT, 'ann'), {
+        type: 'PutPolicy',
+        policyName: 'own',
+        policy: unlessUsedWithin(40),
+      });
+    expect((await operations.call('DisableKey', { KeyId }, ann)).code).toBe('AccessDeniedException');
+    expect(operations.askedUses).toEqual([`key ${Arn}`]);
+  });
+
+  test('is looked up anew, and the caller checked anew, where somebody came first', async () => {
+    const { store, other } = await contested();
     await annMay(unlessUsedWithin(30));
     let lookups = 0;
     operations.onLastUse = async () => usedAt(++lookups > 1 ? operations.now : operations.now - 31 * DAY_MS);
