@@ -261,8 +261,10 @@ describe('an export', () => {
       forged.push(encodeNote({ text, signatures: [signature] }).toString('utf8'));
     }
     writeNotes('records', forged);
+    writeFileSync(join(folder, 'heads', 'records.checkpoint'), forged.at(-1)!);
     const { said, fault } = verified();
     expect(fault).toContain('head 1 of records: the note is not signed by keytrail/');
+    expect(fault).toContain('records.checkpoint is no head of this log');
     expect(said).toContain('records: of 21 none is proved');
   });
 
