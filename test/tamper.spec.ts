@@ -110,7 +110,7 @@ const eventId = (line: string): string => (JSON.parse(line) as { eventID: string
 const dropAt = <T>(index: number, all: T[]): T[] => all.filter((_, at) => at !== index);
 
 /** What verify says: what it printed, and what it complained of. */
-function verified(options: { checkpoints?: string } = {}): { said: string; fault: string } {
+function verified(options: { checkpoints?: string; hashes?: string } = {}): { said: string; fault: string } {
   const said: string[] = [];
   try {
     verifyExport({ export: folder, key, ...options }, (line) => said.push(line));
@@ -213,6 +213,11 @@ describe('an export', () => {
     expect(fault).toContain(`of the records ${before.size} to ${after.size - 1} altered, dropped or moved`);
     expect(fault).toContain(`the head of ${after.time}`);
     expect(said).toContain(`records: the first ${before.size} of 21 are proved by the head of ${before.time}`);
+    // Leaf hashes that were kept elsewhere tell which it is; those of the changed leaves do not.
+    const id = eventId(lines(file('records', 'jsonl'))[8]!);
+    expect(verified({ hashes: whole }).fault).toBe(`record 8 (eventID ${id}) was altered`);
+    expect(verified({ hashes: folder }).fault).toBe(fault);
+    expect(() => verifyExport({ export: folder, key, hashes: root }, () => {})).toThrow('--hashes: ');
   });
 
   test('of which only a leaf hash was changed says so', () => {
@@ -246,6 +251,8 @@ describe('an export', () => {
     write(file('records', 'sealed'), lines(file('records', 'sealed')).slice(0, cut));
     rehash('records');
     writeNotes('records', notes('records').slice(0, 1));
+    expect(verified().fault).toContain(`record ${cut} (`);
+    rmSync(join(folder, 'heads', 'records.checkpoint'));
     expect(verified().fault).toBe('');
     const { said, fault } = verified({ checkpoints: checkpoints() });
     expect(fault).toMatch(
@@ -264,8 +271,10 @@ describe('an export', () => {
       forged.push(encodeNote({ text, signatures: [signature] }).toString('utf8'));
     }
     writeNotes('records', forged);
+    writeFileSync(join(folder, 'heads', 'records.checkpoint'), forged.at(-1)!);
     const { said, fault } = verified();
     expect(fault).toContain('head 1 of records: the note is not signed by keytrail/');
+    expect(fault).toContain('records.checkpoint is no head of this log');
     expect(said).toContain('records: of 21 none is proved');
   });
 

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { signRequest } from '#sigv4/sign';
 import { freePort, until } from './nats-server';
 
 /** The path of moto_server, if it is on PATH. */
@@ -44,13 +45,21 @@ export class MotoServer {
     await gone;
   }
 
-  /** moto takes any signature. */
   async put(path: string, body = ''): Promise<void> {
-    await fetch(`${this.url}/${path}`, { method: 'PUT', body });
+    await this.send('PUT', path, body);
   }
 
   async get(path: string): Promise<string | undefined> {
-    const response = await fetch(`${this.url}/${path}`);
+    const response = await this.send('GET', path);
     return response.status === 200 ? response.text() : undefined;
+  }
+
+  /** moto takes any signature, and for what is not public none but a signed request. */
+  private send(method: 'GET' | 'PUT', path: string, body?: string): Promise<Response> {
+    const { host: _host, ...headers } = signRequest({
+      ...{ accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'any', region: 'us-east-1', service: 's3', method },
+      ...{ timeMs: Date.now(), path: `/${path}`, headers: { host: `127.0.0.1:${this.port}` } },
+    });
+    return fetch(`${this.url}/${path}`, { method, headers, ...(body === undefined ? {} : { body }) });
   }
 }

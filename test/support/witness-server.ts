@@ -78,7 +78,7 @@ export class WitnessServer {
     if (url !== '/prefix/add-checkpoint') return { status: 404 };
     if (method !== 'POST') return { status: 405 };
     const text = body.toString('utf8');
-    const parts = /^old (0|[1-9][0-9]*)\n((?:[A-Za-z0-9+/]{43}=\n){0,63})\n([^]+)$/.exec(text);
+    const parts = /^old (0|[1-9][0-9]*)\n((?:[A-Za-z0-9+/]{43}=\n){0,63})\n([\s\S]+)$/.exec(text);
     if (!parts || !Buffer.from(text, 'utf8').equals(body)) return { status: 400, body: 'no add-checkpoint request' };
     const [, old, proof, note] = parts as unknown as [string, string, string, string];
     let signed: ReturnType<typeof parseNote>;

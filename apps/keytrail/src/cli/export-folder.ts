@@ -93,3 +93,19 @@ export function hashesIn(path: string): Buffer[] {
     hashes.push(bytes.subarray(at, at + HASH_LENGTH));
   return hashes;
 }
+
+/** The leaf hashes in an export, by index. Throws ExportError where the folder is none. */
+export function exportedHashes(folder: string, tree: Tree): (index: number) => Buffer | undefined {
+  const firsts = segmentsOf(folder, tree);
+  let first = -1;
+  let hashes: Buffer[] = [];
+  return (index) => {
+    const wanted = firsts.findLast((one) => one <= index);
+    if (wanted === undefined) return undefined;
+    if (wanted !== first) {
+      first = wanted;
+      hashes = hashesIn(segmentFile(folder, tree, first, 'hashes'));
+    }
+    return hashes[index - first];
+  };
+}

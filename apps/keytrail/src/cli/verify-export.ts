@@ -5,8 +5,8 @@ import { keepsCommitment } from '#audit-log/batch';
 import { LogCheck, type LogFault, type LogVerdict, leafName, openHeads } from '#audit-log/log-check';
 import { MalformedError } from '#audit-log/proof-errors';
 import { encodeHead, type SignedHead, TREES, type Tree, treeKey, treePublicKey } from '#audit-log/tree-head';
-import { keptHead } from '#platform/tree-heads/checkpoint-folder';
-import { ExportError, hashesIn, headsFile, linesOf, segmentFile, segmentsOf } from './export-folder';
+import { CheckpointError, keptHead } from '#platform/tree-heads/checkpoint-folder';
+import { ExportError, exportedHashes, hashesIn, headsFile, linesOf, segmentFile, segmentsOf } from './export-folder';
 import { CommandError } from './operator';
 import { assertCosigned, type WitnessOptions, witnessPolicy } from './witnesses';
 
@@ -15,6 +15,8 @@ export interface VerifyExportOptions {
   key: string;
   /** A folder with heads that are known from elsewhere. */
   checkpoints?: string;
+  /** Another export of the same log, whose leaf hashes go before its own. */
+  hashes?: string;
 }
 
 /** The newest heads as they were published, with the cosignatures of witnesses. */
@@ -27,8 +29,8 @@ export function verifyExport(options: VerifyExportOptions & WitnessOptions, prin
   for (const tree of TREES) {
     const { heads, fault } = openHeads(tree, notesIn(options.export, tree), treeKey(publicKey, tree));
     const folders = [publishedIn(options.export), ...(options.checkpoints === undefined ? [] : [options.checkpoints])];
-    const published = folders.flatMap((folder) => keptHead(folder, tree, publicKey) ?? []);
-    const verdict = checkTree(options.export, tree, published.reduce(withOutside, heads), print);
+    const published = folders.flatMap((folder) => publishedHead(folder, tree, publicKey, faults) ?? []);
+    const verdict = checkTree(options, tree, published.reduce(withOutside, heads), print);
     for (const line of provedLines(tree, verdict)) print(line);
     if (verdict.fault) faults.push(verdict.fault.what);
     faults.push(...witnessFaults(tree, published, options, print));
@@ -37,6 +39,17 @@ export function verifyExport(options: VerifyExportOptions & WitnessOptions, prin
       faults.push(`there is no head of ${tree}: nothing is proved`);
   }
   if (faults.length > 0) throw new CommandError(faults.join('\n'));
+}
+
+/** One that is not of this log is a fault. */
+function publishedHead(folder: string, tree: Tree, publicKey: Buffer, faults: string[]): SignedHead | undefined {
+  try {
+    return keptHead(folder, tree, publicKey);
+  } catch (error) {
+    if (!(error instanceof CheckpointError)) throw error;
+    faults.push(error.message);
+    return undefined;
+  }
 }
 
 /** Of the published heads the newest must have been signed by the witnesses that are asked for. */
@@ -95,19 +108,20 @@ function notesIn(folder: string, tree: Tree): Buffer[] {
 }
 
 function checkTree(
-  folder: string,
+  { export: folder, hashes }: VerifyExportOptions,
   tree: Tree,
   heads: readonly SignedHead[],
   print: (line: string) => void,
 ): LogVerdict {
   const check = new LogCheck(tree, heads);
   const sealed = new SealedCheck();
+  const kept = hashes === undefined ? () => undefined : hashesOf(hashes, tree);
   let ended: string | undefined;
   try {
     for (const first of segmentsOf(folder, tree)) {
       if (first !== check.leaves)
         throw new ExportError(`${segmentFile(folder, tree, first, 'jsonl')} follows ${check.leaves} ${tree}`);
-      checkSegment(folder, tree, first, check, sealed);
+      checkSegment(folder, tree, first, check, sealed, kept);
     }
   } catch (error) {
     if (!(error instanceof ExportError)) throw error;
@@ -120,14 +134,31 @@ function checkTree(
   return { ...verdict, fault };
 }
 
-function checkSegment(folder: string, tree: Tree, first: number, check: LogCheck, sealed: SealedCheck): void {
-  const hashes = hashesIn(segmentFile(folder, tree, first, 'hashes'));
+/** The leaf hashes of another export. Throws CommandError where there is none. */
+export function hashesOf(folder: string, tree: Tree): (index: number) => Buffer | undefined {
+  try {
+    return exportedHashes(folder, tree);
+  } catch (error) {
+    if (!(error instanceof ExportError)) throw error;
+    throw new CommandError(`--hashes: ${error.message}`);
+  }
+}
+
+function checkSegment(
+  folder: string,
+  tree: Tree,
+  first: number,
+  check: LogCheck,
+  sealed: SealedCheck,
+  kept: (index: number) => Buffer | undefined,
+): void {
+  const hashes = hashesIn(segmentFile(folder, tree, first, 'hashes')).map((own, at) => kept(first + at) ?? own);
   const parts = tree === 'records' ? linesOf(segmentFile(folder, tree, first, 'sealed')) : undefined;
   let cut: ExportError | undefined;
   try {
     for (const leaf of linesOf(segmentFile(folder, tree, first, 'jsonl'))) {
       const index = check.leaves;
-      check.add(leaf, hashes[index - first]);
+      check.add(leaf, hashes[index - first] ?? kept(index));
       if (parts) sealed.add(index, leaf, parts);
     }
   } catch (error) {

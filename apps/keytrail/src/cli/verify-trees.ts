@@ -15,18 +15,19 @@ import { leavesIn } from '#platform/tree-heads/log-leaves';
 import { progressBar } from './log-reader';
 import type { Operator } from './operator';
 import { publicKeyOf, storedNotes } from './stored-trees';
-import { provedLines, withOutside } from './verify-export';
+import { hashesOf, provedLines, withOutside } from './verify-export';
 
 const streamOf = (tree: Tree): string => (tree === 'changes' ? EVENTS_STREAM : AUDIT_STREAM);
 
 /**
  * Compares both streams with the heads in KMS_TREE and in the folder outside of NATS. Prints which part of each is proved;
- * returns what does not fit, of each tree the first.
+ * returns what does not fit, of each tree the first. `hashes`: an export, whose leaf hashes go before those in the tiles.
  */
 export async function verifyTrees(
   operator: Operator,
   settings: Settings,
   print: (line: string) => void,
+  hashes?: string,
 ): Promise<string[]> {
   const publicKey = await publicKeyOf(operator, settings);
   if (!publicKey) {
@@ -47,7 +48,9 @@ export async function verifyTrees(
       );
     }
     const check = new LogCheck(tree, outside ? withOutside(heads, outside) : heads);
-    const ended = await readInto(check, operator, tree, settings);
+    const kept = keptHashes(join(settings.dataDir, 'tree', tree));
+    const exported = hashes === undefined ? () => undefined : hashesOf(hashes, tree);
+    const ended = await readInto(check, operator, tree, (index) => exported(index) ?? kept(index));
     const verdict = check.verdict(ended);
     for (const line of provedLines(tree, verdict)) print(line);
     if (verdict.fault) faults.push(`${streamOf(tree)}: ${verdict.fault.what}`);
@@ -75,10 +78,9 @@ async function readInto(
   check: LogCheck,
   operator: Operator,
   tree: Tree,
-  { dataDir }: Settings,
+  kept: (index: number) => Buffer | undefined,
 ): Promise<string | undefined> {
   const store = new JetStreamEventStore(operator.nats, { stream: streamOf(tree) });
-  const kept = keptHashes(join(dataDir, 'tree', tree));
   const chains = new WriterChains();
   let bar: ReturnType<typeof progressBar>;
   try {

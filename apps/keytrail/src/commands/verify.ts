@@ -17,6 +17,7 @@ interface VerifyOptions extends WitnessOptions {
   from?: string;
   key?: string;
   checkpoints?: string;
+  hashes?: string;
 }
 
 export function addVerify(program: Command): void {
@@ -37,6 +38,10 @@ export function addVerify(program: Command): void {
     .option('--quorum <number>', 'of how many of the witnesses; of all without it')
     .option('--key <key>', 'the verifier key of the tree heads, or a file that holds it (checkpoints/keytrail.vkey)')
     .option(
+      '--hashes <export>',
+      'another export of the log, whose leaf hashes tell which leaf it is where those beside it were altered too',
+    )
+    .option(
       '--checkpoints <folder>',
       'of an export: heads that are known from elsewhere, as Keytrail keeps them outside',
     )
@@ -44,7 +49,9 @@ export function addVerify(program: Command): void {
       running(async (settings, { key, ...options }: VerifyOptions) => {
         const { proof, consistency, from, witness, quorum } = options;
         const witnesses = { ...(witness && { witness }), ...(quorum === undefined ? {} : { quorum }) };
-        if ([options.export, proof, consistency].every((one) => one === undefined)) return verifyOnline(settings);
+        if ([options.export, proof, consistency].every((one) => one === undefined)) {
+          return verifyOnline(settings, options.hashes);
+        }
         if (key === undefined) throw new CommandError('--key: expected with --export, --proof and --consistency');
         if (proof !== undefined) verifyProof({ proof, key, ...witnesses }, print);
         if (consistency !== undefined) {
@@ -58,12 +65,12 @@ export function addVerify(program: Command): void {
     );
 }
 
-async function verifyOnline(settings: Settings): Promise<void> {
+async function verifyOnline(settings: Settings, hashes: string | undefined): Promise<void> {
   const operator = await openOperator(settings, true);
   try {
     await putOnRecord(operator, 'VerifyLog', [], warn);
     // What the heads prove is said whatever else is wrong with the log.
-    const faults = await verifyTrees(operator, settings, print);
+    const faults = await verifyTrees(operator, settings, print, hashes);
     faults.push(...(await verify(operator, settings, print)));
     if (faults.length > 0) throw new CommandError(faults.join('\n'));
   } finally {
