@@ -1,5 +1,4 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import type { NatsConnection } from 'nats';
 import type { SealingScope } from '#audit-log/batch';
 import { KmsError } from '#domain/errors';
@@ -95,24 +94,4 @@ function questionOf(question: unknown): Question {
     throw new KmsError('ValidationException', 'expected account, month, writer and toSeal');
   }
   return { account, month, writer, toSeal };
-}
-
-const REMEMBERED = 5_000;
-
-/** Remembers what a writer seals with: of one process, so a few keys for each account and month. */
-export class RememberedSealingKeys {
-  private readonly known = new LRUCache<string, KeyObject>({ max: REMEMBERED });
-
-  constructor(private readonly source: SealingKeys) {}
-
-  toSeal(scope: WriterScope): KeyObject | Promise<KeyObject> {
-    const name = `${scope.account} ${scope.month} ${scope.writer}`;
-    return (
-      this.known.get(name) ??
-      this.source.toSeal(scope).then((key) => {
-        this.known.set(name, key);
-        return key;
-      })
-    );
-  }
 }
