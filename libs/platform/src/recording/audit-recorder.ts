@@ -1,43 +1,29 @@
-import { randomFillSync, randomUUID } from 'node:crypto';
-import {
-  type BatchEntry,
-  batchEntry,
-  batchHash,
-  encodeBatch,
-  NO_BATCH,
-  SALT_BYTES,
-  type SealingKey,
-  type SealingScope,
-} from '#audit-log/batch';
+import { randomFillSync } from 'node:crypto';
+import { type BatchEntry, batchEntry, SALT_BYTES, type SealingScope } from '#audit-log/batch';
 import { type AuditRecord, splitRecord } from '#audit-log/record';
 import { KmsError } from '#domain/errors';
-import { recordSubject } from '#domain/subjects';
-import { type AppendRequest, StoreUnavailableError } from '#event-store/event-store';
+import { StoreUnavailableError } from '#event-store/event-store';
 import type { Recorder } from '#operations/audit/recorder';
 import { settledWithin } from '../bounded-wait';
-
-export interface AuditRecorderPorts {
-  /** Appends to KMS_AUDIT, as EventStore has it. */
-  append(request: AppendRequest): Promise<number>;
-  /** The key that this writer seals records of the scope with. */
-  sealingKey(scope: SealingScope & { writer: string }): SealingKey | Promise<SealingKey>;
-  /** Whether the connection to the log is gone for good. */
-  closed(): boolean;
-  observe(error: unknown): void;
-  /** Told of every batch that is durable: its records, and how long it took in seconds. */
-  stored?(records: number, seconds: number): void;
-}
+import { RecordLane, type RecordLanePorts, scopeName } from './record-lane';
 
 export interface AuditRecorderLimits {
   /** Calls that may be under way or wait for their record at once. */
   waiting: number;
+  /** Of the texts of records that wait, beyond which no call is begun. */
+  waitingBytes: number;
   /** How long a call waits for its record to be durable, in ms. */
   patienceMs: number;
   /** Batches under way at once. */
   lanes: number;
 }
 
-const DEFAULTS: AuditRecorderLimits = { waiting: 10_000, patienceMs: 10_000, lanes: 2 };
+const DEFAULTS: AuditRecorderLimits = {
+  waiting: 10_000,
+  waitingBytes: 64 * 1_024 * 1_024,
+  patienceMs: 10_000,
+  lanes: 2,
+};
 /** One batch; far below what a NATS message may hold. */
 const MAX_RECORDS = 1_000;
 const MAX_BYTES = 384 * 1_024;
@@ -60,25 +46,31 @@ interface Waiting {
  * lane is free goes into its next batch. A batch that cannot be stored is tried until it is. A call that has waited for as
  * long as it may is refused; its record keeps its place, and is stored when that is possible again. Once nothing moves, new
  * calls are refused. A crash leaves no record of calls that were not answered.
+ *
+ * Records of an account whose sealing key nobody gives wait beside the queue, those of others go on; they take up half of the
+ * places at most.
  */
 export class AuditRecorder implements Recorder {
   private readonly limits: AuditRecorderLimits;
-  private readonly lanes: Lane[];
+  private readonly lanes: RecordLane[];
   private readonly salts = Buffer.allocUnsafe(256 * SALT_BYTES);
   private saltAt = this.salts.length;
   private queue: Waiting[] = [];
   private readonly underWay = new Set<readonly Waiting[]>();
   private readonly rested: (() => void)[] = [];
+  /** By the name of the scope whose key is asked for. */
+  private readonly keyless = new Map<string, Waiting[]>();
   private begun = 0;
+  private bytes = 0;
   private starting = false;
   private watching: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly ports: AuditRecorderPorts,
+    private readonly ports: RecordLanePorts,
     limits: Partial<AuditRecorderLimits> = {},
   ) {
     this.limits = { ...DEFAULTS, ...limits };
-    this.lanes = Array.from({ length: this.limits.lanes }, () => new Lane(ports));
+    this.lanes = Array.from({ length: this.limits.lanes }, () => new RecordLane(ports));
   }
 
   /** Calls that have been admitted and are not yet on record. */
@@ -88,9 +80,7 @@ export class AuditRecorder implements Recorder {
 
   admit(): void {
     if (this.lanes.every((lane) => lane.stuckFor() > this.limits.patienceMs)) throw outOfReach();
-    if (this.begun >= this.limits.waiting) {
-      throw new KmsError('ThrottlingException', 'Too many calls wait for the audit trail; try again.');
-    }
+    if (this.begun >= this.limits.waiting || this.bytes >= this.limits.waitingBytes) throw tooMany();
     this.begun++;
   }
 
@@ -120,31 +110,36 @@ export class AuditRecorder implements Recorder {
   }
 
   private get atRest(): boolean {
-    return this.queue.length === 0 && this.underWay.size === 0;
+    return this.queue.length === 0 && this.underWay.size === 0 && this.keyless.size === 0;
   }
 
   private enqueue(waiting: Waiting): void {
     this.queue.push(waiting);
+    this.bytes += waiting.bytes;
     this.watch(this.limits.patienceMs);
     if (this.starting) return;
     this.starting = true;
     // What else this turn of the event loop answers goes into the same batch.
     setImmediate(() => {
       this.starting = false;
-      for (const lane of this.lanes) this.run(lane);
+      this.runAll();
     });
   }
 
-  private run(lane: Lane): void {
+  private runAll(): void {
+    for (const lane of this.lanes) this.run(lane);
+  }
+
+  private run(lane: RecordLane): void {
     if (lane.busy || this.queue.length === 0) return;
-    const taken = this.take();
+    const taken = this.take(lane);
+    if (taken.length === 0) return;
     this.underWay.add(taken);
     const settle = (each: (waiting: Waiting) => void): void => {
       this.underWay.delete(taken);
-      this.begun -= taken.length;
-      for (const waiting of taken) each(waiting);
+      this.leave(taken, each);
       this.run(lane);
-      if (this.atRest) for (const resolve of this.rested.splice(0)) resolve();
+      this.rest();
     };
     lane.store(taken.map(({ entry }) => entry)).then(
       () => settle(({ done }) => done()),
@@ -153,6 +148,19 @@ export class AuditRecorder implements Recorder {
         settle(({ fail }) => fail(outOfReach(error)));
       },
     );
+  }
+
+  /** Their places are free. */
+  private leave(gone: readonly Waiting[], each: (waiting: Waiting) => void): void {
+    this.begun -= gone.length;
+    for (const waiting of gone) {
+      this.bytes -= waiting.bytes;
+      each(waiting);
+    }
+  }
+
+  private rest(): void {
+    if (this.atRest) for (const resolve of this.rested.splice(0)) resolve();
   }
 
   /** One timer for all: on the hot path a timer a call would cost more than the call's record. */
@@ -166,7 +174,7 @@ export class AuditRecorder implements Recorder {
   private refuseLate(): void {
     const now = performance.now();
     let soonest = Number.POSITIVE_INFINITY;
-    for (const waiting of [...[...this.underWay].flat(), ...this.queue]) {
+    for (const waiting of [...[...this.underWay, ...this.keyless.values()].flat(), ...this.queue]) {
       const left = waiting.since + this.limits.patienceMs - now;
       if (left <= 0) waiting.fail(outOfReach());
       else soonest = Math.min(soonest, left);
@@ -174,17 +182,54 @@ export class AuditRecorder implements Recorder {
     if (soonest !== Number.POSITIVE_INFINITY) this.watch(Math.ceil(soonest));
   }
 
-  private take(): Waiting[] {
+  private take(lane: RecordLane): Waiting[] {
+    const taken: Waiting[] = [];
     let bytes = 0;
-    let count = 0;
-    while (count < this.queue.length && count < MAX_RECORDS) {
-      bytes += this.queue[count]!.bytes;
-      if (count > 0 && bytes > MAX_BYTES) break;
-      count++;
+    let at = 0;
+    for (; at < this.queue.length && taken.length < MAX_RECORDS; at++) {
+      const waiting = this.queue[at]!;
+      const scope = scopeName(waiting.entry);
+      if (!lane.hasKey(scope)) {
+        this.hold(scope, waiting);
+        continue;
+      }
+      bytes += waiting.bytes;
+      if (taken.length > 0 && bytes > MAX_BYTES) break;
+      taken.push(waiting);
     }
-    const taken = this.queue.slice(0, count);
-    this.queue = this.queue.slice(count);
+    this.queue = this.queue.slice(at);
     return taken;
+  }
+
+  private hold(scope: string, waiting: Waiting): void {
+    const held = this.keyless.get(scope);
+    if (!held) {
+      this.keyless.set(scope, [waiting]);
+      void this.release(waiting.entry);
+    } else if (held.length < this.limits.waiting / 2) held.push(waiting);
+    else this.leave([waiting], ({ fail }) => fail(tooMany()));
+  }
+
+  /** Once the keys of a scope are there. Asked for as long as nobody gives them: a gateway may outlive every crypto-worker. */
+  private async release({ account, month }: SealingScope): Promise<void> {
+    const scope = scopeName({ account, month });
+    let failure: unknown;
+    for (let learnt = false; !learnt && failure === undefined; ) {
+      try {
+        await Promise.all(this.lanes.map((lane) => lane.learnKey({ account, month })));
+        learnt = true;
+      } catch (error) {
+        this.ports.observe(error);
+        if (!isPassing(error) || this.ports.closed()) failure = error;
+        else await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      }
+    }
+    const held = this.keyless.get(scope)!;
+    this.keyless.delete(scope);
+    if (failure === undefined) this.queue = [...held, ...this.queue];
+    else this.leave(held, ({ fail }) => fail(outOfReach(failure)));
+    this.runAll();
+    this.rest();
   }
 
   private salt(): Buffer {
@@ -198,98 +243,14 @@ export class AuditRecorder implements Recorder {
   }
 }
 
-/** One writer: at most one batch is under way, and the next is made once that one is stored. */
-class Lane {
-  private writer = randomUUID();
-  private batch = 0;
-  private position = 0;
-  private prev = NO_BATCH;
-  private since = 0;
-  busy = false;
-
-  constructor(private readonly ports: AuditRecorderPorts) {}
-
-  /** Ms since it began with a batch that it has not stored yet; 0 where it has none. */
-  stuckFor(): number {
-    return this.busy ? performance.now() - this.since : 0;
-  }
-
-  store(entries: readonly BatchEntry[]): Promise<void> {
-    this.busy = true;
-    this.since = performance.now();
-    return this.append(entries)
-      .catch((error: unknown) => {
-        this.beginAnew();
-        throw error;
-      })
-      .finally(() => {
-        this.busy = false;
-      });
-  }
-
-  /** As another writer: a number, and with it a nonce, is never used for a second batch. */
-  private beginAnew(): void {
-    this.writer = randomUUID();
-    this.batch = 0;
-    this.position = 0;
-    this.prev = NO_BATCH;
-  }
-
-  private async append(entries: readonly BatchEntry[]): Promise<void> {
-    const keys = new Map<string, SealingKey>();
-    for (const { account, month } of entries) {
-      const name = `${account} ${month}`;
-      if (!keys.has(name)) keys.set(name, await this.sealingKey({ account, month, writer: this.writer }));
-    }
-    const batch = this.batch + 1;
-    const bytes = encodeBatch(
-      { writer: this.writer, batch, prev: this.prev },
-      entries,
-      ({ account, month }) => keys.get(`${account} ${month}`)!,
-    );
-    const request: AppendRequest = {
-      subject: recordSubject(this.writer),
-      bytes,
-      expectedLastSeq: this.position,
-      appendId: `${this.writer}:${batch}`,
-    };
-    this.position = await this.untilStored(request);
-    this.batch = batch;
-    this.prev = batchHash(bytes);
-    this.ports.stored?.(entries.length, (performance.now() - this.since) / 1000);
-  }
-
-  /** Tried for as long as nobody is there to give it: a gateway may outlive every crypto-worker for a while. */
-  private async sealingKey(scope: SealingScope & { writer: string }): Promise<SealingKey> {
-    for (;;) {
-      try {
-        return await this.ports.sealingKey(scope);
-      } catch (error) {
-        if (!isPassing(error) || this.ports.closed()) throw error;
-        this.ports.observe(error);
-        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-      }
-    }
-  }
-
-  /** Tried for as long as it takes, or the chain of this writer would have a gap that nobody took out. */
-  private async untilStored(request: AppendRequest): Promise<number> {
-    for (;;) {
-      try {
-        return await this.ports.append(request);
-      } catch (error) {
-        if (!(error instanceof StoreUnavailableError) || this.ports.closed()) throw error;
-        this.ports.observe(error);
-      }
-    }
-  }
-}
-
 const isPassing = (error: unknown): boolean =>
   error instanceof StoreUnavailableError || (error instanceof KmsError && error.code === 'DependencyTimeoutException');
 
 const outOfReach = (cause?: unknown): KmsError =>
   new KmsError('DependencyTimeoutException', 'The audit trail cannot be written now; try again.', cause);
+
+const tooMany = (): KmsError =>
+  new KmsError('ThrottlingException', 'Too many calls wait for the audit trail; try again.');
 
 const leftOut = (record: AuditRecord, length: number): string =>
   splitRecord({

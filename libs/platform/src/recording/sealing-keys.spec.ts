@@ -1,6 +1,6 @@
 import { createSecretKey } from 'node:crypto';
 import { KmsError } from '#domain/errors';
-import { RememberedSealingKeys, SEALING_KEY_MS, VaultSealingKeys, type WriterScope } from './sealing-keys';
+import { VaultSealingKeys, type WriterScope } from './sealing-keys';
 import { shreddedBy } from './shredding';
 
 const SCOPE: WriterScope = {
@@ -39,41 +39,4 @@ test('while the log is out of reach no key is given, and whoever asks tries agai
   );
   const refusal = await keys.toSeal(SCOPE).catch((error: KmsError) => error);
   expect(refusal).toMatchObject({ code: 'DependencyTimeoutException' });
-});
-
-describe('what a writer remembers', () => {
-  beforeEach(() => void jest.useFakeTimers());
-  afterEach(() => void jest.useRealTimers());
-
-  const counting = (takesMs: number[] = []) => {
-    let asked = 0;
-    const keys = new RememberedSealingKeys({
-      async toSeal() {
-        asked++;
-        jest.advanceTimersByTime(takesMs.shift() ?? 0);
-        return { generation: asked, key: createSecretKey(Buffer.alloc(32, asked)) };
-      },
-    });
-    return async () => (await keys.toSeal(SCOPE)).generation;
-  };
-
-  test('is asked for again once it may have been shredded', async () => {
-    const generation = counting();
-    expect(await generation()).toBe(1);
-    jest.advanceTimersByTime(SEALING_KEY_MS - 1);
-    expect(await generation()).toBe(1);
-    jest.advanceTimersByTime(2);
-    expect(await generation()).toBe(2);
-  });
-
-  test('counts from when it was asked for, not from the answer', async () => {
-    const generation = counting([SEALING_KEY_MS - 10]);
-    expect(await generation()).toBe(1);
-    jest.advanceTimersByTime(11);
-    expect(await generation()).toBe(2);
-  });
-
-  test('is not taken from an answer that was under way for too long', async () => {
-    expect(await counting([SEALING_KEY_MS])()).toBe(2);
-  });
 });

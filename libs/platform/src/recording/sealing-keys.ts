@@ -1,5 +1,4 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import type { NatsConnection } from 'nats';
 import type { SealingKey, SealingScope } from '#audit-log/batch';
 import { KmsError } from '#domain/errors';
@@ -121,28 +120,3 @@ function questionOf(question: unknown): Question {
   }
   return { account, month, writer, ...(generation === undefined ? {} : { generation: generation as number }) };
 }
-
-const REMEMBERED = 5_000;
-
-/** Remembers what a writer seals with, for as long as that is good: of one process, so a few keys for each account and month. */
-export class RememberedSealingKeys {
-  private readonly known = new LRUCache<string, { found: SealingKey; until: number }>({ max: REMEMBERED });
-
-  constructor(private readonly source: Pick<SealingKeys, 'toSeal'>) {}
-
-  toSeal(scope: WriterScope): SealingKey | Promise<SealingKey> {
-    const known = this.known.get(nameOf(scope));
-    return known && performance.now() < known.until ? known.found : this.asked(scope);
-  }
-
-  private async asked(scope: WriterScope): Promise<SealingKey> {
-    const until = performance.now() + SEALING_KEY_MS;
-    const found = await this.source.toSeal(scope);
-    // An answer that took too long is asked for again.
-    if (performance.now() >= until) return this.asked(scope);
-    this.known.set(nameOf(scope), { found, until });
-    return found;
-  }
-}
-
-const nameOf = ({ account, month, writer }: WriterScope): string => `${account} ${month} ${writer}`;

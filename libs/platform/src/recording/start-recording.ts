@@ -5,12 +5,13 @@ import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import type { Recorder } from '#operations/audit/recorder';
 import type { ErrorObserver } from '#operations/run-operation';
 import type { Clock } from '../clock';
+import { failPoints } from '../fail-points';
 import type { Metrics } from '../metrics';
 import type { Settings } from '../settings';
 import { tracedRecorder } from '../traced-ports';
 import { AuditRecorder } from './audit-recorder';
 import { EdgeRecords } from './edge-records';
-import { RememberedSealingKeys, type SealingKeys } from './sealing-keys';
+import type { SealingKeys } from './sealing-keys';
 
 export interface RecordingSurroundings {
   settings: Settings;
@@ -32,12 +33,17 @@ export interface StartedRecording {
 export function startRecording(around: RecordingSurroundings): StartedRecording {
   const { settings, nats, clock, metrics, log } = around;
   const store = new JetStreamEventStore(nats, { stream: AUDIT_STREAM });
-  const keys = new RememberedSealingKeys(around.sealingKeys);
   const recorded = batchFigures(metrics);
+  const failPoint = failPoints(settings.failPoint);
   const auditRecorder = new AuditRecorder(
     {
-      append: (request) => store.append(request),
-      sealingKey: (scope) => keys.toSeal(scope),
+      append: async (request) => {
+        failPoint('before-append:records');
+        const position = await store.append(request);
+        failPoint('after-append:records');
+        return position;
+      },
+      sealingKey: (scope) => around.sealingKeys.toSeal(scope),
       closed: () => nats.isClosed() || nats.isDraining(),
       observe: (error) => {
         recorded.failed();
