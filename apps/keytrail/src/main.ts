@@ -6,7 +6,8 @@ import { createAccount, listAccounts } from './cli/accounts';
 import { type DiffOptions, diff } from './cli/diff';
 import { parseDuration, parseMoment } from './cli/duration';
 import { type ExplainOptions, explain } from './cli/explain';
-import { type ExportOptions, exportLogs } from './cli/export';
+import type { ExportOptions } from './cli/export';
+import { type ExportTrailOptions, exportEither } from './cli/export-trail';
 import { CommandError, type Operator, openOperator } from './cli/operator';
 import { putOnRecord } from './cli/operator-record';
 import { type ProveOptions, prove } from './cli/prove';
@@ -94,6 +95,7 @@ Examples:
   keytrail what-if disable-key --key <key id>  which calls on record would have been refused
   keytrail verify                              check the log, and the running services against it
   keytrail export --to DIR                     both logs with their proofs, to be checked elsewhere
+  keytrail export --cloudtrail --to DIR        the records as log files of CloudTrail
   keytrail verify --export DIR --key FILE      check an export offline
 
 Settings are environment variables: KEYTRAIL_PORT, KEYTRAIL_DATA_DIR, ... (see README.md).`,
@@ -334,9 +336,12 @@ program
   )
   .requiredOption('--to <folder>', 'empty, or a former export of the same log')
   .option('--without-sealed', 'leave out what records keep of requests and replies')
+  .option('--cloudtrail', 'write the records alone, as log files of CloudTrail with signed digests')
+  .option('--since <time>', 'with --cloudtrail: events from then on, ISO 8601 or epoch seconds')
+  .option('--until <time>', 'with --cloudtrail: events before then')
   .action(
-    operating(true, (operator, options: ExportOptions) =>
-      exportLogs(operator, parseSettings(process.env), options, print),
+    operating(true, (operator, options: ExportOptions & ExportTrailOptions) =>
+      exportEither(operator, parseSettings(process.env), options, print),
     ),
   );
 

@@ -1,6 +1,7 @@
 import type { TrailPair } from '#audit-log/trail-names';
 import { cloudTrailRecord, type SeenRecord } from '#audit-log/trail-record';
 import type { RecordRow } from '../history/schema';
+import type { TimeRange } from './trail-state';
 
 /** What one log file holds. */
 export interface LogFileContents {
@@ -24,7 +25,7 @@ export function logFilesOf(
   rows: readonly RecordRow[],
   open: readonly TrailPair[],
   home: string,
-  keeps: (eventTime: string) => boolean,
+  { since, until }: TimeRange,
 ): LogFileContents[] {
   const regions = new Map<string, Set<string>>();
   for (const { account, region } of open) regionsOf(regions, account).add(region);
@@ -32,7 +33,7 @@ export function logFilesOf(
   for (const row of rows) {
     const seen = JSON.parse(row.record) as SeenRecord;
     const { eventTime } = seen;
-    if (!keeps(eventTime)) continue;
+    if ((since !== undefined && eventTime < since) || (until !== undefined && eventTime >= until)) continue;
     const pair = pairOf(row, seen, regionsOf(regions, row.account), home);
     const name = `${pair.account} ${pair.region}`;
     const file = files.get(name) ?? { pair, records: [], newestEventTime: eventTime, oldestEventTime: eventTime };

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { decodeBatch, batchHash as hashOf } from '#audit-log/batch';
 import type { OpenPart } from '#audit-log/record';
 import type { EventStore, StoredCommit } from '#event-store/event-store';
@@ -19,8 +20,10 @@ export interface TrailPiece {
   to: Delivered;
 }
 
-const PIECE_MESSAGES = 500;
-const PIECE_BYTES = 2_000_000;
+const PIECE_MESSAGES = 5_000;
+const PIECE_BYTES = 4_000_000;
+/** Messages between which requests get their turn. */
+const AT_ONCE = 50;
 /** A record that was stored twice is known by the first one among so many messages before it. */
 const WINDOW = 1_000;
 
@@ -41,11 +44,12 @@ export class TrailSource {
     const { entriesOf } = this.ports;
     const recent = await this.recentAt(from.records.position);
     const rows: RecordRow[] = [];
-    for (const message of records) {
-      for (const entry of await entriesOf.records(message))
+    for await (const message of unhurried(records)) {
+      for (const entry of await entriesOf.records(message)) {
         if (recent.isFirst(entry, message.seq)) rows.push(...entry.records);
+      }
     }
-    for (const message of changes) {
+    for await (const message of unhurried(changes)) {
       for (const entry of await entriesOf.changes(message)) rows.push(...entry.records);
     }
     const reached = { records: endOf(records) ?? from.records, changes: endOf(changes) ?? from.changes };
@@ -99,6 +103,13 @@ export class TrailSource {
       }
     }
     return recent;
+  }
+}
+
+async function* unhurried<T>(items: readonly T[]): AsyncGenerator<T> {
+  for (const [nth, item] of items.entries()) {
+    if (nth % AT_ONCE === AT_ONCE - 1) await setImmediate();
+    yield item;
   }
 }
 
