@@ -22,8 +22,8 @@ export interface TrailPiece {
 
 const PIECE_MESSAGES = 5_000;
 const PIECE_BYTES = 4_000_000;
-/** Messages between which requests get their turn. */
-const AT_ONCE = 50;
+/** Bytes of messages between which requests get their turn. */
+const BYTES_AT_ONCE = 64_000;
 /** A record that was stored twice is known by the first one among so many messages before it. */
 const WINDOW = 1_000;
 
@@ -106,10 +106,15 @@ export class TrailSource {
   }
 }
 
-async function* unhurried<T>(items: readonly T[]): AsyncGenerator<T> {
-  for (const [nth, item] of items.entries()) {
-    if (nth % AT_ONCE === AT_ONCE - 1) await setImmediate();
-    yield item;
+async function* unhurried(messages: readonly StoredCommit[]): AsyncGenerator<StoredCommit> {
+  let bytes = 0;
+  for (const message of messages) {
+    bytes += message.bytes.length;
+    if (bytes >= BYTES_AT_ONCE) {
+      bytes = 0;
+      await setImmediate();
+    }
+    yield message;
   }
 }
 

@@ -6,7 +6,7 @@ import { digestKey, logFileKey, trailTime } from '#audit-log/trail-names';
 import type { FailPoint } from '../fail-points';
 import { replaceDurably } from '../tree-heads/durable-file';
 import type { DigestSigner } from './digest-signer';
-import { type LogFileContents, logFilesOf } from './trail-grouping';
+import { logFilesOf } from './trail-grouping';
 import type { TrailPiece, TrailSource } from './trail-source';
 import {
   type Begun,
@@ -123,10 +123,10 @@ export class TrailWriter {
     if (!piece) throw new TrailFilesError('the log has not what was begun to be delivered');
     const chains = new Map(state.chains.map((chain) => [nameOf(chain), chain]));
     const about = `${begun.to.records} ${begun.to.changes}`;
-    for (const contents of logFilesOf(piece.rows, state.chains, begun.home, state.only ?? {})) {
+    for (const contents of await logFilesOf(piece.rows, state.chains, begun.home, state.only ?? {})) {
       const { pair, records, newestEventTime, oldestEventTime } = contents;
       const key = logFileKey(pair, Date.parse(begun.at), about);
-      const hashValue = await this.write(key, { Records: records });
+      const hashValue = await this.write(key, records);
       count(records.length);
       this.failPoint('after-file:trail-delivery');
       const chain = chains.get(nameOf(pair)) ?? { ...pair, previous: null, logFiles: [] };
@@ -178,8 +178,8 @@ export class TrailWriter {
   }
 
   /** Hex SHA-256 of what was compressed. */
-  private async write(key: string, contents: { Records: LogFileContents['records'] }): Promise<string> {
-    const text = JSON.stringify(contents);
+  private async write(key: string, records: readonly string[]): Promise<string> {
+    const text = `{"Records":[${records.join(',')}]}`;
     replaceDurably(join(this.ports.folder, key), await compressed(text));
     return hexSha256(text);
   }
