@@ -241,7 +241,7 @@ describe('digests', () => {
     const cases: [() => () => void, string, string][] = [
       [altered(log, '"Records"', '"records"'), log, "INVALID: hash value doesn't match"],
       [missing(log), log, 'INVALID: not found'],
-      [altered(second, '"logFiles":[', '"logFiles":[{},'), second, 'INVALID: signature verification failed'],
+      [altered(second, '"logFiles":[', '"more":0,"logFiles":['), second, 'INVALID: signature verification failed'],
       [missing(second), second, 'INVALID: not found'],
       [altered(third, '"SHA-256"', '"SHA-512"'), third, 'INVALID: signature verification failed'],
     ];
