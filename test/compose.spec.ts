@@ -82,6 +82,7 @@ describe('docker-compose.yml', () => {
       KEYTRAIL_CLOCK: '',
       KEYTRAIL_LOG_LEVEL: '',
       KEYTRAIL_DATABASE_URL: '',
+      KEYTRAIL_TRAIL_SECONDS: '',
     });
     const mounts = service.volumes!.map((volume) => volume.split(':'));
     expect(settings.natsCa).toBe('/etc/keytrail-tls/ca.pem');
@@ -93,6 +94,7 @@ describe('docker-compose.yml', () => {
             ...(name === 'audit-projector'
               ? [
                   ['checkpoints', settings.checkpointDir],
+                  ['trail', settings.trailDir],
                   ['audit-projector', '/data'],
                 ]
               : []),

@@ -9,6 +9,7 @@ import { type Clients, type Credentials, clientsOf, refusal } from './support/id
 import { until } from './support/nats-server';
 import { type KeytrailProcess, MAIN, run, startProcess } from './support/processes';
 import { objectsIn } from './support/trail-bucket';
+import { checkedTrail, type WrittenRecord } from './support/trail-check';
 import { cliVersion, type Validated, validateLogs } from './support/validate-logs';
 
 jest.setTimeout(180_000);
@@ -48,12 +49,6 @@ const keytrail = async (...args: string[]): Promise<string> => {
   if (code !== 0) throw new Error(output);
   return output;
 };
-
-interface WrittenRecord extends Record<string, unknown> {
-  eventID: string;
-  eventName: string;
-  eventSource: string;
-}
 
 const unpacked = (key: string): Buffer => gunzipSync(readFileSync(join(folder, key)));
 const recordsIn = (key: string): WrittenRecord[] => JSON.parse(unpacked(key).toString('utf8')).Records;
@@ -246,7 +241,7 @@ describe('digests', () => {
     const cases: [() => () => void, string, string][] = [
       [altered(log, '"Records"', '"records"'), log, "INVALID: hash value doesn't match"],
       [missing(log), log, 'INVALID: not found'],
-      [altered(second, '"logFiles":[', '"logFiles":[{},'), second, 'INVALID: signature verification failed'],
+      [altered(second, '"logFiles":[', '"more":0,"logFiles":['), second, 'INVALID: signature verification failed'],
       [missing(second), second, 'INVALID: not found'],
       [altered(third, '"SHA-256"', '"SHA-512"'), third, 'INVALID: signature verification failed'],
     ];
@@ -282,4 +277,59 @@ describe('ListPublicKeys', () => {
     expect((await list(new Date(0), new Date(1000))).PublicKeyList).toEqual([]);
     expect((await refusal(list(new Date(2000), new Date(1000))))[0]).toBe('InvalidTimeRangeException');
   });
+});
+
+describe('keytrail export --cloudtrail', () => {
+  const exported = (...more: string[]): Promise<string> => keytrail('export', '--cloudtrail', '--to', to, ...more);
+  let to: string;
+  beforeEach(() => {
+    to = mkdtempSync(join(tmpdir(), 'keytrail-trail-export-'));
+  });
+  afterEach(() => rmSync(to, { recursive: true, force: true }));
+
+  const publicKey = async (): Promise<Uint8Array> => {
+    const trail = new CloudTrailClient({ endpoint: server.endpoint, region: 'us-east-1', credentials: rootKey });
+    return (await trail.send(new ListPublicKeysCommand({}))).PublicKeyList![0]!.Value!;
+  };
+
+  test('writes what the service writes, and goes on where it was', async () => {
+    expect(await exported()).toMatch(/^\d+ records written/);
+    const ids = (records: WrittenRecord[]): string[] => records.map(({ eventID }) => eventID).sort();
+    const first = checkedTrail(to, await publicKey(), HOME);
+    expect(ids(first.records)).toEqual(expect.arrayContaining(ids(named('Encrypt'))));
+    expect(first.digests).toHaveLength(1);
+    await root.kms.send(new EncryptCommand({ KeyId: keyArn, Plaintext }));
+    await exported();
+    const second = checkedTrail(to, await publicKey(), HOME);
+    expect(second.digests).toHaveLength(2);
+    expect(second.undigested).toEqual([]);
+    const added = second.records.filter(({ eventID }) => !ids(first.records).includes(eventID));
+    expect(added.map(({ eventName }) => eventName)).toContain('Encrypt');
+  });
+
+  test('writes those of a time alone, and refuses another time for the same folder', async () => {
+    const [{ eventTime } = { eventTime: '' }] = named('CreateKey') as { eventTime?: string }[];
+    await exported('--until', eventTime!);
+    expect(checkedTrail(to, await publicKey(), HOME).records.map(({ eventName }) => eventName)).not.toContain(
+      'CreateKey',
+    );
+    await expect(exported('--since', eventTime!)).rejects.toThrow('has records of another time');
+    await expect(keytrail('export', '--to', join(to, 'x'), '--since', eventTime!)).rejects.toThrow(
+      '--since and --until: expected with --cloudtrail only',
+    );
+  });
+
+  test('keeps out of a folder that is written by the service', async () => {
+    await expect(keytrail('export', '--cloudtrail', '--to', folder)).rejects.toThrow('is written by another process');
+  });
+});
+
+test('a clean stop leaves nothing out', async () => {
+  await server.stop();
+  await start({ KEYTRAIL_TRAIL_SECONDS: '3600' });
+  const before = named('Encrypt').length;
+  await root.kms.send(new EncryptCommand({ KeyId: keyArn, Plaintext }));
+  expect(named('Encrypt')).toHaveLength(before);
+  await server.stop();
+  expect(named('Encrypt')).toHaveLength(before + 1);
 });

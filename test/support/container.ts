@@ -106,7 +106,7 @@ export class Container {
   }
 
   /** The program's path in the image, or a path in a volume, as it is on this machine. */
-  private onHost(path: string): string {
+  onHost(path: string): string {
     if (path.startsWith('dist/')) return join(ROOT, path);
     for (const volume of this.service.volumes ?? []) {
       const [source, target] = volume.split(':') as [string, string];

@@ -37,17 +37,17 @@ function answer(folder: string, bucket: string, { url = '/' }: IncomingMessage, 
   };
   const [name, ...path] = decodeURIComponent(pathname).slice(1).split('/');
   const key = path.join('/');
-  if (name !== bucket) return xml(404, '<Error><Code>NoSuchBucket</Code></Error>');
-  if (searchParams.has('location')) return xml(200, '<LocationConstraint/>');
-  if (key === '') {
+  const objects = objectsIn(folder);
+  if (name !== bucket) xml(404, '<Error><Code>NoSuchBucket</Code></Error>');
+  else if (searchParams.has('location')) xml(200, '<LocationConstraint/>');
+  else if (key === '') {
     const marker = searchParams.get('marker') ?? '';
     const prefix = searchParams.get('prefix') ?? '';
-    const keys = objectsIn(folder).filter((object) => object.startsWith(prefix) && object > marker);
+    const keys = objects.filter((object) => object.startsWith(prefix) && object > marker);
     const contents = keys.map((object) => `<Contents><Key>${object}</Key></Contents>`).join('');
-    return xml(200, `<ListBucketResult><IsTruncated>false</IsTruncated>${contents}</ListBucketResult>`);
-  }
-  if (!objectsIn(folder).includes(key)) return xml(404, '<Error><Code>NoSuchKey</Code></Error>');
-  response.writeHead(200, metadataHeaders(join(folder, key))).end(readFileSync(join(folder, key)));
+    xml(200, `<ListBucketResult><IsTruncated>false</IsTruncated>${contents}</ListBucketResult>`);
+  } else if (!objects.includes(key)) xml(404, '<Error><Code>NoSuchKey</Code></Error>');
+  else response.writeHead(200, metadataHeaders(join(folder, key))).end(readFileSync(join(folder, key)));
 }
 
 function metadataHeaders(path: string): Record<string, string> {

@@ -39,6 +39,7 @@ Examples:
   keytrail what-if disable-key --key <key id>  which calls on record would have been refused
   keytrail verify                              check the log, and the running services against it
   keytrail export --to DIR                     both logs with their proofs, to be checked elsewhere
+  keytrail export --cloudtrail --to DIR        the records as log files of CloudTrail
   keytrail verify --export DIR --key FILE      check an export offline
 
 Settings are environment variables: KEYTRAIL_PORT, KEYTRAIL_DATA_DIR, ... (see README.md).`,

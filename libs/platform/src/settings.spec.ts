@@ -141,3 +141,24 @@ describe('traces', () => {
     expect(problems({ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' })).toEqual([]);
   });
 });
+
+describe('trail files', () => {
+  it('are put into a folder of their own', () => {
+    const KEYTRAIL_TRAIL_DIR = 'files';
+    expect(problems({ KEYTRAIL_TRAIL_DIR })).toEqual([]);
+    expect(problems({ KEYTRAIL_TRAIL_DIR, KEYTRAIL_DATA_DIR: './files' })).toEqual([
+      '  KEYTRAIL_TRAIL_DIR: expected another folder than KEYTRAIL_DATA_DIR',
+    ]);
+  });
+
+  it.each([
+    ['KEYTRAIL_TRAIL_SECONDS', '0'],
+    ['KEYTRAIL_TRAIL_SECONDS', '3601'],
+    ['KEYTRAIL_TRAIL_DAYS', '-1'],
+    ['KEYTRAIL_HISTORY_DAYS', '0'],
+    ['KEYTRAIL_TRAIL_BUCKET', 'Capitals'],
+    ['KEYTRAIL_TRAIL_BUCKET', 'a/b'],
+  ])('need a %s that is not %s', (name, value) => {
+    expect(problems({ [name]: value })).toEqual([expect.stringContaining(`  ${name}="${value}": expected `)]);
+  });
+});

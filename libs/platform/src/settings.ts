@@ -252,6 +252,10 @@ function contradictions(settings: Settings, plainAllowed: boolean): string[] {
     settings.natsCalloutXkeySeed,
   );
   together('KEYTRAIL_NATS_CERT', 'KEYTRAIL_NATS_KEY', settings.natsCert, settings.natsKey);
+  // Each has a lock of its own.
+  if (settings.trailDir === resolve(settings.dataDir)) {
+    found.push('KEYTRAIL_TRAIL_DIR: expected another folder than KEYTRAIL_DATA_DIR');
+  }
   if (settings.tlsClientCa !== undefined && settings.tlsCert === undefined) {
     found.push('KEYTRAIL_TLS_CLIENT_CA: expected only with KEYTRAIL_TLS_CERT and KEYTRAIL_TLS_KEY');
   }

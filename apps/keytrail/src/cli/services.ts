@@ -6,7 +6,7 @@ import type { ServiceStatus } from '#platform/service';
 import { CommandError, type Operator } from './operator';
 
 /** Every service that answers now. */
-async function servicesOf(operator: Operator): Promise<ServiceStatus[]> {
+export async function servicesOf(operator: Operator): Promise<ServiceStatus[]> {
   const replies = await operator.nats.requestMany(INTERNAL.status, undefined, {
     strategy: RequestStrategy.JitterTimer,
     jitter: 300,

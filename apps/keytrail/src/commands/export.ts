@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import { parseSettings } from '#platform/settings';
-import { type ExportOptions, exportLogs } from '../cli/export';
+import type { ExportOptions } from '../cli/export';
+import { type ExportTrailOptions, exportEither } from '../cli/export-trail';
+import { A_MOMENT } from '../cli/moments';
 import { operating, print, recorded } from '../cli/running';
 
 export function addExport(program: Command): void {
@@ -11,11 +13,14 @@ export function addExport(program: Command): void {
     )
     .requiredOption('--to <folder>', 'empty, or a former export of the same log')
     .option('--without-sealed', 'leave out what records keep of requests and replies')
+    .option('--cloudtrail', 'write the records alone, as log files of CloudTrail with signed digests')
+    .option('--since <time>', `with --cloudtrail: events from then on; ${A_MOMENT}`)
+    .option('--until <time>', 'with --cloudtrail: events before then')
     .action(
       operating(
         true,
-        recorded('ExportLogs', (operator, options: ExportOptions) =>
-          exportLogs(operator, parseSettings(process.env), options, print),
+        recorded('ExportLogs', (operator, options: ExportOptions & ExportTrailOptions) =>
+          exportEither(operator, parseSettings(process.env), options, print),
         ),
       ),
     );

@@ -1,4 +1,3 @@
-import { createSecretKey } from 'node:crypto';
 import { KmsError } from '#domain/errors';
 import { VaultSealingKeys, type WriterScope } from './sealing-keys';
 import { shreddedBy } from './shredding';

@@ -1,11 +1,14 @@
+import { setImmediate } from 'node:timers/promises';
 import type { TrailPair } from '#audit-log/trail-names';
 import { cloudTrailRecord, type SeenRecord } from '#audit-log/trail-record';
 import type { RecordRow } from '../history/schema';
+import type { TimeRange } from './trail-state';
 
 /** What one log file holds. */
 export interface LogFileContents {
   pair: TrailPair;
-  records: ReturnType<typeof cloudTrailRecord>[];
+  /** Each as JSON. */
+  records: string[];
   newestEventTime: string;
   oldestEventTime: string;
 }
@@ -15,28 +18,30 @@ export interface LogFileContents {
  * has a digest every hour, for ever, and a caller may name any region.
  */
 const MAX_REGIONS = 64;
+const ROWS_AT_ONCE = 200;
 
 /**
- * Pure. The log files of a piece, in the order of their first records. `open`: the accounts and regions that have files
+ * The log files of a piece, in the order of their first records: a pure function, but that requests get their turn meanwhile. `open`: the accounts and regions that have files
  * already. Nobody unknown opens a region.
  */
-export function logFilesOf(
+export async function logFilesOf(
   rows: readonly RecordRow[],
   open: readonly TrailPair[],
   home: string,
-  keeps: (eventTime: string) => boolean,
-): LogFileContents[] {
+  { since, until }: TimeRange,
+): Promise<LogFileContents[]> {
   const regions = new Map<string, Set<string>>();
   for (const { account, region } of open) regionsOf(regions, account).add(region);
   const files = new Map<string, LogFileContents>();
-  for (const row of rows) {
+  for (const [nth, row] of rows.entries()) {
+    if (nth % ROWS_AT_ONCE === ROWS_AT_ONCE - 1) await setImmediate();
     const seen = JSON.parse(row.record) as SeenRecord;
     const { eventTime } = seen;
-    if (!keeps(eventTime)) continue;
+    if ((since !== undefined && eventTime < since) || (until !== undefined && eventTime >= until)) continue;
     const pair = pairOf(row, seen, regionsOf(regions, row.account), home);
     const name = `${pair.account} ${pair.region}`;
     const file = files.get(name) ?? { pair, records: [], newestEventTime: eventTime, oldestEventTime: eventTime };
-    file.records.push(cloudTrailRecord(seen));
+    file.records.push(JSON.stringify(cloudTrailRecord(seen)));
     if (eventTime > file.newestEventTime) file.newestEventTime = eventTime;
     if (eventTime < file.oldestEventTime) file.oldestEventTime = eventTime;
     files.set(name, file);

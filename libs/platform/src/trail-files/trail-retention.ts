@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { dayFolder } from '#audit-log/trail-names';
 
@@ -11,10 +11,10 @@ const NUMBER = /^\d+$/;
  */
 export function removeDaysBefore(folder: string, ms: number): void {
   const first = dayFolder(ms);
-  for (const account of namesIn(join(folder, 'AWSLogs'))) {
+  for (const account of foldersIn(join(folder, 'AWSLogs'))) {
     for (const kind of FOLDERS) {
       const regions = join(folder, 'AWSLogs', account, kind);
-      for (const region of namesIn(regions)) removeDays(join(regions, region), first);
+      for (const region of foldersIn(regions)) removeDays(join(regions, region), first);
     }
   }
 }
@@ -33,16 +33,13 @@ function removeDays(region: string, first: string): void {
 }
 
 function removeEmpty(path: string): void {
-  if (namesIn(path).length === 0) rmSync(path, { recursive: true, force: true });
+  if (readdirSync(path).length === 0) rmdirSync(path);
 }
 
-const numbersIn = (path: string): string[] => namesIn(path).filter((name) => NUMBER.test(name));
+const numbersIn = (path: string): string[] => foldersIn(path).filter((name) => NUMBER.test(name));
 
-function namesIn(path: string): string[] {
-  try {
-    return readdirSync(path).sort();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
+function foldersIn(path: string): string[] {
+  if (!existsSync(path)) return [];
+  const entries = readdirSync(path, { withFileTypes: true });
+  return entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : [])).sort();
 }

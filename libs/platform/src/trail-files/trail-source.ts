@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { decodeBatch, batchHash as hashOf } from '#audit-log/batch';
 import type { OpenPart } from '#audit-log/record';
 import type { EventStore, StoredCommit } from '#event-store/event-store';
@@ -19,8 +20,10 @@ export interface TrailPiece {
   to: Delivered;
 }
 
-const PIECE_MESSAGES = 500;
-const PIECE_BYTES = 2_000_000;
+const PIECE_MESSAGES = 5_000;
+const PIECE_BYTES = 4_000_000;
+/** Bytes of messages between which requests get their turn. */
+const BYTES_AT_ONCE = 64_000;
 /** A record that was stored twice is known by the first one among so many messages before it. */
 const WINDOW = 1_000;
 
@@ -41,11 +44,12 @@ export class TrailSource {
     const { entriesOf } = this.ports;
     const recent = await this.recentAt(from.records.position);
     const rows: RecordRow[] = [];
-    for (const message of records) {
-      for (const entry of await entriesOf.records(message))
+    for await (const message of unhurried(records)) {
+      for (const entry of await entriesOf.records(message)) {
         if (recent.isFirst(entry, message.seq)) rows.push(...entry.records);
+      }
     }
-    for (const message of changes) {
+    for await (const message of unhurried(changes)) {
       for (const entry of await entriesOf.changes(message)) rows.push(...entry.records);
     }
     const reached = { records: endOf(records) ?? from.records, changes: endOf(changes) ?? from.changes };
@@ -99,6 +103,18 @@ export class TrailSource {
       }
     }
     return recent;
+  }
+}
+
+async function* unhurried(messages: readonly StoredCommit[]): AsyncGenerator<StoredCommit> {
+  let bytes = 0;
+  for (const message of messages) {
+    bytes += message.bytes.length;
+    if (bytes >= BYTES_AT_ONCE) {
+      bytes = 0;
+      await setImmediate();
+    }
+    yield message;
   }
 }
 

@@ -18,6 +18,8 @@ export interface TrailState {
   /** Where the period of the next digests begins: whole seconds, `2026-11-25T04:00:00Z`. */
   periodStart: string;
   chains: readonly TrailChain[];
+  /** Of which records files are written; of all where it is absent. */
+  only?: TimeRange;
   /** What was begun, and is to be done, to its end, before anything else. */
   begun?: Begun;
 }
@@ -38,6 +40,12 @@ export interface TrailChain extends TrailPair {
   logFiles: readonly TrailLogFile[];
 }
 
+/** Times of events, ISO 8601: `since` belongs to it, `until` does not. */
+export interface TimeRange {
+  since?: string;
+  until?: string;
+}
+
 export interface Place {
   bucket: string;
   /** The trail's own region. */
@@ -54,7 +62,7 @@ export const TRAIL_VERSION = 1;
 export const stateFile = (folder: string): string => join(folder, 'keytrail-trail.json');
 
 /** Of a folder that holds nothing yet, one that begins now, with digests of `first`. Throws TrailFilesError. */
-export function readTrailState(folder: string, now: number, first: TrailPair): TrailState {
+export function readTrailState(folder: string, now: number, first: TrailPair, only?: TimeRange): TrailState {
   const path = stateFile(folder);
   if (!existsSync(path)) {
     if (existsSync(join(folder, 'AWSLogs'))) {
@@ -68,8 +76,19 @@ export function readTrailState(folder: string, now: number, first: TrailPair): T
       delivered: { records: nothing, changes: nothing },
       periodStart: trailTime(now),
       chains: [{ ...first, previous: null, logFiles: [] }],
+      ...(only && { only }),
     };
   }
+  const state = stateIn(path);
+  if (only && JSON.stringify(only) !== JSON.stringify(state.only)) {
+    throw new TrailFilesError(
+      `${folder} has records of another time: it can only go on with the same, or with none given`,
+    );
+  }
+  return state;
+}
+
+function stateIn(path: string): TrailState {
   try {
     const state = JSON.parse(readFileSync(path, 'utf8')) as TrailState;
     const { v, delivered, periodStart, chains } = state;

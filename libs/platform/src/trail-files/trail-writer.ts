@@ -6,12 +6,13 @@ import { digestKey, logFileKey, trailTime } from '#audit-log/trail-names';
 import type { FailPoint } from '../fail-points';
 import { replaceDurably } from '../tree-heads/durable-file';
 import type { DigestSigner } from './digest-signer';
-import { type LogFileContents, logFilesOf } from './trail-grouping';
+import { logFilesOf } from './trail-grouping';
 import type { TrailPiece, TrailSource } from './trail-source';
 import {
   type Begun,
   type Place,
   readTrailState,
+  type TimeRange,
   type TrailChain,
   TrailFilesError,
   type TrailState,
@@ -26,8 +27,8 @@ export interface TrailWriterPorts {
   source: TrailSource;
   signer: DigestSigner;
   failPoint?: FailPoint;
-  /** Which records are written, by the time of their events; all where it is absent. */
-  keeps?: (eventTime: string) => boolean;
+  /** Of a folder that has files it must be the one that they were written with, or absent. */
+  only?: TimeRange;
 }
 
 const HOUR_MS = 3_600_000;
@@ -49,8 +50,8 @@ export class TrailWriter {
     private readonly ports: TrailWriterPorts,
     now: number,
   ) {
-    const { folder, account, place } = ports;
-    this.state = readTrailState(folder, now, { account, region: place.home });
+    const { folder, account, place, only } = ports;
+    this.state = readTrailState(folder, now, { account, region: place.home }, only);
     this.failPoint = ports.failPoint ?? (() => {});
     this.keep(this.state);
   }
@@ -68,10 +69,11 @@ export class TrailWriter {
     if (hours > 0) await this.digest(start + hours * HOUR_MS);
   }
 
-  /** Digests up to this moment, of whole seconds. */
+  /** Digests up to this moment, of whole seconds, or to a second after the last ones. */
   async digest(end: number): Promise<void> {
     await this.resume();
-    await this.begin({ kind: 'digest', end: trailTime(end), ...this.ports.place });
+    const least = Date.parse(this.state.periodStart) + 1_000;
+    await this.begin({ kind: 'digest', end: trailTime(Math.max(end, least)), ...this.ports.place });
   }
 
   /** Log files of all that is in the streams and not in a file. The number of records written. */
@@ -119,13 +121,12 @@ export class TrailWriter {
   ): Promise<TrailState> {
     const piece = known ?? (await this.ports.source.after(state.delivered, begun.to));
     if (!piece) throw new TrailFilesError('the log has not what was begun to be delivered');
-    const { keeps = () => true } = this.ports;
     const chains = new Map(state.chains.map((chain) => [nameOf(chain), chain]));
     const about = `${begun.to.records} ${begun.to.changes}`;
-    for (const contents of logFilesOf(piece.rows, state.chains, begun.home, keeps)) {
+    for (const contents of await logFilesOf(piece.rows, state.chains, begun.home, state.only ?? {})) {
       const { pair, records, newestEventTime, oldestEventTime } = contents;
       const key = logFileKey(pair, Date.parse(begun.at), about);
-      const hashValue = await this.write(key, { Records: records });
+      const hashValue = await this.write(key, records);
       count(records.length);
       this.failPoint('after-file:trail-delivery');
       const chain = chains.get(nameOf(pair)) ?? { ...pair, previous: null, logFiles: [] };
@@ -177,8 +178,8 @@ export class TrailWriter {
   }
 
   /** Hex SHA-256 of what was compressed. */
-  private async write(key: string, contents: { Records: LogFileContents['records'] }): Promise<string> {
-    const text = JSON.stringify(contents);
+  private async write(key: string, records: readonly string[]): Promise<string> {
+    const text = `{"Records":[${records.join(',')}]}`;
     replaceDurably(join(this.ports.folder, key), await compressed(text));
     return hexSha256(text);
   }
