@@ -46,12 +46,21 @@ withPrograms('the death of the audit-projector costs nothing but lookups, which 
   const encrypt = () => kms!.send(new EncryptCommand({ KeyId: key, Plaintext: Buffer.from('x') }));
   await encrypt();
   expect((await lookUp()).map(({ EventName }) => EventName)).toEqual(['Encrypt', 'CreateKey']);
+  const told = /\n {2}\S+Z {2}(CreateKey|Encrypt) {2}by /g;
+  const timeline = () => topology!.keytrail('timeline', '--key', key);
+  const before = await timeline();
+  expect(before.output).not.toContain('keytrail:');
+  expect(before.output.match(told)).toHaveLength(2);
   const projector = topology.get('audit-projector');
   expect(await (await projector.get('metrics')).text()).toMatch(/^keytrail_history_lag \d+$/m);
   await projector.kill9();
   await encrypt();
   const [, , status] = await refusal(lookUp());
   expect(status).toBe(503);
+  // The operator is told from the records themselves.
+  const without = await timeline();
+  expect(without.output).toContain('keytrail: the event history does not answer (');
+  expect(without.output.match(told)).toHaveLength(3);
   await topology.rejoin(projector);
   expect((await lookUp()).map(({ EventName }) => EventName)).toEqual(['Encrypt', 'Encrypt', 'CreateKey']);
   trail.destroy();
