@@ -100,7 +100,7 @@ test('what records keep of a month is gone for ever, everywhere, and the proofs 
 
   const verified = await done('verify');
   expect(verified).toMatch(/records: the first \d+ of \d+ are proved/);
-  expect(verified).toContain('1 shredded months');
+  expect(verified).toContain('1 trails');
   expect(names(await events('ShredRecords'))).toEqual(['ShredRecords']);
   expect(await done('replay', '--account', ACCOUNT)).toContain('RecordsShredded generation=1');
 });

@@ -161,6 +161,7 @@ describe('./keytrail replay --at', () => {
       aliases: [],
       principals: [],
       grants: [],
+      trails: [],
     });
     const now = await json('replay', '--key', KeyId);
     expect(now.keys).toMatchObject([{ exists: false, state: { keyState: 'Deleted' }, nextTimer: null }]);

@@ -30,7 +30,7 @@ export const PLURAL: Record<AggregateType, string> = {
   alias: 'aliases',
   principal: 'principals',
   grant: 'grants',
-  trail: 'shredded months',
+  trail: 'trails',
 };
 
 /** The projection at a moment, and that moment: ISO 8601. */
