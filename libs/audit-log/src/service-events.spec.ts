@@ -20,7 +20,11 @@ test('an automatic rotation and the deletion of a key are on record as AWS calls
     userIdentity: { accountId: '000000000000', invokedBy: 'AWS Internal' },
     eventType: 'AwsServiceEvent',
     readOnly: false,
-    serviceEventDetails: { keyId: '8c0c3863-e6c5-4f5a-99f1-27e414aafb91', rotationType: 'AUTOMATIC' },
+    serviceEventDetails: {
+      keyId: '8c0c3863-e6c5-4f5a-99f1-27e414aafb91',
+      rotationType: 'AUTOMATIC',
+      currentKeyMaterialId: expect.any(String),
+    },
     resources: [{ ARN: 'arn:aws:kms:us-east-1:000000000000:key/8c0c3863-e6c5-4f5a-99f1-27e414aafb91' }],
   });
 });

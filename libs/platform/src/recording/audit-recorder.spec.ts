@@ -4,6 +4,7 @@ import { type AuditRecord, EVENT_VERSION } from '#audit-log/record';
 import { KmsError } from '#domain/errors';
 import { type AppendRequest, ConflictError, StoreUnavailableError } from '#event-store/event-store';
 import { AuditRecorder, type AuditRecorderLimits } from './audit-recorder';
+import type { RecordLanePorts } from './record-lane';
 
 const ACCOUNT = '111122223333';
 const KEY = { generation: 1, key: createSecretKey(Buffer.alloc(32, 7)) };
@@ -35,18 +36,30 @@ class Trail {
   private readonly waiting: { request: AppendRequest; settle: (error?: Error) => void }[] = [];
   /** Stores at once. */
   open = true;
-  sealingKey = (): ReturnType<ConstructorParameters<typeof AuditRecorder>[0]['sealingKey']> => KEY;
+  sealingKey: RecordLanePorts['sealingKey'] = () => KEY;
 
   recorder(limits: Partial<AuditRecorderLimits> = {}): AuditRecorder {
     return new AuditRecorder(
       {
         append: (request) => this.append(request),
-        sealingKey: () => this.sealingKey(),
+        sealingKey: (scope) => this.sealingKey(scope),
         closed: () => this.closed,
         observe: (error) => this.observed.push(error),
+        stored: () => this.settled(),
       },
       limits,
     );
+  }
+
+  private settled = (): void => {};
+
+  /** Resolves once it holds, which is looked at after each batch. */
+  until(holds: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      this.settled = () => {
+        if (holds()) resolve();
+      };
+    });
   }
 
   get underWay(): number {
@@ -300,6 +313,85 @@ test('a key to seal with that nobody is there to give is asked for until somebod
   expect(await write(trail.recorder({ lanes: 1 }), 'a')).toBe('OK');
   expect(asked).toBe(3);
   expect(trail.ids()).toEqual([['a']]);
+});
+
+describe('with an account whose sealing key nobody gives', () => {
+  const LOST = '444455556666';
+  const lost = { recipientAccountId: LOST };
+  let give: () => void;
+  let asked: string[];
+
+  beforeEach(() => {
+    let given = false;
+    asked = [];
+    give = () => {
+      given = true;
+    };
+    trail.sealingKey = ({ account }) => {
+      asked.push(account);
+      return account === LOST && !given
+        ? Promise.reject(new KmsError('DependencyTimeoutException', 'nobody there'))
+        : KEY;
+    };
+  });
+
+  test('records of all others are stored, batch after batch; its own are once somebody does', async () => {
+    const recorder = trail.recorder();
+    const held = [write(recorder, 'lost 1', lost), write(recorder, 'lost 2', lost)];
+    for (const id of ['a', 'b', 'c', 'd', 'e']) expect(await write(recorder, id)).toBe('OK');
+    expect(trail.ids()).toEqual([['a'], ['b'], ['c'], ['d'], ['e']]);
+    expect(recorder.backlog).toBe(2);
+    give();
+    expect(await Promise.all(held)).toEqual(['OK', 'OK']);
+    expect(trail.ids().at(-1)).toEqual(['lost 1', 'lost 2']);
+    expect(recorder.backlog).toBe(0);
+    // Each lane has asked once for what it has.
+    expect(asked.filter((account) => account === ACCOUNT)).toHaveLength(2);
+  });
+
+  test('its calls take up half of the places at most, and are told that there is none', async () => {
+    const recorder = trail.recorder({ waiting: 8 });
+    const held = Array.from({ length: 4 }, (_, n) => write(recorder, `lost ${n}`, lost));
+    await turns();
+    for (let n = 0; n < 3; n++) expect(await write(recorder, 'one more', lost)).toBe('ThrottlingException');
+    expect(await write(recorder, 'a')).toBe('OK');
+    expect(recorder.backlog).toBe(4);
+    give();
+    expect(await Promise.all(held)).toEqual(Array(4).fill('OK'));
+    expect(trail.ids().flat()).toEqual(['a', 'lost 0', 'lost 1', 'lost 2', 'lost 3']);
+  });
+
+  test('its calls are refused when they have waited for long enough, and their records still stored later', async () => {
+    const recorder = trail.recorder({ patienceMs: 30 });
+    expect(await write(recorder, 'late', lost)).toBe('DependencyTimeoutException');
+    expect(await write(recorder, 'a')).toBe('OK');
+    await recorder.drain();
+    expect(trail.ids()).toEqual([['a']]);
+    give();
+    await trail.until(() => trail.stored.length === 2);
+    expect(trail.ids()).toEqual([['a'], ['late']]);
+  });
+
+  test('one that can never be given is its own calls’ refusal alone', async () => {
+    trail.sealingKey = ({ account }) => (account === LOST ? Promise.reject(new Error('damaged')) : KEY);
+    const recorder = trail.recorder();
+    const both = [write(recorder, 'lost', lost), write(recorder, 'a')];
+    expect(await Promise.all(both)).toEqual(['DependencyTimeoutException', 'OK']);
+    expect(recorder.backlog).toBe(0);
+    await recorder.drain();
+  });
+});
+
+test('records that wait are bounded in bytes, too, however few they are', async () => {
+  trail.open = false;
+  const recorder = trail.recorder({ waitingBytes: 2_000, lanes: 1 });
+  const long = { requestParameters: { policy: 'x'.repeat(1_500) } };
+  const first = [write(recorder, 'a', long), write(recorder, 'b', long)];
+  expect(codeOf(() => recorder.admit())).toBe('ThrottlingException');
+  await turns();
+  trail.next();
+  expect(await Promise.all(first)).toEqual(['OK', 'OK']);
+  expect(codeOf(() => recorder.admit())).toBe('OK');
 });
 
 test('on a connection that is closed for good nothing is tried again', async () => {
