@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { batchHash as hashOf } from '#audit-log/batch';
 import { KmsError } from '#domain/errors';
@@ -32,6 +32,8 @@ const RETRY_MS = 1_000;
 const PATIENCE_MS = 25_000;
 const SHOWN_EVERY_MS = 5_000;
 const STOP_WAIT_MS = 3_000;
+/** For how long the making of entries may keep other work waiting. */
+const PIECE_MS = 1;
 /** Lookups that may wait or run at once. */
 const MAX_LOOKUPS = 200;
 /** An embedded database that has died so often over the same is not trusted any more. */
@@ -160,6 +162,7 @@ export class Projector implements EventHistory {
   /** Until it fails, or is stopped. */
   private async fold(): Promise<void> {
     const { round } = this;
+    this.damage = undefined;
     if (this.stopping.signal.aborted) return;
     this.history = await this.ports.database.open();
     const { history } = this;
@@ -173,25 +176,50 @@ export class Projector implements EventHistory {
   }
 
   private async foldStream(stream: HistoryStream, history: SqlHistory, signal: AbortSignal): Promise<void> {
-    const { logs, entriesOf, failPoint = () => {} } = this.ports;
+    const { logs, failPoint = () => {} } = this.ports;
     const folded = await history.foldedTo(stream);
     const newest = await logs[stream].lastPosition();
     if (folded && folded.position > newest) throw new OtherLogError(`the log has no position ${folded.position}`);
     this.advance(stream, folded?.position ?? 0);
     const progress = this.progressTo(stream, newest);
-    for await (const chunk of chunksOf(logs[stream], folded?.position ?? 1, signal)) {
-      const fresh = folded && chunk[0]!.seq === folded.position ? withoutFirst(chunk, folded) : chunk;
-      const last = fresh.at(-1);
-      if (!last) continue;
-      const entries: HistoryEntry[] = [];
-      for (const message of fresh) entries.push(...(await entriesOf[stream](message)));
-      failPoint(`before-fold:${stream}`);
-      await history.fold(stream, entries, { position: last.seq, hash: hashOf(last.bytes) });
-      failPoint(`after-fold:${stream}`);
-      this.deaths = 0;
-      this.advance(stream, last.seq);
-      progress(last.seq);
+    let after = folded?.position ?? 0;
+    // What comes next is read and unsealed while the database takes in what was before.
+    let folding: Promise<void> = Promise.resolve();
+    try {
+      for await (const chunk of chunksOf(logs[stream], folded?.position ?? 1, signal)) {
+        const fresh = folded && chunk[0]!.seq === folded.position ? withoutFirst(chunk, folded) : chunk;
+        const last = fresh.at(-1);
+        if (!last) continue;
+        const entries = await this.entriesOf(stream, fresh);
+        await folding;
+        failPoint(`before-fold:${stream}`);
+        const to = { position: last.seq, hash: hashOf(last.bytes) };
+        folding = history.fold(stream, entries, to, after).then(() => {
+          failPoint(`after-fold:${stream}`);
+          this.deaths = 0;
+          this.advance(stream, to.position);
+          progress(to.position);
+        });
+        // The next chunk may be long in coming.
+        folding.catch((error: Error) => this.suspect(error));
+        after = to.position;
+      }
+    } finally {
+      await folding;
     }
+  }
+
+  /** In pieces: the process may have calls to answer meanwhile. */
+  private async entriesOf(stream: HistoryStream, messages: readonly StoredCommit[]): Promise<HistoryEntry[]> {
+    const entries: HistoryEntry[] = [];
+    let began = performance.now();
+    for (const message of messages) {
+      entries.push(...(await this.ports.entriesOf[stream](message)));
+      if (performance.now() - began < PIECE_MS) continue;
+      await nextTurn();
+      began = performance.now();
+    }
+    return entries;
   }
 
   private advance(stream: HistoryStream, position: number): void {
@@ -213,7 +241,7 @@ export class Projector implements EventHistory {
     };
   }
 
-  /** A lookup met something that only a new start, or a new model, helps against. */
+  /** A lookup or a fold met something that only a new start, or a new model, helps against. */
   private suspect(error: Error): void {
     this.damage ??= error;
     this.round.abort();
