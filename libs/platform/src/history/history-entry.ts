@@ -13,7 +13,7 @@ export interface HistoryEntry {
   /** Each once, of every account that sees the record. */
   terms: string[];
   kinds: Kind[];
-  /** JSON. */
+  /** JSON without tabs and line ends. */
   record: string;
 }
 
@@ -32,8 +32,8 @@ export const placeOf = (stream: HistoryStream, position: number, index: number):
 /** The position in its stream of the message that the record at a place is from. */
 export const positionAt = (place: number): number => Math.floor(place / (PLACES_A_MESSAGE * 2));
 
-/** Pure. Throws for what is no record. */
-export function historyEntry(record: ReadRecord, place: number): HistoryEntry {
+/** Pure. Throws for what is no record. `text`: the record as JSON without tabs and line ends. */
+export function historyEntry(record: ReadRecord, place: number, text = JSON.stringify(record)): HistoryEntry {
   const time = Math.floor(Date.parse(record.eventTime) / 1000);
   if (!Number.isSafeInteger(time)) throw new TypeError(`eventTime: expected a date, not ${record.eventTime}`);
   const { awsRegion: region, recipientAccountId: recipient, eventName, eventSource, readOnly, resources = [] } = record;
@@ -55,7 +55,7 @@ export function historyEntry(record: ReadRecord, place: number): HistoryEntry {
     if (accessKeyId !== undefined) terms.add(accessKeyTerm(scope, accessKeyId));
   }
   const eventId = eventIdKey(record.eventID);
-  return { place, time, eventId, terms: [...terms], kinds, record: JSON.stringify(record) };
+  return { place, time, eventId, terms: [...terms], kinds, record: text };
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

@@ -46,7 +46,10 @@ function firstOfEach(entries: readonly HistoryEntry[]): HistoryEntry[] {
 }
 
 /** The kinds of a few terms, so as many rows as there are. Harmless to repeat. */
-export async function insertKinds(db: Kysely<HistoryTables>, kinds: ReadonlyMap<string, string[]>): Promise<void> {
+export async function insertKinds(
+  db: Kysely<HistoryTables>,
+  kinds: ReadonlyMap<string, readonly string[]>,
+): Promise<void> {
   const rows = [...kinds].flatMap(([kind, isOf]) => isOf.map((term) => ({ term, kind })));
   if (rows.length === 0) return;
   await db

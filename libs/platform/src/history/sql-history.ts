@@ -61,8 +61,8 @@ export class SqlHistory {
     for (const kind of kinds.keys()) this.knownKinds.add(kind);
   }
 
-  private newKinds(entries: readonly HistoryEntry[]): Map<string, string[]> {
-    const kinds = new Map<string, string[]>();
+  private newKinds(entries: readonly HistoryEntry[]): Map<string, readonly string[]> {
+    const kinds = new Map<string, readonly string[]>();
     for (const entry of entries) {
       for (const { term, isOf } of entry.kinds) if (!this.knownKinds.has(term)) kinds.set(term, isOf);
     }

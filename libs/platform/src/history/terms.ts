@@ -20,15 +20,17 @@ export interface KindOf {
 /** A term, and every term that stands for the events of this and other kinds. */
 export interface Kind {
   term: string;
-  isOf: string[];
+  isOf: readonly string[];
 }
 
 /** What a lookup asks for: what is under one of these terms, or under the kinds of one. */
 export type SoughtTerms = { terms: string[] } | { kindsOf: string };
 
 const REMEMBERED = 20_000;
+const REMEMBERED_KINDS = 2_000;
 const TERM_HEX = 32;
 const remembered = new LRUCache<string, string>({ max: REMEMBERED });
+const rememberedKinds = new LRUCache<string, Kind>({ max: REMEMBERED_KINDS });
 
 /**
  * What records of a scope are found under: 128 bits of SHA-256 in hex, as good as the text, narrow, and the same for every
@@ -64,7 +66,17 @@ function ownPart({ account, region }: Scope, arn: string): string | undefined {
   return arn.startsWith(start) && arn.length > start.length ? arn.slice(start.length) : undefined;
 }
 
-export function kindOf(scope: Scope, { eventName, eventSource, readOnly, types }: KindOf): Kind {
+export function kindOf({ account, region }: Scope, { eventName, eventSource, readOnly, types }: KindOf): Kind {
+  const name = JSON.stringify([account, region, eventName, eventSource, readOnly, types]);
+  let kind = rememberedKinds.get(name);
+  if (!kind) {
+    kind = newKind({ account, region }, { eventName, eventSource, readOnly, types });
+    rememberedKinds.set(name, kind);
+  }
+  return kind;
+}
+
+function newKind(scope: Scope, { eventName, eventSource, readOnly, types }: KindOf): Kind {
   return {
     term: term(scope, 'kind', eventName, eventSource, String(readOnly), ...[...types].sort()),
     isOf: [
