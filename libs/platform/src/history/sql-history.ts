@@ -71,14 +71,24 @@ export class SqlHistory {
 
   /** Newest first. */
   async find(query: HistoryQuery): Promise<FoundEvent[]> {
-    const { attribute } = query;
-    const rows = await (attribute?.key === 'EventId'
-      ? this.ofId(query, attribute.value)
-      : this.ofTerms(query, soughtTerms(query, attribute)));
+    const rows = await this.sought(query).execute();
     return rows.flatMap(({ time, place, record }) => {
       const found = foundEvent(record, { time: Number(time), place: Number(place) }, query);
       return found ?? [];
     });
+  }
+
+  /** How the database finds it: PostgreSQL's EXPLAIN. */
+  async explain(query: HistoryQuery): Promise<string> {
+    const lines = await this.sought(query).explain<{ 'QUERY PLAN': string }>();
+    return lines.map((line) => line['QUERY PLAN']).join('\n');
+  }
+
+  private sought(query: HistoryQuery) {
+    const { attribute } = query;
+    return attribute?.key === 'EventId'
+      ? this.ofId(query, attribute.value)
+      : this.ofTerms(query, soughtTerms(query, attribute));
   }
 
   private ofId({ from, to, after }: HistoryQuery, eventId: string) {
@@ -86,8 +96,7 @@ export class SqlHistory {
       .selectFrom('history_records as r')
       .select(['r.time', 'r.place', 'r.record'])
       .where('r.event_id', '=', eventIdKey(eventId))
-      .where(within({ from, to, after }))
-      .execute();
+      .where(within({ from, to, after }));
   }
 
   /** One walk along the index for each term, none longer than the page, and the page out of these. */
@@ -120,8 +129,7 @@ export class SqlHistory {
       .innerJoin('history_records as r', 'r.place', 'page.place')
       .select(['r.time', 'r.place', 'r.record'])
       .orderBy('r.time', 'desc')
-      .orderBy('r.place', 'desc')
-      .execute();
+      .orderBy('r.place', 'desc');
   }
 
   /** Forgets everything. */
