@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pino } from 'pino';
 import type { AuditRecord } from '#audit-log/record';
-import type { FoundEvent, HistoryAttribute } from '#operations/audit/event-history';
+import type { FoundEvent, HistoryAttribute, HistoryQuery } from '#operations/audit/event-history';
 import { embeddedDatabase, type HistoryDatabase, postgresDatabase } from '#platform/history/history-database';
 import { type HistoryEntry, historyEntry, placeOf } from '#platform/history/history-entry';
 import { EmptiedError, type SqlHistory } from '#platform/history/sql-history';
@@ -210,6 +210,33 @@ describe.each(databases)('the event history on %s', (_, start) => {
     await fold([], 5);
     expect(await history.foldedTo('records')).toEqual({ position: 7, hash: 'hash-7' });
     expect(await history.foldedTo('changes')).toBeUndefined();
+  });
+
+  test('walks along an index for each lookup, whatever the time range and the page', async () => {
+    // Of a few hundred, PostgreSQL rather reads all there is.
+    await fold(Array.from({ length: 2_000 }, (_, nth) => record(nth)));
+    const time = Date.parse(record(0).eventTime) / 1000;
+    const parts = [{}, { from: time, to: time + 30 }, { after: { time: time + 9, place: 1e9 } }];
+    const lookups: [HistoryQuery['attribute'], string][] = [
+      [undefined, 'history_terms_key'],
+      [{ key: 'EventId', value: record(7).eventID }, 'history_records_event_id_key'],
+      [{ key: 'EventName', value: 'Encrypt' }, 'history_terms_key'],
+      [{ key: 'EventSource', value: 'kms.amazonaws.com' }, 'history_terms_key'],
+      [{ key: 'ReadOnly', value: 'true' }, 'history_terms_key'],
+      [{ key: 'Username', value: 'ann' }, 'history_terms_key'],
+      [{ key: 'AccessKeyId', value: 'AKIAANN' }, 'history_terms_key'],
+      [{ key: 'ResourceType', value: 'AWS::KMS::Key' }, 'history_terms_key'],
+      [{ key: 'ResourceName', value: KEY }, 'history_terms_key'],
+      [{ key: 'ResourceName', value: KEY.slice(-36) }, 'history_terms_key'],
+    ];
+    for (const [attribute, index] of lookups) {
+      for (const part of parts) {
+        const query = { account: CALLER, region: REGION, limit: 51, ...(attribute && { attribute }), ...part };
+        const plan = await history.explain(query);
+        expect(plan).toMatch(new RegExp(`Index (Only )?Scan (Backward )?using ${index} on`));
+        expect(plan).not.toMatch(/Seq Scan on history_(records|terms)/);
+      }
+    }
   });
 
   test('passes over what another process has taken in of a batch', async () => {

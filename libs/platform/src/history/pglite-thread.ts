@@ -13,6 +13,8 @@ const SETTINGS = [
   // Nobody replicates it.
   'wal_level=minimal',
   'max_wal_senders=0',
+  // As in postgresDatabase.
+  'enable_bitmapscan=off',
 ];
 
 const answer = (message: ThreadAnswer): void => parentPort!.postMessage(message);
