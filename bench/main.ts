@@ -3,9 +3,10 @@ import { compareAgainst, noCase } from './against';
 import { chosenCases, type Scenario } from './case';
 import { byPolicy } from './cases/by-policy';
 import { embeddedHttp } from './cases/embedded-http';
-import { eventHistory } from './cases/event-history';
+import { eventHistory, eventHistoryOnPostgres } from './cases/event-history';
 import { moto } from './cases/moto';
 import { natsDirect } from './cases/nats-direct';
+import { projectorOnPGlite, projectorOnPostgres } from './cases/projector';
 import { proveRecord } from './cases/prove-record';
 import { records } from './cases/records';
 import { replay } from './cases/replay';
@@ -24,6 +25,9 @@ const SCENARIOS: readonly Scenario[] = [
   timeTravel,
   proveRecord,
   eventHistory,
+  eventHistoryOnPostgres,
+  projectorOnPGlite,
+  projectorOnPostgres,
   moto,
 ];
 

@@ -20,6 +20,8 @@ interface StartOptions {
   environment?: Record<string, string>;
   /** `ignore` for a program that writes a line for each request. */
   stderr?: 'inherit' | 'ignore';
+  /** Whom it runs as. Default: whom this runs as. */
+  user?: { uid: number; gid: number } | undefined;
 }
 
 /** The processes and folders of one scenario; `stop` leaves nothing behind. */
@@ -38,11 +40,12 @@ export class Processes {
   start(
     program: string,
     args: readonly string[],
-    { environment = {}, stderr = 'inherit' }: StartOptions = {},
+    { environment = {}, stderr = 'inherit', user = undefined }: StartOptions = {},
   ): ChildProcess {
     const child = spawn(program, args, {
       env: { ...process.env, ...environment },
       stdio: ['ignore', 'ignore', stderr],
+      ...user,
     });
     // Without a listener a program that is not there would end the bench; `untilAnswers` sees that it has no pid.
     child.once('error', () => {});

@@ -172,9 +172,12 @@ describe('log files', () => {
     expect(asOwner).toMatchObject({
       userIdentity: { type: 'AWSAccount', accountId: OTHER },
       recipientAccountId: HOME,
-      sharedEventID: asCaller!.eventID,
+      sharedEventID: asCaller!.sharedEventID,
     });
-    expect(asCaller).toMatchObject({ recipientAccountId: OTHER, sharedEventID: asCaller!.eventID });
+    expect(asCaller).toMatchObject({
+      recipientAccountId: OTHER,
+      sharedEventID: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    });
   });
 });
 

@@ -411,7 +411,10 @@ describe('./keytrail what-if', () => {
       ['revoke-grant', '--key', 'alias/orders', '--grant', 'ff'],
       'revoke-grant would itself be refused: NotFoundException',
     ],
-    [['disable-key', '--key', 'alias/orders', '--since', 'monday'], '--since monday: expected a duration'],
+    [
+      ['disable-key', '--key', 'alias/orders', '--since', 'monday'],
+      '--since monday: no moment; expected ISO 8601, a duration',
+    ],
     [['deactivate-access-key', '--access-key', 'AKIANOBODYNOBODYNOBO'], 'NoSuchEntity'],
     [['disable-key'], "required option '--key <key>'"],
     [['sing'], "unknown command 'sing'"],

@@ -1,50 +1,45 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pino } from 'pino';
-import type { AuditRecord } from '#audit-log/record';
-import { embeddedDatabase, type HistoryDatabase } from '#platform/history/history-database';
 import { historyEntry, placeOf } from '#platform/history/history-entry';
 import type { SqlHistory } from '#platform/history/sql-history';
-import type { Scenario } from '../case';
+import { benchRecord, LOOKUPS } from '../audit-records';
+import type { Measure, Scenario } from '../case';
+import { type BenchDatabase, type DatabaseName, openDatabase } from '../history-databases';
 import { Latencies, type Measured } from '../measured';
-
-const FOLD = 'audit: event history, fold records in';
-const LOOK_UP = 'audit: event history, look up a key in 1,000,000 records';
 
 const RECORDS = 1_000_000;
 const BATCH = 500;
-const KEYS = 1_000;
-const ACCOUNT = '000000000000';
-const REGION = 'us-east-1';
+const PAGE = 51;
 
-/** The read model in PGlite alone: a million records folded in as the projector does it, then pages of one key's. */
-export const eventHistory: Scenario = {
-  cases: [
-    { name: FOLD, connections: 1 },
-    { name: LOOK_UP, connections: 1 },
-  ],
-  onlyByName: true,
-  async open() {
-    const folder = mkdtempSync(join(tmpdir(), 'keytrail-bench-history-'));
-    const database = embeddedDatabase(join(folder, 'history'), pino({ level: 'silent' }));
-    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-    let filled: Promise<Measured> | undefined;
-    const fill = (): Promise<Measured> => {
-      filled ??= opened(database, foldAll);
-      return filled;
-    };
-    return {
-      [FOLD]: fill,
-      [LOOK_UP]: async (_, seconds) => {
-        await fill();
-        return opened(database, (history) => lookUp(history, seconds));
-      },
-    };
-  },
-};
+/** The read model alone: a million records folded in as the projector does it, then pages of it. */
+function eventHistoryOn(name: DatabaseName): Scenario {
+  const fold = `audit: event history, fold records in, ${name}`;
+  const lookUpName = (what: string): string => `audit: event history, look up ${what} in 1,000,000 records, ${name}`;
+  return {
+    cases: [fold, ...Object.keys(LOOKUPS).map(lookUpName)].map((one) => ({ name: one, connections: 1 })),
+    onlyByName: true,
+    async open(processes) {
+      const opened = await openDatabase(name, processes);
+      if (!opened) return undefined;
+      let filled: Promise<Measured> | undefined;
+      const fill = (): Promise<Measured> => {
+        filled ??= foldAll(opened);
+        return filled;
+      };
+      const measures: Record<string, Measure> = { [fold]: fill };
+      for (const [what, lookup] of Object.entries(LOOKUPS)) {
+        measures[lookUpName(what)] = async (_, seconds) => {
+          await fill();
+          return using(opened, (history) => lookUp(history, lookup, seconds));
+        };
+      }
+      return measures;
+    },
+  };
+}
 
-async function opened<T>(database: HistoryDatabase, use: (history: SqlHistory) => Promise<T>): Promise<T> {
+export const eventHistory = eventHistoryOn('PGlite');
+export const eventHistoryOnPostgres = eventHistoryOn('PostgreSQL');
+
+async function using<T>({ database }: BenchDatabase, use: (history: SqlHistory) => Promise<T>): Promise<T> {
   const history = await database.open();
   try {
     return await use(history);
@@ -53,67 +48,42 @@ async function opened<T>(database: HistoryDatabase, use: (history: SqlHistory) =
   }
 }
 
-async function foldAll(history: SqlHistory): Promise<Measured> {
-  const latencies = new Latencies();
-  const started = performance.now();
-  for (let first = 0; first < RECORDS; first += BATCH) {
-    const before = performance.now();
-    const position = first / BATCH + 1;
-    const entries = Array.from({ length: BATCH }, (_, at) =>
-      historyEntry(recordOf(first + at), placeOf('records', position, at)),
-    );
-    await history.fold('records', entries, { position, hash: '' });
-    latencies.add((performance.now() - before) / BATCH);
-  }
-  return { perSecond: (RECORDS * 1000) / (performance.now() - started), ...latencies.percentiles };
+function foldAll(opened: BenchDatabase): Promise<Measured> {
+  return using(opened, async (history) => {
+    const latencies = new Latencies();
+    const cpuBefore = opened.cpuMs();
+    const started = performance.now();
+    for (let first = 0; first < RECORDS; first += BATCH) {
+      const before = performance.now();
+      const position = first / BATCH + 1;
+      const entries = Array.from({ length: BATCH }, (_, at) =>
+        historyEntry(benchRecord(first + at), placeOf('records', position, at)),
+      );
+      await history.fold('records', entries, { position, hash: '' }, position - 1);
+      latencies.add((performance.now() - before) / BATCH);
+    }
+    const cpuUs = ((opened.cpuMs() - cpuBefore) * 1000) / RECORDS;
+    return { perSecond: (RECORDS * 1000) / (performance.now() - started), ...latencies.percentiles, cpuUs };
+  });
 }
 
-async function lookUp(history: SqlHistory, seconds: number): Promise<Measured> {
+/** Two pages of each lookup, the second by where the first ended; each counts for itself. */
+async function lookUp(history: SqlHistory, lookup: (typeof LOOKUPS)[string], seconds: number): Promise<Measured> {
   const latencies = new Latencies();
   const started = performance.now();
   let count = 0;
+  let nth = 0;
   do {
-    const value = keyArn((count * 617 + 27) % KEYS);
-    const before = performance.now();
-    const found = await history.find({
-      ...{ account: ACCOUNT, region: REGION, limit: 51 },
-      attribute: { key: 'ResourceName', value },
-    });
-    latencies.add(performance.now() - before);
-    if (found.length !== 51) throw new Error(`${found.length} events of ${value}`);
-    count++;
+    const query = lookup(nth++, RECORDS);
+    let after: Awaited<ReturnType<SqlHistory['find']>>[number] | undefined;
+    do {
+      const before = performance.now();
+      const found = await history.find({ ...query, limit: PAGE, ...(after && { after }) });
+      latencies.add(performance.now() - before);
+      count++;
+      if (found.length === 0) throw new Error(`nothing was found of ${JSON.stringify(query)}`);
+      after = after || found.length < PAGE ? undefined : found.at(-1);
+    } while (after);
   } while (performance.now() < started + seconds * 1000);
   return { perSecond: (count * 1000) / (performance.now() - started), ...latencies.percentiles };
-}
-
-const hex = (n: number, length: number): string => n.toString(16).padStart(length, '0');
-const keyArn = (nth: number): string => `arn:aws:kms:${REGION}:${ACCOUNT}:key/00000000-0000-4000-8000-${hex(nth, 12)}`;
-
-/** As one of an Encrypt by one of 20 users with one of the keys, a thousand a second. */
-function recordOf(nth: number): AuditRecord {
-  const user = nth % 20;
-  return {
-    eventVersion: '1.11',
-    userIdentity: {
-      ...{ type: 'IAMUser', principalId: `AIDA${hex(user, 17)}`, arn: `arn:aws:iam::${ACCOUNT}:user/user-${user}` },
-      ...{ accountId: ACCOUNT, accessKeyId: `AKIA${hex(user, 16)}`, userName: `user-${user}` },
-    },
-    eventTime: `${new Date(1_780_000_000_000 + nth).toISOString().slice(0, 19)}Z`,
-    eventSource: 'kms.amazonaws.com',
-    eventName: nth % 3 === 0 ? 'Decrypt' : 'Encrypt',
-    awsRegion: REGION,
-    additionalEventData: { keyMaterialId: hex(nth % KEYS, 64), decidedBy: { kind: 'root' } },
-    requestID: `00000000-0000-4000-9000-${hex(nth, 12)}`,
-    eventID: `${hex((nth * 2_654_435_761) % 4_294_967_296, 8)}-0000-8000-8000-${hex(nth, 12)}`,
-    readOnly: true,
-    resources: [{ accountId: ACCOUNT, type: 'AWS::KMS::Key', ARN: keyArn(nth % KEYS) }],
-    eventType: 'AwsApiCall',
-    managementEvent: true,
-    recipientAccountId: ACCOUNT,
-    eventCategory: 'Management',
-    sourceIPAddress: '192.0.2.1',
-    userAgent: 'keytrail-bench',
-    requestParameters: { keyId: keyArn(nth % KEYS), encryptionContext: { tenant: `t-${nth % 7}` } },
-    responseElements: null,
-  };
 }

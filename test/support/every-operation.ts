@@ -29,7 +29,7 @@ const onKey =
   (more: Record<string, unknown> = {}) =>
   ({ KeyId }: Held) => ({ KeyId, ...more });
 
-/** Every operation of the table but those that wait for the records of calls, in an order in which each can be done. `tag` sets two runs apart. */
+/** Every operation of the table, in an order in which each can be done. `tag` sets two runs apart. */
 export function everyOperation(account: string, tag: string, secret: Buffer): Step[] {
   const root = `arn:aws:iam::${account}:root`;
   const Plaintext = secret.toString('base64');
@@ -119,6 +119,7 @@ export function everyOperation(account: string, tag: string, secret: Buffer): St
     { operation: 'RevokeGrant', input: ({ KeyId, GrantId }) => ({ KeyId, GrantId }) },
     { operation: 'DisableKey', input: onKey() },
     { operation: 'EnableKey', input: onKey() },
+    { operation: 'GetKeyLastUsage', input: onKey() },
     { operation: 'ScheduleKeyDeletion', input: onKey({ PendingWindowInDays: 7 }) },
     { operation: 'CancelKeyDeletion', input: onKey() },
     { operation: 'CreateUser', input: () => ({ UserName, Tags }) },
@@ -144,6 +145,7 @@ export function everyOperation(account: string, tag: string, secret: Buffer): St
       operation: 'UpdateAccessKey',
       input: ({ AccessKeyId }) => ({ UserName, AccessKeyId, Status: 'Inactive' }),
     },
+    { operation: 'GetAccessKeyLastUsed', input: ({ AccessKeyId }) => ({ AccessKeyId }) },
     { operation: 'DeleteAccessKey', input: ({ AccessKeyId }) => ({ UserName, AccessKeyId }) },
     { operation: 'DeleteUser', input: user },
     { operation: 'CreateRole', input: () => ({ RoleName, AssumeRolePolicyDocument: trustOf(root) }) },
@@ -167,6 +169,7 @@ export function everyOperation(account: string, tag: string, secret: Buffer): St
     { operation: 'DeleteRolePolicy', input: () => ({ RoleName, PolicyName: 'own' }) },
     { operation: 'DeleteRole', input: role },
     { operation: 'LookupEvents', input: () => ({ MaxResults: 1 }) },
+    { operation: 'ListPublicKeys', input: () => ({}) },
     { operation: 'GetCallerIdentity', input: () => ({}), openToAll: true },
     {
       operation: 'GetSessionToken',

@@ -1,15 +1,21 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { chownSync, existsSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { Client } from 'pg';
 import { freePort, until } from './nats-server';
 
-/** The folder of `postgres` and `initdb`, if they are on PATH. */
+const DEBIAN = '/usr/lib/postgresql';
+
+/** The folder of `postgres` and `initdb`, if they are on PATH or where Debian keeps them. */
 export function findPostgres(): string | undefined {
-  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+  const packaged = existsSync(DEBIAN) ? readdirSync(DEBIAN).map((version) => join(DEBIAN, version, 'bin')) : [];
+  for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), ...packaged]) {
+    // On PATH it may be a link, without initdb beside it.
     const found = join(folder, 'postgres');
-    if (existsSync(found)) return dirname(realpathSync(found));
+    if (!existsSync(found)) continue;
+    const binaries = dirname(realpathSync(found));
+    if (existsSync(join(binaries, 'initdb'))) return binaries;
   }
   return undefined;
 }

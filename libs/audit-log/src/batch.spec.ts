@@ -7,6 +7,7 @@ import {
   encodeBatch,
   NO_BATCH,
   recordOf,
+  recordText,
   type SealingScope,
   unsealBatch,
 } from './batch';
@@ -90,6 +91,35 @@ test('what is sealed after a shredding says so, and is opened with the later key
   expect(decoded.parts.map(({ generation }) => generation)).toEqual([3]);
   expect(unsealBatch(decoded, keyOf).map(recordOf)).toEqual([record()]);
   expect(() => unsealBatch(decoded, (scope) => keyOf({ ...scope, generation: 1 }))).toThrow('cannot be unsealed');
+});
+
+test('the text of a record says what it was made of, on one line without tabs', () => {
+  const texts = fc.record({
+    eventName: fc.string({ unit: 'binary' }),
+    requestParameters: fc.option(fc.dictionary(fc.string(), fc.string({ unit: 'binary' }))),
+    erased: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(texts, ({ erased, ...changes }) => {
+      const [stored] = unsealBatch(decodeBatch(batchOf(record(changes))), erased ? () => undefined : keyOf);
+      const text = recordText(stored!);
+      expect(JSON.parse(text)).toEqual(recordOf(stored!));
+      expect(text).not.toMatch(/[\t\n]/);
+    }),
+  );
+});
+
+test.each([
+  ['a tab in its open part', '{"a":\t1,"sealed":"C"}', '{"b":2}'],
+  ['a tab in its sealed part', '{"a":1,"sealed":"C"}', '{"b":\t2}'],
+  ['an empty sealed part', '{"a":1,"sealed":"C"}', '{}'],
+  ['its commitment not at the end', '{"sealed":"C","a":1}', '{"b":2}'],
+  ['only a commitment', '{"sealed":"C"}', '{"b":2}'],
+])('a record that nobody writes, with %s, has a text too', (_, open, text) => {
+  const commitment = createHash('sha256').update('').digest('base64');
+  const stored = { open: open.replace('C', commitment), sealed: { salt: '', text } };
+  expect(JSON.parse(recordText(stored))).toEqual(recordOf(stored));
+  expect(recordText(stored)).not.toMatch(/[\t\n]/);
 });
 
 test('the same sealed text under another salt has another commitment', () => {

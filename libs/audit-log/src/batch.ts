@@ -190,8 +190,10 @@ export function unsealBatch(
 /** Whether the sealed part, where it is known, is the one that the open part commits to. */
 export function keepsCommitment({ open, sealed }: StoredRecord): boolean {
   if (!sealed) return true;
-  const { sealed: commitment } = parseLine<{ sealed?: unknown }>(open, 'a record');
-  return commitment === commitmentOf(Buffer.from(sealed.salt, 'base64'), sealed.text);
+  const own = commitmentOf(Buffer.from(sealed.salt, 'base64'), sealed.text);
+  // As batchEntry writes it: no other member can end like that.
+  if (open.endsWith(`,"sealed":"${own}"}`)) return true;
+  return parseLine<{ sealed?: unknown }>(open, 'a record').sealed === own;
 }
 
 /** The record as it was made; without its sealed part, as far as is known. */
@@ -199,6 +201,18 @@ export function recordOf({ open, sealed }: StoredRecord): AuditRecord | (OpenPar
   const { sealed: _commitment, ...part } = parseLine<OpenPart & { sealed: string }>(open, 'a record');
   return sealed ? { ...part, ...parseLine<SealedPart>(sealed.text, 'a sealed part') } : part;
 }
+
+/** The record as JSON: the texts of its parts put together, where they are written as `batchEntry` writes them. */
+export function recordText(record: StoredRecord): string {
+  const { open, sealed } = record;
+  const end = open.length - COMMITMENT_LENGTH;
+  const asWritten = open.startsWith(COMMITMENT_START, end) && !open.includes('\t');
+  if (!asWritten || (sealed && !/^\{"[^\t]*$/.test(sealed.text))) return JSON.stringify(recordOf(record));
+  return sealed ? `${open.slice(0, end)},${sealed.text.slice(1)}` : `${open.slice(0, end)}}`;
+}
+
+const COMMITMENT_START = ',"sealed":"';
+const COMMITMENT_LENGTH = COMMITMENT_START.length + Buffer.alloc(32).toString('base64').length + '"}'.length;
 
 /** A key is one writer's, and a writer's batch numbers are never used twice: so neither is a nonce. */
 function ivOf(batch: number): Buffer {

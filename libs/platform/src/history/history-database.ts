@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { PostgresDialect } from 'kysely';
+import { CompiledQuery, type DatabaseConnection, PostgresDialect } from 'kysely';
 import { Pool } from 'pg';
 import type { Logger } from 'pino';
 import { PGlitePool } from './pglite-pool';
@@ -48,6 +48,11 @@ export function embeddedDatabase(folder: string, log: Logger, thread?: string): 
 const CONNECT_TIMEOUT_MS = 5_000;
 const CONNECTIONS = 8;
 
+/** It would gather and sort all that it finds where it takes that for little, as it does without statistics. */
+const walkIndexes = async (connection: DatabaseConnection): Promise<void> => {
+  await connection.executeQuery(CompiledQuery.raw('set enable_bitmapscan = off'));
+};
+
 /** A PostgreSQL server. */
 export function postgresDatabase(url: string, log: Logger): HistoryDatabase {
   return {
@@ -60,7 +65,7 @@ export function postgresDatabase(url: string, log: Logger): HistoryDatabase {
       });
       // One that breaks while nobody uses it; whoever uses it is told by the query.
       pool.on('error', (error) => log.warn({ err: error }, 'a connection to the database of the event history broke'));
-      return SqlHistory.open(new PostgresDialect({ pool }));
+      return SqlHistory.open(new PostgresDialect({ pool, onCreateConnection: walkIndexes }));
     },
     async discard(history) {
       await history.clear();

@@ -1,13 +1,23 @@
+import { eventUuid } from '#audit-log/event-uuid';
 import type { AuditRecord, OpenPart, SealedPart } from '#audit-log/record';
-import type { SeenRecord } from '#audit-log/trail-record';
 import { usedIn } from '#audit-log/uses';
-import { isAccessDenied } from '#operations/audit/recorded-error';
-import type { RecordRow, ResourceRow, UseRow } from './schema';
+import type { UseRow } from './schema';
+import { accountsThatSee } from './seen-record';
+import { accessKeyTerm, type Kind, kindOf, resourceTerms, type Scope, userTerm } from './terms';
 
-/** A record as the read model takes it: a row for each account that sees it, and what it is found under. */
+/** A record as the read model takes it, and what it is found under. */
 export interface HistoryEntry {
-  records: RecordRow[];
-  resources: (ResourceRow & { event_id: string })[];
+  /** Of the record in its stream: no two records have the same. */
+  place: number;
+  /** Epoch seconds. */
+  time: number;
+  /** A UUID, as the record has it or made from what it has. */
+  eventId: string;
+  /** Each once, of every account that sees the record. */
+  terms: string[];
+  kinds: Kind[];
+  /** JSON without tabs and line ends. */
+  record: string;
   /** What the call used, as of this call. */
   uses: UseRow[];
 }
@@ -34,39 +44,29 @@ export function partsOfPlace(place: number): { stream: HistoryStream; position: 
   };
 }
 
-/** Pure. */
-export function historyEntry(record: ReadRecord, place: number): HistoryEntry {
+/** Pure. Throws for what is no record. `text`: the record as JSON without tabs and line ends. */
+export function historyEntry(record: ReadRecord, place: number, text = JSON.stringify(record)): HistoryEntry {
   const time = Math.floor(Date.parse(record.eventTime) / 1000);
-  const entry: HistoryEntry = { records: [], resources: [], uses: usesOf(record, time, place) };
-  for (const { account, seen } of asEachAccountSees(record)) {
-    const { eventID: event_id, awsRegion: region } = seen;
-    entry.records.push({
-      ...{ event_id, account, region, time, place },
-      event_name: indexed(seen.eventName),
-      event_source: indexed(seen.eventSource),
-      user_name: nullOr(userNameOf(seen)),
-      access_key_id: nullOr(seen.userIdentity.accessKeyId),
-      read_only: seen.readOnly,
-      record: JSON.stringify(seen),
-    });
-    for (const [kind, values] of Object.entries(namesOf(seen)) as [ResourceRow['kind'], Set<string>][]) {
-      for (const value of values) entry.resources.push({ event_id, account, region, kind, value, time, place });
-    }
+  if (!Number.isSafeInteger(time)) throw new TypeError(`eventTime: expected a date, not ${record.eventTime}`);
+  const { awsRegion: region, recipientAccountId: recipient, eventName, eventSource, readOnly, resources = [] } = record;
+  const types = new Set(resources.map(({ type }) => type));
+  const terms = new Set<string>();
+  const kinds: Kind[] = [];
+  for (const account of accountsThatSee(record)) {
+    const scope: Scope = { account, region };
+    const kind = kindOf(scope, { eventName, eventSource, readOnly, types: [...types] });
+    kinds.push(kind);
+    terms.add(kind.term);
+    for (const { ARN } of resources) for (const name of resourceTerms(scope, ARN)) terms.add(name);
+    // Who called is told to its own account only.
+    if (account !== recipient) continue;
+    const userName = userNameOf(record);
+    const { accessKeyId } = record.userIdentity;
+    if (userName !== undefined) terms.add(userTerm(scope, userName));
+    if (accessKeyId !== undefined) terms.add(accessKeyTerm(scope, accessKeyId));
   }
-  return entry;
-}
-
-/**
- * Pure. Who is told of a record, and what: the caller's account, and the owners of what the call was about. Its lookups and its
- * log files say the same. Unlike AWS's, the records of one call keep one `eventID`, by which it can be proved.
- */
-function asEachAccountSees(record: ReadRecord): { account: string; seen: SeenRecord }[] {
-  const owners = isAccessDenied(record.errorCode) ? [] : (record.resources ?? []).map(({ accountId }) => accountId);
-  const accounts = [...new Set([record.recipientAccountId, ...owners])];
-  return accounts.map((account) => ({
-    account,
-    seen: account === record.recipientAccountId ? record : asTheOwnerSees(record, account),
-  }));
+  const eventId = eventIdKey(record.eventID);
+  return { place, time, eventId, terms: [...terms], kinds, uses: usesOf(record, time, place), record: text };
 }
 
 const usesOf = (record: ReadRecord, time: number, place: number): UseRow[] =>
@@ -79,39 +79,20 @@ const usesOf = (record: ReadRecord, time: number, place: number): UseRow[] =>
     event_source: indexed(record.eventSource),
     region: indexed(record.awsRegion),
     event_id: indexed(record.eventID),
-    request_id: nullOr(record.requestID),
+    request_id: record.requestID === undefined ? null : indexed(record.requestID),
   }));
 
-/** As AWS shows it to the owner of a key: who the caller is by its account and id alone. */
-function asTheOwnerSees(record: SeenRecord, owner: string): SeenRecord {
-  const { principalId, accountId } = record.userIdentity;
-  return {
-    ...record,
-    userIdentity: { type: 'AWSAccount', ...(principalId && { principalId }), ...(accountId && { accountId }) },
-    recipientAccountId: owner,
-  };
-}
+/** What an index of PostgreSQL can hold. */
+const LONGEST_INDEXED = 600;
+const indexed = (text: string): string => text.slice(0, LONGEST_INDEXED);
 
-function userNameOf({ userIdentity: { type, userName, principalId } }: ReadRecord): string | undefined {
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** What the read model knows a record by: its id, which is a UUID in all that Keytrail writes. */
+export const eventIdKey = (eventId: string): string => (UUID.test(eventId) ? eventId : eventUuid(`event ${eventId}`));
+
+export function userNameOf({ userIdentity: { type, userName, principalId } }: ReadRecord): string | undefined {
   if (type === 'Root') return 'root';
   if (type === 'AssumedRole') return principalId?.split(':')[1];
   return userName;
 }
-
-function namesOf({ resources = [] }: ReadRecord): Record<ResourceRow['kind'], Set<string>> {
-  const name = new Set<string>();
-  const type = new Set<string>();
-  for (const resource of resources) {
-    type.add(indexed(resource.type));
-    name.add(indexed(resource.ARN));
-    // `...:key/<id>` is found by its id too, `...:alias/<name>` by the alias's whole name.
-    const own = resource.ARN.split(':').slice(5).join(':');
-    if (own !== '') name.add(indexed(own.startsWith('key/') ? own.slice('key/'.length) : own));
-  }
-  return { name, type };
-}
-
-/** What an index of PostgreSQL can hold. */
-const LONGEST_INDEXED = 600;
-const indexed = (text: string): string => text.slice(0, LONGEST_INDEXED).replace(/[\0\p{Surrogate}]/gu, '\uFFFD');
-const nullOr = (text: string | undefined): string | null => (text === undefined ? null : indexed(text));

@@ -4,8 +4,18 @@ import type { ThreadAnswer, ThreadQuestion } from './pglite-pool';
 
 /** A thread that has one PGlite to itself: a query there runs to its end before anything else does. */
 
-/** PGlite's 128 MB of buffers would all be touched in time; the system's cache is behind these. */
-const SETTINGS = ['shared_buffers=16MB', 'max_wal_size=64MB'];
+const SETTINGS = [
+  // PGlite's 128 MB would all be touched in time; the system's cache is behind these.
+  'shared_buffers=16MB',
+  'max_wal_size=64MB',
+  // Against what a power cut tears, which takes an fsync to be worth anything.
+  'full_page_writes=off',
+  // Nobody replicates it.
+  'wal_level=minimal',
+  'max_wal_senders=0',
+  // As in postgresDatabase.
+  'enable_bitmapscan=off',
+];
 
 const answer = (message: ThreadAnswer): void => parentPort!.postMessage(message);
 

@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { batchHash as hashOf } from '#audit-log/batch';
 import type { UsedKind } from '#audit-log/uses';
@@ -41,6 +41,8 @@ const PATIENCE_MS = 25_000;
 const SHOWN_EVERY_MS = 5_000;
 const STOP_WAIT_MS = 3_000;
 const FORGET_EVERY_MS = 3_600_000;
+/** For how long the making of entries may keep other work waiting. */
+const PIECE_MS = 1;
 /** Lookups that may wait or run at once. */
 const MAX_LOOKUPS = 200;
 /** An embedded database that has died so often over the same is not trusted any more. */
@@ -208,6 +210,7 @@ export class Projector implements EventHistory, LastUses {
   /** Until it fails, or is stopped. */
   private async fold(): Promise<void> {
     const { round } = this;
+    this.damage = undefined;
     if (this.stopping.signal.aborted) return;
     this.history = await this.ports.database.open();
     const { history } = this;
@@ -227,28 +230,37 @@ export class Projector implements EventHistory, LastUses {
     begun: number,
     signal: AbortSignal,
   ): Promise<void> {
-    const { logs, entriesOf, shreds = () => false, failPoint = () => {} } = this.ports;
+    const { logs, failPoint = () => {} } = this.ports;
     const folded = await history.foldedTo(stream);
     const newest = await logs[stream].lastPosition();
     if (folded && folded.position > newest) throw new OtherLogError(`the log has no position ${folded.position}`);
     this.advance(stream, folded?.position ?? 0);
     const progress = this.progressTo(stream, newest);
-    for await (const chunk of chunksOf(logs[stream], folded?.position ?? 1, signal)) {
-      const fresh = folded && chunk[0]!.seq === folded.position ? withoutFirst(chunk, folded) : chunk;
-      const last = fresh.at(-1);
-      if (!last) continue;
-      const entries: HistoryEntry[] = [];
-      for (const message of fresh) {
-        if (stream === 'changes' && message.seq > begun && shreds(message)) throw new ShreddedError(message.seq);
-        entries.push(...(await entriesOf[stream](message)));
+    let after = folded?.position ?? 0;
+    // What comes next is read and unsealed while the database takes in what was before.
+    let folding: Promise<void> = Promise.resolve();
+    try {
+      for await (const chunk of chunksOf(logs[stream], folded?.position ?? 1, signal)) {
+        const fresh = folded && chunk[0]!.seq === folded.position ? withoutFirst(chunk, folded) : chunk;
+        const last = fresh.at(-1);
+        if (!last) continue;
+        const entries = await this.entriesOf(stream, fresh, begun);
+        await folding;
+        await this.forget(history);
+        failPoint(`before-fold:${stream}`);
+        const to = { position: last.seq, hash: hashOf(last.bytes) };
+        folding = history.fold(stream, entries, to, after).then(() => {
+          failPoint(`after-fold:${stream}`);
+          this.deaths = 0;
+          this.advance(stream, to.position);
+          progress(to.position);
+        });
+        // The next chunk may be long in coming.
+        folding.catch((error: Error) => this.suspect(error));
+        after = to.position;
       }
-      await this.forget(history);
-      failPoint(`before-fold:${stream}`);
-      await history.fold(stream, entries, { position: last.seq, hash: hashOf(last.bytes) });
-      failPoint(`after-fold:${stream}`);
-      this.deaths = 0;
-      this.advance(stream, last.seq);
-      progress(last.seq);
+    } finally {
+      await folding;
     }
   }
 
@@ -259,6 +271,25 @@ export class Projector implements EventHistory, LastUses {
     if (!horizon || (forgotten !== undefined && performance.now() - forgotten < FORGET_EVERY_MS)) return;
     this.forgottenAt = performance.now();
     await history.forgetBefore(horizon());
+  }
+
+  /** In pieces: the process may have calls to answer meanwhile. */
+  private async entriesOf(
+    stream: HistoryStream,
+    messages: readonly StoredCommit[],
+    begun: number,
+  ): Promise<HistoryEntry[]> {
+    const entries: HistoryEntry[] = [];
+    let began = performance.now();
+    const { shreds = () => false } = this.ports;
+    for (const message of messages) {
+      if (stream === 'changes' && message.seq > begun && shreds(message)) throw new ShreddedError(message.seq);
+      entries.push(...(await this.ports.entriesOf[stream](message)));
+      if (performance.now() - began < PIECE_MS) continue;
+      await nextTurn();
+      began = performance.now();
+    }
+    return entries;
   }
 
   private advance(stream: HistoryStream, position: number): void {
@@ -280,7 +311,7 @@ export class Projector implements EventHistory, LastUses {
     };
   }
 
-  /** A lookup met something that only a new start, or a new model, helps against. */
+  /** A lookup or a fold met something that only a new start, or a new model, helps against. */
   private suspect(error: Error): void {
     this.damage ??= error;
     this.round.abort();

@@ -4,7 +4,7 @@ import {
   AuditFormatError,
   type DecodedBatch,
   decodeBatch,
-  recordOf,
+  recordText,
   type StoredRecord,
   unsealBatch,
 } from '#audit-log/batch';
@@ -47,7 +47,8 @@ export class RecordReader {
     const stored = this.unsealed(batch, seq, ({ account, month }) => keys.get(`${account} ${month}`));
     return stored.flatMap((one, index) => {
       try {
-        return [historyEntry(recordOf(one), placeOf('records', seq, index))];
+        const text = recordText(one);
+        return [historyEntry(JSON.parse(text) as ReadRecord, placeOf('records', seq, index), text)];
       } catch (error) {
         this.unreadable('records', seq, error as Error);
         return [];

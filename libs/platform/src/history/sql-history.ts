@@ -1,10 +1,13 @@
-import { type Dialect, Kysely, sql } from 'kysely';
+import { type Dialect, Kysely, type RawBuilder, type SqlBool, sql, type Transaction } from 'kysely';
 import type { UsedKind } from '#audit-log/uses';
-import type { FoundEvent, HistoryAttribute, HistoryQuery } from '#operations/audit/event-history';
+import type { FoundEvent, HistoryQuery } from '#operations/audit/event-history';
 import type { KnownUse } from '#operations/usage/last-uses';
-import type { HistoryEntry, HistoryStream } from './history-entry';
+import { foundEvent } from './found-event';
+import { eventIdKey, type HistoryEntry, type HistoryStream, partsOfPlace } from './history-entry';
+import { insertEntries, insertKinds } from './insert-entries';
 import { foldOldest, foldUses, readUse } from './last-uses';
 import { type HistoryTables, migrate } from './schema';
+import { type SoughtTerms, soughtTerms } from './terms';
 
 /** How far a stream is folded in: its newest message there, and the hex SHA-256 of that one's bytes. */
 export interface FoldedTo {
@@ -12,16 +15,10 @@ export interface FoldedTo {
   hash: string;
 }
 
-const COLUMNS = {
-  EventId: 'event_id',
-  EventName: 'event_name',
-  Username: 'user_name',
-  EventSource: 'event_source',
-  AccessKeyId: 'access_key_id',
-} as const satisfies Partial<Record<HistoryAttribute, keyof HistoryTables['history_records']>>;
-const RESOURCE_KINDS = { ResourceName: 'name', ResourceType: 'type' } as const;
-
-const isIn = <T extends object>(table: T, key: PropertyKey): key is keyof T => Object.hasOwn(table, key);
+/** Somebody else has emptied the read model meanwhile, so what was to be folded in does not follow on it any more. */
+export class EmptiedError extends Error {
+  override readonly name = 'EmptiedError';
+}
 
 const BEGUN = 'begun';
 
@@ -33,6 +30,8 @@ class BegunAnewError extends Error {
 /** The read model in a database. It holds nothing that the streams do not, so it may be thrown away. */
 export class SqlHistory {
   private begun: number | undefined;
+  /** Terms of kinds that are in the database. */
+  private readonly knownKinds = new Set<string>();
 
   private constructor(private readonly db: Kysely<HistoryTables>) {}
 
@@ -68,50 +67,34 @@ export class SqlHistory {
   }
 
   /**
-   * Takes in what the stream says up to there, in one transaction with the position: all of it or none. Of two records of
-   * one call the first counts. Harmless to repeat.
+   * Takes in what the stream says behind the position `after` up to `to`, in one transaction with the position: all of it
+   * or none. Several processes may do so at once; what one has taken in the next passes over. Rejects with EmptiedError.
    */
-  async fold(stream: HistoryStream, entries: readonly HistoryEntry[], { position, hash }: FoldedTo): Promise<void> {
-    const firsts = firstOfEach(entries);
+  async fold(stream: HistoryStream, entries: readonly HistoryEntry[], to: FoldedTo, after = 0): Promise<void> {
+    const kinds = this.newKinds(entries);
     await this.db.transaction().execute(async (transaction) => {
       if ((await begunIn(transaction)) !== this.begun) throw new BegunAnewError('the model was begun anew by another');
-      if (firsts.length > 0) {
-        const records = JSON.stringify(firsts.flatMap((entry) => entry.records));
-        const resources = JSON.stringify(firsts.flatMap((entry) => entry.resources));
-        await sql`
-          with told as (
-            insert into history_records
-            select r.* from json_to_recordset(${records}::json) as r(
-              event_id text, account text, region text, "time" bigint, place bigint, event_name text,
-              event_source text, user_name text, access_key_id text, read_only boolean, record text)
-            where not exists (
-              select from history_records as h where h.event_id = r.event_id and h.place <> r.place)
-            on conflict do nothing
-            returning event_id, account
-          )
-          insert into history_resources
-          select r.account, r.region, r.kind, r.value, r."time", r.place
-          from json_to_recordset(${resources}::json) as r(
-            event_id text, account text, region text, kind text, value text, "time" bigint, place bigint)
-          join told on told.event_id = r.event_id and told.account = r.account
-          on conflict do nothing`.execute(transaction);
-        await foldUses(transaction, entries);
-        if (stream === 'records') await foldOldest(transaction, firsts[0]!.records[0]!.time);
-      }
-      await transaction
-        .insertInto('history_folded')
-        .values({ stream, position, hash })
-        .onConflict((conflict) =>
-          conflict
-            .column('stream')
-            .doUpdateSet((excluded) => ({
-              position: excluded.ref('excluded.position'),
-              hash: excluded.ref('excluded.hash'),
-            }))
-            .whereRef('history_folded.position', '<', 'excluded.position'),
-        )
-        .execute();
+      const folded = await lockedPosition(transaction, stream);
+      if (folded < after) throw new EmptiedError(`the event history ends at ${folded} of ${stream}, not at ${after}`);
+      if (to.position <= folded) return;
+      await insertKinds(transaction, kinds);
+      await insertEntries(
+        transaction,
+        folded === after ? entries : entries.filter(({ place }) => partsOfPlace(place).position > folded),
+      );
+      await foldUses(transaction, entries);
+      if (stream === 'records' && entries[0]) await foldOldest(transaction, entries[0].time);
+      await transaction.updateTable('history_folded').set(to).where('stream', '=', stream).execute();
     });
+    for (const kind of kinds.keys()) this.knownKinds.add(kind);
+  }
+
+  private newKinds(entries: readonly HistoryEntry[]): Map<string, readonly string[]> {
+    const kinds = new Map<string, readonly string[]>();
+    for (const entry of entries) {
+      for (const { term, isOf } of entry.kinds) if (!this.knownKinds.has(term)) kinds.set(term, isOf);
+    }
+    return kinds;
   }
 
   lastUse(kind: UsedKind, id: string): Promise<KnownUse> {
@@ -120,25 +103,11 @@ export class SqlHistory {
 
   /** Newest first. */
   async find(query: HistoryQuery): Promise<FoundEvent[]> {
-    const { attribute, limit } = query;
-    const resource = attribute && isIn(RESOURCE_KINDS, attribute.key) && RESOURCE_KINDS[attribute.key];
-    const rows = await (resource ? this.ofResource(query, resource, attribute.value) : this.ofRecords(query))
-      .select([
-        'r.event_id as eventId',
-        'r.event_name as eventName',
-        'r.event_source as eventSource',
-        'r.user_name as userName',
-        'r.access_key_id as accessKeyId',
-        'r.read_only as readOnly',
-        'r.record',
-        'r.time',
-        'r.place',
-      ])
-      .orderBy('r.time', 'desc')
-      .orderBy('r.place', 'desc')
-      .limit(limit)
-      .execute();
-    return rows.map((row) => ({ ...row, time: Number(row.time), place: Number(row.place) }));
+    const rows = await this.sought(query).execute();
+    return rows.flatMap(({ time, place, record }) => {
+      const found = foundEvent(record, { time: Number(time), place: Number(place) }, query);
+      return found ?? [];
+    });
   }
 
   /** Of the record of an event, whoever may see it; undefined where there is none. */
@@ -146,58 +115,77 @@ export class SqlHistory {
     const row = await this.db
       .selectFrom('history_records')
       .select('place')
-      .where('event_id', '=', eventId)
-      .limit(1)
+      .where('event_id', '=', eventIdKey(eventId))
       .executeTakeFirst();
     return row && Number(row.place);
   }
 
-  private ofRecords({ account, region, attribute, from, to, after }: HistoryQuery) {
-    let found = this.db
-      .selectFrom('history_records as r')
-      .where('r.account', '=', account)
-      .where('r.region', '=', region);
-    if (attribute?.key === 'ReadOnly') {
-      found = found.where('r.read_only', '=', sql.lit(attribute.value === 'true'));
-    } else if (attribute && isIn(COLUMNS, attribute.key)) {
-      found = found.where(`r.${COLUMNS[attribute.key]}`, '=', attribute.value);
-    }
-    if (from !== undefined) found = found.where('r.time', '>=', from);
-    if (to !== undefined) found = found.where('r.time', '<=', to);
-    if (after) found = found.where(sql<boolean>`(r."time", r.place) < (${after.time}, ${after.place})`);
-    return found;
+  /** How the database finds it: PostgreSQL's EXPLAIN. */
+  async explain(query: HistoryQuery): Promise<string> {
+    const lines = await this.sought(query).explain<{ 'QUERY PLAN': string }>();
+    return lines.map((line) => line['QUERY PLAN']).join('\n');
   }
 
-  private ofResource({ account, region, from, to, after, limit }: HistoryQuery, kind: 'name' | 'type', value: string) {
-    let places = this.db
-      .selectFrom('history_resources')
-      .select(['time', 'place'])
-      .where('account', '=', account)
-      .where('region', '=', region)
-      .where('kind', '=', kind)
-      .where('value', '=', value);
-    if (from !== undefined) places = places.where('time', '>=', from);
-    if (to !== undefined) places = places.where('time', '<=', to);
-    if (after) places = places.where(sql<boolean>`("time", place) < (${after.time}, ${after.place})`);
-    const page = places.orderBy('time', 'desc').orderBy('place', 'desc').limit(limit).as('s');
+  private sought(query: HistoryQuery) {
+    const { attribute } = query;
+    return attribute?.key === 'EventId'
+      ? this.ofId(query, attribute.value)
+      : this.ofTerms(query, soughtTerms(query, attribute));
+  }
+
+  private ofId({ from, to, after }: HistoryQuery, eventId: string) {
+    return this.db
+      .selectFrom('history_records as r')
+      .select(['r.time', 'r.place', 'r.record'])
+      .where('r.event_id', '=', eventIdKey(eventId))
+      .where(within({ from, to, after }));
+  }
+
+  /** One walk along the index for each term, none longer than the page, and the page out of these. */
+  private ofTerms({ from, to, after, limit }: HistoryQuery, sought: SoughtTerms) {
+    const terms =
+      'kindsOf' in sought
+        ? this.db.selectFrom('history_kinds').select('kind as term').where('term', '=', sought.kindsOf).as('sought')
+        : sql<{ term: string }>`unnest(${`{${sought.terms}}`}::uuid[])`.as<'sought'>(sql`sought(term)`);
+    const page = this.db
+      .selectFrom(terms)
+      .crossJoinLateral((eb) =>
+        eb
+          .selectFrom('history_terms as r')
+          .select(['r.time', 'r.place'])
+          .whereRef('r.term', '=', 'sought.term')
+          .where(within({ from, to, after }))
+          .orderBy('r.time', 'desc')
+          .orderBy('r.place', 'desc')
+          .limit(limit)
+          .as('walk'),
+      )
+      .select(['walk.time', 'walk.place'])
+      .distinct()
+      .orderBy('walk.time', 'desc')
+      .orderBy('walk.place', 'desc')
+      .limit(limit)
+      .as('page');
     return this.db
       .selectFrom(page)
-      .innerJoin('history_records as r', (join) => join.onRef('r.time', '=', 's.time').onRef('r.place', '=', 's.place'))
-      .where('r.account', '=', account)
-      .where('r.region', '=', region);
+      .innerJoin('history_records as r', 'r.place', 'page.place')
+      .select(['r.time', 'r.place', 'r.record'])
+      .orderBy('r.time', 'desc')
+      .orderBy('r.place', 'desc');
   }
 
   /** Forgets the records of before `time`, epoch seconds. */
   async forgetBefore(time: number): Promise<void> {
-    await this.db.deleteFrom('history_resources').where('time', '<', time).execute();
+    await this.db.deleteFrom('history_terms').where('time', '<', time).execute();
     await this.db.deleteFrom('history_records').where('time', '<', time).execute();
   }
 
   /** Forgets everything. */
   async clear(): Promise<void> {
-    await sql`truncate history_records, history_resources, history_folded, history_last_uses, history_tracked_since`.execute(
+    await sql`truncate history_records, history_terms, history_kinds, history_folded, history_last_uses, history_tracked_since`.execute(
       this.db,
     );
+    this.knownKinds.clear();
   }
 
   async close(): Promise<void> {
@@ -210,11 +198,28 @@ async function begunIn(db: Kysely<HistoryTables>): Promise<number | undefined> {
   return row && Number(row.position);
 }
 
-function firstOfEach(entries: readonly HistoryEntry[]): HistoryEntry[] {
-  const told = new Set<string>();
-  return entries.filter(({ records: [record] }) => {
-    if (!record || told.has(record.event_id)) return false;
-    told.add(record.event_id);
-    return true;
-  });
+const within = ({ from, to, after }: Pick<HistoryQuery, 'from' | 'to' | 'after'>): RawBuilder<SqlBool> =>
+  sql.join(
+    [
+      sql`true`,
+      ...(from === undefined ? [] : [sql`r."time" >= ${from}`]),
+      ...(to === undefined ? [] : [sql`r."time" <= ${to}`]),
+      ...(after === undefined ? [] : [sql`(r."time", r.place) < (${after.time}, ${after.place})`]),
+    ],
+    sql` and `,
+  );
+
+/** Nobody else folds this stream in before the transaction ends. */
+async function lockedPosition(db: Transaction<HistoryTables>, stream: HistoryStream): Promise<number> {
+  // What a crash of the server takes back is folded in again: waiting for its disk wins nothing.
+  await sql`set local synchronous_commit = off`.execute(db);
+  const own = db.selectFrom('history_folded').select('position').where('stream', '=', stream).forUpdate();
+  const row = await own.executeTakeFirst();
+  if (row) return Number(row.position);
+  await db
+    .insertInto('history_folded')
+    .values({ stream, position: 0, hash: '' })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+  return Number((await own.executeTakeFirstOrThrow()).position);
 }

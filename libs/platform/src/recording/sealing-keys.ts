@@ -68,6 +68,9 @@ interface Answer {
   key: string;
 }
 
+/** Given in far less: a crypto-worker that is frozen would hold up every call that waits for its record. */
+const ATTEMPT_MS = 500;
+
 /** Asks a crypto-worker. */
 export class RemoteSealingKeys implements SealingKeys {
   constructor(private readonly nats: NatsConnection) {}
@@ -83,7 +86,7 @@ export class RemoteSealingKeys implements SealingKeys {
   }
 
   private async ask(question: Question): Promise<SealingKey | undefined> {
-    const found = await ask<Answer | null>(this.nats, INTERNAL.sealingKey, question);
+    const found = await ask<Answer | null>(this.nats, INTERNAL.sealingKey, question, { attemptMs: ATTEMPT_MS });
     if (found === null) return undefined;
     return { generation: found.generation, key: createSecretKey(Buffer.from(found.key, 'base64')) };
   }

@@ -2,13 +2,12 @@ import { setImmediate } from 'node:timers/promises';
 import { decodeBatch, batchHash as hashOf } from '#audit-log/batch';
 import type { OpenPart } from '#audit-log/record';
 import type { EventStore, StoredCommit } from '#event-store/event-store';
-import type { HistoryEntry, HistoryStream } from '../history/history-entry';
-import type { RecordRow } from '../history/schema';
+import { eventIdKey, type HistoryEntry, type HistoryStream, type ReadRecord } from '../history/history-entry';
 import { type Delivered, type DeliveredTo, TrailFilesError } from './trail-state';
 
 export interface TrailSourcePorts {
   logs: Record<HistoryStream, Pick<EventStore, 'read' | 'lastPosition'>>;
-  /** As the event history takes them: a row for each account that sees a record. */
+  /** As the event history takes them. */
   entriesOf: Record<HistoryStream, (message: StoredCommit) => HistoryEntry[] | Promise<HistoryEntry[]>>;
   /** Messages of each stream in a piece. */
   pieceMessages?: number;
@@ -16,7 +15,8 @@ export interface TrailSourcePorts {
 
 /** What is delivered at once. */
 export interface TrailPiece {
-  rows: RecordRow[];
+  /** In the order of the streams. */
+  records: ReadRecord[];
   to: Delivered;
 }
 
@@ -43,18 +43,18 @@ export class TrailSource {
     if (records.length === 0 && changes.length === 0) return undefined;
     const { entriesOf } = this.ports;
     const recent = await this.recentAt(from.records.position);
-    const rows: RecordRow[] = [];
+    const read: ReadRecord[] = [];
     for await (const message of unhurried(records)) {
       for (const entry of await entriesOf.records(message)) {
-        if (recent.isFirst(entry, message.seq)) rows.push(...entry.records);
+        if (recent.isNew(entry.eventId, message.seq)) read.push(recordOf(entry));
       }
     }
     for await (const message of unhurried(changes)) {
-      for (const entry of await entriesOf.changes(message)) rows.push(...entry.records);
+      for (const entry of await entriesOf.changes(message)) read.push(recordOf(entry));
     }
     const reached = { records: endOf(records) ?? from.records, changes: endOf(changes) ?? from.changes };
     recent.position = reached.records.position;
-    return { rows, to: reached };
+    return { records: read, to: reached };
   }
 
   private async messagesAfter(
@@ -106,6 +106,8 @@ export class TrailSource {
   }
 }
 
+const recordOf = ({ record }: HistoryEntry): ReadRecord => JSON.parse(record) as ReadRecord;
+
 async function* unhurried(messages: readonly StoredCommit[]): AsyncGenerator<StoredCommit> {
   let bytes = 0;
   for (const message of messages) {
@@ -124,10 +126,6 @@ class RecentRecords {
 
   constructor(public position: number) {}
 
-  isFirst({ records: [record] }: HistoryEntry, seq: number): boolean {
-    return record !== undefined && this.isNew(record.event_id, seq);
-  }
-
   isNew(eventId: string, seq: number): boolean {
     for (const [old, at] of this.ids) {
       if (at > seq - WINDOW) break;
@@ -142,7 +140,7 @@ class RecentRecords {
 /** None of a batch that cannot be read, of which no record was delivered either. */
 function eventIdsIn(bytes: Uint8Array): string[] {
   try {
-    return decodeBatch(bytes).open.map((open) => (JSON.parse(open) as OpenPart).eventID);
+    return decodeBatch(bytes).open.map((open) => eventIdKey((JSON.parse(open) as OpenPart).eventID));
   } catch {
     return [];
   }

@@ -83,7 +83,7 @@ export class TrailWriter {
     for (;;) {
       const piece = await this.ports.source.after(this.state.delivered);
       if (!piece) return written;
-      if (piece.rows.length === 0) {
+      if (piece.records.length === 0) {
         this.keep({ ...this.state, delivered: piece.to });
         continue;
       }
@@ -123,7 +123,7 @@ export class TrailWriter {
     if (!piece) throw new TrailFilesError('the log has not what was begun to be delivered');
     const chains = new Map(state.chains.map((chain) => [nameOf(chain), chain]));
     const about = `${begun.to.records} ${begun.to.changes}`;
-    for (const contents of await logFilesOf(piece.rows, state.chains, begun.home, state.only ?? {})) {
+    for (const contents of await logFilesOf(piece.records, state.chains, begun.home, state.only ?? {})) {
       const { pair, records, newestEventTime, oldestEventTime } = contents;
       const key = logFileKey(pair, Date.parse(begun.at), about);
       const hashValue = await this.write(key, records);
