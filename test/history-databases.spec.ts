@@ -368,7 +368,7 @@ test('a read model of before last uses were kept is built anew', async () => {
   const pool = await PGlitePool.open(folder, THREAD);
   const client = await pool.connect();
   await client.query('drop table history_last_uses, history_tracked_since', []);
-  await client.query("delete from history_migrations where name = '0002-last-uses'", []);
+  await client.query("delete from history_migrations where name = '0003-last-uses'", []);
   client.release();
   await pool.end();
   history = await database.open();

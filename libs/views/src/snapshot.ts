@@ -7,7 +7,7 @@ import type { Projection } from './projection';
  * To be raised whenever the same log folds to another state than before, and whenever the form below changes: snapshots
  * of another format are not read.
  */
-export const SNAPSHOT_FORMAT = 1;
+export const SNAPSHOT_FORMAT = 2;
 
 /** What a snapshot says of itself. */
 export interface SnapshotHead {

@@ -84,7 +84,7 @@ const usesOf = (record: ReadRecord, time: number, place: number): UseRow[] =>
 
 /** What an index of PostgreSQL can hold. */
 const LONGEST_INDEXED = 600;
-const indexed = (text: string): string => text.slice(0, LONGEST_INDEXED);
+const indexed = (text: string): string => text.slice(0, LONGEST_INDEXED).replace(/[\0\p{Surrogate}]/gu, '\uFFFD');
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 

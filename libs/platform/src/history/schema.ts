@@ -115,6 +115,8 @@ const lastUses: Migration = {
       .addColumn('one', 'boolean', (column) => column.primaryKey())
       .addColumn('time', 'bigint', (column) => column.notNull())
       .execute();
+    // What was folded in before these tables were there is folded in once more.
+    await sql`truncate history_records, history_terms, history_kinds, history_folded`.execute(db);
   },
 };
 

@@ -48,7 +48,7 @@ interface Waiting {
  * calls are refused. A crash leaves no record of calls that were not answered.
  *
  * Records of an account whose sealing key nobody gives wait beside the queue, those of others go on; they take up half of the
- * places at most.
+ * places at most, unless the key was there before: then nobody gives any.
  */
 export class AuditRecorder implements Recorder {
   private readonly limits: AuditRecorderLimits;
@@ -190,7 +190,7 @@ export class AuditRecorder implements Recorder {
       const waiting = this.queue[at]!;
       const scope = scopeName(waiting.entry);
       if (!lane.hasKey(scope)) {
-        this.hold(scope, waiting);
+        this.hold(scope, waiting, lane.hasHadKey(scope));
         continue;
       }
       bytes += waiting.bytes;
@@ -201,12 +201,12 @@ export class AuditRecorder implements Recorder {
     return taken;
   }
 
-  private hold(scope: string, waiting: Waiting): void {
+  private hold(scope: string, waiting: Waiting, renewed: boolean): void {
     const held = this.keyless.get(scope);
     if (!held) {
       this.keyless.set(scope, [waiting]);
       void this.release(waiting.entry);
-    } else if (held.length < this.limits.waiting / 2) held.push(waiting);
+    } else if (renewed || held.length < this.limits.waiting / 2) held.push(waiting);
     else this.leave([waiting], ({ fail }) => fail(tooMany()));
   }
 

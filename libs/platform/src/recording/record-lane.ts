@@ -57,6 +57,11 @@ export class RecordLane {
     return learnt !== undefined && performance.now() < learnt.until;
   }
 
+  /** Whether it has ever had one, good still or not. `scope`: of scopeName. */
+  hasHadKey(scope: string): boolean {
+    return this.keys.has(scope);
+  }
+
   /** Asks for the key of a scope. Rejects where nobody gives it. */
   async learnKey(scope: SealingScope): Promise<void> {
     const name = scopeName(scope);
