@@ -4,8 +4,10 @@ module.exports = {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/libs/**/*.spec.ts', '<rootDir>/test/**/*.spec.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.tools/', '<rootDir>/data/'],
+  // Jest loads CommonJS only: packages that are ES modules alone are transformed as well.
+  transformIgnorePatterns: ['/node_modules/(?!(@noble|@cto.af|cbor2)/)', '\\.pnp\\.[^/]+$'],
   transform: {
-    '^.+\\.ts$': [
+    '^.+\\.[jt]s$': [
       '@swc/jest',
       {
         jsc: {
