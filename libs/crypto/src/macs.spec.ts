@@ -26,7 +26,12 @@ describe.each(MAC_ALGORITHMS)('%s', (algorithm) => {
       changed[at >> 3]! ^= 1 << (at & 7);
       expect(isMacOf(algorithm, KEY, MESSAGE, changed)).toBe(false);
     }
-    for (const other of [mac.subarray(1), mac.subarray(0, -1), Buffer.concat([mac, Buffer.of(0)]), Buffer.alloc(6144)]) {
+    for (const other of [
+      mac.subarray(1),
+      mac.subarray(0, -1),
+      Buffer.concat([mac, Buffer.of(0)]),
+      Buffer.alloc(6144),
+    ]) {
       expect(isMacOf(algorithm, KEY, MESSAGE, other)).toBe(false);
     }
     expect(isMacOf(algorithm, KEY, Buffer.from('another'), mac)).toBe(false);

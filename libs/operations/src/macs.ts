@@ -1,10 +1,5 @@
-import type {
-  GenerateMacRequest,
-  GenerateMacResponse,
-  VerifyMacRequest,
-  VerifyMacResponse,
-} from '@aws-sdk/client-kms';
-import { generateMac as macOf, isMacOf, MAC_ALGORITHMS, type MacAlgorithm } from '#crypto/macs';
+import type { GenerateMacRequest, GenerateMacResponse, VerifyMacRequest, VerifyMacResponse } from '@aws-sdk/client-kms';
+import { isMacOf, MAC_ALGORITHMS, type MacAlgorithm, generateMac as macOf } from '#crypto/macs';
 import { KmsError } from '#domain/errors';
 import { assertKindAllows } from '#domain/key/key-kinds';
 import { assertStateAllows } from '#domain/key/state-table';

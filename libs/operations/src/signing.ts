@@ -89,7 +89,9 @@ function signatureOf(job: SigningJob, materialId: string, call: Call): Uint8Arra
   const place = placeToSign(job);
   if (place === 'event-loop') return signNow(job);
   return workedOut(call, `a signature of ${materialId}`, () =>
-    isWholeMessage(job) ? signMessageInPool(job.algorithm, job.key, job.message) : offLoop('sign', job),
+    isWholeMessage(job)
+      ? signMessageInPool(job.algorithm, job.key, job.message)
+      : inWorker(job, (own) => offLoop('sign', own)),
   );
 }
 
@@ -125,6 +127,20 @@ function isValid(job: VerifyingJob, materialId: string, call: Call): boolean {
   return workedOut(call, `a check of a signature of ${materialId}`, () =>
     isWholeMessage(job)
       ? verifyMessageInPool(job.algorithm, job.key!, job.message, job.signature)
-      : offLoop('verify', job),
+      : inWorker(job, (own) => offLoop('verify', own)),
   );
+}
+
+/**
+ * Has a worker thread do it, on bytes that are its own: with a small buffer the whole pool that it is part of would be
+ * cloned, and what else lies there.
+ */
+async function inWorker<J extends SigningJob | VerifyingJob, T>(job: J, work: (own: J) => Promise<T>): Promise<T> {
+  const own = { ...job, message: Uint8Array.from(job.message), spki: Uint8Array.from(job.spki) };
+  if ('signature' in own) own.signature = Uint8Array.from(own.signature);
+  try {
+    return await work(own);
+  } finally {
+    own.message.fill(0);
+  }
 }

@@ -52,7 +52,11 @@ function privateKeyOf(namedCurve: string, secret: Buffer) {
     const body = Buffer.concat(parts);
     return Buffer.concat([Buffer.from([tag, body.length]), body]);
   };
-  const oid: Record<string, string> = { prime256v1: '2a8648ce3d030107', secp384r1: '2b81040022', secp521r1: '2b81040023' };
+  const oid: Record<string, string> = {
+    prime256v1: '2a8648ce3d030107',
+    secp384r1: '2b81040022',
+    secp521r1: '2b81040023',
+  };
   const parameters = of(0xa0, of(0x06, hex(oid[namedCurve]!)));
   const key = of(0x30, hex('020101'), of(0x04, secret), parameters);
   return createPrivateKey({ key, format: 'der', type: 'sec1' });

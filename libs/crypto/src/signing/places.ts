@@ -1,5 +1,5 @@
+import { isOpensslAlgorithm, type OpensslAlgorithm } from './openssl-signatures';
 import type { SigningJob, VerifyingJob } from './signatures';
-import { type OpensslAlgorithm, isOpensslAlgorithm } from './openssl-signatures';
 
 /**
  * Where a signature is made or checked, so that the event loop goes on: on it what takes less than a tenth of a

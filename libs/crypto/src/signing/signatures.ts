@@ -2,13 +2,8 @@ import type { KeyObject } from 'node:crypto';
 import * as ecdsa from './ecdsa-digests';
 import * as ed25519ph from './ed25519ph';
 import * as mlDsa from './ml-dsa';
-import {
-  isOpensslAlgorithm,
-  signMessage,
-  signMessageInPool,
-  verifyMessage,
-  verifyMessageInPool,
-} from './openssl-signatures';
+import { signMessage, verifyMessage } from './openssl-signatures';
+import { isWholeMessage } from './places';
 import * as rsa from './rsa-digests';
 import type { MessageType, SigningAlgorithm } from './signing-algorithms';
 import * as sm2 from './sm2';
@@ -35,8 +30,9 @@ export interface VerifyingJob extends Signed {
 }
 
 /** A signature of what fits. Blocks for as long as it takes: milliseconds, for some. */
-export function sign({ keySpec, algorithm, messageType, message, spki, key }: SigningJob): Uint8Array {
-  if (messageType === 'RAW' && isOpensslAlgorithm(algorithm)) return signMessage(algorithm, key, message);
+export function sign(job: SigningJob): Uint8Array {
+  const { keySpec, algorithm, messageType, message, spki, key } = job;
+  if (isWholeMessage(job)) return signMessage(job.algorithm, key, message);
   switch (algorithm) {
     case 'ML_DSA_SHAKE_256':
       return mlDsa.sign(keySpec as mlDsa.MlDsaSpec, key, message, messageType === 'EXTERNAL_MU');
@@ -57,7 +53,7 @@ export function sign({ keySpec, algorithm, messageType, message, spki, key }: Si
 /** Whether a signature is by this key and over this. Blocks as `sign` does. */
 export function verify(job: VerifyingJob): boolean {
   const { keySpec, algorithm, messageType, message, spki, key, signature } = job;
-  if (messageType === 'RAW' && isOpensslAlgorithm(algorithm)) return verifyMessage(algorithm, key!, message, signature);
+  if (isWholeMessage(job)) return verifyMessage(job.algorithm, key!, message, signature);
   switch (algorithm) {
     case 'ML_DSA_SHAKE_256':
       return mlDsa.verify(keySpec as mlDsa.MlDsaSpec, spki, message, signature, messageType === 'EXTERNAL_MU');

@@ -50,9 +50,7 @@ describe('the message of a signature', () => {
     const of = (type: MessageType, length: number) => refusal('ML_DSA_SHAKE_256', 'ML_DSA_44', type, length);
     expect(of('RAW', 4096)).toBe('taken');
     expect(of('EXTERNAL_MU', 64)).toBe('taken');
-    expect(of('DIGEST', 64)).toBe(
-      'ValidationException: Message type DIGEST is incompatible with key spec ML_DSA_44.',
-    );
+    expect(of('DIGEST', 64)).toBe('ValidationException: Message type DIGEST is incompatible with key spec ML_DSA_44.');
     for (const length of [32, 63, 65]) {
       expect(of('EXTERNAL_MU', length)).toBe(
         'ValidationException: External Mu is invalid length for algorithm ML_DSA_SHAKE_256.',
