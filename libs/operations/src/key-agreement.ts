@@ -1,0 +1,48 @@
+import type { DeriveSharedSecretRequest, DeriveSharedSecretResponse } from '@aws-sdk/client-kms';
+import { type AgreementSpec, sharedSecret } from '#crypto/ecdh';
+import { authorizeKey } from './authorization';
+import { fixedContext } from './condition-context';
+import { endDryRun } from './dry-run';
+import { findKey } from './key-lookup';
+import { data } from './operation';
+import { assertNoRecipient, assertUsable, currentBackingKey } from './symmetric-crypto';
+import { BOOLEAN, GRANT_TOKENS, KEY_ID, Optional, PUBLIC_KEY, Required } from './wire/fields';
+import type { Wire } from './wire/wire';
+
+class DeriveSharedSecret implements DeriveSharedSecretRequest {
+  @Required(KEY_ID) KeyId!: string;
+  @Required({ kind: 'enum', values: ['ECDH'] }) KeyAgreementAlgorithm!: 'ECDH';
+  @Required(PUBLIC_KEY) PublicKey!: Uint8Array;
+  @Optional(GRANT_TOKENS) GrantTokens?: string[];
+  @Optional(BOOLEAN) DryRun?: boolean;
+  @Optional({ kind: 'structure' }) Recipient?: DeriveSharedSecretRequest['Recipient'];
+}
+
+export const deriveSharedSecret = data<DeriveSharedSecret, Wire<DeriveSharedSecretResponse>>({
+  name: 'DeriveSharedSecret',
+  request: DeriveSharedSecret,
+  run(request, call, ports) {
+    assertNoRecipient(request.Recipient);
+    const { KeyAgreementAlgorithm } = request;
+    const found = findKey(request.KeyId, 'any', call, ports.projection);
+    authorizeKey(call, ports.projection, found, {
+      context: fixedContext({ 'kms:keyagreementalgorithm': KeyAgreementAlgorithm }),
+    });
+    assertUsable(found, 'DeriveSharedSecret', KeyAgreementAlgorithm);
+    const { keyObject, materialId } = currentBackingKey(found, ports);
+    const secret = call.offLoop(`ECDH ${materialId}`, () =>
+      sharedSecret(found.key.keySpec as AgreementSpec, keyObject, request.PublicKey),
+    );
+    try {
+      endDryRun(request.DryRun);
+      return {
+        KeyId: found.arn,
+        SharedSecret: secret.toString('base64'),
+        KeyAgreementAlgorithm,
+        KeyOrigin: found.key.origin,
+      };
+    } finally {
+      secret.fill(0);
+    }
+  },
+});
