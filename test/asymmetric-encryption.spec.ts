@@ -76,7 +76,9 @@ const OAEP = [
   ['RSAES_OAEP_SHA_1', 'sha1', 42],
   ['RSAES_OAEP_SHA_256', 'sha256', 66],
 ] as const;
-const ON_RSA = RSA_SPECS.flatMap((spec) => OAEP.map(([algorithm, hash, padding]) => ({ spec, algorithm, hash, padding })));
+const ON_RSA = RSA_SPECS.flatMap((spec) =>
+  OAEP.map(([algorithm, hash, padding]) => ({ spec, algorithm, hash, padding })),
+);
 
 const incompatible = (algorithm: string, spec: string) => ({
   name: 'InvalidKeyUsageException',
@@ -99,26 +101,32 @@ describe('RSA keys', () => {
     });
   });
 
-  test.each(ON_RSA)('of spec $spec decrypt what anybody encrypted with $algorithm', async ({ spec, algorithm, hash }) => {
-    const { KeyId } = key(spec);
-    const publicKey = createPublicKey({ key: await publicKeyOf(KeyId), format: 'der', type: 'spki' });
-    const padding = constants.RSA_PKCS1_OAEP_PADDING;
-    const CiphertextBlob = publicEncrypt({ key: publicKey, padding, oaepHash: hash }, Plaintext);
-    const decrypted = await decrypt({ KeyId, CiphertextBlob, EncryptionAlgorithm: algorithm });
-    expect(Buffer.from(decrypted.Plaintext!)).toEqual(Plaintext);
-  });
+  test.each(ON_RSA)(
+    'of spec $spec decrypt what anybody encrypted with $algorithm',
+    async ({ spec, algorithm, hash }) => {
+      const { KeyId } = key(spec);
+      const publicKey = createPublicKey({ key: await publicKeyOf(KeyId), format: 'der', type: 'spki' });
+      const padding = constants.RSA_PKCS1_OAEP_PADDING;
+      const CiphertextBlob = publicEncrypt({ key: publicKey, padding, oaepHash: hash }, Plaintext);
+      const decrypted = await decrypt({ KeyId, CiphertextBlob, EncryptionAlgorithm: algorithm });
+      expect(Buffer.from(decrypted.Plaintext!)).toEqual(Plaintext);
+    },
+  );
 
-  withOpenssl.each(ON_RSA)('of spec $spec decrypt what OpenSSL encrypted with $algorithm', async ({ spec, algorithm, hash }) => {
-    const { KeyId } = key(spec);
-    const CiphertextBlob = opensslWith(
-      { public: await publicKeyOf(KeyId), plaintext: Plaintext },
-      ...(['ciphertext', 'pkeyutl', '-encrypt', '-pubin', '-inkey', 'public', '-keyform', 'DER'] as const),
-      ...['-in', 'plaintext', '-out', 'ciphertext', '-pkeyopt', 'rsa_padding_mode:oaep'],
-      ...['-pkeyopt', `rsa_oaep_md:${hash}`, '-pkeyopt', `rsa_mgf1_md:${hash}`],
-    );
-    const decrypted = await decrypt({ KeyId, CiphertextBlob, EncryptionAlgorithm: algorithm });
-    expect(Buffer.from(decrypted.Plaintext!)).toEqual(Plaintext);
-  });
+  withOpenssl.each(ON_RSA)(
+    'of spec $spec decrypt what OpenSSL encrypted with $algorithm',
+    async ({ spec, algorithm, hash }) => {
+      const { KeyId } = key(spec);
+      const CiphertextBlob = opensslWith(
+        { public: await publicKeyOf(KeyId), plaintext: Plaintext },
+        ...(['ciphertext', 'pkeyutl', '-encrypt', '-pubin', '-inkey', 'public', '-keyform', 'DER'] as const),
+        ...['-in', 'plaintext', '-out', 'ciphertext', '-pkeyopt', 'rsa_padding_mode:oaep'],
+        ...['-pkeyopt', `rsa_oaep_md:${hash}`, '-pkeyopt', `rsa_mgf1_md:${hash}`],
+      );
+      const decrypted = await decrypt({ KeyId, CiphertextBlob, EncryptionAlgorithm: algorithm });
+      expect(Buffer.from(decrypted.Plaintext!)).toEqual(Plaintext);
+    },
+  );
 
   test.each(ON_RSA)('of spec $spec take with $algorithm as much as AWS says', async ({ spec, algorithm, padding }) => {
     const { KeyId } = key(spec);
@@ -157,7 +165,10 @@ describe('RSA keys', () => {
         message: expect.stringMatching(/^(UnknownError|InvalidCiphertextException)?$/),
       });
     }
-    const ofAnother = await encrypt({ KeyId: (await newKey('RSA_2048', 'ENCRYPT_DECRYPT')).KeyId, EncryptionAlgorithm });
+    const ofAnother = await encrypt({
+      KeyId: (await newKey('RSA_2048', 'ENCRYPT_DECRYPT')).KeyId,
+      EncryptionAlgorithm,
+    });
     await expect(
       decrypt({ KeyId, CiphertextBlob: ofAnother.CiphertextBlob, EncryptionAlgorithm }),
     ).rejects.toMatchObject({ name: 'InvalidCiphertextException' });
@@ -174,9 +185,9 @@ describe('RSA keys', () => {
     await expect(
       decrypt({ KeyId, EncryptionAlgorithm, DryRun, DryRunModifiers: ['IGNORE_CIPHERTEXT'] }),
     ).rejects.toMatchObject(ended);
-    await expect(
-      decrypt({ KeyId, DryRun, DryRunModifiers: ['IGNORE_CIPHERTEXT'] }),
-    ).rejects.toMatchObject(incompatible('SYMMETRIC_DEFAULT', 'RSA_2048'));
+    await expect(decrypt({ KeyId, DryRun, DryRunModifiers: ['IGNORE_CIPHERTEXT'] })).rejects.toMatchObject(
+      incompatible('SYMMETRIC_DEFAULT', 'RSA_2048'),
+    );
     await expect(
       decrypt({ KeyId, CiphertextBlob: Buffer.alloc(256), EncryptionAlgorithm, DryRun }),
     ).rejects.toMatchObject({ name: 'InvalidCiphertextException' });
@@ -227,7 +238,9 @@ describe('SM2 keys', () => {
 describe('what does not fit the key', () => {
   test('is an algorithm, or none, of another key spec', async () => {
     const of = (keySpec: KeySpec) => key(keySpec).KeyId;
-    await expect(encrypt({ KeyId: of('RSA_2048') })).rejects.toMatchObject(incompatible('SYMMETRIC_DEFAULT', 'RSA_2048'));
+    await expect(encrypt({ KeyId: of('RSA_2048') })).rejects.toMatchObject(
+      incompatible('SYMMETRIC_DEFAULT', 'RSA_2048'),
+    );
     await expect(encrypt({ KeyId: of('SM2'), EncryptionAlgorithm: 'RSAES_OAEP_SHA_1' })).rejects.toMatchObject(
       incompatible('RSAES_OAEP_SHA_1', 'SM2'),
     );
@@ -337,14 +350,13 @@ describe('what does not fit the key', () => {
     }
     const pending = await newKey('RSA_2048', 'ENCRYPT_DECRYPT');
     await kms.send(new ScheduleKeyDeletionCommand({ KeyId: pending.KeyId, PendingWindowInDays: 7 }));
-    await expect(
-      encrypt({ KeyId: pending.KeyId, EncryptionAlgorithm: 'RSAES_OAEP_SHA_1' }),
-    ).rejects.toMatchObject({ name: 'KMSInvalidStateException', message: `${pending.Arn} is pending deletion.` });
+    await expect(encrypt({ KeyId: pending.KeyId, EncryptionAlgorithm: 'RSAES_OAEP_SHA_1' })).rejects.toMatchObject({
+      name: 'KMSInvalidStateException',
+      message: `${pending.Arn} is pending deletion.`,
+    });
     const signing = await newKey('RSA_2048', 'SIGN_VERIFY');
     await kms.send(new DisableKeyCommand({ KeyId: signing.KeyId }));
-    await expect(
-      encrypt({ KeyId: signing.KeyId, EncryptionAlgorithm: 'RSAES_OAEP_SHA_256' }),
-    ).rejects.toMatchObject({
+    await expect(encrypt({ KeyId: signing.KeyId, EncryptionAlgorithm: 'RSAES_OAEP_SHA_256' })).rejects.toMatchObject({
       name: 'InvalidKeyUsageException',
       message: `${signing.Arn} key usage is SIGN_VERIFY which is not valid for Encrypt.`,
     });

@@ -57,37 +57,40 @@ const opened = (privateKey: Uint8Array, publicKey: Uint8Array) => ({
   publicKey: createPublicKey({ key: Buffer.from(publicKey), format: 'der', type: 'spki' }),
 });
 
-test.each(SPECS)('a data key pair of spec %s comes with its private key, in plaintext and encrypted', async (KeyPairSpec) => {
-  const { KeyId, Arn } = key;
-  const { $metadata: _, ...reply } = await kms.send(
-    new GenerateDataKeyPairCommand({ KeyId, KeyPairSpec, EncryptionContext }),
-  );
-  expect(reply).toEqual({
-    KeyId: Arn,
-    KeyPairSpec,
-    KeyMaterialId: expect.stringMatching(/^[0-9a-f]{64}$/),
-    PrivateKeyCiphertextBlob: expect.anything(),
-    PrivateKeyPlaintext: expect.anything(),
-    PublicKey: expect.anything(),
-  });
-  const { Plaintext, KeyMaterialId } = await kms.send(
-    new DecryptCommand({ CiphertextBlob: reply.PrivateKeyCiphertextBlob, EncryptionContext }),
-  );
-  expect(Plaintext).toEqual(reply.PrivateKeyPlaintext);
-  expect(KeyMaterialId).toBe(reply.KeyMaterialId);
-  const { privateKey, publicKey } = opened(reply.PrivateKeyPlaintext!, reply.PublicKey!);
-  expect(createPublicKey(privateKey).export({ type: 'spki', format: 'der' })).toEqual(Buffer.from(reply.PublicKey!));
-  if (KeyPairSpec.startsWith('RSA')) {
-    expect(publicKey.asymmetricKeyDetails).toMatchObject({ modulusLength: Number(KeyPairSpec.slice(4)) });
-    expect(privateDecrypt(privateKey, publicEncrypt(publicKey, MESSAGE))).toEqual(MESSAGE);
-  } else if (KeyPairSpec !== 'SM2') {
-    const digest = KeyPairSpec.endsWith('25519') ? null : 'sha256';
-    expect(verify(digest, MESSAGE, publicKey, sign(digest, MESSAGE, privateKey))).toBe(true);
-  }
-  await expect(
-    kms.send(new DecryptCommand({ CiphertextBlob: reply.PrivateKeyCiphertextBlob })),
-  ).rejects.toMatchObject({ name: 'InvalidCiphertextException' });
-});
+test.each(SPECS)(
+  'a data key pair of spec %s comes with its private key, in plaintext and encrypted',
+  async (KeyPairSpec) => {
+    const { KeyId, Arn } = key;
+    const { $metadata: _, ...reply } = await kms.send(
+      new GenerateDataKeyPairCommand({ KeyId, KeyPairSpec, EncryptionContext }),
+    );
+    expect(reply).toEqual({
+      KeyId: Arn,
+      KeyPairSpec,
+      KeyMaterialId: expect.stringMatching(/^[0-9a-f]{64}$/),
+      PrivateKeyCiphertextBlob: expect.anything(),
+      PrivateKeyPlaintext: expect.anything(),
+      PublicKey: expect.anything(),
+    });
+    const { Plaintext, KeyMaterialId } = await kms.send(
+      new DecryptCommand({ CiphertextBlob: reply.PrivateKeyCiphertextBlob, EncryptionContext }),
+    );
+    expect(Plaintext).toEqual(reply.PrivateKeyPlaintext);
+    expect(KeyMaterialId).toBe(reply.KeyMaterialId);
+    const { privateKey, publicKey } = opened(reply.PrivateKeyPlaintext!, reply.PublicKey!);
+    expect(createPublicKey(privateKey).export({ type: 'spki', format: 'der' })).toEqual(Buffer.from(reply.PublicKey!));
+    if (KeyPairSpec.startsWith('RSA')) {
+      expect(publicKey.asymmetricKeyDetails).toMatchObject({ modulusLength: Number(KeyPairSpec.slice(4)) });
+      expect(privateDecrypt(privateKey, publicEncrypt(publicKey, MESSAGE))).toEqual(MESSAGE);
+    } else if (KeyPairSpec !== 'SM2') {
+      const digest = KeyPairSpec.endsWith('25519') ? null : 'sha256';
+      expect(verify(digest, MESSAGE, publicKey, sign(digest, MESSAGE, privateKey))).toBe(true);
+    }
+    await expect(
+      kms.send(new DecryptCommand({ CiphertextBlob: reply.PrivateKeyCiphertextBlob })),
+    ).rejects.toMatchObject({ name: 'InvalidCiphertextException' });
+  },
+);
 
 test.each(SPECS)('a data key pair of spec %s comes without its private key in plaintext', async (KeyPairSpec) => {
   const { KeyId, Arn } = key;

@@ -109,7 +109,12 @@ describe('DeriveSharedSecret', () => {
     const others = ['P-384', 'secp256k1', 'SM2'].map((namedCurve) =>
       spkiOf(generateKeyPairSync('ec', { namedCurve }).publicKey),
     );
-    for (const PublicKey of [Buffer.from('InvalidPublicKey'), offCurve, Buffer.concat([good, Buffer.of(0)]), ...others]) {
+    for (const PublicKey of [
+      Buffer.from('InvalidPublicKey'),
+      offCurve,
+      Buffer.concat([good, Buffer.of(0)]),
+      ...others,
+    ]) {
       const refusal = { name: 'ValidationException', message: expect.stringContaining('ECC_NIST_P256') };
       await expect(derive({ KeyId, PublicKey })).rejects.toMatchObject(refusal);
       await expect(derive({ KeyId, PublicKey, DryRun: true })).rejects.toMatchObject(refusal);

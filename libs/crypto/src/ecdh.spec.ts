@@ -1,7 +1,13 @@
-import { createECDH, createPrivateKey, createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import {
+  createECDH,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  type KeyObject,
+} from 'node:crypto';
 import { BIT_STRING, der, SEQUENCE } from './der';
 import { type AgreementSpec, sharedSecret } from './ecdh';
-
 
 /** NIST CAVP, ECC CDH primitive (SP 800-56A, section 5.7.1.2), KAS_ECC_CDH_PrimitiveTest.txt (CAVS 14.1), COUNT = 0 of each curve. */
 const VECTORS: readonly {

@@ -7,10 +7,12 @@ import {
   mlKemCiphertextLength,
   mlKemDecapsulate,
   mlKemEncapsulate,
+  mlKemPrivateKey,
+  ML_KEM_SEED_LENGTH as SEED_LENGTH,
 } from './ml-kem';
+import { subjectPublicKeyInfo } from './subject-public-key-info';
 
 const SCHEMES = { ML_KEM_512: ml_kem512, ML_KEM_768: ml_kem768, ML_KEM_1024: ml_kem1024 };
-const SEED_LENGTH = 64;
 const publicKeyOf = (keySpec: MlKemSpec, seed: Uint8Array): Uint8Array => SCHEMES[keySpec].keygen(seed).publicKey;
 const message = (): Buffer => randomBytes(ML_KEM_MESSAGE_LENGTH);
 
@@ -42,6 +44,19 @@ describe('ML-KEM', () => {
       accumulated.update(mlKemDecapsulate(keySpec, seed, stream.xof(mlKemCiphertextLength(keySpec))));
     }
     expect(Buffer.from(accumulated.digest()).toString('hex')).toBe(expected);
+  });
+
+  /** RFC 9935, appendix C.1: seed format; and the beginning and end of the public key of ML-KEM-512. */
+  it('writes keys as the examples of RFC 9935 have them', () => {
+    const seed = Buffer.from(Array.from({ length: SEED_LENGTH }, (_, at) => at));
+    const rest = 'BEKAQAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=';
+    expect(SPECS.map((keySpec) => mlKemPrivateKey(keySpec, seed).toString('base64'))).toEqual([
+      `MFQCAQAwCwYJYIZIAWUDBAQB${rest}`,
+      `MFQCAQAwCwYJYIZIAWUDBAQC${rest}`,
+      `MFQCAQAwCwYJYIZIAWUDBAQD${rest}`,
+    ]);
+    const publicKey = subjectPublicKeyInfo('ML_KEM_512', publicKeyOf('ML_KEM_512', seed)).toString('base64');
+    expect(publicKey).toMatch(/^MIIDMjALBglghkgBZQMEBAEDggMhAD.*WhttY7Js$/);
   });
 
   it.each(SPECS)('%s gives another secret for each altered ciphertext, always the same one', (keySpec) => {

@@ -1,4 +1,11 @@
-import { constants, createPrivateKey, createPublicKey, generateKeyPairSync, privateDecrypt } from 'node:crypto';
+import {
+  constants,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  privateDecrypt,
+} from 'node:crypto';
 import { assertOaepFits, decryptOaep, encryptOaep, maxOaepPlaintext, type OaepAlgorithm } from './rsa-oaep';
 
 /** C2SP Wycheproof, testvectors_v1/rsa_oaep_2048_sha256_mgf1sha256_test.json, the one group's key. */
@@ -92,6 +99,14 @@ const INVALID: readonly [string, Buffer][] = [
   ['32, truncated', Buffer.from(OF_TEST_4.slice(2), 'hex')],
 ];
 
+/** Made once of each length: it takes long. */
+const made = new Map<number, KeyObject>();
+function newKey(modulusLength: number): KeyObject {
+  const key = made.get(modulusLength) ?? generateKeyPairSync('rsa', { modulusLength }).privateKey;
+  made.set(modulusLength, key);
+  return key;
+}
+
 const invalid = expect.objectContaining({ code: 'InvalidCiphertextException', message: '' });
 
 describe('RSAES-OAEP', () => {
@@ -129,7 +144,7 @@ describe('RSAES-OAEP', () => {
     [4096, 'RSAES_OAEP_SHA_1', 470],
     [4096, 'RSAES_OAEP_SHA_256', 446],
   ])('encrypts with %d bits and %s at most %d bytes', async (modulusLength, algorithm, longest) => {
-    const { privateKey } = generateKeyPairSync('rsa', { modulusLength });
+    const privateKey = newKey(modulusLength);
     expect(maxOaepPlaintext(privateKey, algorithm)).toBe(longest);
     const plaintext = Buffer.alloc(longest, 0x5a);
     assertOaepFits(privateKey, `RSA_${modulusLength}`, algorithm, plaintext);

@@ -38,11 +38,7 @@ export const encryptOaep = (key: KeyObject, algorithm: OaepAlgorithm, plaintext:
  * The plaintext, which the caller zeroises; computed in libuv's pool. Throws InvalidCiphertextException, which does not
  * say why: to tell one wrong padding from another would be Manger's attack (CRYPTO 2001).
  */
-export async function decryptOaep(
-  key: KeyObject,
-  algorithm: OaepAlgorithm,
-  ciphertext: Uint8Array,
-): Promise<Buffer> {
+export async function decryptOaep(key: KeyObject, algorithm: OaepAlgorithm, ciphertext: Uint8Array): Promise<Buffer> {
   if (ciphertext.length !== modulusBytes(key)) throw invalidCiphertext();
   const poolKey = await poolKeyOf(key, { name: 'RSA-OAEP', hash: HASHES[algorithm].webName }, 'decrypt');
   try {

@@ -4,6 +4,7 @@ import { Sm2Point } from './sm2-curve';
 
 /** SM2PKE: GB/T 32918.4-2016, section 6; ciphertexts are in DER, as GM/T 0009 and OpenSSL have them. */
 const COORDINATE = 32;
+const POINT = 1 + 2 * COORDINATE;
 const HASH = 32;
 /** Enough that the scalar made of them is as good as uniform: FIPS 186-5, appendix A.3.1. */
 export const SM2_RANDOM_LENGTH = 40;
@@ -14,11 +15,11 @@ type Point = InstanceType<typeof Sm2Point>;
 
 /**
  * A ciphertext, or undefined where `random`, SM2_RANDOM_LENGTH fresh bytes, happens to give a mask of zeros: then with
- * others. `publicKey`: the point, uncompressed. Throws where it is none on the curve.
+ * others. `publicKey`: the uncompressed point, or a SubjectPublicKeyInfo, which ends with it. Throws where it is none on the curve.
  */
 export function encryptSm2(publicKey: Uint8Array, plaintext: Uint8Array, random: Uint8Array): Buffer | undefined {
   const scalar = scalarOf(random);
-  const shared = Sm2Point.fromBytes(publicKey).multiply(scalar);
+  const shared = Sm2Point.fromBytes(publicKey.subarray(-POINT)).multiply(scalar);
   const masked = mask(shared, plaintext);
   if (!masked) return undefined;
   const { x, y } = coordinates(Sm2Point.BASE.multiply(scalar));
@@ -52,7 +53,11 @@ function keyStream(secret: Uint8Array, length: number): Buffer {
   const counter = Buffer.alloc(4);
   for (let block = 0; block * HASH < length; block++) {
     counter.writeUInt32BE(block + 1);
-    createHash('sm3').update(secret).update(counter).digest().copy(stream, block * HASH);
+    createHash('sm3')
+      .update(secret)
+      .update(counter)
+      .digest()
+      .copy(stream, block * HASH);
   }
   return stream.subarray(0, length);
 }

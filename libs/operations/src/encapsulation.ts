@@ -10,10 +10,11 @@ import { offLoop } from '#hsm/off-loop';
 import { authorizeKey } from './authorization';
 import { endDryRun } from './dry-run';
 import { type FoundKey, findKey } from './key-lookup';
+import { workedOut } from './off-loop';
 import { type Call, type DataPorts, data } from './operation';
 import { assertUsable, currentBackingKey } from './symmetric-crypto';
 import { BOOLEAN, CIPHERTEXT, GRANT_TOKENS, KEY_ID, Optional, Required } from './wire/fields';
-import type { Wire } from './wire/wire';
+import { base64, type Wire } from './wire/wire';
 
 const ALGORITHM = { kind: 'enum', values: ['ML_KEM'] } as const;
 
@@ -44,9 +45,6 @@ function usableKey(
   return { found, keySpec: found.key.keySpec as MlKemSpec };
 }
 
-const base64 = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
-
 export const encapsulate = data<Encapsulate, Wire<EncapsulateResponse>>({
   name: 'Encapsulate',
   request: Encapsulate,
@@ -55,19 +53,15 @@ export const encapsulate = data<Encapsulate, Wire<EncapsulateResponse>>({
     const { materialId } = currentBackingKey(found, ports);
     endDryRun(request.DryRun);
     const publicKey = Buffer.from(found.key.publicKey!, 'base64');
-    const { ciphertext, sharedSecret } = call.offLoop(`encapsulate ${materialId}`, () =>
+    const { ciphertext, sharedSecret } = workedOut(call, `encapsulation with ${materialId}`, () =>
       offLoop('encapsulate', keySpec, publicKey),
     );
-    try {
-      return {
-        KeyId: found.arn,
-        SharedSecret: base64(sharedSecret),
-        SharedSecretCiphertextBlob: base64(ciphertext),
-        EncapsulationAlgorithm: request.EncapsulationAlgorithm,
-      };
-    } finally {
-      sharedSecret.fill(0);
-    }
+    return {
+      KeyId: found.arn,
+      SharedSecret: base64(sharedSecret),
+      SharedSecretCiphertextBlob: base64(ciphertext),
+      EncapsulationAlgorithm: request.EncapsulationAlgorithm,
+    };
   },
 });
 
@@ -80,17 +74,13 @@ export const decapsulate = data<Decapsulate, Wire<DecapsulateResponse>>({
     const { keyObject, materialId } = currentBackingKey(found, ports);
     if (ciphertext.length !== mlKemCiphertextLength(keySpec)) throw invalidCiphertext();
     endDryRun(request.DryRun);
-    const sharedSecret = call.offLoop(`decapsulate ${materialId}`, () =>
+    const sharedSecret = workedOut(call, `decapsulation with ${materialId}`, () =>
       offLoop('decapsulate', keySpec, keyObject, ciphertext),
     );
-    try {
-      return {
-        KeyId: found.arn,
-        SharedSecret: base64(sharedSecret),
-        EncapsulationAlgorithm: request.EncapsulationAlgorithm,
-      };
-    } finally {
-      sharedSecret.fill(0);
-    }
+    return {
+      KeyId: found.arn,
+      SharedSecret: base64(sharedSecret),
+      EncapsulationAlgorithm: request.EncapsulationAlgorithm,
+    };
   },
 });

@@ -4,10 +4,11 @@ import { authorizeKey } from './authorization';
 import { fixedContext } from './condition-context';
 import { endDryRun } from './dry-run';
 import { findKey } from './key-lookup';
+import { workedOut } from './off-loop';
 import { data } from './operation';
 import { assertNoRecipient, assertUsable, currentBackingKey } from './symmetric-crypto';
 import { BOOLEAN, GRANT_TOKENS, KEY_ID, Optional, PUBLIC_KEY, Required } from './wire/fields';
-import type { Wire } from './wire/wire';
+import { base64, type Wire } from './wire/wire';
 
 class DeriveSharedSecret implements DeriveSharedSecretRequest {
   @Required(KEY_ID) KeyId!: string;
@@ -30,19 +31,15 @@ export const deriveSharedSecret = data<DeriveSharedSecret, Wire<DeriveSharedSecr
     });
     assertUsable(found, 'DeriveSharedSecret', KeyAgreementAlgorithm);
     const { keyObject, materialId } = currentBackingKey(found, ports);
-    const secret = call.offLoop(`ECDH ${materialId}`, () =>
+    const secret = workedOut(call, `${KeyAgreementAlgorithm} with ${materialId}`, () =>
       sharedSecret(found.key.keySpec as AgreementSpec, keyObject, request.PublicKey),
     );
-    try {
-      endDryRun(request.DryRun);
-      return {
-        KeyId: found.arn,
-        SharedSecret: secret.toString('base64'),
-        KeyAgreementAlgorithm,
-        KeyOrigin: found.key.origin,
-      };
-    } finally {
-      secret.fill(0);
-    }
+    endDryRun(request.DryRun);
+    return {
+      KeyId: found.arn,
+      SharedSecret: base64(secret),
+      KeyAgreementAlgorithm,
+      KeyOrigin: found.key.origin,
+    };
   },
 });
