@@ -48,7 +48,8 @@ export class ScalarField {
 
   /** Big-endian, of as many bits as the order or fewer, reduced to below it. Throws RangeError for more. */
   fromBytes(bytes: Uint8Array): Scalar {
-    if (bytes.length === this.byteLength && bytes[0]! > this.highestByte) throw new RangeError('more bits than the order');
+    if (bytes.length === this.byteLength && bytes[0]! > this.highestByte)
+      throw new RangeError('more bits than the order');
     // No order is less than half of the numbers of its length.
     return this.normalised(this.unreduced(bytes));
   }
