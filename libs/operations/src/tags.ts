@@ -5,8 +5,8 @@ import type {
   UntagResourceRequest,
 } from '@aws-sdk/client-kms';
 import { KmsError } from '#domain/errors';
-import { LIMITS } from '#domain/key/decide';
 import type { Tag } from '#domain/key/events';
+import { TAGS_PER_KEY } from '#domain/key/properties';
 import { authorizeKey } from './authorization';
 import { fixedContext, tagContext } from './condition-context';
 import { findKey } from './key-lookup';
@@ -24,7 +24,7 @@ interface WireTag {
 export function domainTags(tags: readonly WireTag[]): Tag[] {
   const keys = new Set(tags.map((tag) => tag.TagKey));
   if (keys.size < tags.length) throw new KmsError('TagException', 'Duplicate tag keys');
-  if (tags.length > LIMITS.tagsPerKey) throw new KmsError('TagException', 'Too many tags');
+  if (tags.length > TAGS_PER_KEY) throw new KmsError('TagException', 'Too many tags');
   for (const key of keys) assertNotReserved(key);
   return asTags(tags);
 }
@@ -78,7 +78,7 @@ class ListResourceTags implements ListResourceTagsRequest {
   @Optional(MARKER) Marker?: string;
 }
 
-const PAGE_SIZES = { byDefault: 50, atMost: 50 };
+const PAGE_SIZES = { byDefault: TAGS_PER_KEY, atMost: TAGS_PER_KEY };
 
 export const listResourceTags = control<ListResourceTags, Wire<ListResourceTagsResponse>>({
   name: 'ListResourceTags',
