@@ -49,7 +49,10 @@ describe('what suites show', () => {
   });
 
   test('stays with the test that showed it, while that does', () => {
-    const [a, b] = [own('is what a test of theirs was answered with'), own('stays with the test that showed it, while that does')];
+    const [a, b] = [
+      own('is what a test of theirs was answered with'),
+      own('stays with the test that showed it, while that does'),
+    ];
     expect(merged(claimed(b), [showing(a, b)])).toEqual(claimed(b));
     expect(merged(claimed(b), [showing(a)])).toEqual(claimed(a));
     expect(merged(claimed(b), [showing()])).toEqual({});
@@ -61,7 +64,11 @@ describe('what suites show', () => {
 
   test.each([
     ['of which there is no file', 'DisabledException', { file: 'test/none.spec.ts', test: 'any' }],
-    ['of which the file does not name the error', ['Tag', 'Exception'].join(''), { file, test: own('stays where their suite was not run') }],
+    [
+      'of which the file does not name the error',
+      ['Tag', 'Exception'].join(''),
+      { file, test: own('stays where their suite was not run') },
+    ],
     ['that has another name', 'DisabledException', { file, test: own('stays where their suite was run') }],
   ])('is nothing of a test %s', (_what, code, by) => {
     expect(problemWith(code, by)).toBeDefined();

@@ -14,5 +14,7 @@ if (folder !== undefined) {
 const conformance = conformanceOf(shownErrors);
 writeFileSync(join(ROOT, 'docs/conformance.md'), reportOf(conformance));
 const { shown, notShown, missing } = conformance;
-console.log(`docs/conformance.md: ${shown.length} errors shown, ${notShown.length} cannot happen, ${missing.length} not shown`);
+console.log(
+  `docs/conformance.md: ${shown.length} errors shown, ${notShown.length} cannot happen, ${missing.length} not shown`,
+);
 for (const { operation, code } of missing) console.log(`  ${operation} ${code}`);

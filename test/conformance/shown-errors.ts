@@ -34,9 +34,10 @@ export function merged(before: ShownErrors, runs: readonly TestRun[]): ShownErro
     for (const code of errors) {
       const candidates = candidatesFor(operation, code, runs);
       const old = before[operation]?.[code];
-      const keeps = old && (!run.has(old.file) || candidates.some(({ file, test }) => file === old.file && test === old.test));
+      const keeps =
+        old && (!run.has(old.file) || candidates.some(({ file, test }) => file === old.file && test === old.test));
       const by = keeps ? old : candidates[0];
-      if (by) (after[operation] ??= {})[code] = by;
+      if (by) after[operation] = { ...after[operation], [code]: by };
     }
   }
   return after;

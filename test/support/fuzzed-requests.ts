@@ -9,8 +9,34 @@ export const FUZZ_SEED = 20_261_130;
 /** Values of every JSON type, and those that break careless code. */
 const wild = fc.oneof(
   fc.jsonValue({ maxDepth: 2 }),
-  fc.constantFrom<unknown>(null, '', 0, -1, 2 ** 31, 1e308, -1e308, 0.1, true, [], {}, [null], [[]], '\ud800', '\0', '__proto__'),
-  fc.constantFrom('a'.repeat(9_000), 'arn:aws:kms:::', 'alias/', 'alias/aws/a', 'mrk-', '*', '${aws:username}', '../../..'),
+  fc.constantFrom<unknown>(
+    null,
+    '',
+    0,
+    -1,
+    2 ** 31,
+    1e308,
+    -1e308,
+    0.1,
+    true,
+    [],
+    {},
+    [null],
+    [[]],
+    '\ud800',
+    '\0',
+    '__proto__',
+  ),
+  fc.constantFrom(
+    'a'.repeat(9_000),
+    'arn:aws:kms:::',
+    'alias/',
+    'alias/aws/a',
+    'mrk-',
+    '*',
+    '${aws:username}',
+    '../../..',
+  ),
   fc.string({ unit: 'binary', maxLength: 40 }),
   fc.constant(JSON.parse('{"__proto__":{"a":1},"constructor":{"prototype":1}}') as unknown),
 );
@@ -86,7 +112,12 @@ export function bodyOf({ request }: Operation, known: readonly string[]): fc.Arb
 const OF_FORM = ['ValidationException', 'SerializationException', 'ValidationError'];
 
 /** Sentences of AWS's own that call a member otherwise. */
-const AWS_SENTENCES = [/^Aliases must refer to keys/, /^The request body/];
+const AWS_SENTENCES = [
+  /^Alias must start with the prefix/,
+  /contains invalid characters for an alias$/,
+  /^Aliases must refer to keys/,
+  /^The request body/,
+];
 
 /** Whether the message of a refusal says which member it is about. */
 export function namesField({ request }: Operation, code: string, message: string): boolean {
@@ -94,6 +125,10 @@ export function namesField({ request }: Operation, code: string, message: string
   const said = message.toLowerCase().replace(/[^a-z0-9]/g, '');
   return [...membersOf(request).keys()].some((name) => {
     const path = memberPath(name);
-    return message.includes(`at '${path}`) || said.includes(name.toLowerCase()) || said.includes(name.toLowerCase().replace(/s$/, ''));
+    return (
+      message.includes(`at '${path}`) ||
+      said.includes(name.toLowerCase()) ||
+      said.includes(name.toLowerCase().replace(/s$/, ''))
+    );
   });
 }

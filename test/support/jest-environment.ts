@@ -34,7 +34,8 @@ export default class KeytrailEnvironment extends TestEnvironment {
     const shown = this.observed;
     if (shown.length > 0) this.run.tests.push({ test, shown });
     for (const claim of this.claims) {
-      if (claim.test !== test || shown.some((one) => one.operation === claim.operation && one.code === claim.code)) continue;
+      if (claim.test !== test || shown.some((one) => one.operation === claim.operation && one.code === claim.code))
+        continue;
       event.test.errors.push(
         new Error(
           `docs/conformance.md says that this test shows ${claim.code} of ${claim.operation}, which no reply to it was; ` +

@@ -144,8 +144,10 @@ export class MemoryOperations {
     for (const timer of due.due(new Date(this.now).toISOString(), 1_000)) await this.timers.fire(timer);
   }
 
-  /** A test has it thrown at each call: what comes of it is the answer then, where else the test fails with it. */
+  /** A test has it thrown at each call. */
   fault: Error | undefined;
+  /** That a test is about what a caller is told of a fault, where it would fail with it otherwise. */
+  toleratesFaults = false;
 
   /** As root, unless `claim` says otherwise; `input`: the request, or its JSON. */
   async call(operation: string, input: object | Buffer, claim: Partial<CallerClaim> = {}): Promise<Reply> {
@@ -208,7 +210,7 @@ export class MemoryOperations {
         grantTokens: this.grantTokens,
       },
       (error) => {
-        if (!this.fault) throw error;
+        if (!this.toleratesFaults) throw error;
       },
     );
     if (reply.error !== undefined) observeError(operation, reply.error);

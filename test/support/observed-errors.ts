@@ -36,7 +36,8 @@ export function observed<Client extends ObservableClient>(client: Client): Clien
         return await next(input);
       } catch (error) {
         const { name, $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
-        if ($metadata?.httpStatusCode !== undefined) observeError((context.commandName ?? '').replace(/Command$/, ''), name);
+        if ($metadata?.httpStatusCode !== undefined)
+          observeError((context.commandName ?? '').replace(/Command$/, ''), name);
         throw error;
       }
     },

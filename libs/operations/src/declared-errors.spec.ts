@@ -89,7 +89,8 @@ class Subject {
 
   /** With the key after it has been changed in some way. */
   async askAfter(operation: 'DisableKey' | 'ScheduleKeyDeletion' | 'CancelKeyDeletion') {
-    for (const name of this.keyMembers) await this.kms.call(operation, { KeyId: this.input[name] }, BOB);
+    const keyIds = new Set(this.keyMembers.map((name) => this.input[name] ?? this.held['KeyId']));
+    for (const KeyId of keyIds) await this.kms.call(operation, { KeyId }, BOB);
     return this.ask();
   }
 }
@@ -98,7 +99,7 @@ type Way = (subject: Subject) => ReturnType<Subject['ask']>;
 
 const MANY_ALIASES = 50;
 const MANY_ROTATIONS = 25;
-const MANY_TAGS = Array.from({ length: 50 }, (_, at) => ({ TagKey: `tag-${at}`, TagValue: '' }));
+const tags = (length: number, name: string) => Array.from({ length }, (_, at) => ({ TagKey: name + at, TagValue: '' }));
 
 const LIMITS_PASSED: Record<string, Way> = {
   CreateAlias: (subject) => subject.askWithManyAliases(),
@@ -116,8 +117,8 @@ const LIMITS_PASSED: Record<string, Way> = {
     return subject.ask();
   },
   async TagResource(subject) {
-    await subject.ask({ Tags: MANY_TAGS });
-    return subject.ask();
+    await subject.ask({ Tags: tags(49, 'a') });
+    return subject.ask({ Tags: tags(2, 'b') });
   },
   UpdateAlias: (subject) => subject.askWithManyAliases(),
 };
@@ -130,6 +131,7 @@ const WAYS: Record<string, Way> = {
   },
   DependencyTimeoutException(subject) {
     // Not even a refusal is certain then.
+    subject.kms.toleratesFaults = true;
     subject.log.isGone = true;
     subject.kms.onLastUse = () => Promise.reject(new KmsError('DependencyTimeoutException', 'cannot be told now'));
     return subject.ask({}, subject.operation === 'GetKeyLastUsage' ? BOB : ANN);
@@ -150,6 +152,7 @@ const WAYS: Record<string, Way> = {
     subject.ask(subject.members['GrantTokens'] ? { GrantTokens: ['AQIDBA=='] } : { GrantToken: 'AQIDBA==' }),
   InvalidMarkerException: (subject) => subject.ask({ Marker: 'of no page' }),
   KMSInternalException(subject) {
+    subject.kms.toleratesFaults = true;
     subject.kms.fault = new Error('secret details');
     return subject.ask();
   },

@@ -1,7 +1,7 @@
+import fc from 'fast-check';
 import { ERRORS, type ErrorCode } from '#domain/errors';
 import { bodyOf, FUZZ_SEED, namesField } from '../../../test/support/fuzzed-requests';
 import { MemoryOperations } from '../../../test/support/memory-operations';
-import fc from 'fast-check';
 import { OPERATION_TABLE } from './table';
 
 const BODIES = 10_000;
@@ -16,6 +16,7 @@ test(`${BODIES} requests of any form are answered, or refused for something that
     .constantFrom(...operations)
     .chain((operation) => bodyOf(operation, known).map((bytes) => ({ operation, bytes })));
   const codes = new Set<string>();
+  const unnamed = new Set<string>();
   await fc.assert(
     fc.asyncProperty(asked, async ({ operation, bytes }) => {
       // An internal error is thrown here, by the observer of the call.
@@ -23,10 +24,11 @@ test(`${BODIES} requests of any form are answered, or refused for something that
       codes.add(code);
       if (code === 'OK') return;
       expect(ERRORS[code as ErrorCode].status).toBeLessThan(500);
-      expect(namesField(operation, code, message)).toBe(true);
+      if (!namesField(operation, code, message)) unnamed.add(`${operation.name}: ${code}: ${message}`);
     }),
     { numRuns: BODIES, seed: FUZZ_SEED },
   );
+  expect([...unnamed]).toEqual([]);
   // They get everywhere.
   for (const code of ['OK', 'SerializationException', 'ValidationException', 'NotFoundException']) {
     expect(codes).toContain(code);

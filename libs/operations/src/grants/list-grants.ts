@@ -73,12 +73,7 @@ export const listRetirableGrants = control<ListRetirableGrants, Wire<ListGrantsR
   },
 });
 
-function* retirable(
-  retiring: string,
-  asked: PageAsked,
-  call: Call,
-  projection: Projection,
-): Iterable<FoldedGrant> {
+function* retirable(retiring: string, asked: PageAsked, call: Call, projection: Projection): Iterable<FoldedGrant> {
   for (const grant of projection.retirableGrants(call.caller.region, retiring, positionOf(asked))) {
     const { region, account } = grant.ref;
     if (shownRetiring(grant.state, projection) !== retiring) continue;
@@ -86,11 +81,7 @@ function* retirable(
   }
 }
 
-function listed(
-  grants: Iterable<FoldedGrant>,
-  asked: PageAsked,
-  projection: Projection,
-): Wire<ListGrantsResponse> {
+function listed(grants: Iterable<FoldedGrant>, asked: PageAsked, projection: Projection): Wire<ListGrantsResponse> {
   const entries = entriesOf(grants, (grant) => grantListEntry(grant, projection));
   const page = takePage(entries, asked, ({ GrantId }) => GrantId!);
   return { Grants: page.items, ...pageFields(page) };

@@ -106,7 +106,8 @@ function mismatch(value: unknown, wanted: string, path: string): never {
 /** As AWS does, a fraction is cut off; what does not fit 32 bits is refused. */
 function decodeInteger(value: number, path: string): number {
   const integer = Math.trunc(value);
-  if (integer > 2147483647 || integer < -2147483648) throw malformed('NUMBER_VALUE is out of range for an Integer', path);
+  if (integer > 2147483647 || integer < -2147483648)
+    throw malformed('NUMBER_VALUE is out of range for an Integer', path);
   return integer;
 }
 

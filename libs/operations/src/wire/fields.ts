@@ -78,7 +78,12 @@ export const ENCRYPTION_ALGORITHM = {
   kind: 'enum',
   values: ['RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256', 'SM2PKE', 'SYMMETRIC_DEFAULT'],
 } as const satisfies Constraint;
-export const POLICY_NAME = { kind: 'string', min: 1, max: 128, pattern: wholly('[\\w]+') } as const satisfies Constraint;
+export const POLICY_NAME = {
+  kind: 'string',
+  min: 1,
+  max: 128,
+  pattern: wholly('[\\w]+'),
+} as const satisfies Constraint;
 export const POLICY = {
   kind: 'string',
   min: 1,

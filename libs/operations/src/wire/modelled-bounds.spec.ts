@@ -1,7 +1,7 @@
 import { KmsError } from '#domain/errors';
 import { KMS_MODEL, type Shape } from '../../../../test/conformance/kms-model';
 import { OPERATION_TABLE } from '../table';
-import { memberPath } from './constraints';
+import { type Constraint, memberPath } from './constraints';
 import { decodeRequest } from './decode';
 import { membersOf } from './fields';
 
@@ -74,7 +74,7 @@ const invalid = (what: string, value: unknown, ...says: string[]): Case => ({
   what,
   value,
   code: 'ValidationException',
-  says: ['1 validation error detected: ', ...says],
+  says,
 });
 
 const wrongType = (value: unknown): Case => ({
@@ -108,7 +108,9 @@ function casesOf(name: string): Case[] {
       if (pattern !== undefined) {
         const length = Math.max(1, min ?? 1);
         const broken = ['!', ' ', '\u2028'].map((mark) => mark.repeat(length)).find((text) => !matches(shape, text))!;
-        cases.push(invalid('what breaks the pattern', broken, `Member must satisfy regular expression pattern: ${pattern}`));
+        cases.push(
+          invalid('what breaks the pattern', broken, `Member must satisfy regular expression pattern: ${pattern}`),
+        );
       }
       return [...cases, wrongType(1), wrongType(true), wrongType(['a'])];
     }
@@ -121,7 +123,9 @@ function casesOf(name: string): Case[] {
       }
       if (max !== undefined) {
         cases.push({ what: 'the most', value: max });
-        cases.push(invalid('more', max + 1, `Value '${max + 1}' at`, `Member must have value less than or equal to ${max}`));
+        cases.push(
+          invalid('more', max + 1, `Value '${max + 1}' at`, `Member must have value less than or equal to ${max}`),
+        );
       }
       return [...cases, wrongType('1'), wrongType({})];
     case 'blob':
@@ -131,7 +135,9 @@ function casesOf(name: string): Case[] {
       }
       if (max !== undefined) {
         cases.push({ what: 'the longest', value: blobOf(max) });
-        cases.push(invalid('one that is longer', blobOf(max + 1), `Member must have length less than or equal to ${max}`));
+        cases.push(
+          invalid('one that is longer', blobOf(max + 1), `Member must have length less than or equal to ${max}`),
+        );
       }
       return [...cases, wrongType(1), wrongType('***')];
     case 'list': {
@@ -143,13 +149,29 @@ function casesOf(name: string): Case[] {
       }
       if (item.type === 'string') {
         cases.push({ what: 'an item', value: [validOf(shape.member!)] });
-        const all = [...casesOf(shape.member!).filter(({ code }) => code === 'ValidationException'), { value: null, says: [] }];
+        const all = [
+          ...casesOf(shape.member!).filter(({ code }) => code === 'ValidationException'),
+          { value: null, says: [] },
+        ];
         for (const { value, says = [] } of all) {
-          const rules = [...says.slice(1), 'Member must not be null'];
-          cases.push(invalid(`the item ${JSON.stringify(value)?.slice(0, 20)}`, [value], 'Member must satisfy constraint: [', ...rules));
+          const rules = [...says, 'Member must not be null'];
+          cases.push(
+            invalid(
+              `the item ${JSON.stringify(value)?.slice(0, 20)}`,
+              [value],
+              'Member must satisfy constraint: [',
+              ...rules,
+            ),
+          );
         }
       }
-      return [...cases, wrongType('a'), wrongType({}), wrongType([{}]), wrongType([1])];
+      return [
+        ...cases,
+        wrongType('a'),
+        wrongType({}),
+        wrongType([1]),
+        ...(item.type === 'string' ? [wrongType([{}])] : []),
+      ];
     }
     case 'boolean':
       return [{ what: 'true', value: true }, wrongType('true'), wrongType(1)];
@@ -164,6 +186,9 @@ function casesOf(name: string): Case[] {
 
 const tooShort = (value: string, min: number): Case =>
   invalid('one that is shorter', value, `Member must have length greater than or equal to ${min}`);
+
+/** A structure that is not looked into. */
+const isRefusedWhole = (constraint: Constraint): boolean => constraint.kind === 'structure' && !constraint.members;
 
 interface Place {
   /** As messages name it. */
@@ -186,8 +211,7 @@ function placesOf(operation: string): Place[] {
       put: (value) => ({ ...validMembers(members, required), [name]: value }),
     };
     const constraint = rules.get(name)?.constraint;
-    // One without members is not looked into: it is refused whole.
-    if (constraint?.kind === 'structure' && !constraint.members) return [place];
+    if (constraint && isRefusedWhole(constraint)) return [place];
     return [place, ...placesWithin(place)];
   });
 }
@@ -226,26 +250,36 @@ test('the model is the one of the operations that are served', () => {
   }
 });
 
-test.each(served)('%s has the members that the model gives it, and asks for those that it requires', (name, { input }) => {
-  const rules = membersOf(OPERATION_TABLE.get(name)!.request);
-  expect([...rules.keys()].sort()).toEqual(Object.keys(input.members));
-  expect([...rules].flatMap(([member, { required }]) => (required ? [member] : [])).sort()).toEqual(input.required);
-});
+test.each(served)(
+  '%s has the members that the model gives it, and asks for those that it requires',
+  (name, { input }) => {
+    const rules = membersOf(OPERATION_TABLE.get(name)!.request);
+    const taken = [...rules].flatMap(([member, { constraint }]) =>
+      isRefusedWhole(constraint) && !input.members[member] ? [] : [member],
+    );
+    expect(taken.sort()).toEqual(Object.keys(input.members));
+    expect([...rules].flatMap(([member, { required }]) => (required ? [member] : [])).sort()).toEqual(input.required);
+  },
+);
 
 const places = served.flatMap(([operation]) =>
   placesOf(operation).map((place): [string, string, Place] => [operation, place.path, place]),
 );
 
-test.each(places)('%s takes at %s what the model allows, and says what is wrong with all else', (operation, path, place) => {
-  const shape = shapeOf(place.shape);
-  for (const { what, value, code, says = [] } of casesOf(place.shape)) {
-    const answer = answerTo(operation, place.put(value));
-    expect([what, answer?.code]).toEqual([what, code]);
-    if (!answer) continue;
-    for (const text of [`at '${path}`, ...says]) expect(answer.message).toContain(text);
-    if (shape.type === 'blob' || shape.sensitive) expect(answer.message).not.toMatch(/secret|c2VjcmV0/);
-  }
-});
+test.each(places)(
+  '%s takes at %s what the model allows, and says what is wrong with all else',
+  (operation, path, place) => {
+    const shape = shapeOf(place.shape);
+    for (const { what, value, code, says = [] } of casesOf(place.shape)) {
+      const answer = answerTo(operation, place.put(value));
+      expect([what, answer?.code]).toEqual([what, code]);
+      if (!answer) continue;
+      if (code === 'ValidationException') expect(answer.message).toMatch(/^\d+ validation errors? detected: Value /);
+      for (const text of [`at '${path}`, ...says]) expect(answer.message).toContain(text);
+      if (shape.type === 'blob' || shape.sensitive) expect(answer.message).not.toMatch(/secret|c2VjcmV0/);
+    }
+  },
+);
 
 test.each(places.filter(([, , { required }]) => required))('%s does not do without %s', (operation, path, place) => {
   const shown = shapeOf(place.shape).sensitive ? '' : 'null ';
@@ -258,7 +292,9 @@ test.each(places.filter(([, , { required }]) => required))('%s does not do witho
 });
 
 test('what is wrong in several members is told of in one message', () => {
-  const wrong = Object.fromEntries(Object.keys(KMS_MODEL.operations['CreateKey']!.input.members).map((name) => [name, '']));
+  const wrong = Object.fromEntries(
+    Object.keys(KMS_MODEL.operations['CreateKey']!.input.members).map((name) => [name, '']),
+  );
   const { message } = answerTo('CreateKey', {
     ...wrong,
     BypassPolicyLockoutSafetyCheck: false,
@@ -268,7 +304,15 @@ test('what is wrong in several members is told of in one message', () => {
   expect(message.match(/Value '[^']*' at '[\w.]+' failed to satisfy constraint: /g)).toHaveLength(
     Number(/^\d+/.exec(message)![0]),
   );
-  for (const path of ['keySpec', 'keyUsage', 'origin', 'policy', 'customKeyStoreId', 'xksKeyId', 'tags.1.member.tagKey']) {
+  for (const path of [
+    'keySpec',
+    'keyUsage',
+    'origin',
+    'policy',
+    'customKeyStoreId',
+    'xksKeyId',
+    'tags.1.member.tagKey',
+  ]) {
     expect(message).toContain(`Value '' at '${path}' failed to satisfy constraint: Member must `);
   }
 });

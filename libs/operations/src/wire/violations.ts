@@ -50,7 +50,9 @@ export function violationsOf(rule: MemberRule, value: unknown, path: string): st
       for (let at = 0; at < items.length && found.length < MAX_VIOLATIONS; at++) {
         const item = items[at];
         const itemPath = `${path}.${at + 1}.member`;
-        found.push(...(item ? ofMembers(constraint.members, item, itemPath) : [violation('null ', itemPath, NOT_NULL)]));
+        found.push(
+          ...(item ? ofMembers(constraint.members, item, itemPath) : [violation('null ', itemPath, NOT_NULL)]),
+        );
       }
       return found.slice(0, MAX_VIOLATIONS);
     }
