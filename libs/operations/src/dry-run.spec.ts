@@ -70,7 +70,7 @@ describe('a dry run', () => {
 
 test('what is no dry run needs its ciphertext and takes no modifiers', async () => {
   const { KeyId } = await operations.newKey();
-  expect(await operations.call('Decrypt', { KeyId })).toMatchObject(missing("Value at 'ciphertextBlob'"));
+  expect(await operations.call('Decrypt', { KeyId })).toMatchObject(missing("Value null at 'ciphertextBlob'"));
   const modified = await operations.call('Decrypt', { KeyId, DryRunModifiers: ['IGNORE_CIPHERTEXT'] });
   expect(modified).toMatchObject({ code: 'ValidationException' });
 });
