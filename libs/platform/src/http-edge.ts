@@ -121,15 +121,24 @@ class HttpEdge {
     let name = 'Unknown';
     const signed = signedRequestOf(request, body);
     let protocol = apparentProtocol(signed);
-    const answer = (answered: OperationReply): void => {
-      const written = protocol.write(answered, name, requestId);
+    const leave = (): void => {
       if (inFlight) this.admission.leave(socket);
       inFlight = false;
+    };
+    const answer = (answered: OperationReply): void => {
+      const written = protocol.write(answered, name, requestId);
+      leave();
       this.ports.metrics.answered(name, answered.error ?? 'OK', (performance.now() - started) / 1000);
       send(reply, written, requestId);
     };
     let claim: SignatureClaim | undefined;
     let identity: SigningIdentity | undefined;
+    /** For what cannot be answered at all. */
+    const giveUp = (error: unknown): void => {
+      leave();
+      this.ports.observe(error, name, requestId);
+      socket.destroy();
+    };
     const fail = (error: unknown): void => {
       const refusal = errorReply(error, { operation: name, requestId }, this.ports.observe);
       // It failed over the answer itself, which has been counted and may have begun.
@@ -139,8 +148,12 @@ class HttpEdge {
       }
       const call = { operation: operationAskedFor(protocol, signed), requestId, eventId: eventIdOf(requestId) };
       const recorded = this.ports.records?.refused(refusal, call, saidBy(request, claim, identity));
-      if (recorded) void recorded.then(answer).catch(() => socket.destroy());
-      else answer(refusal);
+      if (recorded) return void recorded.then(answer).catch(giveUp);
+      try {
+        answer(refusal);
+      } catch (again) {
+        giveUp(again);
+      }
     };
     try {
       const claimed = parseClaim(signed);
