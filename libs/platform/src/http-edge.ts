@@ -4,10 +4,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isRegionName } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import type { CallerClaim } from '#operations/caller';
+import { unrecognizedClient } from '#operations/caller-refusals';
 import type { Operation } from '#operations/operation';
 import { type ErrorObserver, errorReply, type OperationReply } from '#operations/run-operation';
 import { parseClaim, type SignatureClaim, type SignedRequest } from '#sigv4/claim';
-import { checkFreshness, checkScope, UNRECOGNIZED_CLIENT, verifySignature } from '#sigv4/verify';
+import { checkFreshness, checkScope, verifySignature } from '#sigv4/verify';
 import type { Admission } from './admission';
 import type { Dispatcher } from './dispatch';
 import type { Health } from './health';
@@ -162,7 +163,7 @@ class HttpEdge {
       protocol = protocolOf(claimed.service);
       checkFreshness(claimed, Date.now());
       const go = (found: SigningIdentity | undefined): void | Promise<void> => {
-        if (!found) throw new KmsError('UnrecognizedClientException', UNRECOGNIZED_CLIENT);
+        if (!found) throw unrecognizedClient();
         verifySignature(claimed, signed, found.signingKey);
         identity = found;
         const { operation, body: input } = protocol.read(signed);
