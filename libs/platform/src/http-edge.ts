@@ -11,16 +11,13 @@ import { parseClaim, type SignatureClaim, type SignedRequest } from '#sigv4/clai
 import { checkFreshness, checkScope, verifySignature } from '#sigv4/verify';
 import type { Admission } from './admission';
 import type { Dispatcher } from './dispatch';
-import type { Health } from './health';
+import { type HttpHealthPorts, serveHealth } from './http-health';
 import { apparentProtocol, type HttpProtocol, type HttpReply, protocolOf, SERVICES } from './http-protocols';
-import type { Metrics } from './metrics';
 import { type EdgeRecords, eventIdOf } from './recording/edge-records';
 import { readBody } from './request-body';
 import type { SigningIdentity, SigningKeys } from './signing-keys';
 import { tlsDetailsOf } from './tls-details';
 import { tracedHttp } from './tracing';
-import { serveTlog } from './tree-heads/tlog-http';
-import type { TreeProofs } from './tree-heads/tree-proofs';
 
 /**
  * What a nats-server takes in one message by default (max_payload, 1 MiB with headers), less room for our headers: a
@@ -30,13 +27,9 @@ import type { TreeProofs } from './tree-heads/tree-proofs';
 export const MAX_BODY_BYTES = 1_048_576 - 4_096;
 const EMPTY = Buffer.alloc(0);
 
-export interface HttpEdgePorts {
+export interface HttpEdgePorts extends HttpHealthPorts {
   dispatcher: Dispatcher;
   signingKeys: SigningKeys;
-  metrics: Metrics;
-  health: Health;
-  /** Of the process that keeps the trees. */
-  proofs?: TreeProofs | undefined;
   observe: ErrorObserver;
   /** Absent where no records are kept. */
   records?: EdgeRecords | undefined;
@@ -57,22 +50,6 @@ export function serveHttpEdge(http: FastifyInstance, ports: HttpEdgePorts, admis
     // Never reached: whoever takes the request over before its body is read does all the rest.
     handler: () => {},
     errorHandler: (error, request, reply) => edge.refuse(request, reply, refusalOf(error)),
-  });
-}
-
-/** Health and metrics, which every service serves; beside them the trees, where they are kept. */
-export function serveHealth(
-  http: FastifyInstance,
-  { health, metrics, proofs }: Pick<HttpEdgePorts, 'health' | 'metrics' | 'proofs'>,
-): void {
-  if (proofs) serveTlog(http, proofs);
-  http.get('/healthz', (_request, reply) => {
-    const report = health.report();
-    reply.code(report.status === 'ready' ? 200 : 503).send(report);
-  });
-  http.get('/metrics', async (_request, reply) => {
-    reply.header('Content-Type', metrics.registry.contentType);
-    return metrics.registry.metrics();
   });
 }
 
