@@ -10,6 +10,8 @@ import type { Caller } from './caller';
 import type { Checks } from './checks';
 import type { GrantTokenClaims, GrantTokenReader } from './grants/grant-tokens';
 import type { Limits } from './limits';
+import type { ManagedKey, MintingCause } from './managed-keys';
+import type { OffLoop } from './off-loop';
 import type { QuotaClass } from './quotas/quota-classes';
 import type { KnownUse, LastUses } from './usage/last-uses';
 import type { RequestClass } from './wire/decode';
@@ -32,6 +34,8 @@ export interface Call {
   checkedAt?: number | undefined;
   /** What goes on record of the call; absent where no record is kept. */
   trail?: Trail | undefined;
+  /** Of a data operation: slow work, as `OffLoop.result` has it. */
+  offLoop?: OffLoop | undefined;
 }
 
 /** The right of this process to complete operations, which it has while it is in touch with the log. */
@@ -51,7 +55,7 @@ export interface Tenure {
 }
 
 /** A call whose caller is yet to be found in the view. Found anew after each wait, in which it may have lost its rights. */
-export interface UnresolvedCall extends Omit<Call, 'caller' | 'grantToken' | 'checks' | 'uses' | 'now'> {
+export interface UnresolvedCall extends Omit<Call, 'caller' | 'grantToken' | 'checks' | 'uses' | 'offLoop' | 'now'> {
   /** ISO 8601, from the clock: asked at each try, so that what is decided after a wait goes by the time after it. */
   now(): string;
   /** Throws UnrecognizedClientException or ExpiredTokenException. */
@@ -74,6 +78,8 @@ export interface ControlPorts {
   limits: Limits;
   /** When things were last used; waited for, so only where a policy asks. */
   lastUses: LastUses;
+  /** Makes an AWS managed key; returns once it is in `projection`. */
+  mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void>;
   /**
    * Decides the command and appends its events. Returns once they are in `projection` and, if they revoke, wherever
    * operations are completed. Rejects with ConflictError where somebody else came first: run-operation begins anew.
@@ -91,6 +97,8 @@ export interface DataPorts {
   /** The backing key from memory. Throws MaterialNotLoaded otherwise, on which run-operation loads it and begins again. */
   backingKey(keyArn: string, materialId: string): BackingKey;
   loadBackingKey(keyArn: string, materialId: string): Promise<void>;
+  /** By way of a key-manager; returns once it is in `projection`. */
+  mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void>;
   /** Fresh random bytes, never handed out twice. */
   random(length: number): Buffer;
   /** Makes session tokens. */

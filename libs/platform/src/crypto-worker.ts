@@ -2,15 +2,18 @@ import { RandomPool } from '#crypto/random-pool';
 import type { TokenIssuer } from '#crypto/signed-token';
 import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
+import type { KeySpec } from '#domain/key/key-kinds';
 import { materialIdOf } from '#domain/key/material-id';
 import { hasAccessKeys } from '#domain/principal/state';
 import type { AggregateRef } from '#domain/subjects';
 import { shorterThanMaterial } from '#event-store/log-damage';
 import type { BackingKey } from '#hsm/backing-key';
 import type { MaterialVault } from '#hsm/material-vault';
+import type { ManagedKey, MintingCause } from '#operations/managed-keys';
 import { type AccessKeyPorts, type DataPorts, MaterialNotLoaded } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
 import type { MaterialCustodian } from './key-manager';
+import type { MintManagedKey } from './managed-keys';
 import { type NeededMaterial, neededMaterial } from './material-check';
 
 /** More orphans than crashes explain: the log and the store may not belong together, so nothing is erased. */
@@ -32,6 +35,7 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     private readonly vault: MaterialVault,
     readonly tokens: TokenIssuer,
     readonly accessKeys: AccessKeyPorts,
+    private readonly mint: MintManagedKey,
     /** Absent where nobody but this process appends. */
     readonly wasBehind?: (held?: number) => Promise<boolean>,
   ) {
@@ -57,6 +61,11 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     await this.vault.load(arn, materialId);
   }
 
+  async mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void> {
+    const { position } = await this.mint(which, cause);
+    await this.view.waitFor(position);
+  }
+
   systemSeconds(): number {
     return Date.now() / 1000;
   }
@@ -65,8 +74,8 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     return this.pool.take(length);
   }
 
-  create(arn: string, materialId: string): Promise<void> {
-    return this.vault.create(arn, materialId);
+  async create(arn: string, materialId: string, keySpec: KeySpec): Promise<string | undefined> {
+    return (await this.vault.create(arn, materialId, keySpec))?.toString('base64');
   }
 
   /** Refuses while the log, as this worker knows it, still has the key alive: erasing is for ever. */
