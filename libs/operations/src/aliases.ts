@@ -43,8 +43,10 @@ function aliasRef(aliasName: string, call: Call): AggregateRef<'alias'> {
 /** Whether the caller may do this with the alias; whether there is one does not matter. By the caller's own policies. */
 function authorizeAlias(ref: AggregateRef<'alias'>, call: Call): void {
   const resource = aliasArn(ref.region, ref.account, PREFIX + ref.id);
-  call.trail?.about(resource, ref.account, 'AWS::KMS::Alias');
-  authorizeAccount(call, { resource });
+  checked(call, (now) => {
+    now.trail?.about(resource, ref.account, 'AWS::KMS::Alias');
+    authorizeAccount(now, { resource });
+  });
 }
 
 /** The key that an alias is to point at, if the caller may have it so, in a state that allows it. */
