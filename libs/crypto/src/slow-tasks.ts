@@ -3,6 +3,7 @@ import { ml_dsa44, ml_dsa65, ml_dsa87 } from '@noble/post-quantum/ml-dsa.js';
 import { ml_kem512, ml_kem768, ml_kem1024 } from '@noble/post-quantum/ml-kem.js';
 import type { KeySpec } from '#domain/key/key-kinds';
 import { type Encapsulated, ML_KEM_MESSAGE_LENGTH, type MlKemSpec, mlKemDecapsulate, mlKemEncapsulate } from './ml-kem';
+import { type SigningJob, sign, type VerifyingJob, verify } from './signing/signatures';
 import { privateScalar } from './sm2-curve';
 import { decryptSm2, encryptSm2, SM2_RANDOM_LENGTH } from './sm2-encryption';
 
@@ -29,7 +30,8 @@ function expanded(keySpec: KeySpec, seed: KeyObject): { publicKey: Uint8Array; s
 
 /**
  * THE table of what worker threads do: pure functions that take milliseconds of JavaScript. Arguments and results are
- * cloned, and keys travel as KeyObjects, so that no thread but the worker's ever has their bytes.
+ * cloned, and keys travel as KeyObjects, so that no thread but the worker's ever has their bytes. What was cloned of a
+ * message is zeroised here.
  */
 export const SLOW_TASKS = {
   /** The raw public key. */
@@ -37,6 +39,22 @@ export const SLOW_TASKS = {
     const { publicKey, secretKey } = expanded(keySpec, seed);
     secretKey.fill(0);
     return publicKey;
+  },
+
+  sign(job: SigningJob): Uint8Array {
+    try {
+      return sign(job);
+    } finally {
+      job.message.fill(0);
+    }
+  },
+
+  verify(job: VerifyingJob): boolean {
+    try {
+      return verify(job);
+    } finally {
+      job.message.fill(0);
+    }
   },
 
   /** A fresh shared secret and its encapsulated form. `publicKey`: SubjectPublicKeyInfo. */

@@ -25,8 +25,10 @@ import { createRole, deleteRole, getRole, listRoles, updateAssumeRolePolicy } fr
 import { createUser, deleteUser, getUser, listUsers } from './iam/users';
 import { deriveSharedSecret } from './key-agreement';
 import { createKey, describeKey, disableKey, enableKey, listKeys, updateKeyDescription } from './keys';
+import { generateMac, verifyMac } from './macs';
 import type { Operation } from './operation';
 import { getKeyPolicy, listKeyPolicies, putKeyPolicy } from './policies';
+import { getPublicKey } from './public-keys';
 import { reEncrypt } from './re-encryption';
 import {
   disableKeyRotation,
@@ -35,6 +37,7 @@ import {
   listKeyRotations,
   rotateKeyOnDemand,
 } from './rotation';
+import { sign, verify } from './signing';
 import { assumeRole } from './sts/assume-role';
 import { getCallerIdentity } from './sts/caller-identity';
 import { getSessionToken } from './sts/session-token';
@@ -68,6 +71,11 @@ const OPERATIONS: readonly Operation[] = [
   encapsulate,
   decapsulate,
   generateRandom,
+  sign,
+  verify,
+  getPublicKey,
+  generateMac,
+  verifyMac,
   enableKeyRotation,
   disableKeyRotation,
   getKeyRotationStatus,

@@ -24,6 +24,7 @@ import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
 import { serveGrantTokens } from './grant-tokens';
 import { serveMaterials } from './internal-requests';
+import type { MintManagedKey } from './managed-keys';
 import { serveMaterialCheck } from './material-check';
 import type { Metrics } from './metrics';
 import { ObservedHsmProvider } from './observed-hsm';
@@ -56,6 +57,7 @@ export interface CryptoWorkerSurroundings {
   /** With the gateway in one process the root credentials are made here and kept in the data folder. */
   besideGateway: boolean;
   appendAccessKey: AppendAccessKey;
+  mintManagedKey: MintManagedKey;
   appendShredding: AppendShredding;
   /** Nobody but this process appends. */
   alone: boolean;
@@ -87,7 +89,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const accessKeys = new AccessKeys(vault, view, around.appendAccessKey);
   const behindable = { position: () => view.position, reached: (position: number) => view.waitFor(position) };
   const behind = around.alone ? undefined : (held?: number) => wasBehind(behindable, store, held);
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys, behind);
+  const worker = new CryptoWorker(view, vault, tokens, accessKeys, around.mintManagedKey, behind);
   await worker.checkLog(() => store.lastPosition());
   const credentials = around.besideGateway ? rootCredentials(settings) : fromSettings(settings);
   if (!credentials) {
