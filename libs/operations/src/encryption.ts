@@ -120,9 +120,9 @@ export const decrypt = data<Decrypt, Wire<DecryptResponse>>({
     );
     assertUsable(source.found, 'Decrypt');
     const plaintext = decryptFrom(source, request.EncryptionContext, ports);
-    call.trail?.used(source.blob.materialId);
     try {
       endDryRun(request.DryRun);
+      call.trail?.used(source.blob.materialId);
       return {
         KeyId: source.found.arn,
         Plaintext: plaintext.toString('base64'),

@@ -1,7 +1,13 @@
 import { LRUCache } from 'lru-cache';
-import { encodeHeaderPrefix, invalidCiphertext, type ParsedBlob, parseBlob } from '#crypto/ciphertext-blob';
+import {
+  encodeHeaderPrefix,
+  invalidCiphertext,
+  type ParsedBlob,
+  parseBlob,
+  RANDOM_LENGTH,
+} from '#crypto/ciphertext-blob';
 import { canonicalContext } from '#crypto/encryption-context';
-import { decryptSymmetric, encryptSymmetric, RANDOM_BYTES } from '#crypto/symmetric';
+import { decryptSymmetric, encryptSymmetric } from '#crypto/symmetric';
 import { keyArn, parseKmsArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import {
@@ -81,7 +87,7 @@ export function encryptUnder(
     prefix,
     canonicalContext(context),
     plaintext,
-    ports.random(RANDOM_BYTES),
+    ports.random(RANDOM_LENGTH),
   );
   return { ciphertext, materialId };
 }
