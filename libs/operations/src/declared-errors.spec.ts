@@ -2,6 +2,7 @@ import { KmsError } from '#domain/errors';
 import { type KeyOperation, STATE_TABLE } from '#domain/key/state-table';
 import { userRef } from '#domain/principal/principal-id';
 import { MemoryEventStore } from '#event-store/memory-event-store';
+import { endOffLoop } from '#hsm/off-loop';
 import { Projection } from '#views/projection';
 import { KMS_MODEL } from '../../../test/conformance/kms-model';
 import { reasonFor } from '../../../test/conformance/not-shown';
@@ -220,6 +221,7 @@ const pairs = Object.entries(KMS_MODEL.operations).flatMap(([operation, { errors
 afterEach(() => {
   jest.restoreAllMocks();
 });
+afterAll(endOffLoop);
 
 test.each(pairs)('%s answers with the %s that it declares', async (operation, code) => {
   const subject = new Subject(operation);
