@@ -215,7 +215,12 @@ export const isReadOnly = (operation: Operation): boolean =>
  * Management operations have a quota each, and cryptographic ones share those of the kinds of keys: these are counted once the
  * key is known. The operations of IAM and STS have none.
  */
-export const quotaClassOf = ({ service, quotaClass, plane, name }: Operation): string | typeof OF_THE_KEY | undefined =>
+export const quotaClassOf = ({
+  service,
+  quotaClass,
+  plane,
+  name,
+}: Operation): string | typeof OF_THE_KEY | undefined =>
   service === 'kms' ? (quotaClass ?? (plane === 'data' ? OF_THE_KEY : name)) : undefined;
 
 export const OF_THE_KEY = Symbol('the quota class of the key');

@@ -79,17 +79,15 @@ function shared(account: string, eventId: string, trail: Trail | undefined, erro
 
 function additional(trail: Trail | undefined): { additionalEventData?: AdditionalEventData } {
   if (!trail) return {};
-  const { decidedBy, keyMaterialId, sourceKeyMaterialId, retiredGrantId } = trail;
-  if (!decidedBy && !keyMaterialId) return {};
-  return {
-    additionalEventData: {
-      ...(sourceKeyMaterialId
-        ? { sourceKeyMaterialId, ...(keyMaterialId && { destinationKeyMaterialId: keyMaterialId }) }
-        : keyMaterialId && { keyMaterialId }),
-      ...(retiredGrantId && { grantId: retiredGrantId }),
-      ...(decidedBy && { decidedBy }),
-    },
+  const { decidedBy, keyMaterialId, sourceKeyMaterialId, destinationKeyMaterialId, retiredGrantId } = trail;
+  const data = {
+    ...(keyMaterialId && { keyMaterialId }),
+    ...(sourceKeyMaterialId && { sourceKeyMaterialId }),
+    ...(destinationKeyMaterialId && { destinationKeyMaterialId }),
+    ...(retiredGrantId && { grantId: retiredGrantId }),
+    ...(decidedBy && { decidedBy }),
   };
+  return Object.keys(data).length === 0 ? {} : { additionalEventData: data };
 }
 
 const messageOf = (reply: OperationReply): string | undefined =>
