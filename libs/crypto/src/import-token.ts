@@ -1,6 +1,11 @@
 import { IV_LENGTH, open, sealInto, TAG_LENGTH } from './aes-gcm';
 import { counterKdf, fixedInput } from './counter-kdf';
-import { isWrappingAlgorithm, isWrappingKeySpec, type WrappingAlgorithm, type WrappingKeySpec } from './import-wrapping';
+import {
+  isWrappingAlgorithm,
+  isWrappingKeySpec,
+  type WrappingAlgorithm,
+  type WrappingKeySpec,
+} from './import-wrapping';
 
 /**
  * An ImportToken: the private half of a wrapping key and what it is for, sealed, so that nobody has to keep it. Only crypto-workers
@@ -68,7 +73,8 @@ export class ImportTokens {
       const claimsEnd = 2 + inside.readUInt16BE(0);
       const claims = JSON.parse(inside.toString('utf8', 2, claimsEnd)) as ImportClaims;
       // A later version of Keytrail may have sealed what this one does not know.
-      if (!isWrappingAlgorithm(claims.wrappingAlgorithm) || !isWrappingKeySpec(claims.wrappingKeySpec)) return undefined;
+      if (!isWrappingAlgorithm(claims.wrappingAlgorithm) || !isWrappingKeySpec(claims.wrappingKeySpec))
+        return undefined;
       return { ...claims, privateKey: Buffer.from(inside.subarray(claimsEnd)) };
     } finally {
       inside.fill(0);

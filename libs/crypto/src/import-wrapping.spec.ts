@@ -52,7 +52,11 @@ describe('RSA-OAEP', () => {
     const { publicKey } = PAIR;
     const pkcs1 = publicEncrypt({ key: publicKey, padding: constants.RSA_PKCS1_PADDING }, SECRET);
     const labelled = publicEncrypt({ key: publicKey, oaepHash: 'sha256', oaepLabel: Buffer.from('x') }, SECRET);
-    const forOther = oaep(createPublicKey(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey), 'sha256', SECRET);
+    const forOther = oaep(
+      createPublicKey(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey),
+      'sha256',
+      SECRET,
+    );
     for (const wrapped of [pkcs1, labelled, forOther]) {
       expect(await unwrapped('RSAES_OAEP_SHA_256', wrapped)).toBeUndefined();
     }

@@ -37,7 +37,11 @@ export const isImportable = (keySpec: string): keySpec is ImportableSpec => Obje
  * Whether material of a key of this spec may come wrapped so (AWS KMS Developer Guide, "Select a wrapping algorithm"): secrets
  * fit into RSA-OAEP, RSA keys do not, and those of curves may do either, but that of P-521 does not fit into 2048 bits.
  */
-export function mayWrap(algorithm: WrappingAlgorithm, wrappingKeySpec: WrappingKeySpec, keySpec: ImportableSpec): boolean {
+export function mayWrap(
+  algorithm: WrappingAlgorithm,
+  wrappingKeySpec: WrappingKeySpec,
+  keySpec: ImportableSpec,
+): boolean {
   switch (IMPORTABLE[keySpec].kind) {
     case 'secret':
       return !hasEphemeralKey(algorithm);
@@ -135,7 +139,11 @@ async function belongTogether(privateKey: KeyObject, publicKey: KeyObject): Prom
  * material (of a key pair, its public key: one private key has many encodings). The same material of the same key has the same
  * id; who does not have `key` cannot tell from an id which material it is of, however few it may be one of. 64 hex digits.
  */
-export function importedMaterialId(key: Uint8Array, ownerArn: string, { material, publicKey }: CheckedMaterial): string {
+export function importedMaterialId(
+  key: Uint8Array,
+  ownerArn: string,
+  { material, publicKey }: CheckedMaterial,
+): string {
   const owner = Buffer.from(ownerArn, 'utf8');
   const length = Buffer.alloc(4);
   length.writeUInt32BE(owner.length);

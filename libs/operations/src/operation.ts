@@ -102,16 +102,19 @@ export interface DataPorts {
   accessKeys: AccessKeyPorts;
 }
 
+/** What a crypto-worker may have a key-manager append, by aggregate. */
+interface WorkerCommandsOf {
+  principal: Extract<CommandOf<'principal'>, { type: 'CreateAccount' | 'CreateAccessKey' | 'DeleteAccessKey' }>;
+}
+export type WorkerCommandAggregate = keyof WorkerCommandsOf;
+export type WorkerCommand<T extends WorkerCommandAggregate> = WorkerCommandsOf[T];
+
 /** What it takes to make and unmake an access key, whose secret no key-manager may see. */
 export interface AccessKeyPorts {
   /** Stores a new secret and gives it back: 40 characters. A crash afterwards leaves one that no event names, for the sweep. */
   create(ownerArn: string, accessKeyId: string): Promise<string>;
   /** By way of a key-manager. Returns once it is in `projection` and, if it revokes, in every worker. */
-  runCommand(
-    ref: AggregateRef<'principal'>,
-    command: Extract<CommandOf<'principal'>, { type: 'CreateAccount' | 'CreateAccessKey' | 'DeleteAccessKey' }>,
-    call: Call,
-  ): Promise<void>;
+  runCommand(ref: AggregateRef<'principal'>, command: WorkerCommand<'principal'>, call: Call): Promise<void>;
   /** For good; harmless to repeat. */
   erase(accessKeyId: string): Promise<void>;
 }

@@ -19,6 +19,7 @@ import { KeyManager } from './key-manager';
 import { UNTRACKED } from './last-uses';
 import { SecretSigningKeys } from './secret-signing-keys';
 import { CachedSigningKeys } from './signing-keys';
+import { WorkerCommands } from './worker-commands';
 
 const ACCOUNT = '000000000000';
 const OTHER = '111122223333';
@@ -48,7 +49,8 @@ async function started() {
     logPosition: () => view.position,
   });
   const tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH, 2));
-  const accessKeys = new AccessKeys(vault, view, (...command) => manager.runFor(...command));
+  const commands = new WorkerCommands(view, (...command) => manager.runFor(...command));
+  const accessKeys = new AccessKeys(vault, commands);
   const worker = new CryptoWorker(view, vault, tokens, accessKeys);
   const clock = { now: () => now };
   const manager: KeyManager = new KeyManager({
@@ -72,7 +74,7 @@ async function started() {
     signingKeys,
     tokens,
     view,
-    accounts: new Accounts(ACCOUNT, view.projection, accessKeys, clock),
+    accounts: new Accounts(ACCOUNT, view.projection, accessKeys, commands, clock),
     holds: async (accessKeyId: string) => (await store.get(accessKeyMaterialId(accessKeyId))) !== undefined,
     sweep: () => worker.sweep(now, DAY_MS, async () => view.waitFor(await log.lastPosition())),
     later: (ms: number) => {

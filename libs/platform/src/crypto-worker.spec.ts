@@ -16,6 +16,7 @@ import { CryptoWorker } from './crypto-worker';
 import { KeyManager } from './key-manager';
 import { KeyTimers } from './key-timers';
 import { UNTRACKED } from './last-uses';
+import { WorkerCommands } from './worker-commands';
 
 const REF: AggregateRef<'key'> = {
   region: 'us-east-1',
@@ -41,7 +42,7 @@ async function started() {
   const store = new MemoryMaterialStore(() => now);
   const vault = new MaterialVault(provider, store, { logPosition: () => view.position });
   const tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH));
-  const accessKeys = new AccessKeys(vault, view, (...command) => manager.runFor(...command));
+  const accessKeys = new AccessKeys(vault, new WorkerCommands(view, (...command) => manager.runFor(...command)));
   const worker = new CryptoWorker(view, vault, tokens, accessKeys);
   const manager: KeyManager = new KeyManager({
     store: log,

@@ -3,10 +3,10 @@ import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import { INTERNAL } from '#domain/subjects';
 import type { Timer } from '#views/due-times';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
-import { serveAccessKeyCommands } from './access-keys';
 import { serveGrantTokens } from './grant-tokens';
 import { ask, fireRemotely, RemoteMaterialCustodian, serveMaterials, serveTimers } from './internal-requests';
 import { ServedRequests } from './served-requests';
+import { serveWorkerCommands } from './worker-commands';
 
 const KEY = { region: 'us-east-1', account: '000000000000', aggregate: 'key', id: 'key-1' } as const;
 const TIMER: Timer = { kind: 'Deletion', ref: KEY, deadline: '2026-01-01T00:00:00.000Z' };
@@ -39,7 +39,7 @@ beforeAll(async () => {
     async () => {},
     onError,
   );
-  serveAccessKeyCommands(
+  serveWorkerCommands(
     served,
     async (...command) => {
       asked.push(command);
@@ -68,13 +68,13 @@ test('what services ask each other arrives as it was asked', async () => {
   await materials.create('arn', 'material-1');
   await materials.destroy(KEY, 'material-1');
   expect(await fireRemotely(nats, TIMER)).toBe(true);
-  expect(await ask(nats, INTERNAL.principalCommand, COMMAND)).toEqual({ position: 7 });
+  expect(await ask(nats, INTERNAL.workerCommand, COMMAND)).toEqual({ position: 7 });
   const { ref, command, origin, checkedAt } = COMMAND;
   expect(asked).toEqual([['arn', 'material-1'], [KEY, 'material-1'], TIMER, [ref, command, origin, checkedAt]]);
   expect(await ask(nats, INTERNAL.grantToken, CLAIMS)).toEqual(expect.any(String));
 });
 
-const { timerFire, materialCreate, materialDestroy, principalCommand, grantToken } = INTERNAL;
+const { timerFire, materialCreate, materialDestroy, workerCommand, grantToken } = INTERNAL;
 const OTHER = { type: 'DeleteUser' };
 
 test.each<[string, string, unknown, string]>([
@@ -93,10 +93,10 @@ test.each<[string, string, unknown, string]>([
     { ref: { ...KEY, account: 1 }, materialId: 'a' },
     'account',
   ],
-  ['another command', principalCommand, { ...COMMAND, command: OTHER }, 'type'],
-  ['a command on a key', principalCommand, { ...COMMAND, ref: KEY }, 'aggregate'],
-  ['a command of nobody', principalCommand, { ...COMMAND, origin: { ...COMMAND.origin, principal: '' } }, 'principal'],
-  ['a command checked nowhere', principalCommand, { ...COMMAND, checkedAt: 'then' }, 'checkedAt'],
+  ['another command', workerCommand, { ...COMMAND, command: OTHER }, 'type'],
+  ['a command on a key', workerCommand, { ...COMMAND, ref: KEY }, 'aggregate'],
+  ['a command of nobody', workerCommand, { ...COMMAND, origin: { ...COMMAND.origin, principal: '' } }, 'principal'],
+  ['a command checked nowhere', workerCommand, { ...COMMAND, checkedAt: 'then' }, 'checkedAt'],
   ['a grant token without a position', grantToken, { ...CLAIMS, position: -1 }, 'position'],
 ])('%s is refused by the name of what is wrong, and nothing is done', async (_what, subject, question, member) => {
   const refused = expect.objectContaining({

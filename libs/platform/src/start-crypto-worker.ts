@@ -12,7 +12,7 @@ import { MaterialVault } from '#hsm/material-vault';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { Serving } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
-import { AccessKeys, type AppendAccessKey } from './access-keys';
+import { AccessKeys } from './access-keys';
 import { Accounts, serveAccounts } from './accounts';
 import { serveAuthCallout } from './auth-callout';
 import { Callers, type PublishedAnchors, serveAnchors } from './callers';
@@ -35,6 +35,7 @@ import { type Settings, SettingsError } from './settings';
 import { CachedSigningKeys, type SigningKeys, serveSigningKeys } from './signing-keys';
 import { type DigestSigner, serveDigestSigner, VaultDigestSigner } from './trail-files/digest-signer';
 import { openTreeHeadSigner, serveTreeHeads, type TreeHeadSigner } from './tree-heads/head-signer';
+import { type AppendForWorker, WorkerCommands } from './worker-commands';
 
 const MAX_NAMED = 100;
 
@@ -54,7 +55,7 @@ export interface CryptoWorkerSurroundings {
   callout: CalloutSeeds | undefined;
   /** With the gateway in one process the root credentials are made here and kept in the data folder. */
   besideGateway: boolean;
-  appendAccessKey: AppendAccessKey;
+  appendForWorker: AppendForWorker;
   appendShredding: AppendShredding;
   /** Nobody but this process appends. */
   alone: boolean;
@@ -83,7 +84,8 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   await ensureMaterialStream(nats, settings);
   const vault = await openVault(settings, new JetStreamMaterialStore(nats), view, metrics);
   const tokens = await openTokens(vault);
-  const accessKeys = new AccessKeys(vault, view, around.appendAccessKey);
+  const commands = new WorkerCommands(view, around.appendForWorker);
+  const accessKeys = new AccessKeys(vault, commands);
   const behindable = { position: () => view.position, reached: (position: number) => view.waitFor(position) };
   const behind = around.alone ? undefined : (held?: number) => wasBehind(behindable, store, held);
   const worker = new CryptoWorker(view, vault, tokens, accessKeys, behind);
@@ -123,9 +125,8 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   serveGrantTokens(served, tokens, (error) => log.error({ err: error }, 'grant token request failed'));
   const anchors = { rootAccessKeyId: credentials.accessKeyId, tokenKey: tokens.publicKey.export() };
   serveAnchors(served, anchors, (error) => log.error({ err: error }, 'token key request failed'));
-  serveAccounts(served, new Accounts(settings.accountId, view.projection, accessKeys, around.clock), (error) =>
-    log.error({ err: error }, 'account request failed'),
-  );
+  const accounts = new Accounts(settings.accountId, view.projection, accessKeys, commands, around.clock);
+  serveAccounts(served, accounts, (error) => log.error({ err: error }, 'account request failed'));
   serveMaterials(served, worker, caughtUp, (error) => log.error({ err: error }, 'material request failed'));
   serveMaterialCheck(served, view.projection, vault, (error) => log.error({ err: error }, 'material check failed'));
   const stopping = new AbortController();

@@ -1,7 +1,6 @@
 import type { EventStore } from '#event-store/event-store';
 import type { LastUses } from '#operations/usage/last-uses';
 import type { LiveView } from '#views/live-view';
-import { serveAccessKeyCommands } from './access-keys';
 import type { Clock } from './clock';
 import { failPoints } from './fail-points';
 import type { GrantTokenSigner } from './grant-tokens';
@@ -13,6 +12,7 @@ import type { RevocationBarrier } from './revocation-barrier';
 import type { ServedRequests } from './served-requests';
 import type { ServingLease } from './serving-lease';
 import type { Settings } from './settings';
+import { serveWorkerCommands } from './worker-commands';
 
 export interface KeyManagerSurroundings {
   settings: Pick<Settings, 'failPoint'>;
@@ -45,7 +45,7 @@ export function startKeyManager(around: KeyManagerSurroundings): StartedKeyManag
   const timers = new KeyTimers({ manager, materials, clock: around.clock });
   const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
   serveTimers(served, (timer) => timers.fire(timer), caughtUp, onError('timer'));
-  serveAccessKeyCommands(served, (...command) => manager.runFor(...command), onError('access key'));
+  serveWorkerCommands(served, (...command) => manager.runFor(...command), onError('worker command'));
   serveTrailCommands(served, (ref, origin) => manager.runUnchecked(ref, SHRED_RECORDS, origin), onError('shredding'));
   return { manager, timers };
 }
