@@ -4,6 +4,7 @@ import { openMaterial, randomMaterialLength } from '#crypto/key-material';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf } from '#domain/aggregates';
 import { isAsymmetric } from '#domain/key/key-kinds';
+import { isLiving } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import { MemoryEventStore } from '#event-store/memory-event-store';
 import type { BackingKey } from '#hsm/backing-key';
@@ -11,7 +12,7 @@ import { generatePair, publicKeyOf } from '#hsm/key-generation';
 import { callRecord } from '#operations/audit/call-record';
 import { Trail } from '#operations/audit/trail';
 import type { Caller, CallerClaim, SessionClaims } from '#operations/caller';
-import { MaterialNotLoaded } from '#operations/operation';
+import { type ImportPorts, MaterialNotLoaded } from '#operations/operation';
 import { resolveCaller } from '#operations/resolve-caller';
 import { runOperation } from '#operations/run-operation';
 import { OPERATION_TABLE } from '#operations/table';
@@ -24,6 +25,7 @@ import { ServingLease } from '#platform/serving-lease';
 import { DueTimes } from '#views/due-times';
 import { LiveView } from '#views/live-view';
 import type { Projection } from '#views/projection';
+import { MemoryImports } from './memory-imports';
 import { rootCaller } from './root-caller';
 
 export const ACCOUNT = '000000000000';
@@ -68,6 +70,7 @@ export class MemoryOperations {
     },
   };
   private calls = 0;
+  private readonly imports: ImportPorts;
   /** A test that wants the records of the calls sets it. */
   onRecord: ((record: AuditRecord) => void) | undefined;
   private readonly backingKeys = new Map<string, BackingKey>();
@@ -110,6 +113,9 @@ export class MemoryOperations {
       signGrantToken: (claims) => this.signGrantToken(claims),
       lastUses: this.lastUses,
     });
+    this.imports = new MemoryImports(this.backingKeys, async (ref, command, call) => {
+      await this.manager.runCommand(ref, command, call);
+    });
     this.timers = new KeyTimers({ manager: this.manager, materials, clock: { now: () => this.now } });
     this.ready = view
       .start(store)
@@ -131,6 +137,20 @@ export class MemoryOperations {
     await this.manager.runCommand(ref, command, { caller, requestId: 'test', operation: 'Test', now });
   }
 
+  /** Where the key's material lies. */
+  private placeOf(keyArn: string, materialId: string): string {
+    for (const { ref, state } of this.projection.allKeys()) {
+      if (!keyArn.endsWith(ref.id) || !isLiving(state)) continue;
+      return state.versions.find((version) => version.materialId === materialId)?.storedAs ?? materialId;
+    }
+    return materialId;
+  }
+
+  /** Names of what is in the store of material. */
+  get storedMaterial(): string[] {
+    return [...this.backingKeys.keys()];
+  }
+
   get projection(): Projection {
     return this.view.projection;
   }
@@ -138,7 +158,7 @@ export class MemoryOperations {
   /** What came due by now, as a scheduler fires it: as late as the test lets it. */
   async fireDue(): Promise<void> {
     await this.ready;
-    const due = new DueTimes(new Set(['Rotation', 'Deletion', 'Cleanup']));
+    const due = new DueTimes(new Set(['Rotation', 'Deletion', 'Cleanup', 'MaterialExpiry', 'MaterialErasure']));
     due.build(this.projection);
     for (const timer of due.due(new Date(this.now).toISOString(), 1_000)) await this.timers.fire(timer);
   }
@@ -169,11 +189,12 @@ export class MemoryOperations {
           limits: this.manager.limits,
           lastUses: this.lastUses,
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
+          eraseReleased: (ref, call) => this.manager.eraseReleased(ref, call),
         },
         data: {
           projection: this.view.projection,
           backingKey: (keyArn, materialId) => {
-            const backingKey = this.backingKeys.get(materialId);
+            const backingKey = this.backingKeys.get(this.placeOf(keyArn, materialId));
             if (!backingKey) throw new MaterialNotLoaded(keyArn, materialId);
             return backingKey;
           },
@@ -189,6 +210,7 @@ export class MemoryOperations {
             },
             erase: async () => {},
           },
+          imports: this.imports,
         },
         audit: {
           projection: this.view.projection,

@@ -15,6 +15,7 @@ import { rootCaller } from '../../../test/support/root-caller';
 import { AccessKeys } from './access-keys';
 import { Accounts } from './accounts';
 import { CryptoWorker } from './crypto-worker';
+import { Imports } from './imports';
 import { KeyManager } from './key-manager';
 import { UNTRACKED } from './last-uses';
 import { SecretSigningKeys } from './secret-signing-keys';
@@ -51,7 +52,8 @@ async function started() {
   const tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH, 2));
   const commands = new WorkerCommands(view, (...command) => manager.runFor(...command));
   const accessKeys = new AccessKeys(vault, commands);
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys);
+  const imports = new Imports(Buffer.alloc(TOKEN_SEED_LENGTH, 2), vault, commands);
+  const worker = new CryptoWorker(view, vault, tokens, accessKeys, imports);
   const clock = { now: () => now };
   const manager: KeyManager = new KeyManager({
     ...{ store: log, view, materials: worker },

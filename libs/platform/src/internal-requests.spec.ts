@@ -17,6 +17,19 @@ const COMMAND = {
   origin: { principal: 'ann', requestId: 'r', operation: 'DeleteAccessKey', now: '2026-01-01T00:00:00.000Z' },
   checkedAt: 1,
 };
+const IMPORT = {
+  ...COMMAND,
+  ref: KEY,
+  command: {
+    type: 'ImportKeyMaterial',
+    materialId: 'a'.repeat(64),
+    storedAs: `${'a'.repeat(64)}-1`,
+    importType: 'NEW_KEY_MATERIAL',
+    description: 'safe 1',
+    validTo: '2026-01-01T00:00:00.000Z',
+    publicKey: 'MAA=',
+  },
+};
 const CLAIMS = { grantId: 'a', keyArn: 'arn', position: 1, requestId: 'r' };
 
 let server: TestNats;
@@ -77,6 +90,8 @@ test('what services ask each other arrives as it was asked', async () => {
     TIMER,
     [ref, command, origin, checkedAt],
   ]);
+  await ask(nats, INTERNAL.workerCommand, IMPORT);
+  expect(asked.at(-1)).toEqual([IMPORT.ref, IMPORT.command, IMPORT.origin, IMPORT.checkedAt]);
   expect(await ask(nats, INTERNAL.grantToken, CLAIMS)).toEqual(expect.any(String));
 });
 
@@ -101,7 +116,34 @@ test.each<[string, string, unknown, string]>([
     'account',
   ],
   ['another command', workerCommand, { ...COMMAND, command: OTHER }, 'type'],
-  ['a command on a key', workerCommand, { ...COMMAND, ref: KEY }, 'aggregate'],
+  ['a command on a grant', workerCommand, { ...COMMAND, ref: { ...KEY, aggregate: 'grant' } }, 'aggregate'],
+  ['another command on a key', workerCommand, { ...COMMAND, ref: KEY }, 'type'],
+  [
+    'an import of no material',
+    workerCommand,
+    { ...IMPORT, command: { ...IMPORT.command, materialId: 'a' } },
+    'materialId',
+  ],
+  [
+    'an import to several places',
+    workerCommand,
+    { ...IMPORT, command: { ...IMPORT.command, storedAs: 'a.b' } },
+    'storedAs',
+  ],
+  ['an import to no date', workerCommand, { ...IMPORT, command: { ...IMPORT.command, validTo: 'soon' } }, 'validTo'],
+  ['an import of no type', workerCommand, { ...IMPORT, command: { ...IMPORT.command, importType: 'x' } }, 'importType'],
+  [
+    'an import described at length',
+    workerCommand,
+    { ...IMPORT, command: { ...IMPORT.command, description: 'x'.repeat(257) } },
+    'description',
+  ],
+  [
+    'an import with no key for one',
+    workerCommand,
+    { ...IMPORT, command: { ...IMPORT.command, publicKey: '-' } },
+    'publicKey',
+  ],
   ['a command of nobody', workerCommand, { ...COMMAND, origin: { ...COMMAND.origin, principal: '' } }, 'principal'],
   ['a command checked nowhere', workerCommand, { ...COMMAND, checkedAt: 'then' }, 'checkedAt'],
   ['a grant token without a position', grantToken, { ...CLAIMS, position: -1 }, 'position'],

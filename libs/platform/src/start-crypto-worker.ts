@@ -23,6 +23,7 @@ import { SecretCredentialCheck } from './credential-check';
 import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
 import { serveGrantTokens } from './grant-tokens';
+import { Imports } from './imports';
 import { serveMaterials } from './internal-requests';
 import { serveMaterialCheck } from './material-check';
 import type { Metrics } from './metrics';
@@ -84,12 +85,12 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
   await ensureMaterialStream(nats, settings);
   const vault = await openVault(settings, new JetStreamMaterialStore(nats), view, metrics);
-  const tokens = await openTokens(vault);
   const commands = new WorkerCommands(view, around.appendForWorker);
+  const { tokens, imports } = await openTokens(vault, commands);
   const accessKeys = new AccessKeys(vault, commands);
   const behindable = { position: () => view.position, reached: (position: number) => view.waitFor(position) };
   const behind = around.alone ? undefined : (held?: number) => wasBehind(behindable, store, held);
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys, behind);
+  const worker = new CryptoWorker(view, vault, tokens, accessKeys, imports, behind);
   await worker.checkLog(() => store.lastPosition());
   const credentials = around.besideGateway ? rootCredentials(settings) : fromSettings(settings);
   if (!credentials) {
@@ -158,10 +159,13 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   };
 }
 
-async function openTokens(vault: MaterialVault): Promise<TokenIssuer> {
+async function openTokens(
+  vault: MaterialVault,
+  commands: WorkerCommands,
+): Promise<{ tokens: TokenIssuer; imports: Imports }> {
   const seed = await vault.tokenSeed(TOKEN_SEED_LENGTH);
   try {
-    return new TokenIssuer(seed);
+    return { tokens: new TokenIssuer(seed), imports: new Imports(seed, vault, commands) };
   } finally {
     seed.fill(0);
   }

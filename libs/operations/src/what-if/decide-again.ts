@@ -209,6 +209,7 @@ const controlPorts = (projection: Projection): ControlPorts => ({
   limits: new Limits(),
   lastUses: { lastUse: async () => pass() },
   runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
+  eraseReleased: async () => {},
 });
 
 const dataPorts = (projection: Projection): DataPorts => ({
@@ -224,5 +225,9 @@ const dataPorts = (projection: Projection): DataPorts => ({
     create: pass,
     runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
     erase: pass,
+  },
+  // What was imported is not on record.
+  get imports(): never {
+    return pass();
   },
 });

@@ -35,7 +35,10 @@ export function withoutCopy(key: LivingKey, materialId: string, since: string): 
 
 function withoutPlace({ storedAs: _storedAs, ...version }: KeyVersion): KeyVersion {
   const description = version.imported?.description;
-  return { ...version, imported: { importState: 'PENDING_IMPORT', ...(description === undefined ? {} : { description }) } };
+  return {
+    ...version,
+    imported: { importState: 'PENDING_IMPORT', ...(description === undefined ? {} : { description }) },
+  };
 }
 
 /** Ids of the materials whose copies are over at `now`, the earliest first; those of which the log says so are no more among them. */
@@ -53,7 +56,10 @@ export function nextExpiry(key: LivingKey): string | undefined {
   return next;
 }
 
-export function* expiring({ versions, pendingRotation }: LivingKey): Generator<{ materialId: string; validTo: string }> {
+export function* expiring({
+  versions,
+  pendingRotation,
+}: LivingKey): Generator<{ materialId: string; validTo: string }> {
   for (const { materialId, imported } of versions) {
     if (imported?.validTo !== undefined) yield { materialId, validTo: imported.validTo };
   }

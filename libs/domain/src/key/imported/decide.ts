@@ -6,14 +6,17 @@ import { isSymmetricEncryption } from '../key-kinds';
 import { keyNotFound, livingKeyAt } from '../living';
 import { currentVersion, isLiving, type Key, type LivingKey } from '../state';
 import { assertStateAllows, type KeyOperation } from '../state-table';
-import { expiring, materialOf, overdue } from './copies';
 import type { ImportCommand } from './commands';
+import { expiring, materialOf, overdue } from './copies';
 import type { ImportType, KeyMaterialExpired } from './events';
 
 /** Throws UnsupportedOperationException for a key that has no imported material. */
 export function assertImported({ origin }: Pick<LivingKey, 'origin'>, keyArn: string): void {
   if (origin === 'EXTERNAL') return;
-  throw new KmsError('UnsupportedOperationException', `${keyArn} origin is ${origin} which is not valid for this operation.`);
+  throw new KmsError(
+    'UnsupportedOperationException',
+    `${keyArn} origin is ${origin} which is not valid for this operation.`,
+  );
 }
 
 function importable(operation: KeyOperation, key: Key, { keyArn, now }: DecideContext): LivingKey {
@@ -50,7 +53,9 @@ export const importDeciders: KeyDeciders<ImportCommand['type']> = {
     const living = importable('DeleteImportedKeyMaterial', key, context);
     const materialId = deletedMaterial(living, keyMaterialId, context.keyArn);
     const held = materialId === undefined ? undefined : materialOf(living, materialId)?.storedAs;
-    return materialId === undefined || held === undefined ? [] : [{ type: 'ImportedKeyMaterialDeleted', v: 1, materialId }];
+    return materialId === undefined || held === undefined
+      ? []
+      : [{ type: 'ImportedKeyMaterialDeleted', v: 1, materialId }];
   },
 
   FireMaterialExpiry: ({ deadline }, key, { now }): KeyEvent[] =>
@@ -91,7 +96,12 @@ function importTypeOf({ importType, keyMaterialId, description }: Import, key: L
 const isFirst = ({ versions, pendingRotation }: LivingKey): boolean => versions.length === 0 && !pendingRotation;
 
 /** Throws IncorrectKeyMaterialException for material other than what the import type lets it be. */
-function assertExpected({ materialId, keyMaterialId }: Import, importType: ImportType, key: LivingKey, arn: string): void {
+function assertExpected(
+  { materialId, keyMaterialId }: Import,
+  importType: ImportType,
+  key: LivingKey,
+  arn: string,
+): void {
   const known = materialOf(key, materialId) !== undefined;
   if (importType === 'NEW_KEY_MATERIAL') {
     if (known) throw incorrect(`The key material is already associated with ${arn}.`);
