@@ -26,6 +26,7 @@ import { DueTimes } from '#views/due-times';
 import { LiveView } from '#views/live-view';
 import type { Projection } from '#views/projection';
 import { MemoryImports } from './memory-imports';
+import { observeError } from './observed-errors';
 import { rootCaller } from './root-caller';
 
 export const ACCOUNT = '000000000000';
@@ -163,20 +164,28 @@ export class MemoryOperations {
     for (const timer of due.due(new Date(this.now).toISOString(), 1_000)) await this.timers.fire(timer);
   }
 
-  /** As root, unless `claim` says otherwise. */
-  async call(operation: string, input: object, claim: Partial<CallerClaim> = {}): Promise<Reply> {
+  /** A test has it thrown at each call. */
+  fault: Error | undefined;
+  /** That a test is about what a caller is told of a fault, where it would fail with it otherwise. */
+  toleratesFaults = false;
+
+  /** As root, unless `claim` says otherwise; `input`: the request, or its JSON. */
+  async call(operation: string, input: object | Buffer, claim: Partial<CallerClaim> = {}): Promise<Reply> {
     await this.ready;
     const trail = this.onRecord && new Trail();
     const requestId = `test-${++this.calls}`;
     const reply = await runOperation(
       OPERATION_TABLE.get(operation)!,
-      Buffer.from(JSON.stringify(input)),
+      Buffer.isBuffer(input) ? input : Buffer.from(JSON.stringify(input)),
       {
         requestId,
         operation,
         ...(trail && { trail }),
         now: () => new Date(this.now).toISOString(),
-        resolveCaller: () => this.resolve(claim),
+        resolveCaller: () => {
+          if (this.fault) throw this.fault;
+          return this.resolve(claim);
+        },
       },
       {
         control: {
@@ -188,6 +197,7 @@ export class MemoryOperations {
           revocationsSettled: () => this.manager.revocationsSettled(),
           limits: this.manager.limits,
           lastUses: this.lastUses,
+          mintManagedKey: (which, cause) => this.manager.mintManagedKey(which, cause),
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
           eraseReleased: (ref, call) => this.manager.eraseReleased(ref, call),
         },
@@ -198,6 +208,7 @@ export class MemoryOperations {
             if (!backingKey) throw new MaterialNotLoaded(keyArn, materialId);
             return backingKey;
           },
+          mintManagedKey: (which, cause) => this.manager.mintManagedKey(which, cause),
           loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
           random: (length) => randomBytes(length),
           tokens: this.tokens,
@@ -223,9 +234,10 @@ export class MemoryOperations {
         grantTokens: this.grantTokens,
       },
       (error) => {
-        throw error;
+        if (!this.toleratesFaults) throw error;
       },
     );
+    if (reply.error !== undefined) observeError(operation, reply.error);
     if (trail) {
       this.onRecord?.(
         callRecord({

@@ -52,6 +52,8 @@ function doneBy(event: DomainEvent): { eventName: string; details: Record<string
       };
     case 'KeyMaterialExpired':
       return { eventName: 'DeleteExpiredKeyMaterial', details: { keyMaterialId: event.materialId } };
+    case 'KeyCreated':
+      return { eventName: 'CreateKey', details: {} };
     case 'KeyDeleted':
       return { eventName: 'DeleteKey', details: {} };
     default:

@@ -13,6 +13,7 @@ import type { Caller } from './caller';
 import type { Checks } from './checks';
 import type { GrantTokenClaims, GrantTokenReader } from './grants/grant-tokens';
 import type { Limits } from './limits';
+import type { ManagedKey, MintingCause } from './managed-keys';
 import type { OffLoop } from './off-loop';
 import type { QuotaClass } from './quotas/quota-classes';
 import type { KnownUse, LastUses } from './usage/last-uses';
@@ -82,6 +83,8 @@ export interface ControlPorts {
   lastUses: LastUses;
   /** Has the copies of imported material erased that the key has released. Rejects where that must wait, for its timer. */
   eraseReleased(ref: AggregateRef<'key'>, call: Call): Promise<void>;
+  /** Makes an AWS managed key; returns once it is in `projection`. */
+  mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void>;
   /**
    * Decides the command and appends its events. Returns once they are in `projection` and, if they revoke, wherever
    * operations are completed. Rejects with ConflictError where somebody else came first: run-operation begins anew.
@@ -99,6 +102,8 @@ export interface DataPorts {
   /** The backing key from memory. Throws MaterialNotLoaded otherwise, on which run-operation loads it and begins again. */
   backingKey(keyArn: string, materialId: string): BackingKey;
   loadBackingKey(keyArn: string, materialId: string): Promise<void>;
+  /** By way of a key-manager; returns once it is in `projection`. */
+  mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void>;
   /** Fresh random bytes, never handed out twice. */
   random(length: number): Buffer;
   /** Makes session tokens. */

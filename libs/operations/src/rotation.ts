@@ -17,7 +17,7 @@ import { authorizeKey } from './authorization';
 import { fixedContext } from './condition-context';
 import { type FoundKey, findKey } from './key-lookup';
 import { control } from './operation';
-import { pageFields, pageOfList } from './pagination';
+import { pageAsked, pageFields, pageOfList } from './pagination';
 import { KEY_ID, LIMIT, MARKER, Optional, Required } from './wire/fields';
 import { epochSeconds, type Wire } from './wire/wire';
 
@@ -98,7 +98,7 @@ class ListKeyRotations implements ListKeyRotationsRequest {
   @Optional(MARKER) Marker?: string;
 }
 
-const DEFAULT_LIST_LIMIT = 100;
+const PAGE_SIZES = { byDefault: 100, atMost: 1000 };
 
 export const listKeyRotations = control<ListKeyRotations, Wire<ListKeyRotationsResponse>>({
   name: 'ListKeyRotations',
@@ -114,7 +114,8 @@ export const listKeyRotations = control<ListKeyRotations, Wire<ListKeyRotationsR
       ...(withFirst ? versions : versions.slice(1)).map((version) => rotationEntry(found, version)),
       ...(withFirst && pendingRotation ? [waitingEntry(found, pendingRotation)] : []),
     ];
-    const page = pageOfList(entries, request.Limit ?? DEFAULT_LIST_LIMIT, request.Marker);
+    const asked = pageAsked(request, call, PAGE_SIZES, found.arn, withFirst ? 'with the first' : undefined);
+    const page = pageOfList(entries, asked);
     return { Rotations: page.items, ...pageFields(page) };
   },
 });

@@ -1,9 +1,11 @@
 import { createAlias, deleteAlias, listAliases, updateAlias } from './aliases';
 import { listPublicKeys } from './audit/list-public-keys';
 import { lookupEvents } from './audit/lookup-events';
+import { generateDataKeyPair, generateDataKeyPairWithoutPlaintext } from './data-key-pairs';
 import { generateDataKey, generateDataKeyWithoutPlaintext, generateRandom } from './data-keys';
 import { cancelKeyDeletion, scheduleKeyDeletion } from './deletion';
-import { decrypt, encrypt, reEncrypt } from './encryption';
+import { decapsulate, encapsulate } from './encapsulation';
+import { decrypt, encrypt } from './encryption';
 import { createGrant } from './grants/create-grant';
 import { retireGrant, revokeGrant } from './grants/end-grant';
 import { listGrants, listRetirableGrants } from './grants/list-grants';
@@ -24,9 +26,13 @@ import { createUser, deleteUser, getUser, listUsers } from './iam/users';
 import { deleteImportedKeyMaterial } from './import/delete-material';
 import { getParametersForImport } from './import/get-parameters';
 import { importKeyMaterial } from './import/import-material';
+import { deriveSharedSecret } from './key-agreement';
 import { createKey, describeKey, disableKey, enableKey, listKeys, updateKeyDescription } from './keys';
+import { generateMac, verifyMac } from './macs';
 import type { Operation } from './operation';
 import { getKeyPolicy, listKeyPolicies, putKeyPolicy } from './policies';
+import { getPublicKey } from './public-keys';
+import { reEncrypt } from './re-encryption';
 import {
   disableKeyRotation,
   enableKeyRotation,
@@ -34,6 +40,7 @@ import {
   listKeyRotations,
   rotateKeyOnDemand,
 } from './rotation';
+import { sign, verify } from './signing';
 import { assumeRole } from './sts/assume-role';
 import { getCallerIdentity } from './sts/caller-identity';
 import { getSessionToken } from './sts/session-token';
@@ -61,7 +68,17 @@ const OPERATIONS: readonly Operation[] = [
   reEncrypt,
   generateDataKey,
   generateDataKeyWithoutPlaintext,
+  generateDataKeyPair,
+  generateDataKeyPairWithoutPlaintext,
+  deriveSharedSecret,
+  encapsulate,
+  decapsulate,
   generateRandom,
+  sign,
+  verify,
+  getPublicKey,
+  generateMac,
+  verifyMac,
   enableKeyRotation,
   disableKeyRotation,
   getKeyRotationStatus,

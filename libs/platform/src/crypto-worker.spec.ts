@@ -46,7 +46,9 @@ async function started() {
   const commands = new WorkerCommands(view, (...command) => manager.runFor(...command));
   const accessKeys = new AccessKeys(vault, commands);
   const imports = new Imports(Buffer.alloc(TOKEN_SEED_LENGTH, 2), vault, commands);
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys, imports);
+  const worker = new CryptoWorker(view, vault, tokens, accessKeys, imports, () =>
+    Promise.reject(new Error('mints nothing')),
+  );
   const manager: KeyManager = new KeyManager({
     store: log,
     view,
@@ -73,7 +75,7 @@ async function started() {
     worker,
     store,
     run,
-    sweep: () => worker.sweep(now, GRACE_MS, async () => view.waitFor(await log.lastPosition())),
+    sweep: () => worker.sweep(now, GRACE_MS, () => view.catchUp(log)),
     later: (ms: number) => {
       now += ms;
       return isoNow();

@@ -13,9 +13,11 @@ import type { AggregateRef } from '#domain/subjects';
 import { shorterThanMaterial } from '#event-store/log-damage';
 import type { BackingKey } from '#hsm/backing-key';
 import type { MaterialVault } from '#hsm/material-vault';
+import type { ManagedKey, MintingCause } from '#operations/managed-keys';
 import { type AccessKeyPorts, type DataPorts, type ImportPorts, MaterialNotLoaded } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
 import type { MaterialCustodian } from './key-manager';
+import type { MintManagedKey } from './managed-keys';
 import { type NeededMaterial, neededMaterial } from './material-check';
 
 /** Where material of the key may lie that is to be erased. */
@@ -42,6 +44,7 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     readonly tokens: TokenIssuer,
     readonly accessKeys: AccessKeyPorts,
     readonly imports: ImportPorts,
+    private readonly mint: MintManagedKey,
     /** Absent where nobody but this process appends. */
     readonly wasBehind?: (held?: number) => Promise<boolean>,
   ) {
@@ -87,6 +90,11 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
       const key = this.projection.key(region, account, id)?.state;
       if (key?.keyState === 'Deleted') for (const place of key.materialIds) this.vault.evict(materialIdIn(place));
     }
+  }
+
+  async mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void> {
+    const { position } = await this.mint(which, cause);
+    await this.view.waitFor(position);
   }
 
   systemSeconds(): number {

@@ -10,12 +10,14 @@ import { ConflictError, type EventStore } from '#event-store/event-store';
 import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
 import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
 import { Limits } from '#operations/limits';
+import type { ManagedKey, MintingCause } from '#operations/managed-keys';
 import type { Call, ControlPorts, Serving, Tenure } from '#operations/operation';
 import type { LastUses } from '#operations/usage/last-uses';
 import type { LiveView } from '#views/live-view';
 import type { Projection } from '#views/projection';
 import type { FailPoint } from './fail-points';
 import type { GrantTokenSigner } from './grant-tokens';
+import { mintManagedKey } from './managed-keys';
 import { eraseReleased } from './released-material';
 
 /** What the key-manager asks of whoever holds key material. */
@@ -50,7 +52,7 @@ export class KeyManager implements ControlPorts {
   private newestRevocation: number;
 
   constructor(private readonly ports: KeyManagerPorts) {
-    // Of what was in the log before this process, anything may have.
+    // Any commit that was in the log before this process may have taken something away.
     this.newestRevocation = ports.view.position;
     ports.view.onCommit(({ aggregate, events }, position) => {
       if (events.some((event) => isRevoking(aggregate, event as EventOf<typeof aggregate>))) {
@@ -92,6 +94,10 @@ export class KeyManager implements ControlPorts {
 
   revocationsSettled(): Promise<void> {
     return this.ports.appliedEverywhere(this.newestRevocation);
+  }
+
+  async mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void> {
+    await mintManagedKey(this)(which, cause);
   }
 
   runCommand<T extends AggregateType>(

@@ -45,11 +45,11 @@ export class KeyTimers {
       case 'Deletion':
         return this.deleteKey(ref, deadline);
       case 'Cleanup':
-        return this.finishDeletion(ref, this.deletion());
+        return this.finishDeletion(ref, this.originsOfDeletion());
       case 'MaterialExpiry':
         return this.expire(ref, deadline);
       case 'MaterialErasure':
-        return eraseReleased(this.ports, ref, this.expiry()());
+        return eraseReleased(this.ports, ref, this.originsOfExpiry()());
     }
   }
 
@@ -61,7 +61,7 @@ export class KeyTimers {
 
   /** A crash after the first step leaves a deleted key that is due for clean-up. */
   private async deleteKey(ref: AggregateRef<'key'>, deadline: string): Promise<boolean> {
-    const origin = this.deletion();
+    const origin = this.originsOfDeletion();
     const { events } = await this.ports.manager.runUnchecked(ref, { type: 'FireDeletion', deadline }, origin(deadline));
     const finished = await this.finishDeletion(ref, origin);
     return finished || events.length > 0;
@@ -86,18 +86,18 @@ export class KeyTimers {
 
   /** A crash after the first step leaves a copy of the material that is due to be erased. */
   private async expire(ref: AggregateRef<'key'>, deadline: string): Promise<boolean> {
-    const origin = this.expiry();
+    const origin = this.originsOfExpiry();
     const command = { type: 'FireMaterialExpiry', deadline } as const;
     const { events } = await this.ports.manager.runUnchecked(ref, command, origin(deadline));
     const erased = await eraseReleased(this.ports, ref, origin());
     return erased || events.length > 0;
   }
 
-  private expiry(): (dated?: string) => CommandOrigin {
+  private originsOfExpiry(): (dated?: string) => CommandOrigin {
     return this.origin('keytrail:deletion-scheduler', 'MaterialExpiry');
   }
 
-  private deletion(): (dated?: string) => CommandOrigin {
+  private originsOfDeletion(): (dated?: string) => CommandOrigin {
     return this.origin('keytrail:deletion-scheduler', 'KeyDeletion');
   }
 

@@ -7,6 +7,7 @@ import type { StartedHistory } from './history/start-history';
 import { fireRemotely, RemoteMaterialCustodian } from './internal-requests';
 import type { MaterialCustodian } from './key-manager';
 import { RemoteLastUses } from './last-uses';
+import { type MintManagedKey, mintManagedKey, mintRemotely } from './managed-keys';
 import { RemoteSealingKeys, type SealingKeys } from './recording/sealing-keys';
 import { type AppendShredding, appendShreddingRemotely, SHRED_RECORDS } from './recording/shredding';
 import { CachedSigningKeys, RemoteSigningKeys, type SigningKeys } from './signing-keys';
@@ -49,13 +50,19 @@ export class Neighbours {
     return (...command) => this.keyManager!.manager.runFor(...command);
   }
 
+  /** And AWS managed keys made that are used for the first time. */
+  mintManagedKey(): MintManagedKey {
+    if (!this.has('key-manager')) return mintRemotely(this.nats);
+    return (...asked) => mintManagedKey(this.keyManager!.manager)(...asked);
+  }
+
   /** The key-manager, which starts before the history, learns when keys were last used. */
   lastUses(): LastUses {
     if (!this.has('audit-projector')) return new RemoteLastUses(this.nats);
     return { lastUse: (...used) => this.history!.ports.lastUses.lastUse(...used) };
   }
 
-  /** And that records are shredded. */
+  /** The crypto-worker has it appended that records are shredded. */
   appendShredding(): AppendShredding {
     if (!this.has('key-manager')) return appendShreddingRemotely(this.nats);
     return (ref, origin) => this.keyManager!.manager.runUnchecked(ref, SHRED_RECORDS, origin);
@@ -100,7 +107,7 @@ export class Neighbours {
     return this.worker ? this.worker.anchors : askForAnchors(this.nats);
   }
 
-  /** And what grant tokens are checked against. */
+  /** Whoever serves operations learns what grant tokens are checked against. */
   tokenKey(): string | (() => Promise<string>) {
     return this.worker ? this.worker.anchors.tokenKey : async () => (await askForAnchors(this.nats)()).tokenKey;
   }

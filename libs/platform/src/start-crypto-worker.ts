@@ -25,6 +25,7 @@ import { failPoints } from './fail-points';
 import { serveGrantTokens } from './grant-tokens';
 import { Imports } from './imports';
 import { serveMaterials } from './internal-requests';
+import type { MintManagedKey } from './managed-keys';
 import { serveMaterialCheck } from './material-check';
 import type { Metrics } from './metrics';
 import { ObservedHsmProvider } from './observed-hsm';
@@ -58,6 +59,7 @@ export interface CryptoWorkerSurroundings {
   /** With the gateway in one process the root credentials are made here and kept in the data folder. */
   besideGateway: boolean;
   appendForWorker: AppendForWorker;
+  mintManagedKey: MintManagedKey;
   appendShredding: AppendShredding;
   /** Nobody but this process appends. */
   alone: boolean;
@@ -90,7 +92,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const accessKeys = new AccessKeys(vault, commands);
   const behindable = { position: () => view.position, reached: (position: number) => view.waitFor(position) };
   const behind = around.alone ? undefined : (held?: number) => wasBehind(behindable, store, held);
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys, imports, behind);
+  const worker = new CryptoWorker(view, vault, tokens, accessKeys, imports, around.mintManagedKey, behind);
   await worker.checkLog(() => store.lastPosition());
   const credentials = around.besideGateway ? rootCredentials(settings) : fromSettings(settings);
   if (!credentials) {
@@ -113,7 +115,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     (position) => view.waitFor(position),
     (error) => log.error({ err: error }, 'signing key request failed'),
   );
-  const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
+  const caughtUp = (): Promise<void> => view.catchUp(store);
   const shredding = new Shredding({ vault, view, append: around.appendShredding, clock: around.clock });
   const erased = await shredding.eraseShredded();
   if (erased > 0) log.warn({ erased }, 'erased sealing keys of records that the log says are shredded');

@@ -46,6 +46,7 @@ async function startWorker(around: Surroundings, serving: ServingLease): Promise
     callout: around.link.callout,
     besideGateway: around.has('gateway'),
     appendForWorker: neighbours.appendForWorker(),
+    mintManagedKey: neighbours.mintManagedKey(),
     appendShredding: neighbours.appendShredding(),
   });
   around.onStop(started.stop);

@@ -32,6 +32,7 @@ export const creationEvolvers: KeyEvolvers<'KeyCreated'> = {
       tags: event.tags,
       versions: materialId === undefined ? [] : [{ version: 1, materialId, since: time, cause: 'CREATED' }],
       ...(event.publicKey === undefined ? {} : { publicKey: event.publicKey }),
+      ...(event.manager === undefined ? {} : { manager: event.manager }),
     };
   },
 };

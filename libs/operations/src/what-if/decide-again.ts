@@ -208,6 +208,7 @@ const controlPorts = (projection: Projection): ControlPorts => ({
   revocationsSettled: async () => {},
   limits: new Limits(),
   lastUses: { lastUse: async () => pass() },
+  mintManagedKey: async () => pass(),
   runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
   eraseReleased: async () => {},
 });
@@ -216,6 +217,7 @@ const dataPorts = (projection: Projection): DataPorts => ({
   projection,
   backingKey: pass,
   loadBackingKey: pass,
+  mintManagedKey: async () => pass(),
   random: pass,
   get tokens(): never {
     return pass();
