@@ -14,6 +14,7 @@ import { compiledPolicy } from './compiled-policies';
 import { conditionContext } from './condition-context';
 import { type FoundKey, foundAnew, nowhereFor } from './key-lookup';
 import type { Call } from './operation';
+import type { Recipient } from './recipient';
 
 /** What an operation asks for; most need none of it. */
 export interface Asked {
@@ -22,6 +23,8 @@ export interface Asked {
   /** Condition keys (in lower case) that this operation alone has, such as `kms:rotationperiodindays`. */
   context?: ContextLookup;
   encryptionContext?: Readonly<Record<string, string>> | undefined;
+  /** Whom the response is for, where an attestation document says so. */
+  recipient?: Recipient | undefined;
   /** Which grants of the caller count; all, where it is absent. */
   usable?: (grant: ActiveGrant) => boolean;
   /** How a refusal across accounts calls the key, which it does not name. */

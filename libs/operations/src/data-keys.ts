@@ -11,7 +11,8 @@ import { authorizeAccount, authorizeKey } from './authorization';
 import { endDryRun } from './dry-run';
 import { findKey } from './key-lookup';
 import { type Call, type DataPorts, data } from './operation';
-import { assertNoRecipient, assertUsable, cryptographic, currentBackingKey, encryptUnder } from './symmetric-crypto';
+import { RECIPIENT, recipientOf, secretFor } from './recipient';
+import { assertUsable, cryptographic, currentBackingKey, encryptUnder } from './symmetric-crypto';
 import { BOOLEAN, CONTEXT, GRANT_TOKENS, KEY_ID, Optional, Required } from './wire/fields';
 import type { Wire } from './wire/wire';
 
@@ -24,7 +25,7 @@ class DataKeyRequest implements GenerateDataKeyRequest, GenerateDataKeyWithoutPl
   @Optional(NUMBER_OF_BYTES) NumberOfBytes?: number;
   @Optional({ kind: 'enum', values: ['AES_256', 'AES_128'] }) KeySpec?: keyof typeof DATA_KEY_BYTES;
   @Optional(GRANT_TOKENS) GrantTokens?: string[];
-  @Optional({ kind: 'structure' }) Recipient?: GenerateDataKeyRequest['Recipient'];
+  @Optional(RECIPIENT) Recipient?: GenerateDataKeyRequest['Recipient'];
   @Optional(BOOLEAN) DryRun?: boolean;
 }
 
@@ -41,9 +42,9 @@ function generate(
   call: Call,
   ports: DataPorts,
 ): Wire<GenerateDataKeyResponse> {
-  assertNoRecipient(request.Recipient);
+  const recipient = recipientOf(request.Recipient, call, ports);
   const found = findKey(request.KeyId, 'any', call, ports.projection);
-  authorizeKey(call, ports.projection, found, cryptographic(request.EncryptionContext));
+  authorizeKey(call, ports.projection, found, cryptographic(request.EncryptionContext, undefined, recipient));
   const length = dataKeyLength(request);
   assertUsable(found, operation, undefined);
   currentBackingKey(found, ports);
@@ -52,8 +53,12 @@ function generate(
   try {
     const { ciphertext, materialId } = encryptUnder(found, dataKey, request.EncryptionContext, ports);
     call.trail?.used(materialId);
-    const plaintext = operation === 'GenerateDataKey' ? { Plaintext: dataKey.toString('base64') } : {};
-    return { CiphertextBlob: ciphertext.toString('base64'), ...plaintext, KeyId: found.arn, KeyMaterialId: materialId };
+    return {
+      CiphertextBlob: ciphertext.toString('base64'),
+      ...(operation === 'GenerateDataKey' && secretFor(recipient, 'Plaintext', dataKey, ports)),
+      KeyId: found.arn,
+      ...(!recipient && { KeyMaterialId: materialId }),
+    };
   } finally {
     dataKey.fill(0);
   }
@@ -74,15 +79,15 @@ export const generateDataKeyWithoutPlaintext = data<DataKeyRequest, Wire<Generat
 class GenerateRandom implements GenerateRandomRequest {
   @Optional(NUMBER_OF_BYTES) NumberOfBytes?: number;
   @Optional({ kind: 'string', min: 1, max: 64 }) CustomKeyStoreId?: string;
-  @Optional({ kind: 'structure' }) Recipient?: GenerateRandomRequest['Recipient'];
+  @Optional(RECIPIENT) Recipient?: GenerateRandomRequest['Recipient'];
 }
 
 export const generateRandom = data<GenerateRandom, Wire<GenerateRandomResponse>>({
   name: 'GenerateRandom',
   request: GenerateRandom,
   run(request, call, ports) {
-    authorizeAccount(call);
-    assertNoRecipient(request.Recipient);
+    const recipient = recipientOf(request.Recipient, call, ports);
+    authorizeAccount(call, { recipient });
     if (request.CustomKeyStoreId !== undefined) {
       throw new KmsError(
         'CustomKeyStoreNotFoundException',
@@ -91,8 +96,10 @@ export const generateRandom = data<GenerateRandom, Wire<GenerateRandomResponse>>
     }
     if (request.NumberOfBytes === undefined) throw new KmsError('ValidationException', 'NumberOfBytes is required.');
     const bytes = ports.random(request.NumberOfBytes);
-    const text = bytes.toString('base64');
-    bytes.fill(0);
-    return { Plaintext: text };
+    try {
+      return secretFor(recipient, 'Plaintext', bytes, ports);
+    } finally {
+      bytes.fill(0);
+    }
   },
 });

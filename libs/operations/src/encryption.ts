@@ -10,8 +10,8 @@ import { type Asked, authorizeKey } from './authorization';
 import { DRY_RUN_MODIFIERS, type DryRunModifier, endDryRun, ignoresCiphertext } from './dry-run';
 import { type FoundKey, findKey } from './key-lookup';
 import { data } from './operation';
+import { RECIPIENT, recipientOf, secretFor } from './recipient';
 import {
-  assertNoRecipient,
   assertUsable,
   authorizedSource,
   cryptographic,
@@ -71,7 +71,7 @@ class Decrypt implements DecryptRequest {
   @Optional(GRANT_TOKENS) GrantTokens?: string[];
   @Optional(KEY_ID) KeyId?: string;
   @Optional(ENCRYPTION_ALGORITHM) EncryptionAlgorithm?: Algorithm;
-  @Optional({ kind: 'structure' }) Recipient?: DecryptRequest['Recipient'];
+  @Optional(RECIPIENT) Recipient?: DecryptRequest['Recipient'];
   @Optional(BOOLEAN) DryRun?: boolean;
   @Optional(DRY_RUN_MODIFIERS) DryRunModifiers?: DryRunModifier[];
 }
@@ -81,8 +81,8 @@ export const decrypt = data<Decrypt, Wire<DecryptResponse>>({
   request: Decrypt,
   recordedDefaults: { EncryptionAlgorithm: SYMMETRIC },
   run(request, call, ports) {
-    assertNoRecipient(request.Recipient);
-    const asked = cryptographic(request.EncryptionContext, request.EncryptionAlgorithm);
+    const recipient = recipientOf(request.Recipient, call, ports);
+    const asked = cryptographic(request.EncryptionContext, request.EncryptionAlgorithm, recipient);
     if (ignoresCiphertext(request)) {
       const found = findKey(present(request.KeyId, KEY_ID, 'KeyId'), 'any', call, ports.projection);
       authorizeKey(call, ports.projection, found, asked);
@@ -102,9 +102,9 @@ export const decrypt = data<Decrypt, Wire<DecryptResponse>>({
       endDryRun(request.DryRun);
       return {
         KeyId: source.found.arn,
-        Plaintext: plaintext.toString('base64'),
+        ...secretFor(recipient, 'Plaintext', plaintext, ports),
         EncryptionAlgorithm: SYMMETRIC,
-        KeyMaterialId: source.blob.materialId,
+        ...(!recipient && { KeyMaterialId: source.blob.materialId }),
       };
     } finally {
       plaintext.fill(0);

@@ -1,3 +1,4 @@
+import type { RecipientInfo } from '@aws-sdk/client-kms';
 import type { TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf, EventOf } from '#domain/aggregates';
 import type { AggregateRef } from '#domain/subjects';
@@ -11,6 +12,7 @@ import type { Checks } from './checks';
 import type { GrantTokenClaims, GrantTokenReader } from './grants/grant-tokens';
 import type { Limits } from './limits';
 import type { QuotaClass } from './quotas/quota-classes';
+import type { Recipient } from './recipient';
 import type { KnownUse, LastUses } from './usage/last-uses';
 import type { RequestClass } from './wire/decode';
 
@@ -93,6 +95,8 @@ export interface DataPorts {
   loadBackingKey(keyArn: string, materialId: string): Promise<void>;
   /** Fresh random bytes, never handed out twice. */
   random(length: number): Buffer;
+  /** Whom a response is for: see `recipientOf`. Throws WorkToDo first, and ValidationException. */
+  recipient(given: RecipientInfo, call: Call): Recipient;
   /** Makes session tokens. */
   tokens: TokenIssuer;
   /** As that of ControlPorts; absent where nobody but this process appends, whose view has its own appends. */

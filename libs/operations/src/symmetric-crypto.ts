@@ -10,6 +10,7 @@ import type { BackingKey } from '#hsm/backing-key';
 import { type Asked, authorizeKey } from './authorization';
 import { existingKey, type FoundKey, findKey, nowhereFor } from './key-lookup';
 import type { Call, DataPorts } from './operation';
+import type { Recipient } from './recipient';
 
 export const SYMMETRIC = 'SYMMETRIC_DEFAULT';
 
@@ -26,12 +27,6 @@ export function assertUsable(found: FoundKey, operation: KeyOperation, algorithm
       'InvalidKeyUsageException',
       `Algorithm ${algorithm} is incompatible with key spec ${found.key.keySpec}.`,
     );
-  }
-}
-
-export function assertNoRecipient(recipient: unknown): void {
-  if (recipient !== undefined) {
-    throw new KmsError('UnsupportedOperationException', 'Recipient is not supported by this version of Keytrail.');
   }
 }
 
@@ -78,8 +73,10 @@ export interface Source {
 export const cryptographic = (
   encryptionContext: Record<string, string> | undefined,
   algorithm: string | undefined = SYMMETRIC,
+  recipient?: Recipient,
 ): Asked => ({
   encryptionContext,
+  recipient,
   context: (key) => (key === 'kms:encryptionalgorithm' ? algorithm : undefined),
 });
 

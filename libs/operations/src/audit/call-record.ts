@@ -5,6 +5,7 @@ import { isReadOnly, type Operation } from '../operation';
 import type { OperationReply } from '../run-operation';
 import { decisionInputOf } from './decision-input';
 import { isAccessDenied, recordedCode } from './recorded-error';
+import { recordedRecipient } from './recorded-attestation';
 import { requestParametersOf, responseElementsOf } from './recorded-members';
 import type { Trail } from './trail';
 import { claimedIdentity, userIdentityOf } from './user-identity';
@@ -79,14 +80,15 @@ function shared(account: string, eventId: string, trail: Trail | undefined, erro
 
 function additional(trail: Trail | undefined): { additionalEventData?: AdditionalEventData } {
   if (!trail) return {};
-  const { decidedBy, keyMaterialId, sourceKeyMaterialId, retiredGrantId } = trail;
-  if (!decidedBy && !keyMaterialId) return {};
+  const { decidedBy, keyMaterialId, sourceKeyMaterialId, retiredGrantId, attestation } = trail;
+  if (!decidedBy && !keyMaterialId && !attestation) return {};
   return {
     additionalEventData: {
       ...(sourceKeyMaterialId
         ? { sourceKeyMaterialId, ...(keyMaterialId && { destinationKeyMaterialId: keyMaterialId }) }
         : keyMaterialId && { keyMaterialId }),
       ...(retiredGrantId && { grantId: retiredGrantId }),
+      ...(attestation && { recipient: recordedRecipient(attestation) }),
       ...(decidedBy && { decidedBy }),
     },
   };

@@ -1,0 +1,14 @@
+import { type Certificate, parseCertificate } from './certificate';
+
+const PEM = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/g;
+
+/** The certificates of a PEM file, which must be authorities. Throws Error, to be shown to whoever set the file. */
+export function parseTrustedRoots(pem: string): Certificate[] {
+  const found = [...pem.matchAll(PEM)].map(([, base64], at) => {
+    const root = parseCertificate(Buffer.from(base64!, 'base64'), `certificate ${at + 1}`);
+    if (!root.isAuthority || !root.signsCertificates) throw new Error(`certificate ${at + 1} is not that of an authority`);
+    return root;
+  });
+  if (found.length === 0) throw new Error('it has no certificate in PEM');
+  return found;
+}
