@@ -91,7 +91,27 @@ const BRING_TO: Record<string, (KeyId: string) => Promise<unknown>> = {
   PendingDeletion: (KeyId) => kms.send(new ScheduleKeyDeletionCommand({ KeyId, PendingWindowInDays: 7 })),
 };
 
-const OPERATIONS: Record<KeyOperation, (subject: Subject) => Promise<unknown>> = {
+/** What symmetric keys made by AWS KMS cannot be asked to do, whatever their state. */
+const OF_OTHER_KINDS = [
+  'DeriveSharedSecret',
+  'Encapsulate',
+  'Decapsulate',
+  'Sign',
+  'Verify',
+  'GenerateMac',
+  'VerifyMac',
+  'GetPublicKey',
+  'GetParametersForImport',
+  'ImportKeyMaterial',
+  'DeleteImportedKeyMaterial',
+  'ReplicateKey',
+  'UpdatePrimaryRegion',
+  'GenerateDataKeyPair',
+  'GenerateDataKeyPairWithoutPlaintext',
+] as const satisfies readonly KeyOperation[];
+type OfTheseKeys = Exclude<KeyOperation, (typeof OF_OTHER_KINDS)[number]>;
+
+const OPERATIONS: Record<OfTheseKeys, (subject: Subject) => Promise<unknown>> = {
   Encrypt: ({ KeyId }) => kms.send(new EncryptCommand({ KeyId, Plaintext })),
   Decrypt: ({ CiphertextBlob }) => kms.send(new DecryptCommand({ CiphertextBlob })),
   ReEncrypt: ({ KeyId, CiphertextBlob }) => kms.send(new ReEncryptCommand({ CiphertextBlob, DestinationKeyId: KeyId })),
@@ -134,13 +154,15 @@ const outcomeOf = (answer: Promise<unknown>): Promise<string> =>
     (error: Error) => error.name,
   );
 
-const reachable = PUBLISHED_CELLS.filter(([, state]) => Object.hasOwn(BRING_TO, state));
+const reachable = PUBLISHED_CELLS.filter(
+  ([operation, state]) => Object.hasOwn(BRING_TO, state) && Object.hasOwn(OPERATIONS, operation),
+);
 
 describe('over HTTP', () => {
   test.each(reachable)('%s on a key that is %s: %s', async (operation, state, code) => {
     const subject = await newSubject();
     await BRING_TO[state]!(subject.KeyId);
-    expect(await outcomeOf(OPERATIONS[operation](subject))).toBe(code);
+    expect(await outcomeOf(OPERATIONS[operation as OfTheseKeys](subject))).toBe(code);
   });
 
   test.each([

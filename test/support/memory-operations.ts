@@ -1,10 +1,13 @@
-import { createHash, createSecretKey, randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { AuditRecord } from '#audit-log/record';
+import { openMaterial, randomMaterialLength } from '#crypto/key-material';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf } from '#domain/aggregates';
+import { isAsymmetric } from '#domain/key/key-kinds';
 import type { AggregateRef } from '#domain/subjects';
 import { MemoryEventStore } from '#event-store/memory-event-store';
 import type { BackingKey } from '#hsm/backing-key';
+import { generatePair, publicKeyOf } from '#hsm/key-generation';
 import { callRecord } from '#operations/audit/call-record';
 import { Trail } from '#operations/audit/trail';
 import type { Caller, CallerClaim, SessionClaims } from '#operations/caller';
@@ -78,10 +81,20 @@ export class MemoryOperations {
     const announce = (position: number) => barrier.hear({ processId: 'this', position, leaseMs });
     this.lease = new ServingLease(store, view, leaseMs, announce);
     const materials: MaterialCustodian = {
-      create: async (keyArn, materialId) => {
-        // Not a secret: the same for the same material, so that a repeat stores the same.
-        const bytes = createHash('sha256').update(materialId).digest();
-        this.backingKeys.set(materialId, { keyArn, materialId, keyObject: createSecretKey(bytes) });
+      create: async (keyArn, materialId, keySpec) => {
+        let backingKey = this.backingKeys.get(materialId);
+        if (!backingKey) {
+          const length = randomMaterialLength(keySpec);
+          // Not a secret: the same for the same material.
+          const material =
+            length === undefined
+              ? (await generatePair(keySpec)).privateKey
+              : createHash('shake256', { outputLength: length }).update(materialId).digest();
+          backingKey = { keyArn, materialId, keySpec, keyObject: openMaterial(keySpec, material) };
+          this.backingKeys.set(materialId, backingKey);
+        }
+        if (!isAsymmetric(keySpec)) return undefined;
+        return (await publicKeyOf(keySpec, backingKey.keyObject)).toString('base64');
       },
       destroy: async (_ref, materialId) => {
         this.backingKeys.delete(materialId);

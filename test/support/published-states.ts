@@ -3,10 +3,19 @@ import type { KeyOperation, KeyStateName } from '#domain/key/state-table';
 /**
  * Operation x key state, written down a second time from the published table ("Key states of AWS KMS keys"):
  * D = DisabledException, P = KMSInvalidStateException "is pending deletion", IS = KMSInvalidStateException,
- * UO = UnsupportedOperationException. PD stands for PendingDeletion and PendingReplicaDeletion.
+ * UO = UnsupportedOperationException. PD stands for PendingDeletion and PendingReplicaDeletion. Where the table has no cell
+ * since keys of the kind cannot be in the state (n/a), what refuses is put down.
  */
 const PUBLISHED = `
 Encrypt, Decrypt, ReEncrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext | ok | D  | P  | IS | IS | IS | ok
+GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext                      | ok | D  | P  | IS | IS | IS | ok
+DeriveSharedSecret, Encapsulate, Decapsulate                                  | ok | D  | P  | IS | IS | IS | ok
+Sign, Verify, GenerateMac, VerifyMac, GetPublicKey                            | ok | D  | P  | IS | IS | IS | ok
+GetParametersForImport                                                        | ok | ok | IS | ok | UO | IS | IS
+ImportKeyMaterial                                                             | ok | ok | IS | ok | UO | IS | ok
+DeleteImportedKeyMaterial                                                     | ok | ok | ok | ok | UO | IS | IS
+ReplicateKey                                                                  | ok | D  | P  | IS | IS | IS | IS
+UpdatePrimaryRegion                                                           | ok | D  | P  | IS | IS | IS | ok
 CreateGrant                                                                   | ok | D  | P  | IS | ok | IS | ok
 CancelKeyDeletion                                                             | IS | IS | ok | IS | IS | IS | IS
 ScheduleKeyDeletion                                                           | ok | ok | IS | ok | ok | ok | IS

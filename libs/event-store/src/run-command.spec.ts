@@ -44,6 +44,7 @@ class Process {
       decide,
       prepare: async (events) => {
         this.steps.push(`prepare:${events[0]!.type}`);
+        return events;
       },
     };
   }

@@ -29,8 +29,11 @@ export interface CommandTarget<S, E extends DomainEvent> {
   load(): Loaded<S>;
   /** Pure; throws KmsError to refuse. `now` is never before the aggregate's last commit. */
   decide(state: S, now: string): E[];
-  /** Side effects that must be durable before the events are, and harmless to repeat: storing material. */
-  prepare?(events: E[]): Promise<void>;
+  /**
+   * Side effects that must be durable before the events are, and harmless to repeat: storing material. Returns the events
+   * to append, with what came of that.
+   */
+  prepare?(events: E[]): Promise<E[]>;
   /**
    * The checks of a caller, where the command rests on any. Then it is whoever made them who begins anew on what others
    * changed meanwhile: `run` rejects with ConflictError, and does not doubt a refusal. Without them `run` decides again by
@@ -113,7 +116,7 @@ export class CommandRunner {
         continue;
       }
       // 3. Prepare. A crash from here on leaves stored material that no event names: it is swept, or used by the retry.
-      await target.prepare?.(events);
+      if (target.prepare) events = await target.prepare(events);
       // 4. Append.
       const bytes = encodeCommit(commitOf(target.ref, loaded, origin, events));
       const name = events[0]!.type;

@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import type { KeySpec } from '#domain/key/key-kinds';
 
 /**
  * One generation of a key's material, ready for use in memory. Lives only in a crypto-worker.
@@ -7,5 +8,7 @@ import type { KeyObject } from 'node:crypto';
 export interface BackingKey {
   readonly materialId: string;
   readonly keyArn: string;
+  readonly keySpec: KeySpec;
+  /** As `openMaterial` of libs/crypto/src/key-material.ts has it: a secret or a private key. */
   readonly keyObject: KeyObject;
 }

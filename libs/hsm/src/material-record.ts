@@ -1,11 +1,30 @@
+import { isKeySpec, type KeySpec } from '#domain/key/key-kinds';
 import { type Wrapped, WrappedMaterialError } from './hsm-provider';
 
-const TYPES = ['AES_256', 'ROOT_CANARY', 'ACCESS_KEY', 'TOKEN_SEED', 'AUDIT_KEY', 'TREE_SEED', 'TRAIL_KEY'] as const;
+const OWN_TYPES = ['ROOT_CANARY', 'ACCESS_KEY', 'TOKEN_SEED', 'AUDIT_KEY', 'TREE_SEED', 'TRAIL_KEY'] as const;
+
+/** Symmetric encryption keys were the first there were, and have kept the name of their shape. */
+const SYMMETRIC = 'AES_256';
+
+/** A backing key, by its spec. */
+export type KeyMaterialType = typeof SYMMETRIC | Exclude<KeySpec, 'SYMMETRIC_DEFAULT'>;
 
 /** A backing key, the canary of a root key, the secret of an access key, or what signs tokens, seals records, signs tree heads or digests. */
-export type MaterialType = (typeof TYPES)[number];
+export type MaterialType = KeyMaterialType | (typeof OWN_TYPES)[number];
 
-const isMaterialType = (type: unknown): type is MaterialType => (TYPES as readonly unknown[]).includes(type);
+export const materialTypeOf = (keySpec: KeySpec): KeyMaterialType =>
+  keySpec === 'SYMMETRIC_DEFAULT' ? SYMMETRIC : keySpec;
+
+/** Undefined for what is no backing key. */
+export function keySpecOf(type: MaterialType): KeySpec | undefined {
+  if (type === SYMMETRIC) return 'SYMMETRIC_DEFAULT';
+  return isKeySpec(type) ? type : undefined;
+}
+
+const isMaterialType = (type: unknown): type is MaterialType =>
+  (OWN_TYPES as readonly unknown[]).includes(type) ||
+  type === SYMMETRIC ||
+  (isKeySpec(type) && type !== 'SYMMETRIC_DEFAULT');
 
 /** Wrapped material as it is stored. */
 export interface MaterialRecord {

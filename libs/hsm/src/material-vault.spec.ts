@@ -46,7 +46,7 @@ const internal = (message: RegExp) =>
 describe('the material vault', () => {
   it('creates 32 bytes that load again, in this process and in the next', async () => {
     const { store, vault } = vaultOn();
-    await vault.create(ARN, ID);
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
     const backingKey = await vault.load(ARN, ID);
     expect(backingKey).toMatchObject({ materialId: ID, keyArn: ARN });
     expect(backingKey.keyObject.symmetricKeySize).toBe(32);
@@ -56,7 +56,7 @@ describe('the material vault', () => {
 
   it('stores the material only wrapped', async () => {
     const { store, vault } = vaultOn();
-    await vault.create(ARN, ID);
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
     const material = (await vault.load(ARN, ID)).keyObject.export();
     const record = (await store.get(ID))!.bytes;
     const stored = Buffer.concat([Buffer.from(record), Buffer.from(decodeRecord(record).wrapped.ciphertext)]);
@@ -67,23 +67,26 @@ describe('the material vault', () => {
 
   it('keeps the first material when it is created again', async () => {
     const { vault } = vaultOn();
-    await vault.create(ARN, ID);
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
     const first = (await vault.load(ARN, ID)).keyObject;
     vault.evict(ID);
-    await vault.create(ARN, ID);
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
     expect((await vault.load(ARN, ID)).keyObject.equals(first)).toBe(true);
   });
 
   it('makes other material for every id', async () => {
     const { vault } = vaultOn();
-    await Promise.all([vault.create(ARN, idOf(1)), vault.create(ARN, idOf(2))]);
+    await Promise.all([
+      vault.create(ARN, idOf(1), 'SYMMETRIC_DEFAULT'),
+      vault.create(ARN, idOf(2), 'SYMMETRIC_DEFAULT'),
+    ]);
     const [one, two] = await Promise.all([vault.load(ARN, idOf(1)), vault.load(ARN, idOf(2))]);
     expect(one.keyObject.equals(two.keyObject)).toBe(false);
   });
 
   it('has a key in memory once it was loaded, not before', async () => {
     const { store, vault } = vaultOn();
-    await vault.create(ARN, ID);
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
     expect(vault.peek(ID)).toBeUndefined();
     const loaded = await vault.load(ARN, ID);
     expect(vault.peek(ID)).toBe(loaded);
@@ -93,7 +96,7 @@ describe('the material vault', () => {
 
   it('reads the store once for all who ask at the same time', async () => {
     const { store, vault } = vaultOn();
-    await vault.create(ARN, ID);
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
     const loaded = await Promise.all(Array.from({ length: 5 }, () => vault.load(ARN, ID)));
     expect(store.reads).toBe(1);
     expect(new Set(loaded).size).toBe(1);
@@ -102,7 +105,7 @@ describe('the material vault', () => {
   it('keeps no more keys in memory than it may', async () => {
     const { vault } = vaultOn(undefined, { cachedKeys: 2 });
     for (const version of [1, 2, 3]) {
-      await vault.create(ARN, idOf(version));
+      await vault.create(ARN, idOf(version), 'SYMMETRIC_DEFAULT');
       await vault.load(ARN, idOf(version));
     }
     expect([1, 2, 3].map((version) => vault.peek(idOf(version)) !== undefined)).toEqual([false, true, true]);
@@ -111,13 +114,13 @@ describe('the material vault', () => {
   it('reads the store again after a load that failed', async () => {
     const { vault } = vaultOn();
     await expect(vault.load(ARN, ID)).rejects.toThrow(internal(/missing/));
-    await vault.create(ARN, ID);
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
     expect(await vault.load(ARN, ID)).toMatchObject({ materialId: ID });
   });
 
   it('destroys: gone from memory and from the store, as often as asked', async () => {
     const { store, vault } = vaultOn();
-    await vault.create(ARN, ID);
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
     await vault.load(ARN, ID);
     await vault.destroy(ID);
     await vault.destroy(ID);
@@ -128,7 +131,7 @@ describe('the material vault', () => {
 
   it('lets a load that is under way not bring back what was destroyed', async () => {
     const { store, vault } = vaultOn();
-    await vault.create(ARN, ID);
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
     const release = store.hold();
     const loading = vault.load(ARN, ID);
     await vault.destroy(ID);
@@ -139,7 +142,7 @@ describe('the material vault', () => {
 
   it('loads material only for the key that it was made for', async () => {
     const { store, vault } = vaultOn();
-    await vault.create(ARN, ID);
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
     await expect(vault.load(OTHER_ARN, ID)).rejects.toThrow(internal(/cannot be unwrapped/));
     await vault.load(ARN, ID);
     await expect(vault.load(OTHER_ARN, ID)).rejects.toThrow(internal(/another key/));
@@ -173,7 +176,7 @@ describe('the material vault', () => {
   it('tells usable material from what is missing, altered or of another kind', async () => {
     const { store, vault } = vaultOn();
     await expect(vault.assertUsable('AES_256', ARN, ID)).rejects.toThrow(`material ${ID} of ${ARN} is missing`);
-    await vault.create(ARN, ID);
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
     await expect(vault.assertUsable('AES_256', ARN, ID)).resolves.toBeUndefined();
     await expect(vault.assertUsable('ACCESS_KEY', ARN, ID)).rejects.toThrow(/cannot be unwrapped: altered/);
     const bytes = Buffer.from((await store.get(ID))!.bytes);
@@ -186,7 +189,7 @@ describe('the material vault', () => {
 
   it('says that it takes too long, and keeps the reason to itself, when provider or store are out of reach', async () => {
     const { store, vault } = vaultOn();
-    await vault.create(ARN, ID);
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
     store.get = async () => {
       throw new MaterialStoreUnavailableError('nats://10.0.0.1');
     };
@@ -199,7 +202,7 @@ describe('the material vault', () => {
       }),
     );
     await vault.close();
-    await expect(vault.create(ARN, ID)).rejects.toMatchObject({
+    await expect(vault.create(ARN, ID, 'SYMMETRIC_DEFAULT')).rejects.toMatchObject({
       code: 'DependencyTimeoutException',
       cause: expect.any(HsmUnavailableError),
     });
@@ -207,7 +210,7 @@ describe('the material vault', () => {
 
   it('forgets every key when it closes', async () => {
     const { vault } = vaultOn();
-    await vault.create(ARN, ID);
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
     await vault.load(ARN, ID);
     await vault.close();
     expect(vault.peek(ID)).toBeUndefined();
@@ -224,7 +227,7 @@ describe('the material vault', () => {
       return bytes;
     };
     const { vault } = vaultOn(undefined, {}, provider);
-    await vault.create(ARN, ID);
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
     const { keyObject } = await vault.load(ARN, ID);
     expect(handedOut).toEqual([Buffer.alloc(32), Buffer.alloc(32)]);
     expect(keyObject.export()).not.toEqual(Buffer.alloc(32));
@@ -237,7 +240,7 @@ describe('the material vault', () => {
         seen.push(`${name}: ${(await store.list()).length}`);
       },
     });
-    await vault.create(ARN, ID);
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
     await vault.destroy(ID);
     expect(seen).toEqual([
       'before-store:material: 0',
@@ -252,7 +255,7 @@ describe('the check of the root key', () => {
   it('leaves a canary at the first start and passes at each later one', async () => {
     const { store, vault } = vaultOn();
     await vault.verifyRoot();
-    await vault.create(ARN, ID);
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
     await vaultOn(store).vault.verifyRoot();
     expect((await store.list()).map(({ materialId }) => materialId)).toEqual(['root-epoch-1', ID]);
     expect((await vault.list()).map(({ materialId }) => materialId)).toEqual([ID]);
@@ -268,7 +271,7 @@ describe('the check of the root key', () => {
 
   it('refuses a store with materials but no canary for this epoch', async () => {
     const { store, vault } = vaultOn();
-    await vault.create(ARN, ID);
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
     await expect(vault.verifyRoot()).rejects.toThrow(WrongRootKeyError);
     expect(await store.get('root-epoch-1')).toBeUndefined();
   });
@@ -288,7 +291,7 @@ describe('the check of the root key', () => {
           this.begun = true;
           const first = vaultOn(store).vault;
           await first.verifyRoot();
-          await first.create(ARN, ID);
+          await first.create(ARN, ID, 'SYMMETRIC_DEFAULT');
         }
         return super.list();
       }

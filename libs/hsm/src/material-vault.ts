@@ -1,12 +1,21 @@
-import { createSecretKey } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import { openMaterial, randomMaterialLength } from '#crypto/key-material';
 import { KmsError } from '#domain/errors';
+import { isAsymmetric, type KeySpec } from '#domain/key/key-kinds';
 import type { BackingKey } from './backing-key';
 import { type HsmProvider, HsmUnavailableError, WrappedMaterialError } from './hsm-provider';
-import { decodeRecord, encodeRecord, type MaterialType, recordAad } from './material-record';
+import { generatePair, publicKeyOf } from './key-generation';
+import {
+  decodeRecord,
+  encodeRecord,
+  keySpecOf,
+  type MaterialRecord,
+  type MaterialType,
+  materialTypeOf,
+  recordAad,
+} from './material-record';
 import { type MaterialEntry, type MaterialStore, MaterialStoreUnavailableError } from './material-store';
 
-const BACKING_KEY_LENGTH = 32;
 const DEFAULT_CACHED_KEYS = 10_000;
 const CANARY_PREFIX = 'root-epoch-';
 const TOKEN_SEED_ID = 'token-seed-1';
@@ -55,6 +64,7 @@ export interface VaultOptions {
 export class MaterialVault {
   private readonly cache: LRUCache<string, BackingKey>;
   private readonly loading = new Map<string, Promise<BackingKey>>();
+  private readonly creating = new Map<string, Promise<void>>();
   private readonly failPoint: (name: string) => void | Promise<void>;
   private readonly logPosition: () => number;
 
@@ -102,9 +112,29 @@ export class MaterialVault {
     }
   }
 
-  /** Generates and stores material under this id; where it is stored already, that one stays. */
-  async create(keyArn: string, materialId: string): Promise<void> {
-    (await this.generate(materialId, 'AES_256', keyArn, BACKING_KEY_LENGTH)).fill(0);
+  /**
+   * Generates and stores material under this id; where it is stored already, that one stays. Returns the public key of
+   * what is stored, SubjectPublicKeyInfo, of an asymmetric key.
+   */
+  async create(keyArn: string, materialId: string, keySpec: KeySpec): Promise<Buffer | undefined> {
+    const created = this.creating.get(materialId) ?? this.createOnce(keyArn, materialId, keySpec);
+    this.creating.set(materialId, created);
+    try {
+      await created;
+    } finally {
+      this.creating.delete(materialId);
+    }
+    if (!isAsymmetric(keySpec)) return undefined;
+    const { keyObject } = await this.load(keyArn, materialId);
+    return publicKeyOf(keySpec, keyObject);
+  }
+
+  private async createOnce(keyArn: string, materialId: string, keySpec: KeySpec): Promise<void> {
+    const length = randomMaterialLength(keySpec);
+    // A key pair may take seconds: whoever asks again, after a time-out, finds it.
+    if (length === undefined && (await reach(() => this.store.get(materialId)))) return;
+    const made = length ?? (async () => (await generatePair(keySpec)).privateKey);
+    (await this.generate(materialId, materialTypeOf(keySpec), keyArn, made)).fill(0);
   }
 
   /**
@@ -251,9 +281,9 @@ export class MaterialVault {
   private async fetch(keyArn: string, materialId: string): Promise<BackingKey> {
     const stored = await reach(() => this.store.get(materialId));
     if (!stored) throw missing('The key material is missing.', keyArn, materialId);
-    const material = await reach(() => this.unseal(materialId, 'AES_256', keyArn, stored.bytes));
+    const { keySpec, material } = await reach(() => this.unsealKey(materialId, keyArn, stored.bytes));
     try {
-      return { materialId, keyArn, keyObject: createSecretKey(material) };
+      return { materialId, keyArn, keySpec, keyObject: openMaterial(keySpec, material) };
     } finally {
       material.fill(0);
     }
@@ -284,15 +314,41 @@ export class MaterialVault {
     await this.store.put(materialId, encodeRecord({ type, keyArn, wrapped }), this.logPosition());
   }
 
+  /** Its type is bound to the material, so that the record's word for it can be trusted once it is unwrapped. */
+  private async unsealKey(
+    materialId: string,
+    keyArn: string,
+    bytes: Uint8Array,
+  ): Promise<{ keySpec: KeySpec; material: Buffer }> {
+    const { type } = recordOf(bytes, keyArn, materialId);
+    const keySpec = keySpecOf(type);
+    if (!keySpec) throw new MaterialUnusableError(keyArn, materialId, `is no backing key, but ${type}`);
+    return { keySpec, material: await this.unseal(materialId, type, keyArn, bytes) };
+  }
+
   private async unseal(materialId: string, type: MaterialType, keyArn: string, bytes: Uint8Array): Promise<Buffer> {
+    const { wrapped } = recordOf(bytes, keyArn, materialId);
     try {
-      return await this.provider.unwrap(decodeRecord(bytes).wrapped, recordAad(type, keyArn, materialId));
+      return await this.provider.unwrap(wrapped, recordAad(type, keyArn, materialId));
     } catch (error) {
-      if (!(error instanceof WrappedMaterialError)) throw error;
-      throw new MaterialUnusableError(keyArn, materialId, `cannot be unwrapped: ${error.message}`, { cause: error });
+      throw unusable(error, keyArn, materialId);
     }
   }
 }
+
+function recordOf(bytes: Uint8Array, keyArn: string, materialId: string): MaterialRecord {
+  try {
+    return decodeRecord(bytes);
+  } catch (error) {
+    throw unusable(error, keyArn, materialId);
+  }
+}
+
+/** What to throw instead of what a provider or a record's decoding threw. */
+const unusable = (error: unknown, owner: string, materialId: string): unknown =>
+  error instanceof WrappedMaterialError
+    ? new MaterialUnusableError(owner, materialId, `cannot be unwrapped: ${error.message}`, { cause: error })
+    : error;
 
 const auditKeyId = ({ account, month, generation }: AuditKey): string =>
   `${AUDIT_KEY_PREFIX}${account}-${month}${generation === 1 ? '' : `-${generation}`}`;

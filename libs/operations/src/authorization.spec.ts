@@ -55,6 +55,7 @@ const grantTo = (
       type: 'CreateGrant',
       issuedBy: `arn:aws:iam::${ACCOUNT}:root`,
       keySpec: 'SYMMETRIC_DEFAULT',
+      keyUsage: 'ENCRYPT_DECRYPT',
       keyId: KeyId,
       granteePrincipal,
       operations: ['Decrypt'],

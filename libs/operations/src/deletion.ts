@@ -5,7 +5,7 @@ import type {
   ScheduleKeyDeletionResponse,
 } from '@aws-sdk/client-kms';
 import { KmsError } from '#domain/errors';
-import { LIMITS } from '#domain/key/decide';
+import { DEFAULT_PENDING_WINDOW_IN_DAYS } from '#domain/key/deletion';
 import { authorizeKey } from './authorization';
 import { fixedContext } from './condition-context';
 import { findKey } from './key-lookup';
@@ -24,7 +24,7 @@ export const scheduleKeyDeletion = control<ScheduleKeyDeletion, Wire<ScheduleKey
   async run(request, call, ports) {
     const found = findKey(request.KeyId, 'key', call, ports.projection);
     const { ref, arn } = found;
-    const pendingWindowInDays = request.PendingWindowInDays ?? LIMITS.defaultPendingWindowInDays;
+    const pendingWindowInDays = request.PendingWindowInDays ?? DEFAULT_PENDING_WINDOW_IN_DAYS;
     const context = fixedContext({ 'kms:schedulekeydeletionpendingwindowindays': pendingWindowInDays });
     authorizeKey(call, ports.projection, found, { context });
     const { events } = await ports.runCommand(ref, { type: 'ScheduleKeyDeletion', pendingWindowInDays }, call);

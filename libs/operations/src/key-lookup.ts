@@ -1,7 +1,7 @@
 import { aliasNotFound } from '#domain/alias/alias';
 import { aliasArn, keyArn, parseKmsArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
-import { keyNotFound, livingKeyAt } from '#domain/key/decide';
+import { keyNotFound, livingKeyAt } from '#domain/key/living';
 import type { LivingKey } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import type { Projection } from '#views/projection';

@@ -1,7 +1,24 @@
 import type { KeyMetadata } from '@aws-sdk/client-kms';
-import { currentVersion } from '#domain/key/state';
+import { algorithmsOf, isSymmetricEncryption, type KeyUsage } from '#domain/key/key-kinds';
+import { currentVersion, type KeyFacts } from '#domain/key/state';
 import type { FoundKey } from './key-lookup';
 import { epochSeconds, type Wire } from './wire/wire';
+
+const ALGORITHMS_MEMBER = {
+  ENCRYPT_DECRYPT: 'EncryptionAlgorithms',
+  SIGN_VERIFY: 'SigningAlgorithms',
+  GENERATE_VERIFY_MAC: 'MacAlgorithms',
+  KEY_AGREEMENT: 'KeyAgreementAlgorithms',
+  ENCAPSULATE_DECAPSULATE: 'EncapsulationAlgorithms',
+} as const satisfies Record<KeyUsage, keyof KeyMetadata>;
+
+/** The list of the key's algorithms, under the name that its usage has for it. */
+export const algorithmsByUsage = ({
+  keySpec,
+  keyUsage,
+}: Pick<KeyFacts, 'keySpec' | 'keyUsage'>): Partial<Wire<KeyMetadata>> => ({
+  [ALGORITHMS_MEMBER[keyUsage]]: algorithmsOf(keySpec, keyUsage),
+});
 
 /** KeyMetadata as CreateKey and DescribeKey answer it. */
 export function keyMetadata({ ref, arn, key }: FoundKey): Wire<KeyMetadata> {
@@ -17,10 +34,11 @@ export function keyMetadata({ ref, arn, key }: FoundKey): Wire<KeyMetadata> {
     ...(key.keyState === 'PendingDeletion' ? { DeletionDate: epochSeconds(key.deletionDate) } : {}),
     Origin: key.origin,
     KeyManager: 'CUSTOMER',
-    CustomerMasterKeySpec: key.keySpec,
+    CustomerMasterKeySpec: key.keySpec as NonNullable<KeyMetadata['CustomerMasterKeySpec']>,
     KeySpec: key.keySpec,
-    EncryptionAlgorithms: ['SYMMETRIC_DEFAULT'],
+    ...algorithmsByUsage(key),
     MultiRegion: key.multiRegion,
-    CurrentKeyMaterialId: currentVersion(key).materialId,
+    // AWS tells it of the keys alone that can have several.
+    ...(isSymmetricEncryption(key.keySpec) ? { CurrentKeyMaterialId: currentVersion(key).materialId } : {}),
   };
 }

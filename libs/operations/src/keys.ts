@@ -11,12 +11,12 @@ import type {
 } from '@aws-sdk/client-kms';
 import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
+import { fittingUsage, KEY_SPECS, KEY_USAGES, type KeySpec, type KeyUsage } from '#domain/key/key-kinds';
 import { defaultKeyPolicy } from '#policy/document';
 import type { ContextLookup } from '#policy/variables';
 import type { Projection } from '#views/projection';
 import { authorizeAccount, authorizeKey } from './authorization';
 import { fixedContext, tagContext } from './condition-context';
-import { assertUsageFits, KEY_SPECS, KEY_USAGES, type KeySpecName, type KeyUsageName } from './key-kinds';
 import { existingKey, findKey } from './key-lookup';
 import { keyMetadata } from './key-metadata';
 import { type CheckedKeyPolicy, checkKeyPolicy } from './key-policy';
@@ -34,11 +34,11 @@ const DESCRIPTION = { kind: 'string', min: 0, max: 8192 } as const;
 class CreateKey implements CreateKeyRequest {
   @Optional(POLICY) Policy?: string;
   @Optional(DESCRIPTION) Description?: string;
-  @Optional({ kind: 'enum', values: KEY_USAGES }) KeyUsage?: KeyUsageName;
+  @Optional({ kind: 'enum', values: KEY_USAGES }) KeyUsage?: KeyUsage;
   @Optional({ kind: 'enum', values: KEY_SPECS }) CustomerMasterKeySpec?: NonNullable<
     CreateKeyRequest['CustomerMasterKeySpec']
   >;
-  @Optional({ kind: 'enum', values: KEY_SPECS }) KeySpec?: KeySpecName;
+  @Optional({ kind: 'enum', values: KEY_SPECS }) KeySpec?: KeySpec;
   @Optional({ kind: 'enum', values: ORIGINS }) Origin?: (typeof ORIGINS)[number];
   @Optional({ kind: 'string', min: 1, max: 64 }) CustomKeyStoreId?: string;
   @Optional({ kind: 'string', min: 1, max: 128, pattern: /^[a-zA-Z0-9-_.]+$/ }) XksKeyId?: string;
@@ -47,8 +47,8 @@ class CreateKey implements CreateKeyRequest {
   @Optional(BOOLEAN) MultiRegion?: boolean;
 }
 
-/** Refuses, plainly, the key kinds of the API that this release does not serve. */
-function assertSupported(request: CreateKey): void {
+/** What the key is to be. Throws ValidationException for what no key can be; refuses, plainly, what this release does not serve. */
+function keyKind(request: CreateKey): { keySpec: KeySpec; keyUsage: KeyUsage } {
   if (request.KeySpec !== undefined && request.CustomerMasterKeySpec !== undefined) {
     throw new KmsError(
       'ValidationException',
@@ -56,14 +56,14 @@ function assertSupported(request: CreateKey): void {
     );
   }
   const keySpec = request.KeySpec ?? request.CustomerMasterKeySpec ?? 'SYMMETRIC_DEFAULT';
-  assertUsageFits(keySpec, request.KeyUsage);
+  const keyUsage = fittingUsage(keySpec, request.KeyUsage);
   const unsupported = (what: string): KmsError =>
     new KmsError('UnsupportedOperationException', `${what} is not supported by this version of Keytrail.`);
-  if (keySpec !== 'SYMMETRIC_DEFAULT') throw unsupported(`KeySpec ${keySpec}`);
   if (request.Origin !== undefined && request.Origin !== 'AWS_KMS') throw unsupported(`Origin ${request.Origin}`);
   if (request.CustomKeyStoreId !== undefined) throw unsupported('CustomKeyStoreId');
   if (request.XksKeyId !== undefined) throw unsupported('XksKeyId');
   if (request.MultiRegion) throw unsupported('MultiRegion');
+  return { keySpec, keyUsage };
 }
 
 /** The policy to keep: the given one, checked, or the default. */
@@ -108,7 +108,7 @@ export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
   request: CreateKey,
   async run(request, call, ports) {
     authorizeCreation(request, call);
-    assertSupported(request);
+    const kind = keyKind(request);
     const { region, account } = call.caller;
     const tags = domainTags(request.Tags ?? []);
     const checked = keyPolicy(request, call, ports.projection);
@@ -117,8 +117,7 @@ export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
     const command = {
       type: 'CreateKey',
       description: request.Description ?? '',
-      keyUsage: 'ENCRYPT_DECRYPT',
-      keySpec: 'SYMMETRIC_DEFAULT',
+      ...kind,
       multiRegion: false,
       ...checked,
       tags,

@@ -11,6 +11,7 @@ import type { Caller } from './caller';
 import type { Checks } from './checks';
 import type { GrantTokenClaims, GrantTokenReader } from './grants/grant-tokens';
 import type { Limits } from './limits';
+import type { OffLoop } from './off-loop';
 import type { QuotaClass } from './quotas/quota-classes';
 import type { Recipient } from './recipient';
 import type { KnownUse, LastUses } from './usage/last-uses';
@@ -34,6 +35,8 @@ export interface Call {
   checkedAt?: number | undefined;
   /** What goes on record of the call; absent where no record is kept. */
   trail?: Trail | undefined;
+  /** Of a data operation: slow work, as `OffLoop.result` has it. */
+  offLoop?: OffLoop | undefined;
 }
 
 /** The right of this process to complete operations, which it has while it is in touch with the log. */
@@ -53,7 +56,7 @@ export interface Tenure {
 }
 
 /** A call whose caller is yet to be found in the view. Found anew after each wait, in which it may have lost its rights. */
-export interface UnresolvedCall extends Omit<Call, 'caller' | 'grantToken' | 'checks' | 'uses' | 'now'> {
+export interface UnresolvedCall extends Omit<Call, 'caller' | 'grantToken' | 'checks' | 'uses' | 'offLoop' | 'now'> {
   /** ISO 8601, from the clock: asked at each try, so that what is decided after a wait goes by the time after it. */
   now(): string;
   /** Throws UnrecognizedClientException or ExpiredTokenException. */

@@ -9,7 +9,7 @@ import type {
   RotateKeyOnDemandResponse,
   RotationsListEntry,
 } from '@aws-sdk/client-kms';
-import { LIMITS } from '#domain/key/decide';
+import { assertRotatable, ROTATION_LIMITS } from '#domain/key/rotation';
 import { currentVersion, type KeyVersion } from '#domain/key/state';
 import { assertStateAllows } from '#domain/key/state-table';
 import { authorizeKey } from './authorization';
@@ -31,7 +31,7 @@ export const enableKeyRotation = control<EnableKeyRotation, undefined>({
   async run(request, call, ports) {
     const found = findKey(request.KeyId, 'key', call, ports.projection);
     const context = fixedContext({
-      'kms:rotationperiodindays': request.RotationPeriodInDays ?? LIMITS.defaultRotationPeriodInDays,
+      'kms:rotationperiodindays': request.RotationPeriodInDays ?? ROTATION_LIMITS.defaultPeriodInDays,
     });
     authorizeKey(call, ports.projection, found, { context });
     await ports.runCommand(
@@ -105,6 +105,7 @@ export const listKeyRotations = control<ListKeyRotations, Wire<ListKeyRotationsR
   run(request, call, ports) {
     const found = findKey(request.KeyId, 'key', call, ports.projection);
     authorizeKey(call, ports.projection, found);
+    assertRotatable(found.key.keySpec, found.arn);
     assertStateAllows('ListKeyRotations', found.key.keyState, found.arn);
     const withFirst = request.IncludeKeyMaterial === 'ALL_KEY_MATERIAL';
     const versions = withFirst ? found.key.versions : found.key.versions.slice(1);

@@ -2,6 +2,7 @@ import { type ErrorCode, KmsError } from '#domain/errors';
 import { ConflictError } from '#event-store/event-store';
 import { Checks } from './checks';
 import { followGrantTokens, type GrantTokenClaims, type GrantTokenReader } from './grants/grant-tokens';
+import { OffLoop, WorkToDo } from './off-loop';
 import {
   type AuditOperation,
   type AuditPorts,
@@ -96,6 +97,8 @@ class Attempt {
   private begun: Begun | undefined;
   /** Of a control operation. */
   readonly uses = new AskedUses();
+  /** Of a data operation. */
+  readonly offLoop = new OffLoop();
 
   constructor(
     private readonly operation: Operation,
@@ -139,6 +142,7 @@ class Attempt {
   /** Once it is over, whatever came of it. */
   wipe(): void {
     if (this.request) wipe(this.request);
+    this.offLoop.wipe();
   }
 
   /** Whether it is a refusal that may have been made on an outdated view: what is wrong with the request itself stays so. */
@@ -172,6 +176,7 @@ class Attempt {
       checks: undefined,
       uses: undefined,
       trail,
+      offLoop: this.offLoop,
     };
     this.request ??= this.decoded();
     if (trail) {
@@ -230,42 +235,51 @@ async function runControl(
   throw new KmsError('KMSInternalException', 'Too many changes were made to this resource at once; try again.');
 }
 
-/** ReEncrypt needs two backing keys; more rounds than that mean that memory does not hold what is in use. */
-const MAX_LOADS = 8;
+/**
+ * ReEncrypt needs two backing keys and two pieces of work; more rounds than that mean that memory does not hold what is in
+ * use, or that the key changes without pause.
+ */
+const MAX_WAITS = 8;
 
 /**
- * At once, when all that the operation needs is in memory. Otherwise that is loaded, and the operation begins anew with all its
- * checks: what was allowed before the wait may not be after it. A refusal counts as one of a control operation does.
+ * At once, when all that the operation needs is in memory and quick. Otherwise it is loaded, or worked out, and the operation
+ * begins anew with all its checks: what was allowed before the wait may not be after it. A refusal counts as one of a control operation does.
  */
 function runData(
   operation: DataOperation,
   attempt: Attempt,
   ports: DataPorts,
   serving: Serving,
-  loads = 0,
+  waits = 0,
   refused = false,
 ): unknown | Promise<unknown> {
   try {
     serving.assertHeld();
     const following = attempt.follow();
-    if (following) return following.then(() => runData(operation, attempt, ports, serving, loads, refused));
+    if (following) return following.then(() => runData(operation, attempt, ports, serving, waits, refused));
     const { request, call } = attempt.begin();
     const result = operation.run(request, call, ports);
     // This process may have been held up, or slow, since it asked: a revoking write waits for no longer than the lease.
     serving.assertHeld();
     return result;
   } catch (error) {
-    if (error instanceof MaterialNotLoaded && loads < MAX_LOADS) {
-      return ports
-        .loadBackingKey(error.keyArn, error.materialId)
-        .then(() => runData(operation, attempt, ports, serving, loads + 1, refused));
+    if (waits < MAX_WAITS) {
+      const waited = waitedFor(error, attempt, ports);
+      if (waited) return waited.then(() => runData(operation, attempt, ports, serving, waits + 1, refused));
     }
     if (refused || !ports.wasBehind || !attempt.isDoubtful(error)) throw error;
     return ports.wasBehind(ports.projection.position).then((wasBehind) => {
       if (!wasBehind) throw error;
-      return runData(operation, attempt, ports, serving, loads, true);
+      return runData(operation, attempt, ports, serving, waits, true);
     });
   }
+}
+
+/** What the operation was broken off for, once it is there; undefined where it failed. */
+function waitedFor(error: unknown, attempt: Attempt, ports: DataPorts): Promise<void> | undefined {
+  if (error instanceof MaterialNotLoaded) return ports.loadBackingKey(error.keyArn, error.materialId);
+  if (error instanceof WorkToDo) return attempt.offLoop.do(error);
+  return undefined;
 }
 
 /** More rounds than this mean that rights are taken away without pause. */

@@ -4,6 +4,7 @@ import { canonicalContext } from '#crypto/encryption-context';
 import { decryptSymmetric, encryptSymmetric, RANDOM_BYTES } from '#crypto/symmetric';
 import { keyArn, parseKmsArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
+import { assertKindAllows, type CryptographicOperation } from '#domain/key/key-kinds';
 import { currentVersion } from '#domain/key/state';
 import { assertStateAllows, type KeyOperation } from '#domain/key/state-table';
 import type { BackingKey } from '#hsm/backing-key';
@@ -19,15 +20,14 @@ export interface Encrypted {
   materialId: string;
 }
 
-/** Refuses what the key's state, and then its spec, do not allow. All keys there are may encrypt and decrypt. */
-export function assertUsable(found: FoundKey, operation: KeyOperation, algorithm: string | undefined): void {
-  assertStateAllows(operation, found.key.keyState, found.arn);
-  if (algorithm !== undefined && algorithm !== SYMMETRIC) {
-    throw new KmsError(
-      'InvalidKeyUsageException',
-      `Algorithm ${algorithm} is incompatible with key spec ${found.key.keySpec}.`,
-    );
-  }
+/** Refuses what the key's state, and then its usage and spec, do not allow. */
+export function assertUsable(
+  { key, arn }: FoundKey,
+  operation: KeyOperation & CryptographicOperation,
+  algorithm: string | undefined,
+): void {
+  assertStateAllows(operation, key.keyState, arn);
+  assertKindAllows(operation, key, algorithm ?? SYMMETRIC, arn);
 }
 
 /** By material id: small, and the same for every call. */

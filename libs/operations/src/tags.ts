@@ -5,8 +5,8 @@ import type {
   UntagResourceRequest,
 } from '@aws-sdk/client-kms';
 import { KmsError } from '#domain/errors';
-import { LIMITS } from '#domain/key/decide';
 import type { Tag } from '#domain/key/events';
+import { TAGS_PER_KEY } from '#domain/key/properties';
 import { authorizeKey } from './authorization';
 import { fixedContext, tagContext } from './condition-context';
 import { findKey } from './key-lookup';
@@ -24,7 +24,7 @@ interface WireTag {
 export function domainTags(tags: readonly WireTag[]): Tag[] {
   const keys = new Set(tags.map((tag) => tag.TagKey));
   if (keys.size < tags.length) throw new KmsError('TagException', 'Duplicate tag keys');
-  if (tags.length > LIMITS.tagsPerKey) throw new KmsError('TagException', 'Too many tags');
+  if (tags.length > TAGS_PER_KEY) throw new KmsError('TagException', 'Too many tags');
   for (const key of keys) assertNotReserved(key);
   return asTags(tags);
 }
@@ -84,7 +84,7 @@ export const listResourceTags = control<ListResourceTags, Wire<ListResourceTagsR
   run(request, call, { projection }) {
     const found = findKey(request.KeyId, 'key', call, projection);
     authorizeKey(call, projection, found);
-    const page = pageOfList(found.key.tags, request.Limit ?? LIMITS.tagsPerKey, request.Marker);
+    const page = pageOfList(found.key.tags, request.Limit ?? TAGS_PER_KEY, request.Marker);
     return { Tags: page.items.map((tag) => ({ TagKey: tag.key, TagValue: tag.value })), ...pageFields(page) };
   },
 });

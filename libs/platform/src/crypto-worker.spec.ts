@@ -91,7 +91,7 @@ const CALL: Omit<Call, 'now'> = {
 describe('the sweep', () => {
   test('leaves a living key all its material, and what a crashed rotation stored for its next version', async () => {
     const { worker, run, sweep, later } = await started();
-    await worker.create(ARN, materialIdOf(ARN, 2));
+    await worker.create(ARN, materialIdOf(ARN, 2), 'SYMMETRIC_DEFAULT');
     later(2 * GRACE_MS);
     expect(await sweep()).toMatchObject({ erased: 0 });
     await run({ type: 'RotateKeyOnDemand' });
@@ -101,7 +101,7 @@ describe('the sweep', () => {
 
   test('does not take the material from under a rotation that comes while it is under way', async () => {
     const { worker, run, later } = await started();
-    await worker.create(ARN, materialIdOf(ARN, 2));
+    await worker.create(ARN, materialIdOf(ARN, 2), 'SYMMETRIC_DEFAULT');
     const now = Date.parse(later(2 * GRACE_MS));
     const sweeping = worker.sweep(now, GRACE_MS, async () => {});
     await Promise.all([sweeping, run({ type: 'RotateKeyOnDemand' })]);
@@ -110,7 +110,7 @@ describe('the sweep', () => {
 
   test('erases what a crashed rotation of a key that is deleted by now has stored', async () => {
     const { worker, sweep, deleteKey } = await started();
-    await worker.create(ARN, materialIdOf(ARN, 2));
+    await worker.create(ARN, materialIdOf(ARN, 2), 'SYMMETRIC_DEFAULT');
     await deleteKey();
     expect(await sweep()).toMatchObject({ erased: 1, kept: 0 });
     await expect(worker.loadBackingKey(ARN, materialIdOf(ARN, 2))).rejects.toMatchObject({
@@ -120,7 +120,7 @@ describe('the sweep', () => {
 
   test('keeps material of no known key while the log has not grown: it may have lost the commit that names it', async () => {
     const { worker, run, sweep, later } = await started();
-    await worker.create('arn:aws:kms:us-east-1:000000000000:key/never-was', 'f'.repeat(64));
+    await worker.create('arn:aws:kms:us-east-1:000000000000:key/never-was', 'f'.repeat(64), 'SYMMETRIC_DEFAULT');
     later(2 * GRACE_MS);
     expect(await sweep()).toMatchObject({ erased: 0, kept: 1 });
     await run({ type: 'DisableKey' });
@@ -129,7 +129,7 @@ describe('the sweep', () => {
 
   test('erases material of no known key once it is older than the grace', async () => {
     const { worker, run, sweep, later } = await started();
-    await worker.create('arn:aws:kms:us-east-1:000000000000:key/never-was', 'f'.repeat(64));
+    await worker.create('arn:aws:kms:us-east-1:000000000000:key/never-was', 'f'.repeat(64), 'SYMMETRIC_DEFAULT');
     await run({ type: 'DisableKey' });
     expect(await sweep()).toMatchObject({ erased: 0, kept: 1 });
     later(GRACE_MS);

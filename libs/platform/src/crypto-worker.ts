@@ -2,6 +2,7 @@ import { RandomPool } from '#crypto/random-pool';
 import type { TokenIssuer } from '#crypto/signed-token';
 import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
+import type { KeySpec } from '#domain/key/key-kinds';
 import { materialIdOf } from '#domain/key/material-id';
 import { hasAccessKeys } from '#domain/principal/state';
 import type { AggregateRef } from '#domain/subjects';
@@ -65,8 +66,8 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     return this.pool.take(length);
   }
 
-  create(arn: string, materialId: string): Promise<void> {
-    return this.vault.create(arn, materialId);
+  async create(arn: string, materialId: string, keySpec: KeySpec): Promise<string | undefined> {
+    return (await this.vault.create(arn, materialId, keySpec))?.toString('base64');
   }
 
   /** Refuses while the log, as this worker knows it, still has the key alive: erasing is for ever. */

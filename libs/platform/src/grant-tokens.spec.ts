@@ -42,6 +42,7 @@ const NEW_GRANT: CommandOf<'grant'> & { type: 'CreateGrant' } = {
   operations: ['Decrypt'],
   issuedBy: 'arn:aws:iam::000000000000:root',
   keySpec: 'SYMMETRIC_DEFAULT',
+  keyUsage: 'ENCRYPT_DECRYPT',
 };
 const claims = (position: number): GrantTokenClaims => ({
   grantId: GRANT.id,
@@ -153,7 +154,12 @@ describe('a request with a grant token', () => {
     const data: Partial<DataPorts> = {
       projection: view.projection,
       wasBehind: async () => false,
-      backingKey: (keyArn, materialId) => ({ keyArn, materialId, keyObject: createSecretKey(Buffer.alloc(32)) }),
+      backingKey: (keyArn, materialId) => ({
+        keyArn,
+        materialId,
+        keySpec: 'SYMMETRIC_DEFAULT',
+        keyObject: createSecretKey(Buffer.alloc(32)),
+      }),
     };
     const caller = { region: 'us-east-1', account: '000000000000', principalId: USER.uniqueId };
     const anchors = { account: '000000000000', rootAccessKeyId: undefined, sessionClaimsOf: () => undefined };

@@ -1,6 +1,7 @@
 import type { Used, UsedKind } from '#audit-log/uses';
 import type { AggregateType } from '#domain/aggregates';
 import { KmsError } from '#domain/errors';
+import { isKeySpec, KEY_SPECS, type KeySpec } from '#domain/key/key-kinds';
 import type { AggregateRef } from '#domain/subjects';
 import type { CommandOrigin } from '#event-store/run-command';
 import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
@@ -64,10 +65,13 @@ export function timerOf(question: unknown): Timer {
   return { kind: kind as TimerKind, ref: refOf(members['ref'], 'key'), deadline: timeOf(members, 'deadline') };
 }
 
-/** Material to be made: of which key, and under which id. */
-export function newMaterialOf(question: unknown): { keyArn: string; materialId: string } {
+/** Material to be made: of which key, under which id, and for which spec. */
+export function newMaterialOf(question: unknown): { keyArn: string; materialId: string; keySpec: KeySpec } {
   const members = membersOf(question);
-  return { keyArn: textOf(members, 'keyArn'), materialId: tokenOf(members, 'materialId') };
+  const material = { keyArn: textOf(members, 'keyArn'), materialId: tokenOf(members, 'materialId') };
+  const { keySpec } = members;
+  if (!isKeySpec(keySpec)) throw expected('keySpec', KEY_SPECS.join(', '));
+  return { ...material, keySpec };
 }
 
 /** Material to be erased. */

@@ -31,6 +31,7 @@ beforeAll(async () => {
   const onError = () => {};
   const note = async (...question: unknown[]) => {
     asked.push(question);
+    return undefined;
   };
   serveMaterials(served, { create: note, destroy: note }, async () => {}, onError);
   serveTimers(
@@ -65,12 +66,17 @@ beforeEach(() => {
 
 test('what services ask each other arrives as it was asked', async () => {
   const materials = new RemoteMaterialCustodian(nats);
-  await materials.create('arn', 'material-1');
+  await materials.create('arn', 'material-1', 'HMAC_224');
   await materials.destroy(KEY, 'material-1');
   expect(await fireRemotely(nats, TIMER)).toBe(true);
   expect(await ask(nats, INTERNAL.principalCommand, COMMAND)).toEqual({ position: 7 });
   const { ref, command, origin, checkedAt } = COMMAND;
-  expect(asked).toEqual([['arn', 'material-1'], [KEY, 'material-1'], TIMER, [ref, command, origin, checkedAt]]);
+  expect(asked).toEqual([
+    ['arn', 'material-1', 'HMAC_224'],
+    [KEY, 'material-1'],
+    TIMER,
+    [ref, command, origin, checkedAt],
+  ]);
   expect(await ask(nats, INTERNAL.grantToken, CLAIMS)).toEqual(expect.any(String));
 });
 
@@ -86,6 +92,7 @@ test.each<[string, string, unknown, string]>([
   ['a timer that is none', timerFire, [], 'question'],
   ['material without an id', materialCreate, { keyArn: 'arn' }, 'materialId'],
   ['material whose id is several tokens', materialCreate, { keyArn: 'arn', materialId: 'a.b' }, 'materialId'],
+  ['material of no key spec', materialCreate, { keyArn: 'arn', materialId: 'a', keySpec: 'AES_256' }, 'keySpec'],
   ['material of no key', materialDestroy, { materialId: 'a' }, 'ref'],
   [
     'material of an account that is no text',

@@ -1,5 +1,6 @@
 import type { Msg, NatsConnection } from 'nats';
 import { isErrorCode, KmsError } from '#domain/errors';
+import { isAsymmetric, type KeySpec } from '#domain/key/key-kinds';
 import { type AggregateRef, INTERNAL, QUEUE } from '#domain/subjects';
 import type { Timer } from '#views/due-times';
 import { doomedMaterialOf, newMaterialOf, timerOf } from './internal-questions';
@@ -11,6 +12,9 @@ import type { ServedRequests } from './served-requests';
 const TIMEOUT_MS = 20_000;
 /** Material is created or destroyed in far less: whoever was asked has died, or its answer was lost. */
 const MATERIAL_ATTEMPT_MS = 4_000;
+/** A key pair of RSA takes seconds to make, more of them where the machine is busy. */
+const KEY_PAIR_TIMEOUT_MS = 90_000;
+const KEY_PAIR_ATTEMPT_MS = 30_000;
 
 interface Answer<T> {
   result?: T;
@@ -71,8 +75,11 @@ function questionIn(message: Msg): unknown {
 export class RemoteMaterialCustodian implements MaterialCustodian {
   constructor(private readonly nats: NatsConnection) {}
 
-  create(keyArn: string, materialId: string): Promise<void> {
-    return ask(this.nats, INTERNAL.materialCreate, { keyArn, materialId }, { attemptMs: MATERIAL_ATTEMPT_MS });
+  create(keyArn: string, materialId: string, keySpec: KeySpec): Promise<string | undefined> {
+    const patience = isAsymmetric(keySpec)
+      ? { timeoutMs: KEY_PAIR_TIMEOUT_MS, attemptMs: KEY_PAIR_ATTEMPT_MS }
+      : { attemptMs: MATERIAL_ATTEMPT_MS };
+    return ask(this.nats, INTERNAL.materialCreate, { keyArn, materialId, keySpec }, patience);
   }
 
   destroy(ref: AggregateRef, materialId: string): Promise<void> {
@@ -86,13 +93,13 @@ export function serveMaterials(
   caughtUp: () => Promise<void>,
   onError: (error: unknown) => void,
 ): void {
-  answer<unknown, void>(
+  answer<unknown, string | undefined>(
     served,
     INTERNAL.materialCreate,
     QUEUE.data,
     (question) => {
-      const { keyArn, materialId } = newMaterialOf(question);
-      return custodian.create(keyArn, materialId);
+      const { keyArn, materialId, keySpec } = newMaterialOf(question);
+      return custodian.create(keyArn, materialId, keySpec);
     },
     onError,
   );

@@ -39,6 +39,7 @@ async function keyManager(
     materials: {
       create: async (arn, materialId) => {
         asked.push(`store ${materialId} of ${arn}`);
+        return undefined;
       },
       destroy: async () => {},
     },
@@ -84,6 +85,7 @@ describe('a command', () => {
         operations: ['Decrypt'],
         issuedBy: CALL.caller.principalArn,
         keySpec: 'SYMMETRIC_DEFAULT',
+        keyUsage: 'ENCRYPT_DECRYPT',
       },
       CALL,
     );

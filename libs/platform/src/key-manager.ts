@@ -3,6 +3,7 @@ import { type AggregateType, aggregateOf, type CommandOf, type EventOf, isRevoki
 import { keyArn } from '#domain/arn';
 import { type DomainEvent, NO_HASH } from '#domain/commit';
 import { KmsError } from '#domain/errors';
+import type { KeySpec } from '#domain/key/key-kinds';
 import type { AggregateRef } from '#domain/subjects';
 import { ConflictError, type EventStore } from '#event-store/event-store';
 import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
@@ -17,8 +18,11 @@ import type { GrantTokenSigner } from './grant-tokens';
 
 /** What the key-manager asks of whoever holds key material. */
 export interface MaterialCustodian {
-  /** Generates and durably stores; harmless to repeat. */
-  create(keyArn: string, materialId: string): Promise<void>;
+  /**
+   * Generates and durably stores; harmless to repeat. Returns the public key, SubjectPublicKeyInfo in base64, of an
+   * asymmetric key.
+   */
+  create(keyArn: string, materialId: string, keySpec: KeySpec): Promise<string | undefined>;
   /** Erases material of a deleted key for good; harmless to repeat. */
   destroy(ref: AggregateRef, materialId: string): Promise<void>;
 }
@@ -145,7 +149,7 @@ export class KeyManager implements ControlPorts {
           ref,
           load: () => this.projection.folded(ref) ?? { state: initial, version: 0, seq: 0, hash: NO_HASH, time: '' },
           decide: (state, now) => decide(command, state, { region, account, id, now }),
-          prepare: (events) => this.storeMaterial(ref, events),
+          prepare: (events) => this.withMaterial(ref, events),
           ...(checked && {
             checks: {
               assertNotOver: () => checked.tenure.assertNotOver(),
@@ -179,11 +183,17 @@ export class KeyManager implements ControlPorts {
     return this.ports.appliedEverywhere(position);
   }
 
-  private async storeMaterial(ref: AggregateRef, events: readonly DomainEvent[]): Promise<void> {
-    for (const event of events) {
-      if (event.type === 'KeyCreated' || event.type === 'KeyRotated')
-        await this.ports.materials.create(keyArn(ref.region, ref.account, ref.id), event.materialId);
-    }
+  /** The events, once the material that they name is stored; of a new key pair the event tells the public half. */
+  private async withMaterial<E extends DomainEvent>(ref: AggregateRef, events: readonly E[]): Promise<E[]> {
+    const arn = keyArn(ref.region, ref.account, ref.id);
+    return Promise.all(
+      events.map(async (event) => {
+        if (event.type === 'KeyRotated') await this.ports.materials.create(arn, event.materialId, 'SYMMETRIC_DEFAULT');
+        if (event.type !== 'KeyCreated') return event;
+        const publicKey = await this.ports.materials.create(arn, event.materialId, event.keySpec);
+        return publicKey === undefined ? event : { ...event, publicKey };
+      }),
+    );
   }
 }
 

@@ -26,7 +26,7 @@ async function doomedKey() {
   const erased: string[] = [];
   const gate: { opened?: Promise<void> } = {};
   const materials = {
-    create: async () => {},
+    create: async () => undefined,
     destroy: async (_ref: AggregateRef, materialId: string) => {
       erased.push(materialId);
       await gate.opened;

@@ -3,7 +3,7 @@ import { keyArn, rootArn, userArn } from '#domain/arn';
 import { isLiving } from '#domain/key/state';
 import { hasAccessKeys } from '#domain/principal/state';
 import { INTERNAL, QUEUE } from '#domain/subjects';
-import type { MaterialType } from '#hsm/material-record';
+import { type KeyMaterialType, materialTypeOf } from '#hsm/material-record';
 import { MaterialUnusableError, type MaterialVault } from '#hsm/material-vault';
 import type { Projection } from '#views/projection';
 import { answer, ask } from './internal-requests';
@@ -11,7 +11,7 @@ import type { ServedRequests } from './served-requests';
 
 /** Material that something cannot do without. */
 export interface NeededMaterial {
-  type: Extract<MaterialType, 'AES_256' | 'ACCESS_KEY'>;
+  type: KeyMaterialType | 'ACCESS_KEY';
   materialId: string;
   /** ARN of the key; of the principal, for an access key. */
   owner: string;
@@ -34,7 +34,8 @@ export function* neededMaterial(projection: Projection): Generator<NeededMateria
   for (const { ref, state } of projection.allKeys()) {
     if (!isLiving(state)) continue;
     const owner = keyArn(ref.region, ref.account, ref.id);
-    for (const { materialId } of state.versions) yield { type: 'AES_256', materialId, owner };
+    const type = materialTypeOf(state.keySpec);
+    for (const { materialId } of state.versions) yield { type, materialId, owner };
   }
   for (const { ref, state } of projection.all('principal')) {
     if (!hasAccessKeys(state)) continue;

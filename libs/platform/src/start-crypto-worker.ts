@@ -9,6 +9,7 @@ import { ensureMaterialStream } from '#event-store/streams';
 import { wasBehind } from '#event-store/was-behind';
 import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
 import { MaterialVault } from '#hsm/material-vault';
+import { endOffLoop } from '#hsm/off-loop';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { Serving } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
@@ -151,6 +152,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     stop() {
       stopping.abort();
       vault.close();
+      void endOffLoop();
     },
   };
 }

@@ -26,7 +26,7 @@ test('what a crypto-worker checked before something was taken away is not append
       served: new ServedRequests(nats, () => {}),
       serving: ALWAYS_SERVING,
       barrier: { applied: async () => {} },
-      materials: { create: async () => {}, destroy: async () => {} },
+      materials: { create: async () => undefined, destroy: async () => {} },
       signGrantToken: async () => undefined,
       lastUses: UNTRACKED,
       onError: () => () => {},

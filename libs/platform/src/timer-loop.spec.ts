@@ -51,7 +51,7 @@ beforeEach(async () => {
   const store = new MemoryEventStore();
   view = new LiveView();
   await view.start(store);
-  const materials = { create: async () => {}, destroy: async () => {} };
+  const materials = { create: async () => undefined, destroy: async () => {} };
   manager = new KeyManager({
     store,
     view,

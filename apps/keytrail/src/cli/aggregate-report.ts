@@ -2,7 +2,7 @@ import type { AggregateType } from '#domain/aggregates';
 import { aliasArn, keyArn, roleArn, rootArn, userArn } from '#domain/arn';
 import { laterOf } from '#domain/dates';
 import type { ActiveGrant } from '#domain/grant/grant';
-import { livingKeyAt } from '#domain/key/decide';
+import { livingKeyAt } from '#domain/key/living';
 import { isLiving, type Key } from '#domain/key/state';
 import { parsePrincipalId } from '#domain/principal/principal-id';
 import { type AccessKey, hasAccessKeys, isNamed, type Principal } from '#domain/principal/state';

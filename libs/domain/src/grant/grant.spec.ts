@@ -27,6 +27,7 @@ const create: Extract<GrantCommand, { type: 'CreateGrant' }> = {
   operations: ['Encrypt', 'Decrypt'],
   issuedBy: 'arn:aws:iam::000000000000:root',
   keySpec: 'SYMMETRIC_DEFAULT',
+  keyUsage: 'ENCRYPT_DECRYPT',
 };
 const created: GrantEvent = {
   type: 'GrantCreated',
@@ -114,7 +115,10 @@ describe('a grant', () => {
       "1 validation error detected: Value '[]' at 'operations' failed to satisfy constraint: Member must have length greater than or equal to 1",
     );
     refusedWith(['CreateGrant'], 'Grants must not contain only the CreateGrant operation.');
-    refusedWith(['Decrypt', 'Sign'], 'A key of spec SYMMETRIC_DEFAULT does not support Sign.');
+    refusedWith(
+      ['Decrypt', 'Sign'],
+      'A key of spec SYMMETRIC_DEFAULT and usage ENCRYPT_DECRYPT does not support Sign.',
+    );
     const fits = GRANT_OPERATIONS.filter((operation) => {
       try {
         return decideGrant({ ...create, operations: ['Decrypt', operation] }, initialGrant, PLACE).length === 1;

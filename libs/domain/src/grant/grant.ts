@@ -1,6 +1,6 @@
 import { type Aggregate, type DecidePlace, EvolveError, type Evolvers, evolveBy, isEventOf } from '../aggregate';
 import { KmsError } from '../errors';
-import type { KeySpec } from '../key/events';
+import type { KeySpec, KeyUsage } from '../key/key-kinds';
 import { assertConstraints, withoutEmpty } from './constraints';
 import type { GrantConstraints, GrantCreated, GrantEvent } from './events';
 import { type GrantParameters, sameParameters } from './grant-id';
@@ -38,8 +38,8 @@ export type Grant = NoGrant | ActiveGrant | EndedGrant;
 export const initialGrant: Grant = { grantState: 'None' };
 
 export type GrantCommand =
-  /** `keySpec` is that of the key: it says what can be granted. */
-  | ({ type: 'CreateGrant'; issuedBy: string; keySpec: KeySpec } & GrantParameters)
+  /** `keySpec` and `keyUsage` are those of the key: they say what can be granted. */
+  | ({ type: 'CreateGrant'; issuedBy: string; keySpec: KeySpec; keyUsage: KeyUsage } & GrantParameters)
   /** `keyId` is the key that the caller named: a grant of another is not found. */
   | { type: 'RevokeGrant'; keyId: string }
   | { type: 'RetireGrant'; keyId: string };
@@ -58,9 +58,8 @@ export function decideGrant(command: GrantCommand, grant: Grant, { id }: DecideP
     if (grant.grantState !== 'Active' || grant.keyId !== command.keyId) throw grantNotFound(id);
     return [{ type: command.type === 'RevokeGrant' ? 'GrantRevoked' : 'GrantRetired', v: 1 }];
   }
-  const { keySpec } = command;
-  assertOperations(command.operations, keySpec);
-  assertConstraints(command.constraints, takesConstraints(keySpec));
+  assertOperations(command);
+  assertConstraints(command.constraints, takesConstraints(command.keySpec));
   if (grant.grantState === 'Ended') throw new GrantEndedError(`grant ${id} has ended`);
   if (grant.grantState === 'Active') {
     if (sameParameters(grant, command)) return [];
@@ -87,7 +86,7 @@ function created(command: Extract<GrantCommand, { type: 'CreateGrant' }>): Grant
   };
 }
 
-function assertOperations(operations: readonly GrantOperation[], keySpec: KeySpec): void {
+function assertOperations({ operations, keySpec, keyUsage }: Extract<GrantCommand, { type: 'CreateGrant' }>): void {
   if (operations.length === 0) {
     throw new KmsError(
       'ValidationException',
@@ -97,9 +96,12 @@ function assertOperations(operations: readonly GrantOperation[], keySpec: KeySpe
   if (operations.every((operation) => operation === 'CreateGrant')) {
     throw new KmsError('ValidationException', 'Grants must not contain only the CreateGrant operation.');
   }
-  const unfit = operations.filter((operation) => !canBeGranted(operation, keySpec));
+  const unfit = operations.filter((operation) => !canBeGranted(operation, keySpec, keyUsage));
   if (unfit.length > 0) {
-    throw new KmsError('ValidationException', `A key of spec ${keySpec} does not support ${unfit.join(', ')}.`);
+    throw new KmsError(
+      'ValidationException',
+      `A key of spec ${keySpec} and usage ${keyUsage} does not support ${unfit.join(', ')}.`,
+    );
   }
 }
 

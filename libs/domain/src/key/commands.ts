@@ -1,5 +1,6 @@
 import type { NamedIds } from '../named-ids';
-import type { KeySpec, KeyUsage, Tag } from './events';
+import type { Tag } from './events';
+import type { KeySpec, KeyUsage } from './key-kinds';
 
 /** What can be asked of a key. Time comes in beside the command; nothing in decide reads a clock. */
 export type KeyCommand =

@@ -1,4 +1,5 @@
 import type { NamedIds } from '../named-ids';
+import type { KeySpec, KeyUsage } from './key-kinds';
 
 /**
  * What can happen to a key. Past tense; each carries all that evolve needs, so that replay reads no clock and repeats
@@ -19,6 +20,8 @@ export interface KeyCreated {
   tags: Tag[];
   /** Version 1 of the backing key; stored before this event is appended. */
   materialId: string;
+  /** SubjectPublicKeyInfo (RFC 5280) in base64; of asymmetric keys. */
+  publicKey?: string;
 }
 
 export interface KeyEnabled {
@@ -129,6 +132,4 @@ export interface Tag {
   value: string;
 }
 
-export type KeySpec = 'SYMMETRIC_DEFAULT';
-export type KeyUsage = 'ENCRYPT_DECRYPT';
 export type KeyOrigin = 'AWS_KMS';

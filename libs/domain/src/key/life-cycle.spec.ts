@@ -56,6 +56,22 @@ const rotating: KeyEvent = {
   nextRotationDate: plusDays(T0, 90),
 };
 
+describe('an asymmetric key', () => {
+  const pair: KeyEvent = { ...created, keyUsage: 'SIGN_VERIFY', keySpec: 'RSA_2048', publicKey: 'MAA=' } as KeyEvent;
+
+  test('keeps the public key that its creation told', () => {
+    expect(fold([pair])).toMatchObject({ keyState: 'Enabled', keySpec: 'RSA_2048', publicKey: 'MAA=' });
+  });
+
+  test.each<KeyCommand>([
+    { type: 'EnableKeyRotation', rotationPeriodInDays: 90 },
+    { type: 'DisableKeyRotation' },
+    { type: 'RotateKeyOnDemand' },
+  ])('has no rotation: $type', (command) => {
+    given(pair).when(command).refused('UnsupportedOperationException');
+  });
+});
+
 describe('a key’s policy', () => {
   const policy = '{"a":1}';
   const meant = { ann: 'AIDA1', job: 'AROA1' };

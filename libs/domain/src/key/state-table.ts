@@ -1,6 +1,6 @@
 import { KmsError } from '../errors';
 
-/** All states of the AWS KMS API; those that symmetric AWS_KMS keys cannot reach come with later key kinds. */
+/** All states of the AWS KMS API. */
 const KEY_STATES = [
   'Enabled',
   'Disabled',
@@ -44,6 +44,11 @@ const SWITCH = row('ok', 'ok', 'invalid', 'invalid', 'ok', 'invalid', 'invalid')
 const ROTATE = row('ok', 'disabled', 'invalid', 'unsupported', 'unsupported', 'invalid', 'ok');
 const SHOW_ROTATION = row('ok', 'ok', 'ok', 'ok', 'unsupported', 'ok', 'ok');
 const CHANGE = row('ok', 'ok', 'invalid', 'ok', 'ok', 'ok', 'ok');
+const PREPARE_IMPORT = row('ok', 'ok', 'invalid', 'ok', 'unsupported', 'invalid', 'invalid');
+const IMPORT = row('ok', 'ok', 'invalid', 'ok', 'unsupported', 'invalid', 'ok');
+const DELETE_MATERIAL = row('ok', 'ok', 'ok', 'ok', 'unsupported', 'invalid', 'invalid');
+const REPLICATE = row('ok', 'disabled', 'invalid', 'invalid', 'invalid', 'invalid', 'invalid');
+const MOVE_PRIMARY = row('ok', 'disabled', 'invalid', 'invalid', 'invalid', 'invalid', 'ok');
 const ANY = row('ok', 'ok', 'ok', 'ok', 'ok', 'ok', 'ok');
 
 /** Operation x key state, as the AWS KMS developer guide's "Key states of AWS KMS keys" has it. */
@@ -53,6 +58,21 @@ export const STATE_TABLE = {
   ReEncrypt: CRYPTO,
   GenerateDataKey: CRYPTO,
   GenerateDataKeyWithoutPlaintext: CRYPTO,
+  GenerateDataKeyPair: CRYPTO,
+  GenerateDataKeyPairWithoutPlaintext: CRYPTO,
+  DeriveSharedSecret: CRYPTO,
+  Encapsulate: CRYPTO,
+  Decapsulate: CRYPTO,
+  Sign: CRYPTO,
+  Verify: CRYPTO,
+  GenerateMac: CRYPTO,
+  VerifyMac: CRYPTO,
+  GetPublicKey: CRYPTO,
+  GetParametersForImport: PREPARE_IMPORT,
+  ImportKeyMaterial: IMPORT,
+  DeleteImportedKeyMaterial: DELETE_MATERIAL,
+  ReplicateKey: REPLICATE,
+  UpdatePrimaryRegion: MOVE_PRIMARY,
   CreateGrant: CREATE_GRANT,
   CancelKeyDeletion: CANCEL,
   ScheduleKeyDeletion: SCHEDULE,

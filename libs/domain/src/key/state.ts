@@ -1,5 +1,6 @@
 import type { NamedIds } from '../named-ids';
-import type { KeyOrigin, KeySpec, KeyUsage, Tag } from './events';
+import type { KeyOrigin, Tag } from './events';
+import type { KeySpec, KeyUsage } from './key-kinds';
 
 /** One generation of a key's material. The current one is the last of the list. */
 export interface KeyVersion {
@@ -23,6 +24,8 @@ export interface KeyFacts {
   namedIds?: NamedIds;
   tags: readonly Tag[];
   versions: readonly KeyVersion[];
+  /** SubjectPublicKeyInfo (RFC 5280) in base64; of asymmetric keys. */
+  publicKey?: string;
   /** Automatic rotation; absent when it is off. */
   rotation?: { periodInDays: number; nextRotationDate: string };
 }
@@ -60,3 +63,14 @@ export const initialKey: Key = { keyState: 'None' };
 export const isLiving = (key: Key): key is LivingKey => key.keyState !== 'None' && key.keyState !== 'Deleted';
 
 export const currentVersion = (key: KeyFacts): KeyVersion => key.versions[key.versions.length - 1]!;
+
+/** With the next automatic rotation moved, where one is due at all. */
+export const movedRotation = (key: LivingKey, nextRotationDate: string | undefined): Pick<LivingKey, 'rotation'> =>
+  key.rotation && nextRotationDate ? { rotation: { ...key.rotation, nextRotationDate } } : {};
+
+/** The facts alone, without what belongs to PendingDeletion. */
+export const settled = (key: LivingKey, keyState: 'Enabled' | 'Disabled'): LivingKey => {
+  if (key.keyState !== 'PendingDeletion') return { ...key, keyState };
+  const { deletionDate: _deletionDate, pendingWindowInDays: _pendingWindowInDays, ...facts } = key;
+  return { ...facts, keyState };
+};

@@ -91,6 +91,7 @@ function commandOf(request: CreateGrant, found: FoundKey, call: Call, { projecti
     type: 'CreateGrant',
     keyId: found.keyId,
     keySpec: found.key.keySpec,
+    keyUsage: found.key.keyUsage,
     granteePrincipal: grantee.arn,
     ...(grantee.uniqueId !== undefined && { granteeUniqueId: grantee.uniqueId }),
     ...(retiring && { retiringPrincipal: retiring.arn }),

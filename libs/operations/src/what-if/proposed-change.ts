@@ -2,7 +2,7 @@ import { AGGREGATE_TYPES, type AggregateType, aggregateOf, type CommandOf } from
 import { keyArn, rootArn } from '#domain/arn';
 import { type Commit, encodeCommit, NO_HASH } from '#domain/commit';
 import { laterOf } from '#domain/dates';
-import { keyNotFound } from '#domain/key/decide';
+import { keyNotFound } from '#domain/key/living';
 import { roleRef, userRef } from '#domain/principal/principal-id';
 import { noSuchAccessKey, noSuchRole, noSuchUser } from '#domain/principal/refusals';
 import { type AggregateRef, eventSubject } from '#domain/subjects';

@@ -43,6 +43,7 @@ function createGrant(log: FoldedLog, id: string, keyId: string, grantee: string,
     operations: ['Decrypt'],
     issuedBy: 'arn:aws:iam::000000000000:root',
     keySpec: 'SYMMETRIC_DEFAULT',
+    keyUsage: 'ENCRYPT_DECRYPT',
   });
 }
 

@@ -1,0 +1,40 @@
+import type { KeyObject } from 'node:crypto';
+import { ml_dsa44, ml_dsa65, ml_dsa87 } from '@noble/post-quantum/ml-dsa.js';
+import { ml_kem512, ml_kem768, ml_kem1024 } from '@noble/post-quantum/ml-kem.js';
+import type { KeySpec } from '#domain/key/key-kinds';
+
+const EXPANDED_FROM_SEED = {
+  ML_DSA_44: ml_dsa44,
+  ML_DSA_65: ml_dsa65,
+  ML_DSA_87: ml_dsa87,
+  ML_KEM_512: ml_kem512,
+  ML_KEM_768: ml_kem768,
+  ML_KEM_1024: ml_kem1024,
+} as const satisfies Partial<Record<KeySpec, object>>;
+
+export type SeedKeySpec = keyof typeof EXPANDED_FROM_SEED;
+
+/** The key pair that a seed stands for; its secret half is to be zeroised by the caller. */
+function expanded(keySpec: KeySpec, seed: KeyObject): { publicKey: Uint8Array; secretKey: Uint8Array } {
+  const bytes = seed.export();
+  try {
+    return EXPANDED_FROM_SEED[keySpec as SeedKeySpec].keygen(bytes);
+  } finally {
+    bytes.fill(0);
+  }
+}
+
+/**
+ * THE table of what worker threads do: pure functions that take milliseconds of JavaScript. Arguments and results are
+ * cloned, and keys travel as KeyObjects, so that no thread but the worker's ever has their bytes.
+ */
+export const SLOW_TASKS = {
+  /** The raw public key. */
+  publicKeyOfSeed(keySpec: KeySpec, seed: KeyObject): Uint8Array {
+    const { publicKey, secretKey } = expanded(keySpec, seed);
+    secretKey.fill(0);
+    return publicKey;
+  },
+};
+
+export type SlowTasks = typeof SLOW_TASKS;

@@ -1,0 +1,36 @@
+import { EvolveError } from '../aggregate';
+import { KmsError } from '../errors';
+import { recordedIds } from '../named-ids';
+import type { KeyDeciders, KeyEvolvers } from './families';
+import { materialIdOf } from './material-id';
+import { assertTagCount } from './properties';
+
+export const creationDeciders: KeyDeciders<'CreateKey'> = {
+  CreateKey: (command, key, { keyArn }) => {
+    if (key.keyState !== 'None') throw new KmsError('AlreadyExistsException', `${keyArn} already exists`);
+    assertTagCount(command.tags, keyArn);
+    const { type: _type, namedIds, ...facts } = command;
+    const materialId = materialIdOf(keyArn, 1);
+    return [{ type: 'KeyCreated', v: 1, ...facts, ...recordedIds(namedIds), origin: 'AWS_KMS', materialId }];
+  },
+};
+
+export const creationEvolvers: KeyEvolvers<'KeyCreated'> = {
+  KeyCreated: (key, event, time) => {
+    if (key.keyState !== 'None') throw new EvolveError('KeyCreated on a key that exists');
+    return {
+      keyState: 'Enabled',
+      createdAt: time,
+      description: event.description,
+      keyUsage: event.keyUsage,
+      keySpec: event.keySpec,
+      origin: event.origin,
+      multiRegion: event.multiRegion,
+      policy: event.policy,
+      ...recordedIds(event.namedIds),
+      tags: event.tags,
+      versions: [{ version: 1, materialId: event.materialId, since: time, cause: 'CREATED' }],
+      ...(event.publicKey === undefined ? {} : { publicKey: event.publicKey }),
+    };
+  },
+};

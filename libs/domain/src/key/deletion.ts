@@ -1,0 +1,59 @@
+import { EvolveError } from '../aggregate';
+import { plusDays } from '../dates';
+import { type KeyDeciders, type KeyEvolvers, livingBefore } from './families';
+import { usableKey } from './living';
+import { settled } from './state';
+
+export const DEFAULT_PENDING_WINDOW_IN_DAYS = 30;
+
+export const deletionDeciders: KeyDeciders<
+  'ScheduleKeyDeletion' | 'CancelKeyDeletion' | 'FireDeletion' | 'RecordMaterialDestroyed'
+> = {
+  ScheduleKeyDeletion: ({ pendingWindowInDays }, key, context) => {
+    usableKey('ScheduleKeyDeletion', key, context);
+    const deletionDate = plusDays(context.now, pendingWindowInDays);
+    return [{ type: 'KeyDeletionScheduled', v: 1, pendingWindowInDays, deletionDate }];
+  },
+
+  CancelKeyDeletion: (_command, key, context) => {
+    usableKey('CancelKeyDeletion', key, context);
+    return [{ type: 'KeyDeletionCancelled', v: 1 }];
+  },
+
+  FireDeletion: ({ deadline }, key, context) =>
+    key.keyState === 'PendingDeletion' && key.deletionDate === deadline && context.now >= deadline
+      ? [{ type: 'KeyDeleted', v: 1 }]
+      : [],
+
+  RecordMaterialDestroyed: (_command, key) =>
+    key.keyState === 'Deleted' && key.materialIds.length > 0
+      ? [{ type: 'KeyMaterialDestroyed', v: 1, materialIds: [...key.materialIds] }]
+      : [],
+};
+
+export const deletionEvolvers: KeyEvolvers<
+  'KeyDeletionScheduled' | 'KeyDeletionCancelled' | 'KeyDeleted' | 'KeyMaterialDestroyed'
+> = {
+  KeyDeletionScheduled: (key, event) => ({
+    ...livingBefore(key, event),
+    keyState: 'PendingDeletion',
+    deletionDate: event.deletionDate,
+    pendingWindowInDays: event.pendingWindowInDays,
+  }),
+  KeyDeletionCancelled: (key, event) => settled(livingBefore(key, event), 'Disabled'),
+  KeyDeleted: (key, event, time) => {
+    const current = livingBefore(key, event);
+    const materialIds = current.versions.map((version) => version.materialId);
+    return {
+      keyState: 'Deleted',
+      createdAt: current.createdAt,
+      deletedAt: time,
+      materialIds,
+      allMaterialIds: materialIds,
+    };
+  },
+  KeyMaterialDestroyed: (key, event) => {
+    if (key.keyState !== 'Deleted') throw new EvolveError('KeyMaterialDestroyed on a key that is not deleted');
+    return { ...key, materialIds: key.materialIds.filter((id) => !event.materialIds.includes(id)) };
+  },
+};

@@ -1,0 +1,19 @@
+import { KmsError } from '../errors';
+import type { DecideContext } from './commands';
+import { isLiving, type Key, type LivingKey } from './state';
+import { assertStateAllows, type KeyOperation } from './state-table';
+
+export const keyNotFound = (keyArn: string): KmsError =>
+  new KmsError('NotFoundException', `Key '${keyArn}' does not exist`);
+
+/** The key as callers see it at `now`: once its waiting period is over it is gone, fired or not. */
+export const livingKeyAt = (key: Key, now: string): LivingKey | undefined =>
+  !isLiving(key) || (key.keyState === 'PendingDeletion' && key.deletionDate <= now) ? undefined : key;
+
+/** The key, whose state allows the operation. Throws KmsError where AWS would refuse. */
+export function usableKey(operation: KeyOperation, key: Key, context: DecideContext): LivingKey {
+  const living = livingKeyAt(key, context.now);
+  if (!living) throw keyNotFound(context.keyArn);
+  assertStateAllows(operation, living.keyState, context.keyArn);
+  return living;
+}

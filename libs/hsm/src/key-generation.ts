@@ -1,0 +1,28 @@
+import { createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
+import { promisify } from 'node:util';
+import { MATERIAL_SHAPES } from '#crypto/key-material';
+import { subjectPublicKeyInfo } from '#crypto/subject-public-key-info';
+import type { KeySpec } from '#domain/key/key-kinds';
+import { offLoop } from './off-loop';
+
+const PKCS8 = { privateKeyEncoding: { type: 'pkcs8', format: 'der' } } as const;
+const SPKI = { publicKeyEncoding: { type: 'spki', format: 'der' } } as const;
+const generate = promisify(generateKeyPair) as (
+  type: string,
+  options: object,
+) => Promise<{ publicKey: Buffer; privateKey: Buffer }>;
+
+/** A new key pair of a spec whose material is a private key: PKCS #8 and SubjectPublicKeyInfo. Off the event loop. */
+export function generatePair(keySpec: KeySpec): Promise<{ publicKey: Buffer; privateKey: Buffer }> {
+  const shape = MATERIAL_SHAPES[keySpec];
+  if ('rsaBits' in shape) return generate('rsa', { modulusLength: shape.rsaBits, ...PKCS8, ...SPKI });
+  if ('curve' in shape) return generate('ec', { namedCurve: shape.curve, ...PKCS8, ...SPKI });
+  if ('okp' in shape) return generate(shape.okp, { ...PKCS8, ...SPKI });
+  throw new RangeError(`${keySpec} has no private key in PKCS #8`);
+}
+
+/** SubjectPublicKeyInfo (RFC 5280), DER, of an asymmetric key's material. */
+export async function publicKeyOf(keySpec: KeySpec, key: KeyObject): Promise<Buffer> {
+  if (key.type === 'private') return createPublicKey(key).export({ type: 'spki', format: 'der' });
+  return subjectPublicKeyInfo(keySpec, await offLoop('publicKeyOfSeed', keySpec, key));
+}

@@ -1,0 +1,32 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Piscina } from 'piscina';
+import type { SlowTasks } from '#crypto/slow-tasks';
+
+/** One for each core that is not the event loop's, but two at least: a slow one must not hold up all others. */
+const THREADS = 2;
+const IDLE_MS = 60_000;
+
+let pool: Piscina | undefined;
+
+/** Beside this file where it is built; in tests, which run the sources, where the build has put it. */
+function workerFile(): string {
+  const built = join(__dirname, 'off-loop-worker.js');
+  return existsSync(built) ? built : join(__dirname, '../../../dist/libs/hsm/src/off-loop-worker.js');
+}
+
+/** Runs a task of SLOW_TASKS in a worker thread; threads start with the first task, and end when there is none for long. */
+export async function offLoop<T extends keyof SlowTasks>(
+  task: T,
+  ...args: Parameters<SlowTasks[T]>
+): Promise<ReturnType<SlowTasks[T]>> {
+  pool ??= new Piscina({ filename: workerFile(), minThreads: 0, maxThreads: THREADS, idleTimeout: IDLE_MS });
+  return pool.run({ task, args });
+}
+
+/** Ends the threads; what they had begun is cut off. Harmless to repeat, and the next task starts them anew. */
+export async function endOffLoop(): Promise<void> {
+  const ending = pool;
+  pool = undefined;
+  await ending?.destroy();
+}

@@ -1,0 +1,62 @@
+/** Not an error: what a data operation needs must be worked out first, away from the event loop. */
+export class WorkToDo extends Error {
+  override readonly name = 'WorkToDo';
+
+  constructor(
+    readonly what: string,
+    readonly start: () => Promise<unknown>,
+  ) {
+    super('work must be done first');
+  }
+}
+
+type Outcome = { value: unknown } | { failure: unknown };
+
+/**
+ * Slow work of one data operation. The operation stays one synchronous step: where it needs the result of slow work it is
+ * broken off, the work is done, and it begins anew with all its checks, so that what was taken away from its caller
+ * meanwhile is refused as if there had been no wait.
+ */
+export class OffLoop {
+  private outcomes: Map<string, Outcome> | undefined;
+
+  /**
+   * The result of `start`, the second time that it is asked for; what `start` rejects with is thrown then. `what` names the
+   * work, with all that the result depends on and that may change meanwhile, such as the material it is done with. A result
+   * that is bytes, or has bytes as members, is zeroised once the operation is over: to be encoded before.
+   */
+  result<T>(what: string, start: () => Promise<T>): T {
+    const outcome = this.outcomes?.get(what);
+    if (!outcome) throw new WorkToDo(what, start);
+    if ('failure' in outcome) throw outcome.failure;
+    return outcome.value as T;
+  }
+
+  async do({ what, start }: WorkToDo): Promise<void> {
+    this.outcomes ??= new Map();
+    try {
+      this.outcomes.set(what, { value: await start() });
+    } catch (failure) {
+      this.outcomes.set(what, { failure });
+    }
+  }
+
+  wipe(): void {
+    if (!this.outcomes) return;
+    for (const outcome of this.outcomes.values()) if ('value' in outcome) wipeBytes(outcome.value);
+    this.outcomes = undefined;
+  }
+}
+
+/** As `OffLoop.result`, for an operation's call. */
+export function workedOut<T>({ offLoop }: { offLoop?: OffLoop | undefined }, what: string, start: () => Promise<T>): T {
+  if (!offLoop) throw new Error(`${what}: only data operations work off the event loop`);
+  return offLoop.result(what, start);
+}
+
+function wipeBytes(value: unknown): void {
+  if (value instanceof Uint8Array) value.fill(0);
+  else if (typeof value === 'object' && value !== null) {
+    for (const member of Object.values(value)) if (member instanceof Uint8Array) member.fill(0);
+  }
+}
