@@ -16,7 +16,6 @@ import {
   RelativeDistinguishedName,
   SubjectPublicKeyInfo,
   TBSCertificate,
-  Time,
   Validity,
 } from '@peculiar/asn1-x509';
 import { encode, Tag } from 'cbor2';
@@ -70,8 +69,8 @@ export function certificate(now: number, options: CertificateOptions): Issued {
     signature: algorithm,
     issuer: nameOf(options.issuerName ?? issuer?.name ?? name),
     validity: new Validity({
-      notBefore: new Time(new Date(options.notBefore ?? now - DAY_MS)),
-      notAfter: new Time(new Date(options.notAfter ?? now + DAY_MS)),
+      notBefore: new Date(options.notBefore ?? now - DAY_MS),
+      notAfter: new Date(options.notAfter ?? now + DAY_MS),
     }),
     subject: nameOf(name),
     subjectPublicKeyInfo: AsnConvert.parse(keys.publicKey.export({ format: 'der', type: 'spki' }), SubjectPublicKeyInfo),

@@ -11,7 +11,7 @@ import { authorizeAccount, authorizeKey } from './authorization';
 import { endDryRun } from './dry-run';
 import { findKey } from './key-lookup';
 import { type Call, type DataPorts, data } from './operation';
-import { RECIPIENT, recipientOf, secretFor } from './recipient';
+import { RECIPIENT, type Recipient, recipientOf, secretFor } from './recipient';
 import { assertUsable, cryptographic, currentBackingKey, encryptUnder } from './symmetric-crypto';
 import { BOOLEAN, CONTEXT, GRANT_TOKENS, KEY_ID, Optional, Required } from './wire/fields';
 import type { Wire } from './wire/wire';
@@ -25,8 +25,11 @@ class DataKeyRequest implements GenerateDataKeyRequest, GenerateDataKeyWithoutPl
   @Optional(NUMBER_OF_BYTES) NumberOfBytes?: number;
   @Optional({ kind: 'enum', values: ['AES_256', 'AES_128'] }) KeySpec?: keyof typeof DATA_KEY_BYTES;
   @Optional(GRANT_TOKENS) GrantTokens?: string[];
-  @Optional(RECIPIENT) Recipient?: GenerateDataKeyRequest['Recipient'];
   @Optional(BOOLEAN) DryRun?: boolean;
+}
+
+class GenerateDataKey extends DataKeyRequest {
+  @Optional(RECIPIENT) Recipient?: GenerateDataKeyRequest['Recipient'];
 }
 
 function dataKeyLength({ KeySpec, NumberOfBytes }: DataKeyRequest): number {
@@ -39,10 +42,10 @@ function dataKeyLength({ KeySpec, NumberOfBytes }: DataKeyRequest): number {
 function generate(
   operation: 'GenerateDataKey' | 'GenerateDataKeyWithoutPlaintext',
   request: DataKeyRequest,
+  recipient: Recipient | undefined,
   call: Call,
   ports: DataPorts,
 ): Wire<GenerateDataKeyResponse> {
-  const recipient = recipientOf(request.Recipient, call, ports);
   const found = findKey(request.KeyId, 'any', call, ports.projection);
   authorizeKey(call, ports.projection, found, cryptographic(request.EncryptionContext, undefined, recipient));
   const length = dataKeyLength(request);
@@ -64,16 +67,19 @@ function generate(
   }
 }
 
-export const generateDataKey = data<DataKeyRequest, Wire<GenerateDataKeyResponse>>({
+export const generateDataKey = data<GenerateDataKey, Wire<GenerateDataKeyResponse>>({
   name: 'GenerateDataKey',
-  request: DataKeyRequest,
-  run: (request, call, ports) => generate('GenerateDataKey', request, call, ports),
+  request: GenerateDataKey,
+  run(request, call, ports) {
+    const recipient = recipientOf(request.Recipient, call, ports);
+    return generate('GenerateDataKey', request, recipient, call, ports);
+  },
 });
 
 export const generateDataKeyWithoutPlaintext = data<DataKeyRequest, Wire<GenerateDataKeyWithoutPlaintextResponse>>({
   name: 'GenerateDataKeyWithoutPlaintext',
   request: DataKeyRequest,
-  run: (request, call, ports) => generate('GenerateDataKeyWithoutPlaintext', request, call, ports),
+  run: (request, call, ports) => generate('GenerateDataKeyWithoutPlaintext', request, undefined, call, ports),
 });
 
 class GenerateRandom implements GenerateRandomRequest {

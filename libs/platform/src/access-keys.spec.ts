@@ -1,3 +1,4 @@
+import { AttestationVerifier } from '#crypto/attestation/attestation-verifier';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import { rootArn, userArn } from '#domain/arn';
 import { accessKeyMaterialId } from '#domain/principal/access-key-material-id';
@@ -49,7 +50,7 @@ async function started() {
   });
   const tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH, 2));
   const accessKeys = new AccessKeys(vault, view, (...command) => manager.runFor(...command));
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys);
+  const worker = new CryptoWorker(view, vault, tokens, accessKeys, new AttestationVerifier([]));
   const clock = { now: () => now };
   const manager: KeyManager = new KeyManager({
     ...{ store: log, view, materials: worker },

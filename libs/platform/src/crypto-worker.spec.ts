@@ -1,3 +1,4 @@
+import { AttestationVerifier } from '#crypto/attestation/attestation-verifier';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import { keyArn } from '#domain/arn';
 import type { KeyCommand } from '#domain/key/commands';
@@ -42,7 +43,7 @@ async function started() {
   const vault = new MaterialVault(provider, store, { logPosition: () => view.position });
   const tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH));
   const accessKeys = new AccessKeys(vault, view, (...command) => manager.runFor(...command));
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys);
+  const worker = new CryptoWorker(view, vault, tokens, accessKeys, new AttestationVerifier([]));
   const manager: KeyManager = new KeyManager({
     store: log,
     view,

@@ -1,3 +1,5 @@
+import type { RecipientInfo } from '@aws-sdk/client-kms';
+import type { AttestationVerifier } from '#crypto/attestation/attestation-verifier';
 import { RandomPool } from '#crypto/random-pool';
 import type { TokenIssuer } from '#crypto/signed-token';
 import { keyArn } from '#domain/arn';
@@ -9,7 +11,8 @@ import type { AggregateRef } from '#domain/subjects';
 import { shorterThanMaterial } from '#event-store/log-damage';
 import type { BackingKey } from '#hsm/backing-key';
 import type { MaterialVault } from '#hsm/material-vault';
-import { type AccessKeyPorts, type DataPorts, MaterialNotLoaded } from '#operations/operation';
+import { type AccessKeyPorts, type Call, type DataPorts, MaterialNotLoaded } from '#operations/operation';
+import { type Recipient, verifiedRecipient } from '#operations/recipient';
 import type { LiveView } from '#views/live-view';
 import type { MaterialCustodian } from './key-manager';
 import { type NeededMaterial, neededMaterial } from './material-check';
@@ -33,6 +36,7 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     private readonly vault: MaterialVault,
     readonly tokens: TokenIssuer,
     readonly accessKeys: AccessKeyPorts,
+    private readonly attestations: AttestationVerifier,
     /** Absent where nobody but this process appends. */
     readonly wasBehind?: (held?: number) => Promise<boolean>,
   ) {
@@ -64,6 +68,10 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
 
   random(length: number): Buffer {
     return this.pool.take(length);
+  }
+
+  recipient(given: RecipientInfo, call: Call): Recipient {
+    return verifiedRecipient(given, call, this.attestations);
   }
 
   async create(arn: string, materialId: string, keySpec: KeySpec): Promise<string | undefined> {

@@ -13,6 +13,7 @@ import { endOffLoop } from '#hsm/off-loop';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { Serving } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
+import { openAttestations } from './attestation-roots';
 import { AccessKeys, type AppendAccessKey } from './access-keys';
 import { Accounts, serveAccounts } from './accounts';
 import { serveAuthCallout } from './auth-callout';
@@ -87,7 +88,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const accessKeys = new AccessKeys(vault, view, around.appendAccessKey);
   const behindable = { position: () => view.position, reached: (position: number) => view.waitFor(position) };
   const behind = around.alone ? undefined : (held?: number) => wasBehind(behindable, store, held);
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys, behind);
+  const worker = new CryptoWorker(view, vault, tokens, accessKeys, openAttestations(settings), behind);
   await worker.checkLog(() => store.lastPosition());
   const credentials = around.besideGateway ? rootCredentials(settings) : fromSettings(settings);
   if (!credentials) {

@@ -1,6 +1,6 @@
 import { type KeyObject, verify } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { type Certificate, parseCertificate } from './certificate';
+import { type Certificate, type NotOfThePki, parseCertificate } from './certificate';
 import { invalidDocument } from './invalid-document';
 
 /**
@@ -72,7 +72,7 @@ export class CertificateChains {
       assertValid(known.certificate, what, now);
       return known;
     }
-    const certificate = parseCertificate(der, what);
+    const certificate = parsed(der, what);
     if (!certificate.issuer.equals(issuer.certificate.subject)) {
       throw invalidDocument(`${what} does not name the certificate before it as its issuer`);
     }
@@ -84,6 +84,14 @@ export class CertificateChains {
     const verified: Verified = { certificate, issuer };
     this.verified.set(id, verified);
     return verified;
+  }
+}
+
+function parsed(der: Uint8Array, what: string): Certificate {
+  try {
+    return parseCertificate(der);
+  } catch (error) {
+    throw invalidDocument(`${what} ${(error as NotOfThePki).message}`, error);
   }
 }
 

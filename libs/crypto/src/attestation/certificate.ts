@@ -13,7 +13,6 @@ import {
   type SubjectPublicKeyInfo,
 } from '@peculiar/asn1-x509';
 import { isOneDerSequence } from './der';
-import { invalidDocument } from './invalid-document';
 
 /** What path validation (RFC 5280, section 6) asks of a certificate. Its buffers are its own. */
 export interface Certificate {
@@ -49,19 +48,28 @@ const UNDERSTOOD: readonly string[] = [
   id_ce_authorityKeyIdentifier,
 ];
 
+/** What a certificate that cannot be parsed lacks. */
+export class NotOfThePki extends Error {
+  override readonly name = 'NotOfThePki';
+
+  constructor(cause: unknown) {
+    super(
+      'is not an X.509 certificate of a P-384 key, signed with ECDSA and SHA-384, without unknown critical extensions',
+      { cause },
+    );
+  }
+}
+
 /**
  * Parses an X.509 certificate of the Nitro attestation PKI: version 3, of a P-384 key, signed with ECDSA and SHA-384. Throws
- * ValidationException, `what` being how that calls it. Nothing is verified.
+ * NotOfThePki. Nothing is verified.
  */
-export function parseCertificate(der: Uint8Array, what: string): Certificate {
+export function parseCertificate(der: Uint8Array): Certificate {
   try {
     if (!isOneDerSequence(der)) throw new Error('not one DER sequence');
     return factsOf(Buffer.from(der));
   } catch (error) {
-    throw invalidDocument(
-      `${what} is not an X.509 certificate of a P-384 key, signed with ECDSA and SHA-384, without unknown critical extensions`,
-      error,
-    );
+    throw new NotOfThePki(error);
   }
 }
 

@@ -24,7 +24,9 @@ const STRICT: DecodeOptions = {
  */
 export function decodeCbor(bytes: Uint8Array, name: string, { indefinite = false } = {}): unknown {
   try {
-    return decode(bytes, { ...STRICT, rejectStreaming: !indefinite });
+    // Of a Buffer the parts would be Buffers, which are encoded as what toJSON makes of them.
+    const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return decode(plain, { ...STRICT, rejectStreaming: !indefinite });
   } catch (error) {
     if (error instanceof KmsError) throw error;
     throw invalidDocument(`its ${name} is not well-formed CBOR`, error);
