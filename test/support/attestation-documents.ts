@@ -62,7 +62,10 @@ export function certificate(now: number, options: CertificateOptions): Issued {
   const keys = options.keys ?? generateKeyPairSync('ec', { namedCurve: curve });
   const usage = 'usage' in options ? options.usage : authority ? AUTHORITY : SIGNER;
   const algorithm = new AlgorithmIdentifier({ algorithm: SIGNED_WITH[hash] });
-  const constraints = { cA: authority, ...(options.pathLength !== undefined && { pathLenConstraint: options.pathLength }) };
+  const constraints = {
+    cA: authority,
+    ...(options.pathLength !== undefined && { pathLenConstraint: options.pathLength }),
+  };
   const tbs = new TBSCertificate({
     version: options.version ?? 2,
     serialNumber: new Uint8Array(createHash('sha256').update(name).digest()).slice(0, 8).buffer,
@@ -73,14 +76,21 @@ export function certificate(now: number, options: CertificateOptions): Issued {
       notAfter: new Date(options.notAfter ?? now + DAY_MS),
     }),
     subject: nameOf(name),
-    subjectPublicKeyInfo: AsnConvert.parse(keys.publicKey.export({ format: 'der', type: 'spki' }), SubjectPublicKeyInfo),
+    subjectPublicKeyInfo: AsnConvert.parse(
+      keys.publicKey.export({ format: 'der', type: 'spki' }),
+      SubjectPublicKeyInfo,
+    ),
     extensions: new Extensions([
       extension(id_ce_basicConstraints, new BasicConstraints(constraints), true),
       ...(usage === undefined ? [] : [extension(id_ce_keyUsage, new KeyUsage(usage), true)]),
       ...(options.extensions ?? []),
     ]),
   });
-  const signature = sign(hash, Buffer.from(AsnConvert.serialize(tbs)), options.signWith ?? issuer?.privateKey ?? keys.privateKey);
+  const signature = sign(
+    hash,
+    Buffer.from(AsnConvert.serialize(tbs)),
+    options.signWith ?? issuer?.privateKey ?? keys.privateKey,
+  );
   const der = AsnConvert.serialize(
     new Certificate({ tbsCertificate: tbs, signatureAlgorithm: algorithm, signatureValue: arrayBuffer(signature) }),
   );

@@ -54,7 +54,8 @@ class Reader {
 
   /** Into an element of indefinite length. */
   enter(tag: number): void {
-    if (this.tag !== tag || this.bytes[this.at + 1] !== 0x80) throw new Error(`no ${tag} of indefinite length at ${this.at}`);
+    if (this.tag !== tag || this.bytes[this.at + 1] !== 0x80)
+      throw new Error(`no ${tag} of indefinite length at ${this.at}`);
     this.at += 2;
   }
 

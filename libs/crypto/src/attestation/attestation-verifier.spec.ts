@@ -76,14 +76,45 @@ describe('an attestation document', () => {
   });
 
   test.each<[string, Parameters<TestNitro['document']>[0], string]>([
-    ['signed with another key', { signWith: generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey }, 'its signature does not verify'],
-    ['ES256 in its header', { protectedHeader: encode(new Map([[1, -7]])) }, 'its protected header is not that of ES384 alone'],
+    [
+      'signed with another key',
+      { signWith: generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey },
+      'its signature does not verify',
+    ],
+    [
+      'ES256 in its header',
+      { protectedHeader: encode(new Map([[1, -7]])) },
+      'its protected header is not that of ES384 alone',
+    ],
     ['no algorithm', { protectedHeader: encode(new Map()) }, 'its protected header is not that of ES384 alone'],
-    ['a second header', { protectedHeader: encode(new Map([[1, -35], [4, 0]])) }, 'its protected header is not that of ES384 alone'],
-    ['the algorithm in the unprotected header', { unprotectedHeader: new Map([[1, -7]]) }, 'its unprotected header is not an empty map'],
-    ['a protected header that is no CBOR', { protectedHeader: bytes(0) }, 'its protected header is not well-formed CBOR'],
+    [
+      'a second header',
+      {
+        protectedHeader: encode(
+          new Map([
+            [1, -35],
+            [4, 0],
+          ]),
+        ),
+      },
+      'its protected header is not that of ES384 alone',
+    ],
+    [
+      'the algorithm in the unprotected header',
+      { unprotectedHeader: new Map([[1, -7]]) },
+      'its unprotected header is not an empty map',
+    ],
+    [
+      'a protected header that is no CBOR',
+      { protectedHeader: bytes(0) },
+      'its protected header is not well-formed CBOR',
+    ],
     ['no payload', { payload: bytes(0) }, 'its payload is not a byte string of 1 to 16384 bytes'],
-    ['a payload of a byte too many', { payload: bytes(16_385) }, 'its payload is not a byte string of 1 to 16384 bytes'],
+    [
+      'a payload of a byte too many',
+      { payload: bytes(16_385) },
+      'its payload is not a byte string of 1 to 16384 bytes',
+    ],
     ['a payload far too long', { payload: bytes(200_000) }, 'its payload is longer than 16384 bytes'],
     ['a signature of DER', { signature: bytes(104) }, 'its signature is not a byte string of 96 bytes'],
     ['a payload that is no CBOR', { payload: bytes(9) }, 'its payload is not well-formed CBOR'],
@@ -96,8 +127,16 @@ describe('an attestation document', () => {
     ['a field that nobody knows', { debug: true }, 'it has a field that is not known'],
     ['no module_id', { module_id: undefined }, 'its module_id is not 1 to 256 characters of ASCII without spaces'],
     ['an empty module_id', { module_id: '' }, 'its module_id is not 1 to 256 characters of ASCII without spaces'],
-    ['a long module_id', { module_id: 'i'.repeat(257) }, 'its module_id is not 1 to 256 characters of ASCII without spaces'],
-    ['a line break in its module_id', { module_id: 'i\nj' }, 'its module_id is not 1 to 256 characters of ASCII without spaces'],
+    [
+      'a long module_id',
+      { module_id: 'i'.repeat(257) },
+      'its module_id is not 1 to 256 characters of ASCII without spaces',
+    ],
+    [
+      'a line break in its module_id',
+      { module_id: 'i\nj' },
+      'its module_id is not 1 to 256 characters of ASCII without spaces',
+    ],
     ['another digest', { digest: 'SHA256' }, 'its digest is not SHA384'],
     ['a timestamp of 0', { timestamp: 0 }, 'its timestamp is not an integer above 0'],
     ['a timestamp of text', { timestamp: `${NOW}` }, 'its timestamp is not an integer above 0'],
@@ -107,26 +146,66 @@ describe('an attestation document', () => {
     ['no registers', { pcrs: undefined }, 'it does not have either pcrs or nitrotpm_pcrs'],
     ['registers of both kinds', { nitrotpm_pcrs: new Map() }, 'it does not have either pcrs or nitrotpm_pcrs'],
     ['an empty map of registers', { pcrs: new Map() }, 'its pcrs are not a map of 1 to 32 registers'],
-    ['33 registers', { pcrs: new Map(Array.from({ length: 33 }, (_, at) => [at, bytes(48)])) }, 'its pcrs are not a map of 1 to 32 registers'],
-    ['a register 32', { pcrs: new Map([[32, bytes(48)]]) }, 'its pcrs have an index that is not an integer from 0 to 31'],
-    ['a register -1', { pcrs: new Map([[-1, bytes(48)]]) }, 'its pcrs have an index that is not an integer from 0 to 31'],
-    ['a register named by text', { pcrs: new Map([['0', bytes(48)]]) }, 'its pcrs have an index that is not an integer from 0 to 31'],
-    ['a register of 20 bytes', { pcrs: new Map([[0, bytes(20)]]) }, 'its PCR0 is not a byte string of 32, 48, 64 bytes'],
-    ['a register of text', { pcrs: new Map([[0, 'x'.repeat(48)]]) }, 'its PCR0 is not a byte string of 32, 48, 64 bytes'],
+    [
+      '33 registers',
+      { pcrs: new Map(Array.from({ length: 33 }, (_, at) => [at, bytes(48)])) },
+      'its pcrs are not a map of 1 to 32 registers',
+    ],
+    [
+      'a register 32',
+      { pcrs: new Map([[32, bytes(48)]]) },
+      'its pcrs have an index that is not an integer from 0 to 31',
+    ],
+    [
+      'a register -1',
+      { pcrs: new Map([[-1, bytes(48)]]) },
+      'its pcrs have an index that is not an integer from 0 to 31',
+    ],
+    [
+      'a register named by text',
+      { pcrs: new Map([['0', bytes(48)]]) },
+      'its pcrs have an index that is not an integer from 0 to 31',
+    ],
+    [
+      'a register of 20 bytes',
+      { pcrs: new Map([[0, bytes(20)]]) },
+      'its PCR0 is not a byte string of 32, 48, 64 bytes',
+    ],
+    [
+      'a register of text',
+      { pcrs: new Map([[0, 'x'.repeat(48)]]) },
+      'its PCR0 is not a byte string of 32, 48, 64 bytes',
+    ],
     ['no certificate', { certificate: undefined }, 'its certificate is not a byte string of 1 to 1024 bytes'],
     ['a long certificate', { certificate: bytes(1_025) }, 'its certificate is not a byte string of 1 to 1024 bytes'],
     ['no cabundle', { cabundle: undefined }, 'its cabundle is not a list of 1 to 10 certificates'],
     ['an empty cabundle', { cabundle: [] }, 'its cabundle is not a list of 1 to 10 certificates'],
     ['a long cabundle', { cabundle: Array(11).fill(bytes(9)) }, 'its cabundle is not a list of 1 to 10 certificates'],
-    ['an empty certificate in its cabundle', { cabundle: [bytes(0)] }, 'a certificate of its cabundle is not a byte string of 1 to 1024 bytes'],
+    [
+      'an empty certificate in its cabundle',
+      { cabundle: [bytes(0)] },
+      'a certificate of its cabundle is not a byte string of 1 to 1024 bytes',
+    ],
     ['a long nonce', { nonce: bytes(1_025) }, 'its nonce is not a byte string of 0 to 1024 bytes'],
     ['user_data of text', { user_data: 'x' }, 'its user_data is not a byte string of 0 to 1024 bytes'],
     ['no public_key', { public_key: undefined }, 'it has no public_key to encrypt the response to'],
     ['null for a public_key', { public_key: null }, 'it has no public_key to encrypt the response to'],
     ['an empty public_key', { public_key: bytes(0) }, 'its public_key is not a byte string of 1 to 1024 bytes'],
-    ['a public_key that is no key', { public_key: bytes(294) }, 'its public_key is not an RSA public key of 2048 to 4096 bits in DER'],
-    ['a public_key of RSA-1024', { public_key: spki(recipientKeys(1024)) }, 'its public_key is not an RSA public key of 2048 to 4096 bits in DER'],
-    ['a public_key of P-384', { public_key: spki(generateKeyPairSync('ec', { namedCurve: 'P-384' })) }, 'its public_key is not an RSA public key of 2048 to 4096 bits in DER'],
+    [
+      'a public_key that is no key',
+      { public_key: bytes(294) },
+      'its public_key is not an RSA public key of 2048 to 4096 bits in DER',
+    ],
+    [
+      'a public_key of RSA-1024',
+      { public_key: spki(recipientKeys(1024)) },
+      'its public_key is not an RSA public key of 2048 to 4096 bits in DER',
+    ],
+    [
+      'a public_key of P-384',
+      { public_key: spki(generateKeyPairSync('ec', { namedCurve: 'P-384' })) },
+      'its public_key is not an RSA public key of 2048 to 4096 bits in DER',
+    ],
     [
       'a public_key for PSS alone',
       { public_key: spki(generateKeyPairSync('rsa-pss', { modulusLength: 2048 })) },
@@ -147,13 +226,21 @@ describe('the bytes of an attestation document', () => {
 
   test.each<[string, string, string]>([
     ['a key that is there twice', 'a2 01 3822 01 3822', 'it has a map with a key that is there twice'],
-    ['a key that is there twice, in two encodings', 'a2 01 3822 1801 3822', 'it has a map with a key that is there twice'],
+    [
+      'a key that is there twice, in two encodings',
+      'a2 01 3822 1801 3822',
+      'it has a map with a key that is there twice',
+    ],
     ['a key that is a list', 'a1 80 00', 'it has a map with a key that is neither text nor an integer'],
     ['a key beyond 2^53', 'a1 1bffffffffffffffff 00', 'it has a map with a key that is neither text nor an integer'],
     ['bytes behind it', '8000', 'its COSE_Sign1 structure is not well-formed CBOR'],
     ['nothing in it', '', 'its COSE_Sign1 structure is not well-formed CBOR'],
     ['a list without end', '9f 40 a0 4100 4100 ff', 'its COSE_Sign1 structure is not well-formed CBOR'],
-    ['a byte string without end', '84 5f 43a10138 4122 ff a0 4100 4100', 'its COSE_Sign1 structure is not well-formed CBOR'],
+    [
+      'a byte string without end',
+      '84 5f 43a10138 4122 ff a0 4100 4100',
+      'its COSE_Sign1 structure is not well-formed CBOR',
+    ],
     ['a list of 2^64 items', '9bffffffffffffffff', 'its COSE_Sign1 structure is not well-formed CBOR'],
     ['a list of 2^32 items', '9affffffff', 'its COSE_Sign1 structure is not well-formed CBOR'],
     ['a byte string of 2^63 bytes', '5b7fffffffffffffff00', 'its COSE_Sign1 structure is not well-formed CBOR'],
@@ -191,7 +278,9 @@ describe('a document that an AWS hypervisor has signed', () => {
     const key = await chains.keyOf(certificate, caBundle, timestamp);
     expect(await verifies(signed, key, signature, 'ieee-p1363')).toBe(true);
     const fourHours = 4 * 3_600_000;
-    await expect(chains.keyOf(certificate, caBundle, timestamp + fourHours)).rejects.toThrow('its certificate expired at');
+    await expect(chains.keyOf(certificate, caBundle, timestamp + fourHours)).rejects.toThrow(
+      'its certificate expired at',
+    );
     await expect(chains.keyOf(certificate, caBundle, timestamp - fourHours)).rejects.toThrow('is not valid before');
   });
 });

@@ -26,7 +26,11 @@ const enclave = (options: Partial<CertificateOptions> = {}): Issued =>
   issue({ name: 'enclave', issuer: instance, authority: false, ...options });
 
 const keyOf = (leaf: Issued, bundle: readonly Issued[] = CHAIN, now = NOW) =>
-  new CertificateChains(roots).keyOf(leaf.der, bundle.map(({ der }) => der), now);
+  new CertificateChains(roots).keyOf(
+    leaf.der,
+    bundle.map(({ der }) => der),
+    now,
+  );
 
 async function refusal(leaf: Issued, bundle: readonly Issued[] = CHAIN, now = NOW): Promise<string> {
   const failure = await keyOf(leaf, bundle, now).then(
@@ -134,7 +138,12 @@ describe('a chain of certificates', () => {
     }
     const leaf = enclave({ issuer: bundle[3]!, ...(at === 4 && dated) });
     const chains = new CertificateChains(roots);
-    const ask = (now: number) => chains.keyOf(leaf.der, bundle.map(({ der }) => der), now);
+    const ask = (now: number) =>
+      chains.keyOf(
+        leaf.der,
+        bundle.map(({ der }) => der),
+        now,
+      );
     const message = (rest: string) => `The attestation document in Recipient is not valid: ${what} ${rest}.`;
     await expect(ask(NOW - HOUR - 1_000)).rejects.toThrow(message('is not valid before 2026-03-01T11:00:00.000Z'));
     await ask(NOW - HOUR);
@@ -146,7 +155,9 @@ describe('a chain of certificates', () => {
   test('is refused outside the dates of the root', async () => {
     const root = issue({ name: 'old', notAfter: NOW - HOUR });
     const chains = new CertificateChains(parseTrustedRoots(pemOf(root)));
-    await expect(chains.keyOf(enclave({ issuer: root }).der, [root.der], NOW)).rejects.toThrow('its root certificate expired');
+    await expect(chains.keyOf(enclave({ issuer: root }).der, [root.der], NOW)).rejects.toThrow(
+      'its root certificate expired',
+    );
   });
 
   test.each<[string, Partial<CertificateOptions>]>([
@@ -155,7 +166,10 @@ describe('a chain of certificates', () => {
     ['a key of secp256k1', { curve: 'secp256k1' }],
     ['an RSA key', { keys: generateKeyPairSync('rsa', { modulusLength: 2048 }) }],
     ['an Ed25519 key', { keys: generateKeyPairSync('ed25519') }],
-    ['a curve by its parameters', { keys: generateKeyPairSync('ec', { namedCurve: 'P-384', paramEncoding: 'explicit' }) }],
+    [
+      'a curve by its parameters',
+      { keys: generateKeyPairSync('ec', { namedCurve: 'P-384', paramEncoding: 'explicit' }) },
+    ],
     ['a signature with SHA-256', { hash: 'sha256' }],
     ['version 1', { version: 0 }],
     [
@@ -216,7 +230,11 @@ describe('a file of trusted roots', () => {
     ['nothing', '', 'it has no certificate in PEM'],
     ['a key', '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----', 'it has no certificate in PEM'],
     ['no authority', pemOf(enclave()), 'certificate 1 is not that of an authority'],
-    ['an authority of P-256', pemOf(issue({ name: 'p256', curve: 'P-256' })), 'certificate 1 is not an X.509 certificate'],
+    [
+      'an authority of P-256',
+      pemOf(issue({ name: 'p256', curve: 'P-256' })),
+      'certificate 1 is not an X.509 certificate',
+    ],
     ['half a certificate', nitro.rootPem.replace(/\n.{64}\n/, '\n'), 'certificate 1 is not an X.509 certificate'],
   ])('with %s is refused', (_what, pem, why) => {
     expect(() => parseTrustedRoots(pem)).toThrow(why);

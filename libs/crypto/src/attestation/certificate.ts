@@ -2,7 +2,6 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import {
   BasicConstraints,
-  Certificate as X509,
   type Extension,
   id_ce_authorityKeyIdentifier,
   id_ce_basicConstraints,
@@ -11,6 +10,7 @@ import {
   KeyUsage,
   KeyUsageFlags,
   type SubjectPublicKeyInfo,
+  Certificate as X509,
 } from '@peculiar/asn1-x509';
 import { isOneDerSequence } from './der';
 

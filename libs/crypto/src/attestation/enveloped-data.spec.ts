@@ -83,6 +83,8 @@ describe('an envelope for a recipient', () => {
     const [envelope, key] = [join(folder, 'envelope'), join(folder, 'key.pem')];
     writeFileSync(envelope, envelop(plaintext, publicKey, randomBytes));
     writeFileSync(key, privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600 });
-    expect(execFileSync('openssl', ['cms', '-decrypt', '-inform', 'DER', '-in', envelope, '-inkey', key])).toEqual(plaintext);
+    expect(execFileSync('openssl', ['cms', '-decrypt', '-inform', 'DER', '-in', envelope, '-inkey', key])).toEqual(
+      plaintext,
+    );
   });
 });
