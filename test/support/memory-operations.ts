@@ -172,6 +172,7 @@ export class MemoryOperations {
           revocationsSettled: () => this.manager.revocationsSettled(),
           limits: this.manager.limits,
           lastUses: this.lastUses,
+          mintManagedKey: (which, cause) => this.manager.mintManagedKey(which, cause),
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
         },
         data: {
@@ -181,6 +182,7 @@ export class MemoryOperations {
             if (!backingKey) throw new MaterialNotLoaded(keyArn, materialId);
             return backingKey;
           },
+          mintManagedKey: (which, cause) => this.manager.mintManagedKey(which, cause),
           loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
           random: (length) => randomBytes(length),
           recipient: (given, call) => verifiedRecipient(given, call, this.attestations),

@@ -50,6 +50,8 @@ function doneBy(event: DomainEvent): { eventName: string; details: Record<string
         eventName: 'RotateKey',
         details: { rotationType: event.rotationType, keyOrigin: 'AWS_KMS', currentKeyMaterialId: event.materialId },
       };
+    case 'KeyCreated':
+      return { eventName: 'CreateKey', details: {} };
     case 'KeyDeleted':
       return { eventName: 'DeleteKey', details: {} };
     default:

@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { ml_dsa44, ml_dsa65, ml_dsa87 } from '@noble/post-quantum/ml-dsa.js';
 import { ml_kem512, ml_kem768, ml_kem1024 } from '@noble/post-quantum/ml-kem.js';
 import type { KeySpec } from '#domain/key/key-kinds';
+import { type SigningJob, sign, type VerifyingJob, verify } from './signing/signatures';
 
 const EXPANDED_FROM_SEED = {
   ML_DSA_44: ml_dsa44,
@@ -26,7 +27,8 @@ function expanded(keySpec: KeySpec, seed: KeyObject): { publicKey: Uint8Array; s
 
 /**
  * THE table of what worker threads do: pure functions that take milliseconds of JavaScript. Arguments and results are
- * cloned, and keys travel as KeyObjects, so that no thread but the worker's ever has their bytes.
+ * cloned, and keys travel as KeyObjects, so that no thread but the worker's ever has their bytes. What was cloned of a
+ * message is zeroised here.
  */
 export const SLOW_TASKS = {
   /** The raw public key. */
@@ -34,6 +36,22 @@ export const SLOW_TASKS = {
     const { publicKey, secretKey } = expanded(keySpec, seed);
     secretKey.fill(0);
     return publicKey;
+  },
+
+  sign(job: SigningJob): Uint8Array {
+    try {
+      return sign(job);
+    } finally {
+      job.message.fill(0);
+    }
+  },
+
+  verify(job: VerifyingJob): boolean {
+    try {
+      return verify(job);
+    } finally {
+      job.message.fill(0);
+    }
   },
 };
 

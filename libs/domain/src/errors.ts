@@ -36,6 +36,8 @@ export const ERRORS = {
   InvalidMarkerException: { status: 400, retryable: false },
   KeyUnavailableException: { status: 500, retryable: true },
   KMSInternalException: { status: 500, retryable: true },
+  KMSInvalidMacException: { status: 400, retryable: false },
+  KMSInvalidSignatureException: { status: 400, retryable: false },
   KMSInvalidStateException: { status: 400, retryable: false },
   LimitExceededException: { status: 400, retryable: false },
   MalformedPolicyDocumentException: { status: 400, retryable: false },

@@ -131,6 +131,8 @@ export const INTERNAL = {
   timerFire: 'kms.int.timer.fire',
   /** A crypto-worker has a key-manager append that an access key was made or deleted. */
   principalCommand: 'kms.int.principal-command',
+  /** A crypto-worker has a key-manager make the AWS managed key that somebody uses for the first time. */
+  managedKeyMint: 'kms.int.managed-key.mint',
   /** Heartbeats of the processes that complete operations: position applied, lease. */
   servingBeat: 'kms.int.serving.beat',
   /** A key-manager asks an audit-projector when a key was last used, where a policy makes a decision depend on it. */

@@ -13,6 +13,7 @@ import { checked } from './checks';
 import { compiledPolicy } from './compiled-policies';
 import { conditionContext } from './condition-context';
 import { type FoundKey, foundAnew, nowhereFor } from './key-lookup';
+import { ManagedKeyToMint } from './managed-keys';
 import type { Call } from './operation';
 import type { Recipient } from './recipient';
 
@@ -44,7 +45,10 @@ export function authorizeKey(call: Call, projection: Projection, found: FoundKey
   const decision = authorize(request, keyPolicies(call.caller, projection, found, asked.usable));
   call.trail?.about(found.arn, found.ref.account);
   call.trail?.decided(decision);
-  if (decision.allowed) return;
+  if (decision.allowed) {
+    if (found.toMint) throw new ManagedKeyToMint(found.toMint);
+    return;
+  }
   if (found.ref.account !== call.caller.account && !givenAcrossAccounts(decision)) {
     throw nowhereFor(call, asked.action ?? call.operation, asked.calledIt ?? 'this resource');
   }

@@ -33,7 +33,7 @@ export function keyMetadata({ ref, arn, key }: FoundKey): Wire<KeyMetadata> {
     KeyState: key.keyState,
     ...(key.keyState === 'PendingDeletion' ? { DeletionDate: epochSeconds(key.deletionDate) } : {}),
     Origin: key.origin,
-    KeyManager: 'CUSTOMER',
+    KeyManager: key.manager ?? 'CUSTOMER',
     CustomerMasterKeySpec: key.keySpec as NonNullable<KeyMetadata['CustomerMasterKeySpec']>,
     KeySpec: key.keySpec,
     ...algorithmsByUsage(key),

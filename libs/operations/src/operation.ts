@@ -11,6 +11,7 @@ import type { Caller } from './caller';
 import type { Checks } from './checks';
 import type { GrantTokenClaims, GrantTokenReader } from './grants/grant-tokens';
 import type { Limits } from './limits';
+import type { ManagedKey, MintingCause } from './managed-keys';
 import type { OffLoop } from './off-loop';
 import type { QuotaClass } from './quotas/quota-classes';
 import type { Recipient } from './recipient';
@@ -79,6 +80,8 @@ export interface ControlPorts {
   limits: Limits;
   /** When things were last used; waited for, so only where a policy asks. */
   lastUses: LastUses;
+  /** Makes an AWS managed key; returns once it is in `projection`. */
+  mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void>;
   /**
    * Decides the command and appends its events. Returns once they are in `projection` and, if they revoke, wherever
    * operations are completed. Rejects with ConflictError where somebody else came first: run-operation begins anew.
@@ -96,6 +99,8 @@ export interface DataPorts {
   /** The backing key from memory. Throws MaterialNotLoaded otherwise, on which run-operation loads it and begins again. */
   backingKey(keyArn: string, materialId: string): BackingKey;
   loadBackingKey(keyArn: string, materialId: string): Promise<void>;
+  /** By way of a key-manager; returns once it is in `projection`. */
+  mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void>;
   /** Fresh random bytes, never handed out twice. */
   random(length: number): Buffer;
   /** Whom a response is for: see `recipientOf`. Throws WorkToDo first, and ValidationException. */

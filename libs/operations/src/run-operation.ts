@@ -2,6 +2,7 @@ import { type ErrorCode, KmsError } from '#domain/errors';
 import { ConflictError } from '#event-store/event-store';
 import { Checks } from './checks';
 import { followGrantTokens, type GrantTokenClaims, type GrantTokenReader } from './grants/grant-tokens';
+import { ManagedKeyToMint, type MintingCause } from './managed-keys';
 import { OffLoop, WorkToDo } from './off-loop';
 import {
   type AuditOperation,
@@ -106,6 +107,10 @@ class Attempt {
     private readonly unresolved: UnresolvedCall,
     private readonly grantTokens: GrantTokenReader,
   ) {}
+
+  cause(): MintingCause {
+    return { requestId: this.unresolved.requestId, now: this.unresolved.now() };
+  }
 
   /** Before each `begin`: the wait until the view holds the grants that the request's tokens mean, if there is one. */
   follow(): Promise<void> | undefined {
@@ -222,6 +227,10 @@ async function runControl(
         await attempt.uses.learn(failure, ports.lastUses);
         continue;
       }
+      if (failure instanceof ManagedKeyToMint) {
+        await ports.mintManagedKey(failure.which, attempt.cause());
+        continue;
+      }
       if (!attempt.isDoubtful(failure)) throw failure;
       if (refused || !(await ports.wasBehind(position))) {
         if (!isReadOnly(operation)) await ports.revocationsSettled();
@@ -279,6 +288,7 @@ function runData(
 function waitedFor(error: unknown, attempt: Attempt, ports: DataPorts): Promise<void> | undefined {
   if (error instanceof MaterialNotLoaded) return ports.loadBackingKey(error.keyArn, error.materialId);
   if (error instanceof WorkToDo) return attempt.offLoop.do(error);
+  if (error instanceof ManagedKeyToMint) return ports.mintManagedKey(error.which, attempt.cause());
   return undefined;
 }
 

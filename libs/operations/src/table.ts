@@ -22,8 +22,10 @@ import { listRoleTags, listUserTags, tagRole, tagUser, untagRole, untagUser } fr
 import { createRole, deleteRole, getRole, listRoles, updateAssumeRolePolicy } from './iam/roles';
 import { createUser, deleteUser, getUser, listUsers } from './iam/users';
 import { createKey, describeKey, disableKey, enableKey, listKeys, updateKeyDescription } from './keys';
+import { generateMac, verifyMac } from './macs';
 import type { Operation } from './operation';
 import { getKeyPolicy, listKeyPolicies, putKeyPolicy } from './policies';
+import { getPublicKey } from './public-keys';
 import {
   disableKeyRotation,
   enableKeyRotation,
@@ -31,6 +33,7 @@ import {
   listKeyRotations,
   rotateKeyOnDemand,
 } from './rotation';
+import { sign, verify } from './signing';
 import { assumeRole } from './sts/assume-role';
 import { getCallerIdentity } from './sts/caller-identity';
 import { getSessionToken } from './sts/session-token';
@@ -59,6 +62,11 @@ const OPERATIONS: readonly Operation[] = [
   generateDataKey,
   generateDataKeyWithoutPlaintext,
   generateRandom,
+  sign,
+  verify,
+  getPublicKey,
+  generateMac,
+  verifyMac,
   enableKeyRotation,
   disableKeyRotation,
   getKeyRotationStatus,

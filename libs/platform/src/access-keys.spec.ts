@@ -50,7 +50,14 @@ async function started() {
   });
   const tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH, 2));
   const accessKeys = new AccessKeys(vault, view, (...command) => manager.runFor(...command));
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys, new AttestationVerifier([]));
+  const worker = new CryptoWorker(
+    view,
+    vault,
+    tokens,
+    accessKeys,
+    () => Promise.reject(new Error('mints nothing')),
+    new AttestationVerifier([]),
+  );
   const clock = { now: () => now };
   const manager: KeyManager = new KeyManager({
     ...{ store: log, view, materials: worker },

@@ -43,7 +43,14 @@ async function started() {
   const vault = new MaterialVault(provider, store, { logPosition: () => view.position });
   const tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH));
   const accessKeys = new AccessKeys(vault, view, (...command) => manager.runFor(...command));
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys, new AttestationVerifier([]));
+  const worker = new CryptoWorker(
+    view,
+    vault,
+    tokens,
+    accessKeys,
+    () => Promise.reject(new Error('mints nothing')),
+    new AttestationVerifier([]),
+  );
   const manager: KeyManager = new KeyManager({
     store: log,
     view,

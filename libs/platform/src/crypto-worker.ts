@@ -11,10 +11,12 @@ import type { AggregateRef } from '#domain/subjects';
 import { shorterThanMaterial } from '#event-store/log-damage';
 import type { BackingKey } from '#hsm/backing-key';
 import type { MaterialVault } from '#hsm/material-vault';
+import type { ManagedKey, MintingCause } from '#operations/managed-keys';
 import { type AccessKeyPorts, type Call, type DataPorts, MaterialNotLoaded } from '#operations/operation';
 import { type Recipient, verifiedRecipient } from '#operations/recipient';
 import type { LiveView } from '#views/live-view';
 import type { MaterialCustodian } from './key-manager';
+import type { MintManagedKey } from './managed-keys';
 import { type NeededMaterial, neededMaterial } from './material-check';
 
 /** More orphans than crashes explain: the log and the store may not belong together, so nothing is erased. */
@@ -36,6 +38,7 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     private readonly vault: MaterialVault,
     readonly tokens: TokenIssuer,
     readonly accessKeys: AccessKeyPorts,
+    private readonly mint: MintManagedKey,
     private readonly attestations: AttestationVerifier,
     /** Absent where nobody but this process appends. */
     readonly wasBehind?: (held?: number) => Promise<boolean>,
@@ -60,6 +63,11 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
 
   async loadBackingKey(arn: string, materialId: string): Promise<void> {
     await this.vault.load(arn, materialId);
+  }
+
+  async mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void> {
+    const { position } = await this.mint(which, cause);
+    await this.view.waitFor(position);
   }
 
   systemSeconds(): number {

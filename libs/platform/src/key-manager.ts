@@ -9,12 +9,14 @@ import { ConflictError, type EventStore } from '#event-store/event-store';
 import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
 import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
 import { Limits } from '#operations/limits';
+import type { ManagedKey, MintingCause } from '#operations/managed-keys';
 import type { Call, ControlPorts, Serving, Tenure } from '#operations/operation';
 import type { LastUses } from '#operations/usage/last-uses';
 import type { LiveView } from '#views/live-view';
 import type { Projection } from '#views/projection';
 import type { FailPoint } from './fail-points';
 import type { GrantTokenSigner } from './grant-tokens';
+import { mintManagedKey } from './managed-keys';
 
 /** What the key-manager asks of whoever holds key material. */
 export interface MaterialCustodian {
@@ -90,6 +92,10 @@ export class KeyManager implements ControlPorts {
 
   revocationsSettled(): Promise<void> {
     return this.ports.appliedEverywhere(this.newestRevocation);
+  }
+
+  async mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void> {
+    await mintManagedKey(this)(which, cause);
   }
 
   runCommand<T extends AggregateType>(

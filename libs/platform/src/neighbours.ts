@@ -8,6 +8,7 @@ import type { StartedHistory } from './history/start-history';
 import { fireRemotely, RemoteMaterialCustodian } from './internal-requests';
 import type { MaterialCustodian } from './key-manager';
 import { RemoteLastUses } from './last-uses';
+import { type MintManagedKey, mintManagedKey, mintRemotely } from './managed-keys';
 import { RemoteSealingKeys, type SealingKeys } from './recording/sealing-keys';
 import { type AppendShredding, appendShreddingRemotely, SHRED_RECORDS } from './recording/shredding';
 import { CachedSigningKeys, RemoteSigningKeys, type SigningKeys } from './signing-keys';
@@ -47,6 +48,12 @@ export class Neighbours {
   appendAccessKey(): AppendAccessKey {
     if (!this.has('key-manager')) return appendRemotely(this.nats);
     return (...command) => this.keyManager!.manager.runFor(...command);
+  }
+
+  /** And AWS managed keys made that are used for the first time. */
+  mintManagedKey(): MintManagedKey {
+    if (!this.has('key-manager')) return mintRemotely(this.nats);
+    return (...asked) => mintManagedKey(this.keyManager!.manager)(...asked);
   }
 
   /** The key-manager, which starts before the history, learns when keys were last used. */

@@ -13,9 +13,9 @@ import { endOffLoop } from '#hsm/off-loop';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { Serving } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
-import { openAttestations } from './attestation-roots';
 import { AccessKeys, type AppendAccessKey } from './access-keys';
 import { Accounts, serveAccounts } from './accounts';
+import { openAttestations } from './attestation-roots';
 import { serveAuthCallout } from './auth-callout';
 import { Callers, type PublishedAnchors, serveAnchors } from './callers';
 import { type CalloutSeeds, calloutKeys } from './callout-keys';
@@ -25,6 +25,7 @@ import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
 import { serveGrantTokens } from './grant-tokens';
 import { serveMaterials } from './internal-requests';
+import type { MintManagedKey } from './managed-keys';
 import { serveMaterialCheck } from './material-check';
 import type { Metrics } from './metrics';
 import { ObservedHsmProvider } from './observed-hsm';
@@ -57,6 +58,7 @@ export interface CryptoWorkerSurroundings {
   /** With the gateway in one process the root credentials are made here and kept in the data folder. */
   besideGateway: boolean;
   appendAccessKey: AppendAccessKey;
+  mintManagedKey: MintManagedKey;
   appendShredding: AppendShredding;
   /** Nobody but this process appends. */
   alone: boolean;
@@ -88,7 +90,8 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const accessKeys = new AccessKeys(vault, view, around.appendAccessKey);
   const behindable = { position: () => view.position, reached: (position: number) => view.waitFor(position) };
   const behind = around.alone ? undefined : (held?: number) => wasBehind(behindable, store, held);
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys, openAttestations(settings), behind);
+  const attestations = openAttestations(settings);
+  const worker = new CryptoWorker(view, vault, tokens, accessKeys, around.mintManagedKey, attestations, behind);
   await worker.checkLog(() => store.lastPosition());
   const credentials = around.besideGateway ? rootCredentials(settings) : fromSettings(settings);
   if (!credentials) {

@@ -8,6 +8,7 @@ import type { GrantTokenSigner } from './grant-tokens';
 import { serveTimers } from './internal-requests';
 import { KeyManager, type MaterialCustodian } from './key-manager';
 import { KeyTimers } from './key-timers';
+import { mintManagedKey, serveMinting } from './managed-keys';
 import { SHRED_RECORDS, serveTrailCommands } from './recording/shredding';
 import type { RevocationBarrier } from './revocation-barrier';
 import type { ServedRequests } from './served-requests';
@@ -46,6 +47,7 @@ export function startKeyManager(around: KeyManagerSurroundings): StartedKeyManag
   const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
   serveTimers(served, (timer) => timers.fire(timer), caughtUp, onError('timer'));
   serveAccessKeyCommands(served, (...command) => manager.runFor(...command), onError('access key'));
+  serveMinting(served, mintManagedKey(manager), onError('managed key'));
   serveTrailCommands(served, (ref, origin) => manager.runUnchecked(ref, SHRED_RECORDS, origin), onError('shredding'));
   return { manager, timers };
 }

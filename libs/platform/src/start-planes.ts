@@ -46,6 +46,7 @@ async function startWorker(around: Surroundings, serving: ServingLease): Promise
     callout: around.link.callout,
     besideGateway: around.has('gateway'),
     appendAccessKey: neighbours.appendAccessKey(),
+    mintManagedKey: neighbours.mintManagedKey(),
     appendShredding: neighbours.appendShredding(),
   });
   around.onStop(started.stop);

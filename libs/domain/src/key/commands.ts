@@ -14,6 +14,8 @@ export type KeyCommand =
       namedIds?: NamedIds | undefined;
       tags: Tag[];
     }
+  /** `service` has it; see managed-key.ts. */
+  | { type: 'CreateManagedKey'; service: string; policy: string }
   | { type: 'EnableKey' }
   | { type: 'DisableKey' }
   | { type: 'UpdateKeyDescription'; description: string }

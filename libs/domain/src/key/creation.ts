@@ -31,6 +31,7 @@ export const creationEvolvers: KeyEvolvers<'KeyCreated'> = {
       tags: event.tags,
       versions: [{ version: 1, materialId: event.materialId, since: time, cause: 'CREATED' }],
       ...(event.publicKey === undefined ? {} : { publicKey: event.publicKey }),
+      ...(event.manager === undefined ? {} : { manager: event.manager }),
     };
   },
 };

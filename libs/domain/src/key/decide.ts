@@ -3,6 +3,7 @@ import { creationDeciders } from './creation';
 import { deletionDeciders } from './deletion';
 import type { KeyEvent } from './events';
 import type { KeyDeciders } from './families';
+import { managedKeyDeciders } from './managed-key';
 import { propertyDeciders } from './properties';
 import { rotationDeciders } from './rotation';
 import type { Key } from './state';
@@ -10,6 +11,7 @@ import type { Key } from './state';
 /** THE table of key commands. No events means that there is nothing to change, which is a success. */
 const deciders: KeyDeciders<KeyCommand['type']> = {
   ...creationDeciders,
+  ...managedKeyDeciders,
   ...propertyDeciders,
   ...rotationDeciders,
   ...deletionDeciders,

@@ -22,6 +22,8 @@ export interface KeyCreated {
   materialId: string;
   /** SubjectPublicKeyInfo (RFC 5280) in base64; of asymmetric keys. */
   publicKey?: string;
+  /** Set for an AWS managed key; the customer's otherwise. */
+  manager?: 'AWS';
 }
 
 export interface KeyEnabled {

@@ -10,10 +10,18 @@ export const keyNotFound = (keyArn: string): KmsError =>
 export const livingKeyAt = (key: Key, now: string): LivingKey | undefined =>
   !isLiving(key) || (key.keyState === 'PendingDeletion' && key.deletionDate <= now) ? undefined : key;
 
+/** Nobody disables, deletes or otherwise changes an AWS managed key. */
+export function assertChangeable({ manager }: LivingKey, keyArn: string): void {
+  if (manager === 'AWS') {
+    throw new KmsError('UnsupportedOperationException', `${keyArn} is an AWS managed key: it cannot be changed.`);
+  }
+}
+
 /** The key, whose state allows the operation. Throws KmsError where AWS would refuse. */
 export function usableKey(operation: KeyOperation, key: Key, context: DecideContext): LivingKey {
   const living = livingKeyAt(key, context.now);
   if (!living) throw keyNotFound(context.keyArn);
+  assertChangeable(living, context.keyArn);
   assertStateAllows(operation, living.keyState, context.keyArn);
   return living;
 }

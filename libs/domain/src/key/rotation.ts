@@ -5,7 +5,7 @@ import type { DecideContext } from './commands';
 import type { KeyRotated } from './events';
 import { type KeyDeciders, type KeyEvolvers, livingBefore } from './families';
 import { isSymmetricEncryption } from './key-kinds';
-import { keyNotFound, livingKeyAt } from './living';
+import { assertChangeable, keyNotFound, livingKeyAt } from './living';
 import { materialIdOf } from './material-id';
 import { currentVersion, type Key, type LivingKey, movedRotation } from './state';
 import { assertStateAllows, type KeyOperation } from './state-table';
@@ -27,6 +27,7 @@ export function assertRotatable(keySpec: LivingKey['keySpec'], keyArn: string): 
 function rotatable(operation: KeyOperation, key: Key, { keyArn, now }: DecideContext): LivingKey {
   const living = livingKeyAt(key, now);
   if (!living) throw keyNotFound(keyArn);
+  assertChangeable(living, keyArn);
   assertRotatable(living.keySpec, keyArn);
   assertStateAllows(operation, living.keyState, keyArn);
   return living;

@@ -26,6 +26,8 @@ export interface KeyFacts {
   versions: readonly KeyVersion[];
   /** SubjectPublicKeyInfo (RFC 5280) in base64; of asymmetric keys. */
   publicKey?: string;
+  /** Set for an AWS managed key: nothing about it can be changed. */
+  manager?: 'AWS';
   /** Automatic rotation; absent when it is off. */
   rotation?: { periodInDays: number; nextRotationDate: string };
 }

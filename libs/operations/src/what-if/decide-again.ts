@@ -227,6 +227,7 @@ const controlPorts = (projection: Projection): ControlPorts => ({
   revocationsSettled: async () => {},
   limits: new Limits(),
   lastUses: { lastUse: async () => pass() },
+  mintManagedKey: async () => pass(),
   runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
 });
 
@@ -235,6 +236,7 @@ const dataPorts = (projection: Projection, { decisionInput }: RecordedCall): Dat
   recipient: () => recipientFrom(decisionInput?.attestation),
   backingKey: pass,
   loadBackingKey: pass,
+  mintManagedKey: async () => pass(),
   random: pass,
   get tokens(): never {
     return pass();

@@ -72,6 +72,10 @@ export const PRINCIPAL_ID = {
  */
 export const CONTEXT = { kind: 'stringMap', maxBytes: 8192 } as const satisfies Constraint;
 export const CIPHERTEXT = { kind: 'blob', min: 1, max: 6144 } as const satisfies Constraint;
+/** What is signed or encrypted. */
+export const MESSAGE = { kind: 'blob', min: 1, max: 4096, sensitive: true } as const satisfies Constraint;
+/** A signature or MAC. */
+export const SIGNATURE = CIPHERTEXT;
 export const ENCRYPTION_ALGORITHM = {
   kind: 'enum',
   values: ['RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256', 'SM2PKE', 'SYMMETRIC_DEFAULT'],
