@@ -26,6 +26,7 @@ import { ServingLease } from '#platform/serving-lease';
 import { DueTimes } from '#views/due-times';
 import { LiveView } from '#views/live-view';
 import type { Projection } from '#views/projection';
+import { observeError } from './observed-errors';
 import { rootCaller } from './root-caller';
 
 export const ACCOUNT = '000000000000';
@@ -147,20 +148,28 @@ export class MemoryOperations {
     for (const timer of due.due(new Date(this.now).toISOString(), 1_000)) await this.timers.fire(timer);
   }
 
-  /** As root, unless `claim` says otherwise. */
-  async call(operation: string, input: object, claim: Partial<CallerClaim> = {}): Promise<Reply> {
+  /** A test has it thrown at each call. */
+  fault: Error | undefined;
+  /** That a test is about what a caller is told of a fault, where it would fail with it otherwise. */
+  toleratesFaults = false;
+
+  /** As root, unless `claim` says otherwise; `input`: the request, or its JSON. */
+  async call(operation: string, input: object | Buffer, claim: Partial<CallerClaim> = {}): Promise<Reply> {
     await this.ready;
     const trail = this.onRecord && new Trail();
     const requestId = `test-${++this.calls}`;
     const reply = await runOperation(
       OPERATION_TABLE.get(operation)!,
-      Buffer.from(JSON.stringify(input)),
+      Buffer.isBuffer(input) ? input : Buffer.from(JSON.stringify(input)),
       {
         requestId,
         operation,
         ...(trail && { trail }),
         now: () => new Date(this.now).toISOString(),
-        resolveCaller: () => this.resolve(claim),
+        resolveCaller: () => {
+          if (this.fault) throw this.fault;
+          return this.resolve(claim);
+        },
       },
       {
         control: {
@@ -208,9 +217,10 @@ export class MemoryOperations {
         grantTokens: this.grantTokens,
       },
       (error) => {
-        throw error;
+        if (!this.toleratesFaults) throw error;
       },
     );
+    if (reply.error !== undefined) observeError(operation, reply.error);
     if (trail) {
       this.onRecord?.(
         callRecord({

@@ -12,7 +12,7 @@ import { endDryRun } from './dry-run';
 import { findKey } from './key-lookup';
 import { type Call, type DataPorts, data } from './operation';
 import { RECIPIENT, type Recipient, recipientOf, secretFor } from './recipient';
-import { assertUsable, cryptographic, currentBackingKey, encryptUnder } from './symmetric-crypto';
+import { assertUsableForDataKeys, cryptographic, currentBackingKey, encryptUnder } from './symmetric-crypto';
 import { BOOLEAN, CONTEXT, GRANT_TOKENS, KEY_ID, Optional, Required } from './wire/fields';
 import type { Wire } from './wire/wire';
 
@@ -49,7 +49,7 @@ function generate(
   const found = findKey(request.KeyId, 'any', call, ports.projection);
   authorizeKey(call, ports.projection, found, cryptographic(request.EncryptionContext, undefined, recipient));
   const length = dataKeyLength(request);
-  assertUsable(found, operation, undefined);
+  assertUsableForDataKeys(found, operation);
   currentBackingKey(found, ports);
   endDryRun(request.DryRun);
   const dataKey = ports.random(length);

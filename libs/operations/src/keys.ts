@@ -22,7 +22,7 @@ import { keyMetadata } from './key-metadata';
 import { type CheckedKeyPolicy, checkKeyPolicy } from './key-policy';
 import type { Limit } from './limits';
 import { type Call, type ControlPorts, control } from './operation';
-import { decodeMarker, pageFields, takePage } from './pagination';
+import { pageAsked, pageFields, positionOf, takePage } from './pagination';
 import { asTags, domainTags } from './tags';
 import { BOOLEAN, GRANT_TOKENS, KEY_ID, LIMIT, MARKER, Optional, POLICY, Required, TAGS } from './wire/fields';
 import type { Wire } from './wire/wire';
@@ -150,7 +150,7 @@ class ListKeys implements ListKeysRequest {
   @Optional(MARKER) Marker?: string;
 }
 
-const DEFAULT_LIST_LIMIT = 100;
+const PAGE_SIZES = { byDefault: 100, atMost: 1000 };
 
 export const listKeys = control<ListKeys, Wire<ListKeysResponse>>({
   name: 'ListKeys',
@@ -158,11 +158,9 @@ export const listKeys = control<ListKeys, Wire<ListKeysResponse>>({
   run(request, call, { projection }) {
     authorizeAccount(call);
     const { region, account } = call.caller;
-    const page = takePage(
-      existing(projection.keyIdsAfter(region, account, decodeMarker(request.Marker)), call, projection),
-      request.Limit ?? DEFAULT_LIST_LIMIT,
-      (keyId) => keyId,
-    );
+    const asked = pageAsked(request, call, PAGE_SIZES);
+    const keyIds = existing(projection.keyIdsAfter(region, account, positionOf(asked)), call, projection);
+    const page = takePage(keyIds, asked, (keyId) => keyId);
     return {
       Keys: page.items.map((keyId) => ({ KeyId: keyId, KeyArn: keyArn(region, account, keyId) })),
       ...pageFields(page),

@@ -19,6 +19,7 @@ type Outcome = { value: unknown } | { failure: unknown };
  */
 export class OffLoop {
   private outcomes: Map<string, Outcome> | undefined;
+  private opened: Uint8Array[] | undefined;
 
   /**
    * The result of `start`, the second time that it is asked for; what `start` rejects with is thrown then. `what` names the
@@ -32,6 +33,14 @@ export class OffLoop {
     return outcome.value as T;
   }
 
+  /**
+   * Bytes that slow work may yet be done with, once the operation has been broken off: zeroised when it is over, not before.
+   */
+  wipeAtEnd(bytes: Uint8Array): void {
+    this.opened ??= [];
+    this.opened.push(bytes);
+  }
+
   async do({ what, start }: WorkToDo): Promise<void> {
     this.outcomes ??= new Map();
     try {
@@ -42,6 +51,8 @@ export class OffLoop {
   }
 
   wipe(): void {
+    for (const bytes of this.opened ?? []) bytes.fill(0);
+    this.opened = undefined;
     if (!this.outcomes) return;
     for (const outcome of this.outcomes.values()) if ('value' in outcome) wipeBytes(outcome.value);
     this.outcomes = undefined;

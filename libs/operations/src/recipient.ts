@@ -6,6 +6,7 @@ import { workedOut } from './off-loop';
 import type { Call, DataPorts } from './operation';
 import type { Constraint } from './wire/constraints';
 import { present } from './wire/present';
+import { base64 } from './wire/wire';
 
 const ALGORITHM = { kind: 'enum', values: ['RSAES_OAEP_SHA_256'] } as const satisfies Constraint;
 const DOCUMENT = { kind: 'blob', min: 1, max: 262_144 } as const satisfies Constraint;
@@ -69,10 +70,10 @@ type Secret<Member extends string> = { [M in Member | 'CiphertextForRecipient']?
 export function secretFor<Member extends string>(
   recipient: Recipient | undefined,
   member: Member,
-  secret: Buffer,
+  secret: Uint8Array,
   ports: Pick<DataPorts, 'random'>,
 ): Secret<Member> {
-  if (!recipient) return { [member]: secret.toString('base64') } as Secret<Member>;
+  if (!recipient) return { [member]: base64(secret) } as Secret<Member>;
   const envelope = envelop(secret, recipient.recipientKey, (length) => ports.random(length));
-  return { CiphertextForRecipient: envelope.toString('base64') } as Secret<Member>;
+  return { CiphertextForRecipient: base64(envelope) } as Secret<Member>;
 }

@@ -16,7 +16,7 @@ import { authorizeKey } from './authorization';
 import { fixedContext } from './condition-context';
 import { type FoundKey, findKey } from './key-lookup';
 import { control } from './operation';
-import { pageFields, pageOfList } from './pagination';
+import { pageAsked, pageFields, pageOfList } from './pagination';
 import { KEY_ID, LIMIT, MARKER, Optional, Required } from './wire/fields';
 import { epochSeconds, type Wire } from './wire/wire';
 
@@ -97,7 +97,7 @@ class ListKeyRotations implements ListKeyRotationsRequest {
   @Optional(MARKER) Marker?: string;
 }
 
-const DEFAULT_LIST_LIMIT = 100;
+const PAGE_SIZES = { byDefault: 100, atMost: 1000 };
 
 export const listKeyRotations = control<ListKeyRotations, Wire<ListKeyRotationsResponse>>({
   name: 'ListKeyRotations',
@@ -109,7 +109,8 @@ export const listKeyRotations = control<ListKeyRotations, Wire<ListKeyRotationsR
     assertStateAllows('ListKeyRotations', found.key.keyState, found.arn);
     const withFirst = request.IncludeKeyMaterial === 'ALL_KEY_MATERIAL';
     const versions = withFirst ? found.key.versions : found.key.versions.slice(1);
-    const page = pageOfList(versions, request.Limit ?? DEFAULT_LIST_LIMIT, request.Marker);
+    const asked = pageAsked(request, call, PAGE_SIZES, found.arn, withFirst ? 'with the first' : undefined);
+    const page = pageOfList(versions, asked);
     return { Rotations: page.items.map((version) => rotationEntry(found, version)), ...pageFields(page) };
   },
 });

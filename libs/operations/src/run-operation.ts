@@ -150,9 +150,13 @@ class Attempt {
     this.offLoop.wipe();
   }
 
-  /** Whether it is a refusal that may have been made on an outdated view: what is wrong with the request itself stays so. */
+  /**
+   * Whether it is a refusal that may have been made on an outdated view. What is wrong with the request itself stays so, and a
+   * dry run that has passed is refused nothing.
+   */
   isDoubtful(failure: unknown): boolean {
-    return failure !== this.malformed && failure instanceof KmsError && !failure.retryable;
+    if (failure === this.malformed || !(failure instanceof KmsError) || failure.retryable) return false;
+    return failure.code !== 'ValidationException' && failure.code !== 'DryRunOperationException';
   }
 
   private decoded(): object {

@@ -1,10 +1,21 @@
 import { LRUCache } from 'lru-cache';
-import { encodeHeaderPrefix, invalidCiphertext, type ParsedBlob, parseBlob } from '#crypto/ciphertext-blob';
+import {
+  encodeHeaderPrefix,
+  invalidCiphertext,
+  type ParsedBlob,
+  parseBlob,
+  RANDOM_LENGTH,
+} from '#crypto/ciphertext-blob';
 import { canonicalContext } from '#crypto/encryption-context';
-import { decryptSymmetric, encryptSymmetric, RANDOM_BYTES } from '#crypto/symmetric';
+import { decryptSymmetric, encryptSymmetric } from '#crypto/symmetric';
 import { keyArn, parseKmsArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
-import { assertKindAllows, type CryptographicOperation } from '#domain/key/key-kinds';
+import {
+  assertAlgorithmFits,
+  assertUsageAllows,
+  type CryptographicOperation,
+  isSymmetricEncryption,
+} from '#domain/key/key-kinds';
 import { currentVersion } from '#domain/key/state';
 import { assertStateAllows, type KeyOperation } from '#domain/key/state-table';
 import type { BackingKey } from '#hsm/backing-key';
@@ -20,14 +31,26 @@ export interface Encrypted {
   materialId: string;
 }
 
-/** Refuses what the key's state, and then its usage and spec, do not allow. */
+/** In AWS's order: refuses what the key is not for, what its state does not allow, and what its spec has not. */
 export function assertUsable(
   { key, arn }: FoundKey,
   operation: KeyOperation & CryptographicOperation,
-  algorithm: string | undefined,
+  algorithm: string = SYMMETRIC,
 ): void {
+  assertUsageAllows(operation, key, arn);
   assertStateAllows(operation, key.keyState, arn);
-  assertKindAllows(operation, key, algorithm ?? SYMMETRIC, arn);
+  assertAlgorithmFits(algorithm, key);
+}
+
+/** The same of an operation that encrypts a data key. */
+export function assertUsableForDataKeys(
+  { key, arn }: FoundKey,
+  operation: KeyOperation & CryptographicOperation,
+): void {
+  assertUsageAllows(operation, key, arn);
+  assertStateAllows(operation, key.keyState, arn);
+  if (isSymmetricEncryption(key.keySpec)) return;
+  throw new KmsError('InvalidKeyUsageException', 'You cannot generate a data key with an asymmetric CMK');
 }
 
 /** By material id: small, and the same for every call. */
@@ -59,7 +82,7 @@ export function encryptUnder(
     prefix,
     canonicalContext(context),
     plaintext,
-    ports.random(RANDOM_BYTES),
+    ports.random(RANDOM_LENGTH),
   );
   return { ciphertext, materialId };
 }

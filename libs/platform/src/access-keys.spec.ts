@@ -82,7 +82,7 @@ async function started() {
     view,
     accounts: new Accounts(ACCOUNT, view.projection, accessKeys, clock),
     holds: async (accessKeyId: string) => (await store.get(accessKeyMaterialId(accessKeyId))) !== undefined,
-    sweep: () => worker.sweep(now, DAY_MS, async () => view.waitFor(await log.lastPosition())),
+    sweep: () => worker.sweep(now, DAY_MS, () => view.catchUp(log)),
     later: (ms: number) => {
       now += ms;
     },

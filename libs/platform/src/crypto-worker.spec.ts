@@ -77,7 +77,7 @@ async function started() {
     worker,
     store,
     run,
-    sweep: () => worker.sweep(now, GRACE_MS, async () => view.waitFor(await log.lastPosition())),
+    sweep: () => worker.sweep(now, GRACE_MS, () => view.catchUp(log)),
     later: (ms: number) => {
       now += ms;
       return isoNow();

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { headers, type MsgHdrs, type NatsConnection } from 'nats';
 import { isoDate } from '#domain/dates';
-import { ERRORS, type ErrorCode, isErrorCode, KmsError } from '#domain/errors';
+import { ERRORS, type ErrorCode, isErrorCode } from '#domain/errors';
 import {
   gatewaySubject,
   HEADER_ACCESS_KEY,
@@ -20,10 +20,10 @@ import {
 import type { Recorder } from '#operations/audit/recorder';
 import { Trail } from '#operations/audit/trail';
 import type { CallerClaim } from '#operations/caller';
+import { unrecognizedClient } from '#operations/caller-refusals';
 import { isWaiting, type Operation, type PlanePorts, type UnresolvedCall } from '#operations/operation';
 import type { Quotas } from '#operations/quotas/quotas';
 import { type ErrorObserver, errorReply, type OperationReply, runOperation } from '#operations/run-operation';
-import { UNRECOGNIZED_CLIENT } from '#sigv4/verify';
 import type { Callers } from './callers';
 import type { Clock } from './clock';
 import { requestReply } from './nats-request';
@@ -167,7 +167,7 @@ function claimHeaders(claim: CallerClaim): MsgHdrs {
   if (tls !== undefined) sent.set(HEADER_TLS, tlsHeader(tls));
   if (sessionToken !== undefined) {
     // One that cannot be sent is none of ours: they are base64.
-    if (!/^[!-~]+$/.test(sessionToken)) throw new KmsError('UnrecognizedClientException', UNRECOGNIZED_CLIENT);
+    if (!/^[!-~]+$/.test(sessionToken)) throw unrecognizedClient();
     sent.set(HEADER_SESSION_TOKEN, sessionToken);
   }
   return sent;

@@ -13,6 +13,7 @@ import { systemClock } from './clock';
 import { type Dispatcher, LocalDispatcher } from './dispatch';
 import { Health } from './health';
 import { serveHttpEdge } from './http-edge';
+import { protocolOf } from './http-protocols';
 import { HTTP_LIMITS, type HttpLimits, type HttpServer, httpServer } from './http-server';
 import { Metrics } from './metrics';
 import type { SigningKeys } from './signing-keys';
@@ -258,4 +259,22 @@ test('a reply that cannot be written is answered once, with an internal error, a
   expect(observed).toEqual([expect.any(SyntaxError)]);
   const counted = await server.metrics.registry.metrics();
   expect(counted).not.toMatch(/="OK"/);
+});
+
+test.each([
+  ['at once', 'GenerateRandom', '{"NumberOfBytes":8}'],
+  ['after a wait', 'ListKeys', '{}'],
+])('the place of a request that cannot even be refused is free again: %s', async (_when, operation, body) => {
+  const observed: unknown[] = [];
+  server = await start({ ...HTTP_LIMITS, inFlight: 1 }, observed);
+  server.release();
+  const unwritable = new Error('cannot be written');
+  const write = jest.spyOn(protocolOf('kms'), 'write').mockImplementation(() => {
+    throw unwritable;
+  });
+  const { ended } = await open(wire(operation, body));
+  expect(await ended).toBe('');
+  write.mockRestore();
+  expect(observed).toContain(unwritable);
+  expect((await call('GenerateRandom', '{"NumberOfBytes":8}')).status).toBe(200);
 });

@@ -1,5 +1,6 @@
 import { connect, type NatsConnection } from 'nats';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
+import { KmsError } from '#domain/errors';
 import { INTERNAL } from '#domain/subjects';
 import type { Timer } from '#views/due-times';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
@@ -23,12 +24,13 @@ let server: TestNats;
 let nats: NatsConnection;
 let asked: unknown[];
 let fire: (timer: Timer) => Promise<boolean>;
+let logged: unknown[];
 
 beforeAll(async () => {
   server = await startNats();
   nats = await connect({ servers: server.url });
   const served = new ServedRequests(nats, () => {});
-  const onError = () => {};
+  const onError = (error: unknown): void => void logged.push(error);
   const note = async (...question: unknown[]) => {
     asked.push(question);
     return undefined;
@@ -58,6 +60,7 @@ afterAll(async () => {
 
 beforeEach(() => {
   asked = [];
+  logged = [];
   fire = async (timer) => {
     asked.push(timer);
     return true;
@@ -112,6 +115,18 @@ test.each<[string, string, unknown, string]>([
   });
   await expect(ask(nats, subject, question)).rejects.toEqual(refused);
   expect(asked).toEqual([]);
+  // No part of Keytrail that is in order asks that.
+  expect(logged).toEqual([refused]);
+});
+
+test.each([
+  ['that others came first is an answer, not an error', new KmsError('ConcurrentModification', 'first'), false],
+  ['that the log is out of reach is an error', new KmsError('DependencyTimeoutException', 'late'), true],
+  ['what nobody foresaw is an error', new Error('unforeseen'), true],
+])('%s', async (_what, failure, isError) => {
+  fire = () => Promise.reject(failure);
+  await expect(fireRemotely(nats, TIMER)).rejects.toThrow(KmsError);
+  expect(logged).toEqual(isError ? [failure] : []);
 });
 
 test('what is no JSON is refused', async () => {

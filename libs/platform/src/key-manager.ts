@@ -50,7 +50,7 @@ export class KeyManager implements ControlPorts {
   private newestRevocation: number;
 
   constructor(private readonly ports: KeyManagerPorts) {
-    // Of what was in the log before this process, anything may have.
+    // Any commit that was in the log before this process may have taken something away.
     this.newestRevocation = ports.view.position;
     ports.view.onCommit(({ aggregate, events }, position) => {
       if (events.some((event) => isRevoking(aggregate, event as EventOf<typeof aggregate>))) {

@@ -44,7 +44,7 @@ export class KeyTimers {
       case 'Deletion':
         return this.deleteKey(ref, deadline);
       case 'Cleanup':
-        return this.finishDeletion(ref, this.deletion());
+        return this.finishDeletion(ref, this.originsOfDeletion());
     }
   }
 
@@ -56,7 +56,7 @@ export class KeyTimers {
 
   /** A crash after the first step leaves a deleted key that is due for clean-up. */
   private async deleteKey(ref: AggregateRef<'key'>, deadline: string): Promise<boolean> {
-    const origin = this.deletion();
+    const origin = this.originsOfDeletion();
     const { events } = await this.ports.manager.runUnchecked(ref, { type: 'FireDeletion', deadline }, origin(deadline));
     const finished = await this.finishDeletion(ref, origin);
     return finished || events.length > 0;
@@ -79,7 +79,7 @@ export class KeyTimers {
     return changed || events.length > 0;
   }
 
-  private deletion(): (dated?: string) => CommandOrigin {
+  private originsOfDeletion(): (dated?: string) => CommandOrigin {
     return this.origin('keytrail:deletion-scheduler', 'KeyDeletion');
   }
 

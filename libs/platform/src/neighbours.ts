@@ -62,7 +62,7 @@ export class Neighbours {
     return { lastUse: (...used) => this.history!.ports.lastUses.lastUse(...used) };
   }
 
-  /** And that records are shredded. */
+  /** The crypto-worker has it appended that records are shredded. */
   appendShredding(): AppendShredding {
     if (!this.has('key-manager')) return appendShreddingRemotely(this.nats);
     return (ref, origin) => this.keyManager!.manager.runUnchecked(ref, SHRED_RECORDS, origin);
@@ -107,7 +107,7 @@ export class Neighbours {
     return this.worker ? this.worker.anchors : askForAnchors(this.nats);
   }
 
-  /** And what grant tokens are checked against. */
+  /** Whoever serves operations learns what grant tokens are checked against. */
   tokenKey(): string | (() => Promise<string>) {
     return this.worker ? this.worker.anchors.tokenKey : async () => (await askForAnchors(this.nats)()).tokenKey;
   }

@@ -114,7 +114,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     (position) => view.waitFor(position),
     (error) => log.error({ err: error }, 'signing key request failed'),
   );
-  const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
+  const caughtUp = (): Promise<void> => view.catchUp(store);
   const shredding = new Shredding({ vault, view, append: around.appendShredding, clock: around.clock });
   const erased = await shredding.eraseShredded();
   if (erased > 0) log.warn({ erased }, 'erased sealing keys of records that the log says are shredded');

@@ -44,7 +44,7 @@ export function startKeyManager(around: KeyManagerSurroundings): StartedKeyManag
     failPoint: failPoints(around.settings.failPoint),
   });
   const timers = new KeyTimers({ manager, materials, clock: around.clock });
-  const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
+  const caughtUp = (): Promise<void> => view.catchUp(store);
   serveTimers(served, (timer) => timers.fire(timer), caughtUp, onError('timer'));
   serveAccessKeyCommands(served, (...command) => manager.runFor(...command), onError('access key'));
   serveMinting(served, mintManagedKey(manager), onError('managed key'));

@@ -49,8 +49,8 @@ export class Trail {
     this.decidedBy = decidedBy;
   }
 
-  /** The key material that encrypted or decrypted; of a re-encryption both. */
-  used(keyMaterialId: string, sourceKeyMaterialId?: string): void {
+  /** The key material that encrypted or decrypted; of a re-encryption both. Of symmetric keys only, as AWS records it. */
+  used(keyMaterialId: string | undefined, sourceKeyMaterialId?: string): void {
     this.keyMaterialId = keyMaterialId;
     this.sourceKeyMaterialId = sourceKeyMaterialId;
   }

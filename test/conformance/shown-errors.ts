@@ -1,0 +1,80 @@
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { KMS_MODEL } from './kms-model';
+import { testTitlesOf } from './test-titles';
+
+/** The test that shows an error: its file, from the root of the project, and its title with those around it. */
+export interface Showing {
+  file: string;
+  test: string;
+}
+
+/** By operation, then by error. */
+export type ShownErrors = Record<string, Record<string, Showing>>;
+
+/** What one test file was answered with, by test that passed. */
+export interface TestRun {
+  file: string;
+  tests: { test: string; shown: { operation: string; code: string }[] }[];
+}
+
+export const ROOT = resolve(__dirname, __dirname.includes('/dist/') ? '../../..' : '../..');
+export const SHOWN_ERRORS = join(ROOT, 'test/fixtures/shown-errors.json');
+
+export const readShownErrors = (): ShownErrors => JSON.parse(readFileSync(SHOWN_ERRORS, 'utf8')) as ShownErrors;
+
+/**
+ * What is shown now that these files have been run: what they showed before and show no more is gone. Of several tests the one
+ * that showed it before stays, else one over the wire, from the SDK.
+ */
+export function merged(before: ShownErrors, runs: readonly TestRun[]): ShownErrors {
+  const run = new Set(runs.map(({ file }) => file));
+  const after: ShownErrors = {};
+  for (const [operation, { errors }] of Object.entries(KMS_MODEL.operations)) {
+    for (const code of errors) {
+      const candidates = candidatesFor(operation, code, runs);
+      const old = before[operation]?.[code];
+      const keeps =
+        old && (!run.has(old.file) || candidates.some(({ file, test }) => file === old.file && test === old.test));
+      const by = keeps ? old : candidates[0];
+      if (by) after[operation] = { ...after[operation], [code]: by };
+    }
+  }
+  return after;
+}
+
+/** Only tests that name the error: one that is answered with it in passing shows nothing. */
+const candidatesFor = (operation: string, code: string, runs: readonly TestRun[]): Showing[] =>
+  runs
+    .flatMap(({ file, tests }) =>
+      tests
+        .filter(({ shown }) => shown.some((one) => one.operation === operation && one.code === code))
+        .map(({ test }) => ({ file, test })),
+    )
+    .filter((showing) => problemWith(code, showing) === undefined)
+    .sort((a, b) => Number(b.file.startsWith('test/')) - Number(a.file.startsWith('test/')) || order(a, b));
+
+const order = (a: Showing, b: Showing): number => (a.file + a.test < b.file + b.test ? -1 : 1);
+
+const sources = new Map<string, string | undefined>();
+
+function sourceOf(file: string): string | undefined {
+  if (!sources.has(file)) {
+    try {
+      sources.set(file, readFileSync(join(ROOT, file), 'utf8'));
+    } catch {
+      sources.set(file, undefined);
+    }
+  }
+  return sources.get(file);
+}
+
+/** Why the test cannot be what shows the error, as far as its text tells: whether it does is seen whenever it runs. */
+export function problemWith(code: string, { file, test }: Showing): string | undefined {
+  const source = sourceOf(file);
+  if (source === undefined) return 'there is no such file';
+  if (!source.includes(code)) return `the file does not name ${code}`;
+  const titles = testTitlesOf(file, source);
+  const missing = test.split(' > ').find((part) => !titles.some((title) => title.test(part)));
+  return missing === undefined ? undefined : `the file has no test called "${missing}"`;
+}
