@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { constants, createDecipheriv, generateKeyPairSync, privateDecrypt } from 'node:crypto';
+import {
+  constants,
+  createDecipheriv,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  privateDecrypt,
+} from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,10 +15,13 @@ import { CreateAccessKeyCommand, CreateUserCommand, PutUserPolicyCommand } from 
 import {
   CreateKeyCommand,
   DecryptCommand,
+  DeriveSharedSecretCommand,
   EncryptCommand,
   GenerateDataKeyCommand,
+  GenerateDataKeyPairCommand,
   GenerateDataKeyWithoutPlaintextCommand,
   GenerateRandomCommand,
+  GetPublicKeyCommand,
   PutKeyPolicyCommand,
   type RecipientInfo,
 } from '@aws-sdk/client-kms';
@@ -148,6 +159,62 @@ describe('a response for an enclave', () => {
     if (openssl) expect(openedByOpenssl(reply.CiphertextForRecipient)).toHaveLength(1_024);
   });
 
+  test('of GenerateDataKeyPair has the private key for it alone', async () => {
+    const asked = { KeyId, KeyPairSpec: 'RSA_4096' as const, Recipient: recipient() };
+    const { $metadata: _, ...reply } = await root.kms.send(new GenerateDataKeyPairCommand(asked));
+    expect(reply).toEqual({
+      KeyId,
+      KeyPairSpec: 'RSA_4096',
+      KeyMaterialId: expect.any(String),
+      PublicKey: expect.any(Uint8Array),
+      PrivateKeyCiphertextBlob: expect.any(Uint8Array),
+      CiphertextForRecipient: expect.any(Uint8Array),
+    });
+    const privateKey = opened(reply.CiphertextForRecipient);
+    const { Plaintext } = await root.kms.send(new DecryptCommand({ CiphertextBlob: reply.PrivateKeyCiphertextBlob }));
+    expect(privateKey).toEqual(Buffer.from(Plaintext!));
+    const key = createPrivateKey({ key: privateKey, format: 'der', type: 'pkcs8' });
+    const publicKey = createPublicKey(key).export({ format: 'der', type: 'spki' });
+    expect(publicKey).toEqual(Buffer.from(reply.PublicKey!));
+  });
+
+  test('of DeriveSharedSecret has the secret for it alone', async () => {
+    const spec = { KeySpec: 'ECC_NIST_P256', KeyUsage: 'KEY_AGREEMENT' } as const;
+    const { KeyMetadata } = await root.kms.send(new CreateKeyCommand(spec));
+    const peer = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const asked = {
+      KeyId: KeyMetadata!.KeyId!,
+      KeyAgreementAlgorithm: 'ECDH' as const,
+      PublicKey: peer.publicKey.export({ format: 'der', type: 'spki' }),
+    };
+    const { $metadata: _, ...reply } = await root.kms.send(
+      new DeriveSharedSecretCommand({ ...asked, Recipient: recipient() }),
+    );
+    expect(reply).toEqual({
+      KeyId: KeyMetadata!.Arn,
+      KeyAgreementAlgorithm: 'ECDH',
+      KeyOrigin: 'AWS_KMS',
+      CiphertextForRecipient: expect.any(Uint8Array),
+    });
+    const { PublicKey } = await root.kms.send(new GetPublicKeyCommand({ KeyId: KeyMetadata!.KeyId! }));
+    const ours = createPublicKey({ key: Buffer.from(PublicKey!), format: 'der', type: 'spki' });
+    expect(opened(reply.CiphertextForRecipient)).toEqual(
+      diffieHellman({ privateKey: peer.privateKey, publicKey: ours }),
+    );
+  });
+
+  test('of Decrypt with an RSA key has the plaintext for it alone', async () => {
+    const spec = { KeySpec: 'RSA_2048', KeyUsage: 'ENCRYPT_DECRYPT' } as const;
+    const { KeyMetadata } = await root.kms.send(new CreateKeyCommand(spec));
+    const asked = { KeyId: KeyMetadata!.Arn!, EncryptionAlgorithm: 'RSAES_OAEP_SHA_256' as const };
+    const encrypted = await root.kms.send(new EncryptCommand({ ...asked, Plaintext: SECRET }));
+    const { $metadata: _, ...reply } = await root.kms.send(
+      new DecryptCommand({ ...asked, CiphertextBlob: encrypted.CiphertextBlob!, Recipient: recipient() }),
+    );
+    expect(reply).toEqual({ ...asked, CiphertextForRecipient: expect.any(Uint8Array) });
+    expect(opened(reply.CiphertextForRecipient)).toEqual(SECRET);
+  });
+
   test('is the same over NATS', async () => {
     const { KeyEncryptionAlgorithm, AttestationDocument } = recipient();
     const document = Buffer.from(AttestationDocument!).toString('base64');
@@ -250,7 +317,7 @@ describe('a request for an enclave is refused', () => {
     [
       'no document',
       () => ({ KeyEncryptionAlgorithm: 'RSAES_OAEP_SHA_256' }),
-      "1 validation error detected: Value at 'recipient.attestationDocument' failed to satisfy constraint: Member must not be null",
+      "1 validation error detected: Value null at 'recipient.attestationDocument' failed to satisfy constraint: Member must not be null",
     ],
     [
       'an empty document',
@@ -269,7 +336,14 @@ describe('a request for an enclave is refused', () => {
     const calls = [
       root.kms.send(new DecryptCommand({ CiphertextBlob, Recipient })),
       root.kms.send(new GenerateDataKeyCommand({ KeyId, KeySpec: 'AES_256', Recipient })),
+      root.kms.send(new GenerateDataKeyPairCommand({ KeyId, KeyPairSpec: 'ECC_NIST_P256', Recipient })),
       root.kms.send(new GenerateRandomCommand({ NumberOfBytes: 32, Recipient })),
+      root.kms.send(
+        new DeriveSharedSecretCommand({
+          ...{ KeyId, KeyAgreementAlgorithm: 'ECDH', Recipient },
+          PublicKey: nitro.recipient.publicKey.export({ format: 'der', type: 'spki' }),
+        }),
+      ),
     ];
     for (const call of calls) expect(await refusal(call)).toEqual(['ValidationException', message, 400]);
   });
