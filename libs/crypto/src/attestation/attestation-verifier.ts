@@ -38,14 +38,13 @@ export class AttestationVerifier {
     const { payload, signature, signed } = parseCoseSign1(document);
     const attested = parseAttestationDocument(payload);
     assertFresh(attested, now);
-    const key = recipientKey(attested.publicKey);
     const signer = await this.chains.keyOf(attested.certificate, attested.caBundle, now);
     if (!(await verifies(signed, signer, signature, 'ieee-p1363'))) {
       throw invalidDocument('its signature does not verify');
     }
-    const { moduleId, platform } = attested;
+    const { moduleId, platform, publicKey } = attested;
     const pcrs = new Map([...attested.pcrs].map(([index, value]) => [index, Buffer.from(value).toString('hex')]));
-    return { moduleId, platform, pcrs, recipientKey: key };
+    return { moduleId, platform, pcrs, recipientKey: recipientKey(publicKey) };
   }
 }
 

@@ -1,33 +1,38 @@
 import { constants, createCipheriv, createHash, type KeyObject, publicEncrypt } from 'node:crypto';
-import {
-  CMSVersion,
-  ContentEncryptionAlgorithmIdentifier,
-  id_data,
-  id_envelopedData,
-  KeyEncryptionAlgorithmIdentifier,
-  KeyTransRecipientInfo,
-  RecipientIdentifier,
-  RecipientInfo,
-  RecipientInfos,
-} from '@peculiar/asn1-cms';
+import { CMSVersion, id_data, id_envelopedData } from '@peculiar/asn1-cms';
 import { id_mgf1, id_RSAES_OAEP, RsaEsOaepParams, sha256 } from '@peculiar/asn1-rsa';
-import { AsnConvert, AsnObjectIdentifierConverter, OctetString } from '@peculiar/asn1-schema';
-import { AlgorithmIdentifier, SubjectKeyIdentifier } from '@peculiar/asn1-x509';
+import { AsnConvert, AsnObjectIdentifierConverter } from '@peculiar/asn1-schema';
+import { AlgorithmIdentifier } from '@peculiar/asn1-x509';
 import { invalidDocument } from './invalid-document';
 
-const AES_256_CBC = '2.16.840.1.101.3.4.1.42';
 const KEY_LENGTH = 32;
 const IV_LENGTH = 16;
 
-const OAEP_SHA_256 = new KeyEncryptionAlgorithmIdentifier({
-  algorithm: id_RSAES_OAEP,
-  parameters: AsnConvert.serialize(
-    new RsaEsOaepParams({
-      hashAlgorithm: sha256,
-      maskGenAlgorithm: new AlgorithmIdentifier({ algorithm: id_mgf1, parameters: AsnConvert.serialize(sha256) }),
-    }),
-  ),
-});
+const SEQUENCE = 0x30;
+const SET = 0x31;
+const OCTET_STRING = 0x04;
+const CONTEXT_0 = 0x80;
+const CONTEXT_0_CONSTRUCTED = 0xa0;
+const END_OF_CONTENTS = Buffer.alloc(2);
+
+// What is the same in every envelope is encoded once: encoding by the library's schema takes longer than all else here.
+const der = (value: object): Buffer => Buffer.from(AsnConvert.serialize(value));
+const oid = (text: string): Buffer => Buffer.from(AsnObjectIdentifierConverter.toASN(text).toBER());
+const VERSION_2 = Buffer.from([0x02, 0x01, CMSVersion.v2]);
+const ENVELOPED_DATA = oid(id_envelopedData);
+const DATA = oid(id_data);
+const AES_256_CBC = oid('2.16.840.1.101.3.4.1.42');
+const OAEP_SHA_256 = der(
+  new AlgorithmIdentifier({
+    algorithm: id_RSAES_OAEP,
+    parameters: AsnConvert.serialize(
+      new RsaEsOaepParams({
+        hashAlgorithm: sha256,
+        maskGenAlgorithm: new AlgorithmIdentifier({ algorithm: id_mgf1, parameters: AsnConvert.serialize(sha256) }),
+      }),
+    ),
+  }),
+);
 
 /**
  * A CMS EnvelopedData (RFC 5652, section 6) that only the holder of an RSA key can open: a fresh AES-256-CBC key, transported with
@@ -43,38 +48,28 @@ export function envelop(plaintext: Uint8Array, recipient: KeyObject, random: (le
     const iv = random(IV_LENGTH);
     const cipher = createCipheriv('aes-256-cbc', key, iv);
     const content = Buffer.concat([cipher.update(plaintext), cipher.final()]);
-    const recipients = new RecipientInfos([new RecipientInfo({ ktri: transported(key, recipient) })]);
-    const algorithm = new ContentEncryptionAlgorithmIdentifier({
-      algorithm: AES_256_CBC,
-      parameters: AsnConvert.serialize(new OctetString(iv)),
-    });
-    return indefinite(
-      SEQUENCE,
-      oid(id_envelopedData),
-      indefinite(
-        CONTEXT_0,
-        indefinite(
-          SEQUENCE,
-          VERSION_2,
-          der(recipients),
-          indefinite(SEQUENCE, oid(id_data), der(algorithm), indefinite(CONTEXT_0, der(new OctetString(content)))),
-        ),
-      ),
-    );
+    const recipientInfos = definite(SET, keyTransport(key, recipient));
+    const algorithm = definite(SEQUENCE, AES_256_CBC, definite(OCTET_STRING, iv));
+    const encrypted = indefinite(CONTEXT_0_CONSTRUCTED, definite(OCTET_STRING, content));
+    const encryptedContentInfo = indefinite(SEQUENCE, DATA, algorithm, encrypted);
+    const envelopedData = indefinite(SEQUENCE, VERSION_2, recipientInfos, encryptedContentInfo);
+    return indefinite(SEQUENCE, ENVELOPED_DATA, indefinite(CONTEXT_0_CONSTRUCTED, envelopedData));
   } finally {
     key.fill(0);
   }
 }
 
-function transported(key: Buffer, recipient: KeyObject): KeyTransRecipientInfo {
+/** A KeyTransRecipientInfo (RFC 5652, section 6.2.1). */
+function keyTransport(key: Buffer, recipient: KeyObject): Buffer {
   const spki = recipient.export({ format: 'der', type: 'spki' });
-  const identifier = new SubjectKeyIdentifier(createHash('sha256').update(spki).digest());
-  return new KeyTransRecipientInfo({
-    version: CMSVersion.v2,
-    rid: new RecipientIdentifier({ subjectKeyIdentifier: identifier }),
-    keyEncryptionAlgorithm: OAEP_SHA_256,
-    encryptedKey: new OctetString(encryptedKey(key, recipient)),
-  });
+  const identifier = createHash('sha256').update(spki).digest();
+  return definite(
+    SEQUENCE,
+    VERSION_2,
+    definite(CONTEXT_0, identifier),
+    OAEP_SHA_256,
+    definite(OCTET_STRING, encryptedKey(key, recipient)),
+  );
 }
 
 function encryptedKey(key: Buffer, recipient: KeyObject): Buffer {
@@ -85,14 +80,12 @@ function encryptedKey(key: Buffer, recipient: KeyObject): Buffer {
   }
 }
 
-const SEQUENCE = 0x30;
-const CONTEXT_0 = 0xa0;
-const VERSION_2 = Buffer.from([0x02, 0x01, CMSVersion.v2]);
-const END_OF_CONTENTS = Buffer.alloc(2);
-
 const indefinite = (tag: number, ...content: Buffer[]): Buffer =>
   Buffer.concat([Buffer.from([tag, 0x80]), ...content, END_OF_CONTENTS]);
 
-const der = (value: object): Buffer => Buffer.from(AsnConvert.serialize(value));
-
-const oid = (text: string): Buffer => Buffer.from(AsnObjectIdentifierConverter.toASN(text).toBER());
+/** Of less than 64 KiB. */
+function definite(tag: number, ...content: Buffer[]): Buffer {
+  const length = content.reduce((sum, part) => sum + part.length, 0);
+  const head = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
+  return Buffer.concat([Buffer.from([tag, ...head]), ...content]);
+}
