@@ -43,6 +43,8 @@ const onKey =
 export function everyOperation(account: string, tag: string, secret: Buffer): Step[] {
   const root = `arn:aws:iam::${account}:root`;
   const Plaintext = secret.toString('base64');
+  const signed = { Message: Plaintext, SigningAlgorithm: 'ECDSA_SHA_256' };
+  const authenticated = { Message: Plaintext, MacAlgorithm: 'HMAC_SHA_256' };
   const EncryptionContext = { patient: `context-${secret.toString('hex')}` };
   const AliasName = `alias/${tag}`;
   const UserName = `user-${tag}`;
@@ -150,6 +152,37 @@ export function everyOperation(account: string, tag: string, secret: Buffer): St
         held['Random'] = at(reply, 'Plaintext');
       },
     },
+    {
+      operation: 'CreateKey',
+      input: () => ({ KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' }),
+      keep: (reply, held) => {
+        held['SigningKeyId'] = at(reply, 'KeyMetadata', 'KeyId');
+      },
+    },
+    {
+      operation: 'Sign',
+      input: ({ SigningKeyId }) => ({ KeyId: SigningKeyId, ...signed }),
+      keep: (reply, held) => {
+        held['Signature'] = at(reply, 'Signature');
+      },
+    },
+    { operation: 'Verify', input: ({ SigningKeyId, Signature }) => ({ KeyId: SigningKeyId, ...signed, Signature }) },
+    { operation: 'GetPublicKey', input: ({ SigningKeyId }) => ({ KeyId: SigningKeyId }) },
+    {
+      operation: 'CreateKey',
+      input: () => ({ KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' }),
+      keep: (reply, held) => {
+        held['MacKeyId'] = at(reply, 'KeyMetadata', 'KeyId');
+      },
+    },
+    {
+      operation: 'GenerateMac',
+      input: ({ MacKeyId }) => ({ KeyId: MacKeyId, ...authenticated }),
+      keep: (reply, held) => {
+        held['Mac'] = at(reply, 'Mac');
+      },
+    },
+    { operation: 'VerifyMac', input: ({ MacKeyId, Mac }) => ({ KeyId: MacKeyId, ...authenticated, Mac }) },
     { operation: 'EnableKeyRotation', input: onKey({ RotationPeriodInDays: 100 }) },
     { operation: 'GetKeyRotationStatus', input: onKey() },
     { operation: 'DisableKeyRotation', input: onKey() },

@@ -11,6 +11,7 @@ import { endDryRun } from './dry-run';
 import { findKey } from './key-lookup';
 import { workedOut } from './off-loop';
 import { type Call, type DataPorts, data } from './operation';
+import { quotaClassOfPair } from './quotas/quota-classes';
 import {
   assertNoRecipient,
   assertUsableForDataKeys,
@@ -57,8 +58,9 @@ function generate(
   call: Call,
   ports: DataPorts,
 ): Wire<GenerateDataKeyPairResponse> {
-  assertNoRecipient(request.Recipient);
   const { KeyPairSpec, EncryptionContext } = request;
+  call.countAs?.(quotaClassOfPair(KeyPairSpec));
+  assertNoRecipient(request.Recipient);
   const found = findKey(request.KeyId, 'any', call, ports.projection);
   authorizeKey(call, ports.projection, found, asking(request));
   assertUsableForDataKeys(found, operation);

@@ -86,6 +86,7 @@ class GenerateRandom implements GenerateRandomRequest {
 export const generateRandom = data<GenerateRandom, Wire<GenerateRandomResponse>>({
   name: 'GenerateRandom',
   request: GenerateRandom,
+  quotaClass: 'symmetric',
   run(request, call, ports) {
     authorizeAccount(call);
     assertNoRecipient(request.Recipient);

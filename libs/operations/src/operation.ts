@@ -36,6 +36,11 @@ export interface Call {
   trail?: Trail | undefined;
   /** Of a data operation: slow work, as `OffLoop.result` has it. */
   offLoop?: OffLoop | undefined;
+  /**
+   * Of a cryptographic operation, where there are request quotas: counts the call in this class, unless it has been counted
+   * already. Throws ThrottlingException beyond the rate.
+   */
+  countAs?: ((quotaClass: QuotaClass) => void) | undefined;
 }
 
 /** The right of this process to complete operations, which it has while it is in touch with the log. */
@@ -164,7 +169,7 @@ interface Common<I extends object> {
   /** AWS's name of it, no other service's too; routing, subjects, metrics and the IAM action derive from it. */
   name: string;
   request: RequestClass<I>;
-  /** With which it shares a request quota; absent for the default of its plane. See quotas/quota-classes.ts. */
+  /** With which it shares a request quota; absent for `quotaClassOf` of its plane. See quotas/quota-classes.ts. */
   quotaClass?: QuotaClass;
   /** What its record says of members that a request left out, as CloudTrail does. */
   recordedDefaults?: Readonly<Record<string, string>>;
@@ -206,9 +211,14 @@ export const isWaiting = (operation: Operation): operation is WaitingDataOperati
 export const isReadOnly = (operation: Operation): boolean =>
   operation.plane === 'data' ? !isWaiting(operation) : /^(Describe|Get|List|Lookup)/.test(operation.name);
 
-/** Cryptographic operations share a quota, management operations have one each; those of IAM and STS have none. */
-export const quotaClassOf = ({ service, quotaClass, plane, name }: Operation): string | undefined =>
-  service === 'kms' ? (quotaClass ?? (plane === 'data' ? 'symmetric' : name)) : undefined;
+/**
+ * Management operations have a quota each, and cryptographic ones share those of the kinds of keys: these are counted once the
+ * key is known. The operations of IAM and STS have none.
+ */
+export const quotaClassOf = ({ service, quotaClass, plane, name }: Operation): string | typeof OF_THE_KEY | undefined =>
+  service === 'kms' ? (quotaClass ?? (plane === 'data' ? OF_THE_KEY : name)) : undefined;
+
+export const OF_THE_KEY = Symbol('the quota class of the key');
 
 export const iamAction = ({ service, name }: Operation): string => `${service}:${name}`;
 
