@@ -432,7 +432,7 @@ test('what the operator does with ./keytrail is on record before it is done', as
 });
 
 test('nothing secret, and no encryption context, is in the data folder or the log in any plain form', async () => {
-  const names = ['DataKey', 'Random', 'Signature', 'Mac', 'PrivateKey', 'DerivedSecret', 'SharedSecret'];
+  const names = ['DataKey', 'Random', 'PrivateKey', 'DerivedSecret', 'SharedSecret', 'Signature', 'Mac'];
   const texts = ['SecretAccessKey', 'AssumedSecret', 'AssumedToken', 'OwnSecret', 'OwnToken', 'GrantToken'];
   const needles: [string, Buffer][] = [];
   for (const way of ['http', 'nats'] as const) {

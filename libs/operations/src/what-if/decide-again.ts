@@ -210,6 +210,7 @@ const controlPorts = (projection: Projection): ControlPorts => ({
   lastUses: { lastUse: async () => pass() },
   mintManagedKey: async () => pass(),
   runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
+  eraseReleased: async () => {},
 });
 
 const dataPorts = (projection: Projection): DataPorts => ({
@@ -226,5 +227,9 @@ const dataPorts = (projection: Projection): DataPorts => ({
     create: pass,
     runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
     erase: pass,
+  },
+  // What was imported is not on record.
+  get imports(): never {
+    return pass();
   },
 });
