@@ -3,13 +3,14 @@ import { type AggregateType, aggregateOf, type CommandOf, type EventOf, isRevoki
 import { keyArn } from '#domain/arn';
 import { type DomainEvent, NO_HASH } from '#domain/commit';
 import { KmsError } from '#domain/errors';
-import type { KeySpec } from '#domain/key/key-kinds';
+import { isAsymmetric, type KeySpec } from '#domain/key/key-kinds';
 import type { AggregateRef } from '#domain/subjects';
 import { ConflictError, type EventStore } from '#event-store/event-store';
 import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
 import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
 import { Limits } from '#operations/limits';
 import type { ManagedKey, MintingCause } from '#operations/managed-keys';
+import type { OffLoop } from '#operations/off-loop';
 import type { Call, ControlPorts, Serving, Tenure } from '#operations/operation';
 import type { LastUses } from '#operations/usage/last-uses';
 import type { LiveView } from '#views/live-view';
@@ -105,7 +106,8 @@ export class KeyManager implements ControlPorts {
   ): Promise<CommandResult<EventOf<T>>> {
     const { tenure, checks } = call;
     const stillAllowed = () => checks?.assertHold(this.newestRevocation, this.ports.view.position);
-    return this.run(ref, command, originOf(call), tenure && { tenure, assertStillAllowed: stillAllowed });
+    const checked = tenure && { tenure, assertStillAllowed: stillAllowed };
+    return this.run(ref, command, originOf(call), checked, call.offLoop);
   }
 
   /**
@@ -145,6 +147,7 @@ export class KeyManager implements ControlPorts {
     command: CommandOf<T>,
     origin: CommandOrigin,
     checked?: { tenure: Tenure; assertStillAllowed(): void },
+    offLoop?: OffLoop,
   ): Promise<CommandResult<EventOf<T>>> {
     const { region, account, aggregate, id } = ref;
     const { initial, decide } = aggregateOf(aggregate);
@@ -155,7 +158,7 @@ export class KeyManager implements ControlPorts {
           ref,
           load: () => this.projection.folded(ref) ?? { state: initial, version: 0, seq: 0, hash: NO_HASH, time: '' },
           decide: (state, now) => decide(command, state, { region, account, id, now }),
-          prepare: (events) => this.withMaterial(ref, events),
+          prepare: (events) => this.withMaterial(ref, events, offLoop),
           ...(checked && {
             checks: {
               assertNotOver: () => checked.tenure.assertNotOver(),
@@ -189,14 +192,24 @@ export class KeyManager implements ControlPorts {
     return this.ports.appliedEverywhere(position);
   }
 
-  /** The events, once the material that they name is stored; of a new key pair the event tells the public half. */
-  private async withMaterial<E extends DomainEvent>(ref: AggregateRef, events: readonly E[]): Promise<E[]> {
+  /**
+   * The events, once the material that they name is stored; of a new key pair the event tells the public half. A pair can take
+   * longer than a lease: a call that can be begun anew is broken off for it, so that no right to append is held meanwhile.
+   */
+  private async withMaterial<E extends DomainEvent>(
+    ref: AggregateRef,
+    events: readonly E[],
+    offLoop: OffLoop | undefined,
+  ): Promise<E[]> {
     const arn = keyArn(ref.region, ref.account, ref.id);
+    const { materials } = this.ports;
     return Promise.all(
       events.map(async (event) => {
-        if (event.type === 'KeyRotated') await this.ports.materials.create(arn, event.materialId, 'SYMMETRIC_DEFAULT');
+        if (event.type === 'KeyRotated') await materials.create(arn, event.materialId, 'SYMMETRIC_DEFAULT');
         if (event.type !== 'KeyCreated') return event;
-        const publicKey = await this.ports.materials.create(arn, event.materialId, event.keySpec);
+        const { materialId, keySpec } = event;
+        const create = () => materials.create(arn, materialId, keySpec);
+        const publicKey = await (offLoop && isAsymmetric(keySpec) ? offLoop.result(materialId, create) : create());
         return publicKey === undefined ? event : { ...event, publicKey };
       }),
     );
