@@ -21,7 +21,10 @@ import { filesHolding } from './support/stored-material';
 
 const ACCOUNT = '000000000000';
 const REGION = 'us-east-1';
-const BLOBS = ['Plaintext', 'CiphertextBlob', 'Message', 'Signature', 'Mac'];
+const BLOBS = [
+  ...['Plaintext', 'CiphertextBlob', 'PublicKey', 'SharedSecretCiphertextBlob'],
+  ...['Message', 'Signature', 'Mac'],
+];
 const TOKENS = ['GrantToken', 'GrantTokens'];
 const MATERIAL = expect.stringMatching(/^[0-9a-f]{64}$/);
 const NO_MATERIAL = { keyMaterialId: undefined, sourceKeyMaterialId: undefined, destinationKeyMaterialId: undefined };
@@ -32,6 +35,8 @@ const WITH_MATERIAL: Readonly<Record<string, object>> = {
   ReEncrypt: { ...NO_MATERIAL, sourceKeyMaterialId: MATERIAL, destinationKeyMaterialId: MATERIAL },
   GenerateDataKey: ONE_MATERIAL,
   GenerateDataKeyWithoutPlaintext: ONE_MATERIAL,
+  GenerateDataKeyPair: ONE_MATERIAL,
+  GenerateDataKeyPairWithoutPlaintext: ONE_MATERIAL,
 };
 
 const EVERY_OPERATION = [...OPERATION_TABLE.keys()].sort();
@@ -427,7 +432,7 @@ test('what the operator does with ./keytrail is on record before it is done', as
 });
 
 test('nothing secret, and no encryption context, is in the data folder or the log in any plain form', async () => {
-  const names = ['DataKey', 'Random', 'Signature', 'Mac'];
+  const names = ['DataKey', 'Random', 'PrivateKey', 'DerivedSecret', 'SharedSecret', 'Signature', 'Mac'];
   const texts = ['SecretAccessKey', 'AssumedSecret', 'AssumedToken', 'OwnSecret', 'OwnToken', 'GrantToken'];
   const needles: [string, Buffer][] = [];
   for (const way of ['http', 'nats'] as const) {

@@ -25,6 +25,16 @@ const READ = JSON.stringify({
 
 const at = (reply: unknown, ...path: string[]): string =>
   String(path.reduce((value, name) => (value as Reply)?.[name], reply));
+/** A key besides the one that most steps are about; its id is held under `name`. */
+const keyFor = (KeyUsage: string, KeySpec: string, name: string): Step[] => [
+  {
+    operation: 'CreateKey',
+    input: () => ({ KeyUsage, KeySpec }),
+    keep: (reply, held) => {
+      held[name] = at(reply, 'KeyMetadata', 'KeyId');
+    },
+  },
+];
 const onKey =
   (more: Record<string, unknown> = {}) =>
   ({ KeyId }: Held) => ({ KeyId, ...more });
@@ -98,6 +108,43 @@ export function everyOperation(account: string, tag: string, secret: Buffer): St
       },
     },
     { operation: 'GenerateDataKeyWithoutPlaintext', input: onKey({ KeySpec: 'AES_256', EncryptionContext }) },
+    {
+      operation: 'GenerateDataKeyPair',
+      input: onKey({ KeyPairSpec: 'ECC_NIST_P256', EncryptionContext }),
+      keep: (reply, held) => {
+        held['PrivateKey'] = at(reply, 'PrivateKeyPlaintext');
+        held['PublicKey'] = at(reply, 'PublicKey');
+      },
+    },
+    {
+      operation: 'GenerateDataKeyPairWithoutPlaintext',
+      input: onKey({ KeyPairSpec: 'ECC_NIST_P256', EncryptionContext }),
+    },
+    ...keyFor('KEY_AGREEMENT', 'ECC_NIST_P256', 'AgreementKeyId'),
+    {
+      operation: 'DeriveSharedSecret',
+      input: ({ AgreementKeyId, PublicKey }) => ({
+        ...{ KeyId: AgreementKeyId, KeyAgreementAlgorithm: 'ECDH', PublicKey },
+      }),
+      keep: (reply, held) => {
+        held['DerivedSecret'] = at(reply, 'SharedSecret');
+      },
+    },
+    ...keyFor('ENCAPSULATE_DECAPSULATE', 'ML_KEM_512', 'KemKeyId'),
+    {
+      operation: 'Encapsulate',
+      input: ({ KemKeyId }) => ({ KeyId: KemKeyId, EncapsulationAlgorithm: 'ML_KEM' }),
+      keep: (reply, held) => {
+        held['SharedSecret'] = at(reply, 'SharedSecret');
+        held['SharedSecretCiphertextBlob'] = at(reply, 'SharedSecretCiphertextBlob');
+      },
+    },
+    {
+      operation: 'Decapsulate',
+      input: ({ KemKeyId, SharedSecretCiphertextBlob }) => ({
+        ...{ KeyId: KemKeyId, EncapsulationAlgorithm: 'ML_KEM', SharedSecretCiphertextBlob },
+      }),
+    },
     {
       operation: 'GenerateRandom',
       input: () => ({ NumberOfBytes: 32 }),

@@ -1,5 +1,9 @@
+import type { RecipientInfo } from '@aws-sdk/client-kms';
+import type { ImportClaims, OpenedImportToken } from '#crypto/import-token';
+import type { CheckedMaterial } from '#crypto/imported-material';
 import type { TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf, EventOf } from '#domain/aggregates';
+import type { KeySpec } from '#domain/key/key-kinds';
 import type { AggregateRef } from '#domain/subjects';
 import type { CommandResult } from '#event-store/run-command';
 import type { BackingKey } from '#hsm/backing-key';
@@ -13,6 +17,7 @@ import type { Limits } from './limits';
 import type { ManagedKey, MintingCause } from './managed-keys';
 import type { OffLoop } from './off-loop';
 import type { QuotaClass } from './quotas/quota-classes';
+import type { Recipient } from './recipient';
 import type { KnownUse, LastUses } from './usage/last-uses';
 import type { RequestClass } from './wire/decode';
 
@@ -83,6 +88,8 @@ export interface ControlPorts {
   limits: Limits;
   /** When things were last used; waited for, so only where a policy asks. */
   lastUses: LastUses;
+  /** Has the copies of imported material erased that the key has released. Rejects where that must wait, for its timer. */
+  eraseReleased(ref: AggregateRef<'key'>, call: Call): Promise<void>;
   /** Makes an AWS managed key; returns once it is in `projection`. */
   mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void>;
   /**
@@ -106,6 +113,8 @@ export interface DataPorts {
   mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void>;
   /** Fresh random bytes, never handed out twice. */
   random(length: number): Buffer;
+  /** Whom a response is for: see `recipientOf`. Throws WorkToDo first, and ValidationException. */
+  recipient(given: RecipientInfo, call: Call): Recipient;
   /** Makes session tokens. */
   tokens: TokenIssuer;
   /** As that of ControlPorts; absent where nobody but this process appends, whose view has its own appends. */
@@ -113,20 +122,40 @@ export interface DataPorts {
   /** The system's time, by which sessions end: clients compare it with their own. */
   systemSeconds(): number;
   accessKeys: AccessKeyPorts;
+  imports: ImportPorts;
 }
+
+/** What a crypto-worker may have a key-manager append, by aggregate. */
+interface WorkerCommandsOf {
+  principal: Extract<CommandOf<'principal'>, { type: 'CreateAccount' | 'CreateAccessKey' | 'DeleteAccessKey' }>;
+  key: Extract<CommandOf<'key'>, { type: 'ImportKeyMaterial' }>;
+}
+export type WorkerCommandAggregate = keyof WorkerCommandsOf;
+export type WorkerCommand<T extends WorkerCommandAggregate> = WorkerCommandsOf[T];
 
 /** What it takes to make and unmake an access key, whose secret no key-manager may see. */
 export interface AccessKeyPorts {
   /** Stores a new secret and gives it back: 40 characters. A crash afterwards leaves one that no event names, for the sweep. */
   create(ownerArn: string, accessKeyId: string): Promise<string>;
   /** By way of a key-manager. Returns once it is in `projection` and, if it revokes, in every worker. */
-  runCommand(
-    ref: AggregateRef<'principal'>,
-    command: Extract<CommandOf<'principal'>, { type: 'CreateAccount' | 'CreateAccessKey' | 'DeleteAccessKey' }>,
-    call: Call,
-  ): Promise<void>;
+  runCommand(ref: AggregateRef<'principal'>, command: WorkerCommand<'principal'>, call: Call): Promise<void>;
   /** For good; harmless to repeat. */
   erase(accessKeyId: string): Promise<void>;
+}
+
+/** What it takes to import key material, which no key-manager may see. */
+export interface ImportPorts {
+  newToken(claims: ImportClaims, privateKey: Uint8Array): Buffer;
+  /** Undefined for what no crypto-worker of this Keytrail made. */
+  openToken(token: Uint8Array): OpenedImportToken | undefined;
+  /** The same for the same material and owner. */
+  materialId(ownerArn: string, material: CheckedMaterial): Promise<string>;
+  /** Stores a copy, and gives back where. A crash afterwards leaves one that no event names, for the sweep. */
+  store(keyArn: string, materialId: string, keySpec: KeySpec, material: Uint8Array): Promise<string>;
+  /** By way of a key-manager. Returns once it is in `projection`. */
+  runCommand(ref: AggregateRef<'key'>, command: WorkerCommand<'key'>, call: Call): Promise<void>;
+  /** A copy, for good; harmless to repeat. */
+  erase(place: string): Promise<void>;
 }
 
 /** What operations on the records of calls may use. */
@@ -215,7 +244,12 @@ export const isReadOnly = (operation: Operation): boolean =>
  * Management operations have a quota each, and cryptographic ones share those of the kinds of keys: these are counted once the
  * key is known. The operations of IAM and STS have none.
  */
-export const quotaClassOf = ({ service, quotaClass, plane, name }: Operation): string | typeof OF_THE_KEY | undefined =>
+export const quotaClassOf = ({
+  service,
+  quotaClass,
+  plane,
+  name,
+}: Operation): string | typeof OF_THE_KEY | undefined =>
   service === 'kms' ? (quotaClass ?? (plane === 'data' ? OF_THE_KEY : name)) : undefined;
 
 export const OF_THE_KEY = Symbol('the quota class of the key');
