@@ -5,6 +5,7 @@ import { openMaterial, randomMaterialLength } from '#crypto/key-material';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf } from '#domain/aggregates';
 import { isAsymmetric } from '#domain/key/key-kinds';
+import { isLiving } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import { MemoryEventStore } from '#event-store/memory-event-store';
 import type { BackingKey } from '#hsm/backing-key';
@@ -12,7 +13,7 @@ import { generatePair, publicKeyOf } from '#hsm/key-generation';
 import { callRecord } from '#operations/audit/call-record';
 import { Trail } from '#operations/audit/trail';
 import type { Caller, CallerClaim, SessionClaims } from '#operations/caller';
-import { MaterialNotLoaded } from '#operations/operation';
+import { type ImportPorts, MaterialNotLoaded } from '#operations/operation';
 import { verifiedRecipient } from '#operations/recipient';
 import { resolveCaller } from '#operations/resolve-caller';
 import { runOperation } from '#operations/run-operation';
@@ -26,6 +27,7 @@ import { ServingLease } from '#platform/serving-lease';
 import { DueTimes } from '#views/due-times';
 import { LiveView } from '#views/live-view';
 import type { Projection } from '#views/projection';
+import { MemoryImports } from './memory-imports';
 import { observeError } from './observed-errors';
 import { rootCaller } from './root-caller';
 
@@ -73,6 +75,7 @@ export class MemoryOperations {
   private calls = 0;
   /** A test that has attestation documents sets it. */
   attestations = new AttestationVerifier([]);
+  private readonly imports: ImportPorts;
   /** A test that wants the records of the calls sets it. */
   onRecord: ((record: AuditRecord) => void) | undefined;
   private readonly backingKeys = new Map<string, BackingKey>();
@@ -115,6 +118,9 @@ export class MemoryOperations {
       signGrantToken: (claims) => this.signGrantToken(claims),
       lastUses: this.lastUses,
     });
+    this.imports = new MemoryImports(this.backingKeys, async (ref, command, call) => {
+      await this.manager.runCommand(ref, command, call);
+    });
     this.timers = new KeyTimers({ manager: this.manager, materials, clock: { now: () => this.now } });
     this.ready = view
       .start(store)
@@ -136,6 +142,20 @@ export class MemoryOperations {
     await this.manager.runCommand(ref, command, { caller, requestId: 'test', operation: 'Test', now });
   }
 
+  /** Where the key's material lies. */
+  private placeOf(keyArn: string, materialId: string): string {
+    for (const { ref, state } of this.projection.allKeys()) {
+      if (!keyArn.endsWith(ref.id) || !isLiving(state)) continue;
+      return state.versions.find((version) => version.materialId === materialId)?.storedAs ?? materialId;
+    }
+    return materialId;
+  }
+
+  /** Names of what is in the store of material. */
+  get storedMaterial(): string[] {
+    return [...this.backingKeys.keys()];
+  }
+
   get projection(): Projection {
     return this.view.projection;
   }
@@ -143,7 +163,7 @@ export class MemoryOperations {
   /** What came due by now, as a scheduler fires it: as late as the test lets it. */
   async fireDue(): Promise<void> {
     await this.ready;
-    const due = new DueTimes(new Set(['Rotation', 'Deletion', 'Cleanup']));
+    const due = new DueTimes(new Set(['Rotation', 'Deletion', 'Cleanup', 'MaterialExpiry', 'MaterialErasure']));
     due.build(this.projection);
     for (const timer of due.due(new Date(this.now).toISOString(), 1_000)) await this.timers.fire(timer);
   }
@@ -183,11 +203,12 @@ export class MemoryOperations {
           lastUses: this.lastUses,
           mintManagedKey: (which, cause) => this.manager.mintManagedKey(which, cause),
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
+          eraseReleased: (ref, call) => this.manager.eraseReleased(ref, call),
         },
         data: {
           projection: this.view.projection,
           backingKey: (keyArn, materialId) => {
-            const backingKey = this.backingKeys.get(materialId);
+            const backingKey = this.backingKeys.get(this.placeOf(keyArn, materialId));
             if (!backingKey) throw new MaterialNotLoaded(keyArn, materialId);
             return backingKey;
           },
@@ -205,6 +226,7 @@ export class MemoryOperations {
             },
             erase: async () => {},
           },
+          imports: this.imports,
         },
         audit: {
           projection: this.view.projection,

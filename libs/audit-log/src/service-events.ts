@@ -10,7 +10,7 @@ const OF_A_SERVICE = 'keytrail:';
 
 /**
  * Pure. The records of what a service did by itself, made from its commit: no call stands behind it. A commit that was
- * asked for has none. Source: AWS KMS Developer Guide, "Logging AWS KMS API calls", entries of RotateKey and DeleteKey.
+ * asked for has none. Source: AWS KMS Developer Guide, "Logging AWS KMS API calls", entries of RotateKey, DeleteExpiredKeyMaterial and DeleteKey.
  */
 export function serviceEventsOf(commit: Commit): AuditRecord[] {
   const { account, region, id, time } = commit;
@@ -50,6 +50,8 @@ function doneBy(event: DomainEvent): { eventName: string; details: Record<string
         eventName: 'RotateKey',
         details: { rotationType: event.rotationType, keyOrigin: 'AWS_KMS', currentKeyMaterialId: event.materialId },
       };
+    case 'KeyMaterialExpired':
+      return { eventName: 'DeleteExpiredKeyMaterial', details: { keyMaterialId: event.materialId } };
     case 'KeyCreated':
       return { eventName: 'CreateKey', details: {} };
     case 'KeyDeleted':

@@ -15,6 +15,7 @@ import { conditionContext } from './condition-context';
 import { type FoundKey, foundAnew, nowhereFor } from './key-lookup';
 import { ManagedKeyToMint } from './managed-keys';
 import type { Call } from './operation';
+import { quotaClassOfKey } from './quotas/quota-classes';
 import type { Recipient } from './recipient';
 
 /** What an operation asks for; most need none of it. */
@@ -41,6 +42,7 @@ export function authorizeKey(call: Call, projection: Projection, found: FoundKey
     checked(call, (now) => authorizeKey(now, projection, foundAnew(found, now, projection), asked));
     return;
   }
+  call.countAs?.(quotaClassOfKey(found.key.keySpec));
   const request = keyRequest(call, projection, found, asked);
   const decision = authorize(request, keyPolicies(call.caller, projection, found, asked.usable));
   call.trail?.about(found.arn, found.ref.account);

@@ -11,6 +11,7 @@ import { endDryRun } from './dry-run';
 import { findKey } from './key-lookup';
 import { workedOut } from './off-loop';
 import { type Call, type DataPorts, data } from './operation';
+import { quotaClassOfPair } from './quotas/quota-classes';
 import { RECIPIENT, type Recipient, recipientOf, secretFor } from './recipient';
 import { assertUsableForDataKeys, cryptographic, currentBackingKey, encryptUnder } from './symmetric-crypto';
 import { BOOLEAN, CONTEXT, GRANT_TOKENS, KEY_ID, Optional, Required } from './wire/fields';
@@ -57,6 +58,7 @@ function generate(
   ports: DataPorts,
 ): Wire<GenerateDataKeyPairResponse> {
   const { KeyPairSpec, EncryptionContext } = request;
+  call.countAs?.(quotaClassOfPair(KeyPairSpec));
   const found = findKey(request.KeyId, 'any', call, ports.projection);
   authorizeKey(call, ports.projection, found, asking(request, recipient));
   assertUsableForDataKeys(found, operation);

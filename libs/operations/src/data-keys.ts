@@ -91,6 +91,7 @@ class GenerateRandom implements GenerateRandomRequest {
 export const generateRandom = data<GenerateRandom, Wire<GenerateRandomResponse>>({
   name: 'GenerateRandom',
   request: GenerateRandom,
+  quotaClass: 'symmetric',
   run(request, call, ports) {
     const recipient = recipientOf(request.Recipient, call, ports);
     authorizeAccount(call, { recipient });

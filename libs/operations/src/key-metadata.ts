@@ -39,6 +39,19 @@ export function keyMetadata({ ref, arn, key }: FoundKey): Wire<KeyMetadata> {
     ...algorithmsByUsage(key),
     MultiRegion: key.multiRegion,
     // AWS tells it of the keys alone that can have several.
-    ...(isSymmetricEncryption(key.keySpec) ? { CurrentKeyMaterialId: currentVersion(key).materialId } : {}),
+    ...(isSymmetricEncryption(key.keySpec) && key.versions.length > 0
+      ? { CurrentKeyMaterialId: currentVersion(key).materialId }
+      : {}),
+    ...expiration(key),
   };
+}
+
+/** Of the copies that there are of the materials that are the key's for ever, the first that expires. */
+function expiration({ versions }: KeyFacts): Pick<Wire<KeyMetadata>, 'ExpirationModel' | 'ValidTo'> {
+  const copies = versions.flatMap(({ imported }) => (imported?.importState === 'IMPORTED' ? [imported] : []));
+  if (copies.length === 0) return {};
+  const [first] = copies.flatMap(({ validTo }) => validTo ?? []).sort();
+  return first === undefined
+    ? { ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' }
+    : { ExpirationModel: 'KEY_MATERIAL_EXPIRES', ValidTo: epochSeconds(first) };
 }

@@ -9,8 +9,10 @@ import type {
   ListKeysResponse,
   UpdateKeyDescriptionRequest,
 } from '@aws-sdk/client-kms';
+import { isImportable } from '#crypto/imported-material';
 import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
+import type { KeyOrigin } from '#domain/key/events';
 import { fittingUsage, KEY_SPECS, KEY_USAGES, type KeySpec, type KeyUsage } from '#domain/key/key-kinds';
 import { defaultKeyPolicy } from '#policy/document';
 import type { ContextLookup } from '#policy/variables';
@@ -48,7 +50,7 @@ class CreateKey implements CreateKeyRequest {
 }
 
 /** What the key is to be. Throws ValidationException for what no key can be; refuses, plainly, what this release does not serve. */
-function keyKind(request: CreateKey): { keySpec: KeySpec; keyUsage: KeyUsage } {
+function keyKind(request: CreateKey): { keySpec: KeySpec; keyUsage: KeyUsage; origin: KeyOrigin } {
   if (request.KeySpec !== undefined && request.CustomerMasterKeySpec !== undefined) {
     throw new KmsError(
       'ValidationException',
@@ -59,11 +61,15 @@ function keyKind(request: CreateKey): { keySpec: KeySpec; keyUsage: KeyUsage } {
   const keyUsage = fittingUsage(keySpec, request.KeyUsage);
   const unsupported = (what: string): KmsError =>
     new KmsError('UnsupportedOperationException', `${what} is not supported by this version of Keytrail.`);
-  if (request.Origin !== undefined && request.Origin !== 'AWS_KMS') throw unsupported(`Origin ${request.Origin}`);
+  const origin = request.Origin ?? 'AWS_KMS';
+  if (origin !== 'AWS_KMS' && origin !== 'EXTERNAL') throw unsupported(`Origin ${origin}`);
+  if (origin === 'EXTERNAL' && !isImportable(keySpec)) {
+    throw new KmsError('UnsupportedOperationException', `KeySpec ${keySpec} is not supported for Origin EXTERNAL.`);
+  }
   if (request.CustomKeyStoreId !== undefined) throw unsupported('CustomKeyStoreId');
   if (request.XksKeyId !== undefined) throw unsupported('XksKeyId');
   if (request.MultiRegion) throw unsupported('MultiRegion');
-  return { keySpec, keyUsage };
+  return { keySpec, keyUsage, origin };
 }
 
 /** The policy to keep: the given one, checked, or the default. */

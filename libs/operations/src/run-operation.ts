@@ -171,7 +171,7 @@ class Attempt {
   /** Who is not known does not learn what is wrong with the request. */
   private resolved(): Begun {
     const { grantToken } = this;
-    const { requestId, operation, trail } = this.unresolved;
+    const { requestId, operation, trail, countAs } = this.unresolved;
     const now = this.unresolved.now();
     const caller = this.unresolved.resolveCaller();
     trail?.begin(caller);
@@ -186,6 +186,7 @@ class Attempt {
       uses: undefined,
       trail,
       offLoop: this.offLoop,
+      countAs,
     };
     this.request ??= this.decoded();
     if (trail) {

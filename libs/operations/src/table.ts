@@ -23,6 +23,9 @@ import {
 import { listRoleTags, listUserTags, tagRole, tagUser, untagRole, untagUser } from './iam/principal-tags';
 import { createRole, deleteRole, getRole, listRoles, updateAssumeRolePolicy } from './iam/roles';
 import { createUser, deleteUser, getUser, listUsers } from './iam/users';
+import { deleteImportedKeyMaterial } from './import/delete-material';
+import { getParametersForImport } from './import/get-parameters';
+import { importKeyMaterial } from './import/import-material';
 import { deriveSharedSecret } from './key-agreement';
 import { createKey, describeKey, disableKey, enableKey, listKeys, updateKeyDescription } from './keys';
 import { generateMac, verifyMac } from './macs';
@@ -81,6 +84,9 @@ const OPERATIONS: readonly Operation[] = [
   getKeyRotationStatus,
   rotateKeyOnDemand,
   listKeyRotations,
+  getParametersForImport,
+  importKeyMaterial,
+  deleteImportedKeyMaterial,
   scheduleKeyDeletion,
   cancelKeyDeletion,
   getKeyPolicy,

@@ -16,10 +16,12 @@ import { rootCaller } from '../../../test/support/root-caller';
 import { AccessKeys } from './access-keys';
 import { Accounts } from './accounts';
 import { CryptoWorker } from './crypto-worker';
+import { Imports } from './imports';
 import { KeyManager } from './key-manager';
 import { UNTRACKED } from './last-uses';
 import { SecretSigningKeys } from './secret-signing-keys';
 import { CachedSigningKeys } from './signing-keys';
+import { WorkerCommands } from './worker-commands';
 
 const ACCOUNT = '000000000000';
 const OTHER = '111122223333';
@@ -49,14 +51,12 @@ async function started() {
     logPosition: () => view.position,
   });
   const tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH, 2));
-  const accessKeys = new AccessKeys(vault, view, (...command) => manager.runFor(...command));
+  const commands = new WorkerCommands(view, (...command) => manager.runFor(...command));
+  const accessKeys = new AccessKeys(vault, commands);
+  const imports = new Imports(Buffer.alloc(TOKEN_SEED_LENGTH, 2), vault, commands);
   const worker = new CryptoWorker(
-    view,
-    vault,
-    tokens,
-    accessKeys,
+    ...([view, vault, tokens, accessKeys, imports, new AttestationVerifier([])] as const),
     () => Promise.reject(new Error('mints nothing')),
-    new AttestationVerifier([]),
   );
   const clock = { now: () => now };
   const manager: KeyManager = new KeyManager({
@@ -80,7 +80,7 @@ async function started() {
     signingKeys,
     tokens,
     view,
-    accounts: new Accounts(ACCOUNT, view.projection, accessKeys, clock),
+    accounts: new Accounts(ACCOUNT, view.projection, accessKeys, commands, clock),
     holds: async (accessKeyId: string) => (await store.get(accessKeyMaterialId(accessKeyId))) !== undefined,
     sweep: () => worker.sweep(now, DAY_MS, () => view.catchUp(log)),
     later: (ms: number) => {

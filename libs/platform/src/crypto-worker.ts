@@ -2,22 +2,36 @@ import type { RecipientInfo } from '@aws-sdk/client-kms';
 import type { AttestationVerifier } from '#crypto/attestation/attestation-verifier';
 import { RandomPool } from '#crypto/random-pool';
 import type { TokenIssuer } from '#crypto/signed-token';
-import { keyArn } from '#domain/arn';
+import { keyArn, parseKmsArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
+import type { KeyEvent } from '#domain/key/events';
+import { placesOf, releasedPlaces } from '#domain/key/imported/copies';
+import { materialIdIn } from '#domain/key/imported/status';
 import type { KeySpec } from '#domain/key/key-kinds';
 import { materialIdOf } from '#domain/key/material-id';
+import { isLiving, type Key } from '#domain/key/state';
 import { hasAccessKeys } from '#domain/principal/state';
 import type { AggregateRef } from '#domain/subjects';
 import { shorterThanMaterial } from '#event-store/log-damage';
 import type { BackingKey } from '#hsm/backing-key';
 import type { MaterialVault } from '#hsm/material-vault';
 import type { ManagedKey, MintingCause } from '#operations/managed-keys';
-import { type AccessKeyPorts, type Call, type DataPorts, MaterialNotLoaded } from '#operations/operation';
+import {
+  type AccessKeyPorts,
+  type Call,
+  type DataPorts,
+  type ImportPorts,
+  MaterialNotLoaded,
+} from '#operations/operation';
 import { type Recipient, verifiedRecipient } from '#operations/recipient';
 import type { LiveView } from '#views/live-view';
 import type { MaterialCustodian } from './key-manager';
 import type { MintManagedKey } from './managed-keys';
 import { type NeededMaterial, neededMaterial } from './material-check';
+
+/** Where material of the key may lie that is to be erased. */
+const mayErase = (key: Key): readonly string[] =>
+  key.keyState === 'Deleted' ? key.allMaterialIds : isLiving(key) ? releasedPlaces(key) : [];
 
 /** More orphans than crashes explain: the log and the store may not belong together, so nothing is erased. */
 const MAX_ORPHANS = 100;
@@ -38,16 +52,15 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     private readonly vault: MaterialVault,
     readonly tokens: TokenIssuer,
     readonly accessKeys: AccessKeyPorts,
-    private readonly mint: MintManagedKey,
+    readonly imports: ImportPorts,
     private readonly attestations: AttestationVerifier,
+    private readonly mint: MintManagedKey,
     /** Absent where nobody but this process appends. */
     readonly wasBehind?: (held?: number) => Promise<boolean>,
   ) {
-    // Backing keys of a deleted key leave memory in every worker as soon as it hears of the deletion.
+    // Backing keys of a deleted key, and imported material that is gone, leave memory in every worker as soon as it hears of it.
     view.onCommit((commit) => {
-      if (commit.aggregate !== 'key' || !commit.events.some((event) => event.type === 'KeyDeleted')) return;
-      const key = view.projection.key(commit.region, commit.account, commit.id)?.state;
-      if (key?.keyState === 'Deleted') for (const materialId of key.materialIds) this.vault.evict(materialId);
+      if (commit.aggregate === 'key') for (const event of commit.events) this.forget(commit, event as KeyEvent);
     });
   }
 
@@ -62,7 +75,31 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
   }
 
   async loadBackingKey(arn: string, materialId: string): Promise<void> {
-    await this.vault.load(arn, materialId);
+    const place = this.placeOf(arn, materialId);
+    try {
+      await this.vault.load(arn, materialId, place);
+    } catch (failure) {
+      // Imported again meanwhile, it lies elsewhere, and the copy before has been erased.
+      const now = this.placeOf(arn, materialId);
+      if (now === place) throw failure;
+      await this.vault.load(arn, materialId, now);
+    }
+  }
+
+  private placeOf(arn: string, materialId: string): string {
+    const { region, account, resource } = parseKmsArn(arn)!;
+    const key = this.projection.key(region, account, resource.slice('key/'.length))?.state;
+    const versions = key && isLiving(key) ? key.versions : [];
+    return versions.find((version) => version.materialId === materialId)?.storedAs ?? materialId;
+  }
+
+  private forget({ region, account, id }: AggregateRef, event: KeyEvent): void {
+    if (event.type === 'KeyMaterialExpired' || event.type === 'ImportedKeyMaterialDeleted') {
+      this.vault.evict(event.materialId);
+    } else if (event.type === 'KeyDeleted') {
+      const key = this.projection.key(region, account, id)?.state;
+      if (key?.keyState === 'Deleted') for (const place of key.materialIds) this.vault.evict(materialIdIn(place));
+    }
   }
 
   async mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void> {
@@ -86,16 +123,16 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     return (await this.vault.create(arn, materialId, keySpec))?.toString('base64');
   }
 
-  /** Refuses while the log, as this worker knows it, still has the key alive: erasing is for ever. */
-  async destroy(ref: AggregateRef, materialId: string): Promise<void> {
+  /** Refuses while the log, as this worker knows it, still has the key use the material: erasing is for ever. */
+  async destroy(ref: AggregateRef, place: string): Promise<void> {
     const key = this.projection.key(ref.region, ref.account, ref.id)?.state;
-    if (key?.keyState !== 'Deleted' || !key.allMaterialIds.includes(materialId)) {
+    if (!key || !mayErase(key).includes(place)) {
       throw new KmsError(
         'KMSInternalException',
-        `${keyArn(ref.region, ref.account, ref.id)} is not known to be deleted`,
+        `${keyArn(ref.region, ref.account, ref.id)} is not known to be deleted, nor to have released the material`,
       );
     }
-    await this.vault.destroy(materialId);
+    await this.vault.destroy(place);
   }
 
   /**
@@ -124,9 +161,13 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     const deleted = new Set<string>();
     for (const { ref, state } of this.projection.allKeys()) {
       if (state.keyState === 'None') continue;
-      const known = state.keyState === 'Deleted' ? state.allMaterialIds : state.versions.map((one) => one.materialId);
-      const next = materialIdOf(keyArn(ref.region, ref.account, ref.id), known.length + 1);
-      for (const id of [...known, next]) (state.keyState === 'Deleted' ? deleted : living).add(id);
+      for (const place of mayErase(state)) deleted.add(place);
+      const arn = keyArn(ref.region, ref.account, ref.id);
+      const used = isLiving(state) ? placesOf(state) : [];
+      const versions = isLiving(state) ? state.versions.length : mayErase(state).length;
+      const next = materialIdOf(arn, versions + 1);
+      for (const place of used) living.add(place);
+      (isLiving(state) ? living : deleted).add(next);
     }
     for (const { state } of this.projection.all('principal')) {
       if (hasAccessKeys(state)) for (const accessKey of state.accessKeys) living.add(accessKey.materialId);

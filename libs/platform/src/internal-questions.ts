@@ -56,7 +56,13 @@ export function refOf<T extends AggregateType>(value: unknown, aggregate: T): Ag
   return { region: tokenOf(ref, 'region'), account: tokenOf(ref, 'account'), aggregate, id: tokenOf(ref, 'id') };
 }
 
-const TIMER_KINDS: readonly string[] = ['Rotation', 'Deletion', 'Cleanup'] satisfies TimerKind[];
+const TIMER_KINDS: readonly string[] = [
+  'Rotation',
+  'Deletion',
+  'Cleanup',
+  'MaterialExpiry',
+  'MaterialErasure',
+] satisfies TimerKind[];
 
 export function timerOf(question: unknown): Timer {
   const members = membersOf(question);

@@ -4,10 +4,10 @@ import { KmsError } from '#domain/errors';
 import { INTERNAL } from '#domain/subjects';
 import type { Timer } from '#views/due-times';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
-import { serveAccessKeyCommands } from './access-keys';
 import { serveGrantTokens } from './grant-tokens';
 import { ask, fireRemotely, RemoteMaterialCustodian, serveMaterials, serveTimers } from './internal-requests';
 import { ServedRequests } from './served-requests';
+import { serveWorkerCommands } from './worker-commands';
 
 const KEY = { region: 'us-east-1', account: '000000000000', aggregate: 'key', id: 'key-1' } as const;
 const TIMER: Timer = { kind: 'Deletion', ref: KEY, deadline: '2026-01-01T00:00:00.000Z' };
@@ -17,6 +17,19 @@ const COMMAND = {
   command: { type: 'DeleteAccessKey', accessKeyId: 'AKIA1' },
   origin: { principal: 'ann', requestId: 'r', operation: 'DeleteAccessKey', now: '2026-01-01T00:00:00.000Z' },
   checkedAt: 1,
+};
+const IMPORT = {
+  ...COMMAND,
+  ref: KEY,
+  command: {
+    type: 'ImportKeyMaterial',
+    materialId: 'a'.repeat(64),
+    storedAs: `${'a'.repeat(64)}-1`,
+    importType: 'NEW_KEY_MATERIAL',
+    description: 'safe 1',
+    validTo: '2026-01-01T00:00:00.000Z',
+    publicKey: 'MAA=',
+  },
 };
 const CLAIMS = { grantId: 'a', keyArn: 'arn', position: 1, requestId: 'r' };
 
@@ -42,7 +55,7 @@ beforeAll(async () => {
     async () => {},
     onError,
   );
-  serveAccessKeyCommands(
+  serveWorkerCommands(
     served,
     async (...command) => {
       asked.push(command);
@@ -72,7 +85,7 @@ test('what services ask each other arrives as it was asked', async () => {
   await materials.create('arn', 'material-1', 'HMAC_224');
   await materials.destroy(KEY, 'material-1');
   expect(await fireRemotely(nats, TIMER)).toBe(true);
-  expect(await ask(nats, INTERNAL.principalCommand, COMMAND)).toEqual({ position: 7 });
+  expect(await ask(nats, INTERNAL.workerCommand, COMMAND)).toEqual({ position: 7 });
   const { ref, command, origin, checkedAt } = COMMAND;
   expect(asked).toEqual([
     ['arn', 'material-1', 'HMAC_224'],
@@ -80,10 +93,12 @@ test('what services ask each other arrives as it was asked', async () => {
     TIMER,
     [ref, command, origin, checkedAt],
   ]);
+  await ask(nats, INTERNAL.workerCommand, IMPORT);
+  expect(asked.at(-1)).toEqual([IMPORT.ref, IMPORT.command, IMPORT.origin, IMPORT.checkedAt]);
   expect(await ask(nats, INTERNAL.grantToken, CLAIMS)).toEqual(expect.any(String));
 });
 
-const { timerFire, materialCreate, materialDestroy, principalCommand, grantToken } = INTERNAL;
+const { timerFire, materialCreate, materialDestroy, workerCommand, grantToken } = INTERNAL;
 const OTHER = { type: 'DeleteUser' };
 
 test.each<[string, string, unknown, string]>([
@@ -103,10 +118,37 @@ test.each<[string, string, unknown, string]>([
     { ref: { ...KEY, account: 1 }, materialId: 'a' },
     'account',
   ],
-  ['another command', principalCommand, { ...COMMAND, command: OTHER }, 'type'],
-  ['a command on a key', principalCommand, { ...COMMAND, ref: KEY }, 'aggregate'],
-  ['a command of nobody', principalCommand, { ...COMMAND, origin: { ...COMMAND.origin, principal: '' } }, 'principal'],
-  ['a command checked nowhere', principalCommand, { ...COMMAND, checkedAt: 'then' }, 'checkedAt'],
+  ['another command', workerCommand, { ...COMMAND, command: OTHER }, 'type'],
+  ['a command on a grant', workerCommand, { ...COMMAND, ref: { ...KEY, aggregate: 'grant' } }, 'aggregate'],
+  ['another command on a key', workerCommand, { ...COMMAND, ref: KEY }, 'type'],
+  [
+    'an import of no material',
+    workerCommand,
+    { ...IMPORT, command: { ...IMPORT.command, materialId: 'a' } },
+    'materialId',
+  ],
+  [
+    'an import to several places',
+    workerCommand,
+    { ...IMPORT, command: { ...IMPORT.command, storedAs: 'a.b' } },
+    'storedAs',
+  ],
+  ['an import to no date', workerCommand, { ...IMPORT, command: { ...IMPORT.command, validTo: 'soon' } }, 'validTo'],
+  ['an import of no type', workerCommand, { ...IMPORT, command: { ...IMPORT.command, importType: 'x' } }, 'importType'],
+  [
+    'an import described at length',
+    workerCommand,
+    { ...IMPORT, command: { ...IMPORT.command, description: 'x'.repeat(257) } },
+    'description',
+  ],
+  [
+    'an import with no key for one',
+    workerCommand,
+    { ...IMPORT, command: { ...IMPORT.command, publicKey: '-' } },
+    'publicKey',
+  ],
+  ['a command of nobody', workerCommand, { ...COMMAND, origin: { ...COMMAND.origin, principal: '' } }, 'principal'],
+  ['a command checked nowhere', workerCommand, { ...COMMAND, checkedAt: 'then' }, 'checkedAt'],
   ['a grant token without a position', grantToken, { ...CLAIMS, position: -1 }, 'position'],
 ])('%s is refused by the name of what is wrong, and nothing is done', async (_what, subject, question, member) => {
   const refused = expect.objectContaining({

@@ -4,6 +4,7 @@ import { keyArn } from '#domain/arn';
 import { type DomainEvent, NO_HASH } from '#domain/commit';
 import { KmsError } from '#domain/errors';
 import type { KeySpec } from '#domain/key/key-kinds';
+import { isLiving } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import { ConflictError, type EventStore } from '#event-store/event-store';
 import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
@@ -17,6 +18,7 @@ import type { Projection } from '#views/projection';
 import type { FailPoint } from './fail-points';
 import type { GrantTokenSigner } from './grant-tokens';
 import { mintManagedKey } from './managed-keys';
+import { eraseReleased } from './released-material';
 
 /** What the key-manager asks of whoever holds key material. */
 export interface MaterialCustodian {
@@ -25,7 +27,7 @@ export interface MaterialCustodian {
    * asymmetric key.
    */
   create(keyArn: string, materialId: string, keySpec: KeySpec): Promise<string | undefined>;
-  /** Erases material of a deleted key for good; harmless to repeat. */
+  /** Erases material of a deleted key, or a copy that a key has released, for good; harmless to repeat. */
   destroy(ref: AggregateRef, materialId: string): Promise<void>;
 }
 
@@ -189,13 +191,26 @@ export class KeyManager implements ControlPorts {
     return this.ports.appliedEverywhere(position);
   }
 
+  /** Rejects where the material cannot be erased now: its timer has it done then. */
+  async eraseReleased(ref: AggregateRef<'key'>, call: Call): Promise<void> {
+    await eraseReleased({ manager: this, materials: this.ports.materials }, ref, originOf(call));
+  }
+
+  private makesMaterial(ref: AggregateRef): boolean {
+    const key = this.projection.key(ref.region, ref.account, ref.id)?.state;
+    return !key || !isLiving(key) || key.origin !== 'EXTERNAL';
+  }
+
   /** The events, once the material that they name is stored; of a new key pair the event tells the public half. */
   private async withMaterial<E extends DomainEvent>(ref: AggregateRef, events: readonly E[]): Promise<E[]> {
     const arn = keyArn(ref.region, ref.account, ref.id);
     return Promise.all(
       events.map(async (event) => {
-        if (event.type === 'KeyRotated') await this.ports.materials.create(arn, event.materialId, 'SYMMETRIC_DEFAULT');
-        if (event.type !== 'KeyCreated') return event;
+        if (event.type === 'KeyRotated' && this.makesMaterial(ref)) {
+          await this.ports.materials.create(arn, event.materialId, 'SYMMETRIC_DEFAULT');
+        }
+        // What is imported has been stored before the command was given.
+        if (event.type !== 'KeyCreated' || event.materialId === undefined) return event;
         const publicKey = await this.ports.materials.create(arn, event.materialId, event.keySpec);
         return publicKey === undefined ? event : { ...event, publicKey };
       }),

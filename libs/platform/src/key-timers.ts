@@ -5,6 +5,7 @@ import type { CommandOrigin } from '#event-store/run-command';
 import type { Timer } from '#views/due-times';
 import type { Clock } from './clock';
 import type { KeyManager, MaterialCustodian } from './key-manager';
+import { eraseReleased } from './released-material';
 
 export interface KeyTimersPorts {
   manager: Pick<KeyManager, 'projection' | 'runUnchecked'>;
@@ -45,6 +46,10 @@ export class KeyTimers {
         return this.deleteKey(ref, deadline);
       case 'Cleanup':
         return this.finishDeletion(ref, this.originsOfDeletion());
+      case 'MaterialExpiry':
+        return this.expire(ref, deadline);
+      case 'MaterialErasure':
+        return eraseReleased(this.ports, ref, this.originsOfExpiry()());
     }
   }
 
@@ -77,6 +82,19 @@ export class KeyTimers {
     await Promise.all(key.materialIds.map((materialId) => materials.destroy(ref, materialId)));
     const { events } = await manager.runUnchecked(ref, { type: 'RecordMaterialDestroyed' }, origin());
     return changed || events.length > 0;
+  }
+
+  /** A crash after the first step leaves a copy of the material that is due to be erased. */
+  private async expire(ref: AggregateRef<'key'>, deadline: string): Promise<boolean> {
+    const origin = this.originsOfExpiry();
+    const command = { type: 'FireMaterialExpiry', deadline } as const;
+    const { events } = await this.ports.manager.runUnchecked(ref, command, origin(deadline));
+    const erased = await eraseReleased(this.ports, ref, origin());
+    return erased || events.length > 0;
+  }
+
+  private originsOfExpiry(): (dated?: string) => CommandOrigin {
+    return this.origin('keytrail:deletion-scheduler', 'MaterialExpiry');
   }
 
   private originsOfDeletion(): (dated?: string) => CommandOrigin {

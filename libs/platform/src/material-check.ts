@@ -1,5 +1,6 @@
 import type { NatsConnection } from 'nats';
 import { keyArn, rootArn, userArn } from '#domain/arn';
+import { placesOf } from '#domain/key/imported/copies';
 import { isLiving } from '#domain/key/state';
 import { hasAccessKeys } from '#domain/principal/state';
 import { INTERNAL, QUEUE } from '#domain/subjects';
@@ -35,7 +36,7 @@ export function* neededMaterial(projection: Projection): Generator<NeededMateria
     if (!isLiving(state)) continue;
     const owner = keyArn(ref.region, ref.account, ref.id);
     const type = materialTypeOf(state.keySpec);
-    for (const { materialId } of state.versions) yield { type, materialId, owner };
+    for (const materialId of placesOf(state)) yield { type, materialId, owner };
   }
   for (const { ref, state } of projection.all('principal')) {
     if (!hasAccessKeys(state)) continue;

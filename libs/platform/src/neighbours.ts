@@ -1,7 +1,6 @@
 import type { NatsConnection } from 'nats';
 import type { LastUses } from '#operations/usage/last-uses';
 import type { Timer } from '#views/due-times';
-import { type AppendAccessKey, appendRemotely } from './access-keys';
 import { askForAnchors, type PublishedAnchors } from './callers';
 import { type GrantTokenSigner, localSigner, remoteSigner } from './grant-tokens';
 import type { StartedHistory } from './history/start-history';
@@ -16,6 +15,7 @@ import type { StartedCryptoWorker } from './start-crypto-worker';
 import type { StartedKeyManager } from './start-key-manager';
 import { type DigestSigner, RemoteDigestSigner } from './trail-files/digest-signer';
 import { RemoteTreeHeadSigner, type TreeHeadSigner } from './tree-heads/head-signer';
+import { type AppendForWorker, appendRemotely } from './worker-commands';
 
 /**
  * THE table of what the parts of Keytrail ask of each other: in process where the other part is in this one, else over
@@ -44,8 +44,8 @@ export class Neighbours {
     return this.worker ? localSigner(this.worker.tokens) : remoteSigner(this.nats, this.onError('grant token'));
   }
 
-  /** The crypto-worker, which starts before the key-manager, has events of access keys appended. */
-  appendAccessKey(): AppendAccessKey {
+  /** The crypto-worker, which starts before the key-manager, has events of access keys and imports appended. */
+  appendForWorker(): AppendForWorker {
     if (!this.has('key-manager')) return appendRemotely(this.nats);
     return (...command) => this.keyManager!.manager.runFor(...command);
   }

@@ -1,4 +1,6 @@
 import BTree from 'sorted-btree';
+import { nextExpiry } from '#domain/key/imported/copies';
+import type { LivingKey } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import { eventSubject } from '#domain/subjects';
 import type { Projection } from './projection';
@@ -6,8 +8,10 @@ import type { Projection } from './projection';
 /**
  * `Rotation`: an automatic rotation. `Deletion`: the end of a waiting period.
  * `Cleanup`: a deleted key whose aliases or material are not gone yet (a crash came between); due since its deletion.
+ * `MaterialExpiry`: the date up to which imported material is valid. `MaterialErasure`: a copy of imported material that is
+ * not gone yet, due since its key released it.
  */
-export type TimerKind = 'Rotation' | 'Deletion' | 'Cleanup';
+export type TimerKind = 'Rotation' | 'Deletion' | 'Cleanup' | 'MaterialExpiry' | 'MaterialErasure';
 
 export interface Timer {
   kind: TimerKind;
@@ -16,25 +20,43 @@ export interface Timer {
   deadline: string;
 }
 
-/** The next timer of a key: a pure function of its folded state. A key has at most one at a time. */
+/** The next timer of a key: a pure function of its folded state. Of several the earliest: one scheduler has all that a key can have at once. */
 export function timerOf(projection: Projection, keySubject: string): Timer | undefined {
   const folded = projection.keyBySubject(keySubject);
   if (!folded) return undefined;
   const { ref, state } = folded;
   switch (state.keyState) {
     case 'Enabled':
-      return state.rotation && { kind: 'Rotation', ref, deadline: state.rotation.nextRotationDate };
+      return earliest(
+        state.rotation && { kind: 'Rotation', ref, deadline: state.rotation.nextRotationDate },
+        ...ofImports(ref, state),
+      );
     case 'PendingDeletion':
-      return { kind: 'Deletion', ref, deadline: state.deletionDate };
+      return earliest({ kind: 'Deletion', ref, deadline: state.deletionDate }, ...ofImports(ref, state));
     case 'Deleted':
       return state.materialIds.length > 0 || projection.aliasNamesOf(ref).size > 0
         ? { kind: 'Cleanup', ref, deadline: state.deletedAt }
         : undefined;
-    case 'None':
     case 'Disabled':
+    case 'PendingImport':
+      return earliest(...ofImports(ref, state));
+    case 'None':
       return undefined;
   }
 }
+
+function ofImports(ref: AggregateRef<'key'>, key: LivingKey): (Timer | undefined)[] {
+  if (key.origin !== 'EXTERNAL') return [];
+  const expiry = nextExpiry(key);
+  const released = key.released?.[0]?.since;
+  return [
+    expiry === undefined ? undefined : { kind: 'MaterialExpiry', ref, deadline: expiry },
+    released === undefined ? undefined : { kind: 'MaterialErasure', ref, deadline: released },
+  ];
+}
+
+const earliest = (...timers: (Timer | undefined)[]): Timer | undefined =>
+  timers.reduce((first, timer) => (timer && (!first || timer.deadline < first.deadline) ? timer : first), undefined);
 
 const NONE: { has(keySubject: string): boolean } = { has: () => false };
 

@@ -28,5 +28,9 @@ export const keyAggregate: Aggregate<Key, KeyEvent, KeyCommand> = {
     KeyDeletionCancelled: false,
     KeyDeleted: true,
     KeyMaterialDestroyed: false,
+    KeyMaterialImported: false,
+    KeyMaterialExpired: true,
+    ImportedKeyMaterialDeleted: true,
+    ReleasedMaterialErased: false,
   },
 };

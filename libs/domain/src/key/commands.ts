@@ -1,14 +1,18 @@
 import type { NamedIds } from '../named-ids';
-import type { Tag } from './events';
+import type { KeyOrigin, Tag } from './events';
+import type { ImportCommand } from './imported/commands';
 import type { KeySpec, KeyUsage } from './key-kinds';
 
 /** What can be asked of a key. Time comes in beside the command; nothing in decide reads a clock. */
 export type KeyCommand =
+  | ImportCommand
   | {
       type: 'CreateKey';
       description: string;
       keyUsage: KeyUsage;
       keySpec: KeySpec;
+      /** AWS_KMS where it is not said. */
+      origin?: KeyOrigin | undefined;
       multiRegion: boolean;
       policy: string;
       namedIds?: NamedIds | undefined;

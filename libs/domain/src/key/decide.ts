@@ -3,6 +3,7 @@ import { creationDeciders } from './creation';
 import { deletionDeciders } from './deletion';
 import type { KeyEvent } from './events';
 import type { KeyDeciders } from './families';
+import { importDeciders } from './imported/decide';
 import { managedKeyDeciders } from './managed-key';
 import { propertyDeciders } from './properties';
 import { rotationDeciders } from './rotation';
@@ -15,6 +16,7 @@ const deciders: KeyDeciders<KeyCommand['type']> = {
   ...propertyDeciders,
   ...rotationDeciders,
   ...deletionDeciders,
+  ...importDeciders,
 };
 
 type Decider = (command: KeyCommand, key: Key, context: DecideContext) => KeyEvent[];

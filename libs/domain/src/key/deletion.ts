@@ -1,6 +1,7 @@
 import { EvolveError } from '../aggregate';
 import { plusDays } from '../dates';
 import { type KeyDeciders, type KeyEvolvers, livingBefore } from './families';
+import { inState, placesOf, releasedPlaces } from './imported/copies';
 import { usableKey } from './living';
 import { settled } from './state';
 
@@ -40,16 +41,16 @@ export const deletionEvolvers: KeyEvolvers<
     deletionDate: event.deletionDate,
     pendingWindowInDays: event.pendingWindowInDays,
   }),
-  KeyDeletionCancelled: (key, event) => settled(livingBefore(key, event), 'Disabled'),
+  KeyDeletionCancelled: (key, event) => inState(settled(livingBefore(key, event), 'Disabled')),
   KeyDeleted: (key, event, time) => {
     const current = livingBefore(key, event);
-    const materialIds = current.versions.map((version) => version.materialId);
+    const materialIds = [...placesOf(current), ...(current.released ?? []).map(({ storedAs }) => storedAs)];
     return {
       keyState: 'Deleted',
       createdAt: current.createdAt,
       deletedAt: time,
       materialIds,
-      allMaterialIds: materialIds,
+      allMaterialIds: [...new Set([...materialIds, ...releasedPlaces(current)])],
     };
   },
   KeyMaterialDestroyed: (key, event) => {

@@ -1,4 +1,5 @@
 import type { NamedIds } from '../named-ids';
+import type { ImportEvent } from './imported/events';
 import type { KeySpec, KeyUsage } from './key-kinds';
 
 /**
@@ -18,8 +19,8 @@ export interface KeyCreated {
   /** Whom the policy meant; absent where it names nobody. */
   namedIds?: NamedIds;
   tags: Tag[];
-  /** Version 1 of the backing key; stored before this event is appended. */
-  materialId: string;
+  /** Version 1 of the backing key; stored before this event is appended. Absent where it is to be imported. */
+  materialId?: string;
   /** SubjectPublicKeyInfo (RFC 5280) in base64; of asymmetric keys. */
   publicKey?: string;
   /** Set for an AWS managed key; the customer's otherwise. */
@@ -127,11 +128,12 @@ export type KeyEvent =
   | KeyDeletionScheduled
   | KeyDeletionCancelled
   | KeyDeleted
-  | KeyMaterialDestroyed;
+  | KeyMaterialDestroyed
+  | ImportEvent;
 
 export interface Tag {
   key: string;
   value: string;
 }
 
-export type KeyOrigin = 'AWS_KMS';
+export type KeyOrigin = 'AWS_KMS' | 'EXTERNAL';

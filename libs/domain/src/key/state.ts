@@ -1,5 +1,6 @@
 import type { NamedIds } from '../named-ids';
 import type { KeyOrigin, Tag } from './events';
+import type { ImportStatus, PendingRotation, ReleasedCopy } from './imported/status';
 import type { KeySpec, KeyUsage } from './key-kinds';
 
 /** One generation of a key's material. The current one is the last of the list. */
@@ -10,6 +11,10 @@ export interface KeyVersion {
   since: string;
   /** How it came; `CREATED` for version 1. */
   cause: 'CREATED' | 'AUTOMATIC' | 'ON_DEMAND';
+  /** Where it lies in the material store, where that is not under its id; absent too while there is no copy. */
+  storedAs?: string;
+  /** Of imported material. */
+  imported?: ImportStatus;
 }
 
 export interface KeyFacts {
@@ -30,6 +35,12 @@ export interface KeyFacts {
   manager?: 'AWS';
   /** Automatic rotation; absent when it is off. */
   rotation?: { periodInDays: number; nextRotationDate: string };
+  /** Of keys with imported material. */
+  pendingRotation?: PendingRotation;
+  /** Copies of material to be erased; absent where there are none. */
+  released?: readonly ReleasedCopy[];
+  /** Copies that were: should a backup bring one back, it is erased again. */
+  erased?: readonly string[];
 }
 
 export interface NoKey {
@@ -40,6 +51,10 @@ export interface EnabledKey extends KeyFacts {
 }
 export interface DisabledKey extends KeyFacts {
   keyState: 'Disabled';
+}
+/** Without material that it needs, or with none yet. */
+export interface PendingImportKey extends KeyFacts {
+  keyState: 'PendingImport';
 }
 export interface PendingDeletionKey extends KeyFacts {
   keyState: 'PendingDeletion';
@@ -57,13 +72,14 @@ export interface DeletedKey {
   allMaterialIds: readonly string[];
 }
 
-export type LivingKey = EnabledKey | DisabledKey | PendingDeletionKey;
+export type LivingKey = EnabledKey | DisabledKey | PendingImportKey | PendingDeletionKey;
 export type Key = NoKey | LivingKey | DeletedKey;
 
 export const initialKey: Key = { keyState: 'None' };
 
 export const isLiving = (key: Key): key is LivingKey => key.keyState !== 'None' && key.keyState !== 'Deleted';
 
+/** Of a key that has been imported into, or was made with material. */
 export const currentVersion = (key: KeyFacts): KeyVersion => key.versions[key.versions.length - 1]!;
 
 /** With the next automatic rotation moved, where one is due at all. */

@@ -80,18 +80,17 @@ function shared(account: string, eventId: string, trail: Trail | undefined, erro
 
 function additional(trail: Trail | undefined): { additionalEventData?: AdditionalEventData } {
   if (!trail) return {};
-  const { decidedBy, keyMaterialId, sourceKeyMaterialId, retiredGrantId, attestation } = trail;
-  if (!decidedBy && !keyMaterialId && !attestation) return {};
-  return {
-    additionalEventData: {
-      ...(sourceKeyMaterialId
-        ? { sourceKeyMaterialId, ...(keyMaterialId && { destinationKeyMaterialId: keyMaterialId }) }
-        : keyMaterialId && { keyMaterialId }),
-      ...(retiredGrantId && { grantId: retiredGrantId }),
-      ...(attestation && { recipient: recordedRecipient(attestation) }),
-      ...(decidedBy && { decidedBy }),
-    },
+  const { decidedBy, keyMaterialId, sourceKeyMaterialId, destinationKeyMaterialId, retiredGrantId, attestation } =
+    trail;
+  const data = {
+    ...(keyMaterialId && { keyMaterialId }),
+    ...(sourceKeyMaterialId && { sourceKeyMaterialId }),
+    ...(destinationKeyMaterialId && { destinationKeyMaterialId }),
+    ...(retiredGrantId && { grantId: retiredGrantId }),
+    ...(attestation && { recipient: recordedRecipient(attestation) }),
+    ...(decidedBy && { decidedBy }),
   };
+  return Object.keys(data).length === 0 ? {} : { additionalEventData: data };
 }
 
 const messageOf = (reply: OperationReply): string | undefined =>

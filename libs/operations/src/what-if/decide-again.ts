@@ -229,6 +229,7 @@ const controlPorts = (projection: Projection): ControlPorts => ({
   lastUses: { lastUse: async () => pass() },
   mintManagedKey: async () => pass(),
   runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
+  eraseReleased: async () => {},
 });
 
 const dataPorts = (projection: Projection, { decisionInput }: RecordedCall): DataPorts => ({
@@ -246,5 +247,9 @@ const dataPorts = (projection: Projection, { decisionInput }: RecordedCall): Dat
     create: pass,
     runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
     erase: pass,
+  },
+  // What was imported is not on record.
+  get imports(): never {
+    return pass();
   },
 });
