@@ -172,6 +172,7 @@ describe('a chain of certificates', () => {
     ],
     ['a signature with SHA-256', { hash: 'sha256' }],
     ['version 1', { version: 0 }],
+    ['an end before its beginning', { notBefore: NOW + HOUR, notAfter: NOW - HOUR }],
     [
       'a critical extension that nobody knows',
       { extensions: [new Extension({ extnID: '1.2.3.4', critical: true, extnValue: new OctetString([5, 0]) })] },
