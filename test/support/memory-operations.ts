@@ -73,9 +73,9 @@ export class MemoryOperations {
     },
   };
   private calls = 0;
+  private readonly imports: ImportPorts;
   /** A test that has attestation documents sets it. */
   attestations = new AttestationVerifier([]);
-  private readonly imports: ImportPorts;
   /** A test that wants the records of the calls sets it. */
   onRecord: ((record: AuditRecord) => void) | undefined;
   private readonly backingKeys = new Map<string, BackingKey>();

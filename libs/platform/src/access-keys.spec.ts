@@ -55,8 +55,13 @@ async function started() {
   const accessKeys = new AccessKeys(vault, commands);
   const imports = new Imports(Buffer.alloc(TOKEN_SEED_LENGTH, 2), vault, commands);
   const worker = new CryptoWorker(
-    ...([view, vault, tokens, accessKeys, imports, new AttestationVerifier([])] as const),
+    view,
+    vault,
+    tokens,
+    accessKeys,
+    imports,
     () => Promise.reject(new Error('mints nothing')),
+    new AttestationVerifier([]),
   );
   const clock = { now: () => now };
   const manager: KeyManager = new KeyManager({

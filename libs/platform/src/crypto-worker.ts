@@ -53,8 +53,8 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     readonly tokens: TokenIssuer,
     readonly accessKeys: AccessKeyPorts,
     readonly imports: ImportPorts,
-    private readonly attestations: AttestationVerifier,
     private readonly mint: MintManagedKey,
+    private readonly attestations: AttestationVerifier,
     /** Absent where nobody but this process appends. */
     readonly wasBehind?: (held?: number) => Promise<boolean>,
   ) {

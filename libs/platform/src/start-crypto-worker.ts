@@ -94,16 +94,8 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const behindable = { position: () => view.position, reached: (position: number) => view.waitFor(position) };
   const behind = around.alone ? undefined : (held?: number) => wasBehind(behindable, store, held);
   const attestations = openAttestations(settings);
-  const worker = new CryptoWorker(
-    view,
-    vault,
-    tokens,
-    accessKeys,
-    imports,
-    attestations,
-    around.mintManagedKey,
-    behind,
-  );
+  const { mintManagedKey } = around;
+  const worker = new CryptoWorker(view, vault, tokens, accessKeys, imports, mintManagedKey, attestations, behind);
   await worker.checkLog(() => store.lastPosition());
   const credentials = around.besideGateway ? rootCredentials(settings) : fromSettings(settings);
   if (!credentials) {
