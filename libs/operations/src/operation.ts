@@ -1,3 +1,4 @@
+import type { RecipientInfo } from '@aws-sdk/client-kms';
 import type { ImportClaims, OpenedImportToken } from '#crypto/import-token';
 import type { CheckedMaterial } from '#crypto/imported-material';
 import type { TokenIssuer } from '#crypto/signed-token';
@@ -16,6 +17,7 @@ import type { Limits } from './limits';
 import type { ManagedKey, MintingCause } from './managed-keys';
 import type { OffLoop } from './off-loop';
 import type { QuotaClass } from './quotas/quota-classes';
+import type { Recipient } from './recipient';
 import type { KnownUse, LastUses } from './usage/last-uses';
 import type { RequestClass } from './wire/decode';
 
@@ -37,7 +39,7 @@ export interface Call {
   checkedAt?: number | undefined;
   /** What goes on record of the call; absent where no record is kept. */
   trail?: Trail | undefined;
-  /** Of a data operation: slow work, as `OffLoop.result` has it. */
+  /** Slow work, as `OffLoop.result` has it; absent where nothing begins the call anew. */
   offLoop?: OffLoop | undefined;
   /**
    * Of a cryptographic operation, where there are request quotas: counts the call in this class, unless it has been counted
@@ -111,6 +113,8 @@ export interface DataPorts {
   mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void>;
   /** Fresh random bytes, never handed out twice. */
   random(length: number): Buffer;
+  /** Whom a response is for: see `recipientOf`. Throws WorkToDo first, and ValidationException. */
+  recipient(given: RecipientInfo, call: Call): Recipient;
   /** Makes session tokens. */
   tokens: TokenIssuer;
   /** As that of ControlPorts; absent where nobody but this process appends, whose view has its own appends. */

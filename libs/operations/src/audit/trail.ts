@@ -1,4 +1,5 @@
 import type { AuditedResource } from '#audit-log/record';
+import type { Attestation } from '#crypto/attestation/attestation-verifier';
 import type { DecidedBy, Decision } from '#policy/decision';
 import type { Caller } from '../caller';
 import type { GrantTokenClaims } from '../grants/grant-tokens';
@@ -23,6 +24,8 @@ export class Trail {
   retiredGrantId: string | undefined;
   /** kms:TrailingDaysWithoutKeyUsage, where a policy asked for it. */
   trailingDays: number | undefined;
+  /** What the verified attestation document of the request says. */
+  attestation: Attestation | undefined;
 
   begin(caller: Caller): void {
     this.caller = caller;
@@ -33,6 +36,11 @@ export class Trail {
     this.destinationKeyMaterialId = undefined;
     this.retiredGrantId = undefined;
     this.trailingDays = undefined;
+    this.attestation = undefined;
+  }
+
+  attested(attestation: Attestation): void {
+    this.attestation = attestation;
   }
 
   hadBeenIdle(days: number): void {
