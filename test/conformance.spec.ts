@@ -56,8 +56,10 @@ describe('what suites show', () => {
   });
 
   test('stays where their suite was not run', () => {
-    const before = claimed('NotFoundException', 'any', 'test/other.spec.ts');
+    const title = 'Encrypt answers with the NotFoundException that it declares';
+    const before = claimed('NotFoundException', title, 'libs/operations/src/declared-errors.spec.ts');
     expect(merged(before, [showing('NotFoundException')])).toEqual(before);
+    expect(merged(claimed('NotFoundException', 'a test that there was'), [])).toEqual({});
   });
 
   test.each([

@@ -19,6 +19,8 @@ const NOT_SHOWN: Readonly<Record<string, string>> = {
   'GenerateRandom/UnsupportedOperationException': NO_CUSTOM_KEY_STORES,
   'GetKeyPolicy/KMSInvalidStateException': ANY_STATE,
   'GetKeyRotationStatus/KMSInvalidStateException': ANY_STATE,
+  'GetKeyRotationStatus/UnsupportedOperationException': 'of a key that has no rotation it is told that it is off',
+  'GetPublicKey/InvalidKeyUsageException': 'a key without a public one is refused with UnsupportedOperationException',
   'ListGrants/KMSInvalidStateException': ANY_STATE,
   'ListKeyPolicies/KMSInvalidStateException': ANY_STATE,
   'ListKeyRotations/KMSInvalidStateException': ANY_STATE,

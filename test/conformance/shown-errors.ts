@@ -34,9 +34,8 @@ export function merged(before: ShownErrors, runs: readonly TestRun[]): ShownErro
     for (const code of errors) {
       const candidates = candidatesFor(operation, code, runs);
       const old = before[operation]?.[code];
-      const keeps =
-        old && (!run.has(old.file) || candidates.some(({ file, test }) => file === old.file && test === old.test));
-      const by = keeps ? old : candidates[0];
+      const stays = old && (run.has(old.file) ? candidates.some((one) => isSame(one, old)) : !problemWith(code, old));
+      const by = stays ? old : candidates[0];
       if (by) after[operation] = { ...after[operation], [code]: by };
     }
   }
@@ -52,6 +51,8 @@ const candidatesFor = (operation: string, code: string, runs: readonly TestRun[]
     )
     .filter((showing) => problemWith(code, showing) === undefined)
     .sort((a, b) => Number(b.file.startsWith('test/')) - Number(a.file.startsWith('test/')) || order(a, b));
+
+const isSame = (a: Showing, b: Showing): boolean => a.file === b.file && a.test === b.test;
 
 const order = (a: Showing, b: Showing): number => (a.file + a.test < b.file + b.test ? -1 : 1);
 

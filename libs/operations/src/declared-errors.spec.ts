@@ -174,6 +174,8 @@ const WAYS: Record<string, Way> = {
     subject.kms.fault = new Error('secret details');
     return subject.ask();
   },
+  KMSInvalidMacException: (subject) => subject.ask({ Mac: 'AAAA' }),
+  KMSInvalidSignatureException: (subject) => subject.ask({ Signature: 'AAAA' }),
   KMSInvalidStateException: (subject) =>
     subject.askAfter(subject.operation === 'CancelKeyDeletion' ? 'CancelKeyDeletion' : 'ScheduleKeyDeletion'),
   LimitExceededException: (subject) => LIMITS_PASSED[subject.operation]!(subject),

@@ -39,7 +39,7 @@ export interface Call {
   checkedAt?: number | undefined;
   /** What goes on record of the call; absent where no record is kept. */
   trail?: Trail | undefined;
-  /** Of a data operation: slow work, as `OffLoop.result` has it. */
+  /** Slow work, as `OffLoop.result` has it; absent where nothing begins the call anew. */
   offLoop?: OffLoop | undefined;
   /**
    * Of a cryptographic operation, where there are request quotas: counts the call in this class, unless it has been counted

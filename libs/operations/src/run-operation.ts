@@ -98,7 +98,6 @@ class Attempt {
   private begun: Begun | undefined;
   /** Of a control operation. */
   readonly uses = new AskedUses();
-  /** Of a data operation. */
   readonly offLoop = new OffLoop();
 
   constructor(
@@ -230,6 +229,10 @@ async function runControl(
       }
       if (failure instanceof LastUseNotKnown) {
         await attempt.uses.learn(failure, ports.lastUses);
+        continue;
+      }
+      if (failure instanceof WorkToDo) {
+        await attempt.offLoop.do(failure);
         continue;
       }
       if (failure instanceof ManagedKeyToMint) {
