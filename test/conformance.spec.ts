@@ -15,7 +15,7 @@ describe('docs/conformance.md', () => {
     expect(conformanceOf(shownErrors).missing.map(({ operation, code }) => `${operation} ${code}`)).toEqual([]);
   });
 
-  test('names tests that there are, in files that name the error', () => {
+  test('names tests that there are, and that name the error', () => {
     const problems = Object.entries(shownErrors).flatMap(([operation, codes]) =>
       Object.entries(codes).flatMap(([code, by]) => {
         const problem = problemWith(code, by);
@@ -35,42 +35,40 @@ describe('docs/conformance.md', () => {
 
 describe('what suites show', () => {
   const file = 'test/conformance.spec.ts';
-  const own = (part: string): string => `what suites show > ${part}`;
-  const showing = (...tests: string[]): TestRun => ({
+  const own = (title: string): string => `what suites show > ${title}`;
+  const showing = (code: string, ...tests: string[]): TestRun => ({
     file,
-    tests: tests.map((test) => ({ test, shown: [{ operation: 'Encrypt', code: 'DisabledException' }] })),
+    tests: tests.map((test) => ({ test, shown: [{ operation: 'Encrypt', code }] })),
   });
-  const claimed = (test: string, of = file): ShownErrors => ({ Encrypt: { DisabledException: { file: of, test } } });
+  const claimed = (code: string, test: string, of = file): ShownErrors => ({ Encrypt: { [code]: { file: of, test } } });
+  const first = own('is what a test of theirs was answered with');
+  const second = own('stays with the test that showed it, while that does');
 
   test('is what a test of theirs was answered with', () => {
-    expect(merged({}, [showing(own('is what a test of theirs was answered with'))])).toEqual(
-      claimed(own('is what a test of theirs was answered with')),
-    );
+    expect(merged({}, [showing('DisabledException', first)])).toEqual(claimed('DisabledException', first));
   });
 
   test('stays with the test that showed it, while that does', () => {
-    const [a, b] = [
-      own('is what a test of theirs was answered with'),
-      own('stays with the test that showed it, while that does'),
-    ];
-    expect(merged(claimed(b), [showing(a, b)])).toEqual(claimed(b));
-    expect(merged(claimed(b), [showing(a)])).toEqual(claimed(a));
-    expect(merged(claimed(b), [showing()])).toEqual({});
+    const before = claimed('DisabledException', second);
+    expect(merged(before, [showing('DisabledException', first, second)])).toEqual(before);
+    expect(merged(before, [showing('DisabledException', first)])).toEqual(claimed('DisabledException', first));
+    expect(merged(before, [showing('DisabledException')])).toEqual({});
   });
 
   test('stays where their suite was not run', () => {
-    expect(merged(claimed('any', 'test/other.spec.ts'), [showing()])).toEqual(claimed('any', 'test/other.spec.ts'));
+    const title = 'Encrypt answers with the NotFoundException that it declares';
+    const before = claimed('NotFoundException', title, 'libs/operations/src/declared-errors.spec.ts');
+    expect(merged(before, [showing('NotFoundException')])).toEqual(before);
+    expect(merged(claimed('NotFoundException', 'a test that there was'), [])).toEqual({});
   });
 
   test.each([
-    ['of which there is no file', 'DisabledException', { file: 'test/none.spec.ts', test: 'any' }],
-    [
-      'of which the file does not name the error',
-      ['Tag', 'Exception'].join(''),
-      { file, test: own('stays where their suite was not run') },
-    ],
-    ['that has another name', 'DisabledException', { file, test: own('stays where their suite was run') }],
-  ])('is nothing of a test %s', (_what, code, by) => {
-    expect(problemWith(code, by)).toBeDefined();
+    ['of which there is no file', { file: 'test/none.spec.ts', test: first }],
+    ['that does not name the error', { file, test: own('stays where their suite was not run') }],
+    ['that has another name', { file, test: own('stays where their suite was run') }],
+    ['that is in another group', { file, test: 'what nobody shows > is what a test of theirs was answered with' }],
+  ])('is nothing of a test %s', (_what, by) => {
+    expect(problemWith('DisabledException', { file, test: first })).toBeUndefined();
+    expect(problemWith('DisabledException', by)).toBeDefined();
   });
 });

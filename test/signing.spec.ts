@@ -202,18 +202,22 @@ describe.each(SPECS)('a key of spec %s', (spec, algorithms) => {
     }
   });
 
-  const both = algorithms.filter((algorithm) => messageTypesOf(algorithm).length === 2);
-  test.each(both)('takes %s over a message and over what stands for it as the same', async (algorithm) => {
-    const [raw, other] = messageTypesOf(algorithm).map((type) => ({
-      KeyId,
-      Message: sent(algorithm, type, publicKey),
-      MessageType: type,
-      SigningAlgorithm: algorithm,
-    }));
-    const { Signature } = await kms.send(new SignCommand(raw!));
-    expect(await kms.send(new VerifyCommand({ ...other!, Signature }))).toMatchObject({ SignatureValid: true });
-    const { Signature: ofOther } = await kms.send(new SignCommand(other!));
-    expect(await kms.send(new VerifyCommand({ ...raw!, Signature: ofOther }))).toMatchObject({ SignatureValid: true });
+  test('takes a signature over a message and over what stands for it as the same', async () => {
+    for (const algorithm of algorithms) {
+      const [raw, other = raw] = messageTypesOf(algorithm).map((type) => ({
+        KeyId,
+        Message: sent(algorithm, type, publicKey),
+        MessageType: type,
+        SigningAlgorithm: algorithm,
+      }));
+      for (const [one, another] of [
+        [raw!, other!],
+        [other!, raw!],
+      ] as const) {
+        const { Signature } = await kms.send(new SignCommand(one));
+        expect(await kms.send(new VerifyCommand({ ...another, Signature }))).toMatchObject({ SignatureValid: true });
+      }
+    }
   });
 });
 

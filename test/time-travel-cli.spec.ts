@@ -264,7 +264,7 @@ test('./keytrail timeline tells what happened to a key, its aliases and its gran
 test('what somebody wrote into a key is shown, and not obeyed by a terminal', async () => {
   const escapes = '\u001b[2K\u001b]0;x\u0007\u009b1A\u202e';
   const Tags = [{ TagKey: 'team', TagValue: escapes }];
-  const created = await root.kms.send(new CreateKeyCommand({ Description: `mine${escapes}\n  state: Deleted`, Tags }));
+  const created = await root.kms.send(new CreateKeyCommand({ Description: `mine${escapes}\n  state: Forged`, Tags }));
   const key = created.KeyMetadata!.KeyId!;
   for (const args of [
     ['replay', '--key', key],
@@ -274,7 +274,7 @@ test('what somebody wrote into a key is shown, and not obeyed by a terminal', as
     const { output } = await keytrail(...args);
     expect(output).toContain('\\u001b[2K');
     expect(output).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u);
-    expect(output).not.toMatch(/^\s*state: Deleted/m);
+    expect(output).not.toMatch(/^\s*state: Forged/m);
   }
   const { keys } = await json('replay', '--key', key);
   expect(keys[0].state).toMatchObject({ tags: [{ key: 'team', value: escapes }] });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { KMS_MODEL } from './kms-model';
-import { testTitlesOf } from './test-titles';
+import { testsIn } from './written-tests';
 
 /** The test that shows an error: its file, from the root of the project, and its title with those around it. */
 export interface Showing {
@@ -34,16 +34,14 @@ export function merged(before: ShownErrors, runs: readonly TestRun[]): ShownErro
     for (const code of errors) {
       const candidates = candidatesFor(operation, code, runs);
       const old = before[operation]?.[code];
-      const keeps =
-        old && (!run.has(old.file) || candidates.some(({ file, test }) => file === old.file && test === old.test));
-      const by = keeps ? old : candidates[0];
+      const stays = old && (run.has(old.file) ? candidates.some((one) => isSame(one, old)) : !problemWith(code, old));
+      const by = stays ? old : candidates[0];
       if (by) after[operation] = { ...after[operation], [code]: by };
     }
   }
   return after;
 }
 
-/** Only tests that name the error: one that is answered with it in passing shows nothing. */
 const candidatesFor = (operation: string, code: string, runs: readonly TestRun[]): Showing[] =>
   runs
     .flatMap(({ file, tests }) =>
@@ -53,6 +51,8 @@ const candidatesFor = (operation: string, code: string, runs: readonly TestRun[]
     )
     .filter((showing) => problemWith(code, showing) === undefined)
     .sort((a, b) => Number(b.file.startsWith('test/')) - Number(a.file.startsWith('test/')) || order(a, b));
+
+const isSame = (a: Showing, b: Showing): boolean => a.file === b.file && a.test === b.test;
 
 const order = (a: Showing, b: Showing): number => (a.file + a.test < b.file + b.test ? -1 : 1);
 
@@ -69,12 +69,19 @@ function sourceOf(file: string): string | undefined {
   return sources.get(file);
 }
 
-/** Why the test cannot be what shows the error, as far as its text tells: whether it does is seen whenever it runs. */
+/**
+ * Why the test cannot be what shows the error, as far as its text tells: it must name it, itself or in its title, so that one
+ * that is answered with it in passing does not count. Whether it is answered with it is seen whenever it runs.
+ */
 export function problemWith(code: string, { file, test }: Showing): string | undefined {
   const source = sourceOf(file);
   if (source === undefined) return 'there is no such file';
-  if (!source.includes(code)) return `the file does not name ${code}`;
-  const titles = testTitlesOf(file, source);
-  const missing = test.split(' > ').find((part) => !titles.some((title) => title.test(part)));
-  return missing === undefined ? undefined : `the file has no test called "${missing}"`;
+  const groups = test.split(' > ');
+  const title = groups.pop()!;
+  const written = testsIn(file, source);
+  const missing = groups.find((group) => !written.some((one) => one.isGroup && one.title.test(group)));
+  if (missing !== undefined) return `there is no group of tests "${missing}"`;
+  const found = written.filter((one) => !one.isGroup && one.title.test(title));
+  if (found.length === 0) return `there is no test "${title}"`;
+  return test.includes(code) || found.some(({ text }) => text.includes(code)) ? undefined : 'the test does not name it';
 }

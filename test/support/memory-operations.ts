@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { AuditRecord } from '#audit-log/record';
+import { AttestationVerifier } from '#crypto/attestation/attestation-verifier';
 import { openMaterial, randomMaterialLength } from '#crypto/key-material';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf } from '#domain/aggregates';
@@ -13,6 +14,7 @@ import { callRecord } from '#operations/audit/call-record';
 import { Trail } from '#operations/audit/trail';
 import type { Caller, CallerClaim, SessionClaims } from '#operations/caller';
 import { type ImportPorts, MaterialNotLoaded } from '#operations/operation';
+import { verifiedRecipient } from '#operations/recipient';
 import { resolveCaller } from '#operations/resolve-caller';
 import { runOperation } from '#operations/run-operation';
 import { OPERATION_TABLE } from '#operations/table';
@@ -72,6 +74,8 @@ export class MemoryOperations {
   };
   private calls = 0;
   private readonly imports: ImportPorts;
+  /** A test that has attestation documents sets it. */
+  attestations = new AttestationVerifier([]);
   /** A test that wants the records of the calls sets it. */
   onRecord: ((record: AuditRecord) => void) | undefined;
   private readonly backingKeys = new Map<string, BackingKey>();
@@ -211,6 +215,7 @@ export class MemoryOperations {
           mintManagedKey: (which, cause) => this.manager.mintManagedKey(which, cause),
           loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
           random: (length) => randomBytes(length),
+          recipient: (given, call) => verifiedRecipient(given, call, this.attestations),
           tokens: this.tokens,
           wasBehind: (held) => this.wasBehind(held),
           systemSeconds: () => this.now / 1000,

@@ -79,13 +79,9 @@ export const SLOW_TASKS = {
 
   /** `publicKey`: SubjectPublicKeyInfo. */
   encryptSm2(publicKey: Uint8Array, plaintext: Uint8Array): Uint8Array {
-    try {
-      for (;;) {
-        const ciphertext = encryptSm2(publicKey, plaintext, randomBytes(SM2_RANDOM_LENGTH));
-        if (ciphertext) return ciphertext;
-      }
-    } finally {
-      plaintext.fill(0);
+    for (;;) {
+      const ciphertext = encryptSm2(publicKey, plaintext, randomBytes(SM2_RANDOM_LENGTH));
+      if (ciphertext) return ciphertext;
     }
   },
 

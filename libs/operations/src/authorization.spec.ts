@@ -82,18 +82,25 @@ describe('THE table of operations', () => {
     CreateKey: () => ({}),
     Decrypt: ({ CiphertextBlob }) => ({ CiphertextBlob }),
     DeleteAlias: () => ({ AliasName: 'alias/orders' }),
+    Decapsulate: ({ KeyId }) => ({ KeyId, EncapsulationAlgorithm: 'ML_KEM', SharedSecretCiphertextBlob: 'AAAA' }),
+    DeriveSharedSecret: ({ KeyId }) => ({ KeyId, KeyAgreementAlgorithm: 'ECDH', PublicKey: 'AAAA' }),
     DescribeKey: ({ KeyId }) => ({ KeyId }),
     DisableKey: ({ KeyId }) => ({ KeyId }),
     DisableKeyRotation: ({ KeyId }) => ({ KeyId }),
     EnableKey: ({ KeyId }) => ({ KeyId }),
     EnableKeyRotation: ({ KeyId }) => ({ KeyId }),
+    Encapsulate: ({ KeyId }) => ({ KeyId, EncapsulationAlgorithm: 'ML_KEM' }),
     Encrypt: ({ KeyId }) => ({ KeyId, Plaintext: 'AAAA' }),
     GenerateDataKey: ({ KeyId }) => ({ KeyId, KeySpec: 'AES_256' }),
+    GenerateDataKeyPair: ({ KeyId }) => ({ KeyId, KeyPairSpec: 'ECC_NIST_P256' }),
+    GenerateDataKeyPairWithoutPlaintext: ({ KeyId }) => ({ KeyId, KeyPairSpec: 'ECC_NIST_P256' }),
     GenerateDataKeyWithoutPlaintext: ({ KeyId }) => ({ KeyId, KeySpec: 'AES_256' }),
+    GenerateMac: ({ KeyId }) => ({ KeyId, Message: 'AAAA', MacAlgorithm: 'HMAC_SHA_256' }),
     GenerateRandom: () => ({ NumberOfBytes: 8 }),
     GetKeyLastUsage: ({ KeyId }) => ({ KeyId }),
     GetKeyPolicy: ({ KeyId }) => ({ KeyId }),
     GetKeyRotationStatus: ({ KeyId }) => ({ KeyId }),
+    GetPublicKey: ({ KeyId }) => ({ KeyId }),
     ListAliases: () => ({}),
     ListGrants: ({ KeyId }) => ({ KeyId }),
     ListKeyPolicies: ({ KeyId }) => ({ KeyId }),
@@ -107,13 +114,26 @@ describe('THE table of operations', () => {
     RevokeGrant: ({ KeyId }) => ({ KeyId, GrantId }),
     RotateKeyOnDemand: ({ KeyId }) => ({ KeyId }),
     ScheduleKeyDeletion: ({ KeyId }) => ({ KeyId }),
+    Sign: ({ KeyId }) => ({ KeyId, Message: 'AAAA', SigningAlgorithm: 'ECDSA_SHA_256' }),
     TagResource: ({ KeyId }) => ({ KeyId, Tags: [{ TagKey: 'a', TagValue: 'b' }] }),
     UntagResource: ({ KeyId }) => ({ KeyId, TagKeys: ['a'] }),
     UpdateAlias: ({ KeyId }) => ({ AliasName: 'alias/orders', TargetKeyId: KeyId }),
     UpdateKeyDescription: ({ KeyId }) => ({ KeyId, Description: '' }),
+    Verify: ({ KeyId }) => ({ KeyId, Message: 'AAAA', Signature: 'AAAA', SigningAlgorithm: 'ECDSA_SHA_256' }),
+    VerifyMac: ({ KeyId }) => ({ KeyId, Message: 'AAAA', Mac: 'AAAA', MacAlgorithm: 'HMAC_SHA_256' }),
   };
   /** Whatever may refuse it of root for another reason is told apart by its code. */
-  const stateOnly: Record<string, string> = { CancelKeyDeletion: 'KMSInvalidStateException' };
+  const stateOnly: Record<string, string> = {
+    CancelKeyDeletion: 'KMSInvalidStateException',
+    Decapsulate: 'InvalidKeyUsageException',
+    DeriveSharedSecret: 'InvalidKeyUsageException',
+    Encapsulate: 'InvalidKeyUsageException',
+    GenerateMac: 'InvalidKeyUsageException',
+    GetPublicKey: 'UnsupportedOperationException',
+    Sign: 'InvalidKeyUsageException',
+    Verify: 'InvalidKeyUsageException',
+    VerifyMac: 'InvalidKeyUsageException',
+  };
   /** Asked of these, if not of the operation's own name. */
   const actions: Record<string, string> = { ReEncrypt: 'ReEncryptFrom' };
 

@@ -11,13 +11,9 @@ import { endDryRun } from './dry-run';
 import { findKey } from './key-lookup';
 import { workedOut } from './off-loop';
 import { type Call, type DataPorts, data } from './operation';
-import {
-  assertNoRecipient,
-  assertUsableForDataKeys,
-  cryptographic,
-  currentBackingKey,
-  encryptUnder,
-} from './symmetric-crypto';
+import { quotaClassOfPair } from './quotas/quota-classes';
+import { RECIPIENT, type Recipient, recipientOf, secretFor } from './recipient';
+import { assertUsableForDataKeys, cryptographic, currentBackingKey, encryptUnder } from './symmetric-crypto';
 import { BOOLEAN, CONTEXT, GRANT_TOKENS, KEY_ID, Optional, Required } from './wire/fields';
 import type { Wire } from './wire/wire';
 
@@ -42,25 +38,29 @@ class DataKeyPairRequest implements GenerateDataKeyPairRequest, GenerateDataKeyP
   @Required(KEY_ID) KeyId!: string;
   @Required({ kind: 'enum', values: PAIR_SPECS }) KeyPairSpec!: (typeof PAIR_SPECS)[number];
   @Optional(GRANT_TOKENS) GrantTokens?: string[];
-  @Optional({ kind: 'structure' }) Recipient?: GenerateDataKeyPairRequest['Recipient'];
   @Optional(BOOLEAN) DryRun?: boolean;
 }
 
-const asking = ({ EncryptionContext, KeyPairSpec }: DataKeyPairRequest): Asked => {
-  const asked = cryptographic(EncryptionContext);
+class GenerateDataKeyPair extends DataKeyPairRequest {
+  @Optional(RECIPIENT) Recipient?: GenerateDataKeyPairRequest['Recipient'];
+}
+
+const asking = ({ EncryptionContext, KeyPairSpec }: DataKeyPairRequest, recipient?: Recipient): Asked => {
+  const asked = cryptographic(EncryptionContext, undefined, recipient);
   return { ...asked, context: (key) => (key === 'kms:datakeypairspec' ? KeyPairSpec : asked.context?.(key)) };
 };
 
 function generate(
   operation: 'GenerateDataKeyPair' | 'GenerateDataKeyPairWithoutPlaintext',
   request: DataKeyPairRequest,
+  recipient: Recipient | undefined,
   call: Call,
   ports: DataPorts,
 ): Wire<GenerateDataKeyPairResponse> {
-  assertNoRecipient(request.Recipient);
   const { KeyPairSpec, EncryptionContext } = request;
+  call.countAs?.(quotaClassOfPair(KeyPairSpec));
   const found = findKey(request.KeyId, 'any', call, ports.projection);
-  authorizeKey(call, ports.projection, found, asking(request));
+  authorizeKey(call, ports.projection, found, asking(request, recipient));
   assertUsableForDataKeys(found, operation);
   currentBackingKey(found, ports);
   endDryRun(request.DryRun);
@@ -69,7 +69,7 @@ function generate(
   call.trail?.used(materialId);
   return {
     PrivateKeyCiphertextBlob: ciphertext.toString('base64'),
-    ...(operation === 'GenerateDataKeyPair' && { PrivateKeyPlaintext: privateKey.toString('base64') }),
+    ...(operation === 'GenerateDataKeyPair' && secretFor(recipient, 'PrivateKeyPlaintext', privateKey, ports)),
     PublicKey: publicKey.toString('base64'),
     KeyId: found.arn,
     KeyPairSpec,
@@ -77,10 +77,13 @@ function generate(
   };
 }
 
-export const generateDataKeyPair = data<DataKeyPairRequest, Wire<GenerateDataKeyPairResponse>>({
+export const generateDataKeyPair = data<GenerateDataKeyPair, Wire<GenerateDataKeyPairResponse>>({
   name: 'GenerateDataKeyPair',
-  request: DataKeyPairRequest,
-  run: (request, call, ports) => generate('GenerateDataKeyPair', request, call, ports),
+  request: GenerateDataKeyPair,
+  run(request, call, ports) {
+    const recipient = recipientOf(request.Recipient, call, ports);
+    return generate('GenerateDataKeyPair', request, recipient, call, ports);
+  },
 });
 
 export const generateDataKeyPairWithoutPlaintext = data<
@@ -89,5 +92,5 @@ export const generateDataKeyPairWithoutPlaintext = data<
 >({
   name: 'GenerateDataKeyPairWithoutPlaintext',
   request: DataKeyPairRequest,
-  run: (request, call, ports) => generate('GenerateDataKeyPairWithoutPlaintext', request, call, ports),
+  run: (request, call, ports) => generate('GenerateDataKeyPairWithoutPlaintext', request, undefined, call, ports),
 });

@@ -4,8 +4,8 @@ import { authorizeKey } from './authorization';
 import { DRY_RUN_MODIFIERS, type DryRunModifier, endDryRun, ignoresCiphertext } from './dry-run';
 import { findKey } from './key-lookup';
 import { type Call, type DataPorts, data } from './operation';
+import { RECIPIENT, type Recipient, recipientOf, secretFor } from './recipient';
 import {
-  assertNoRecipient,
   assertUsable,
   authorizedSource,
   cryptographic,
@@ -72,7 +72,7 @@ class Decrypt implements DecryptRequest {
   @Optional(GRANT_TOKENS) GrantTokens?: string[];
   @Optional(KEY_ID) KeyId?: string;
   @Optional(ENCRYPTION_ALGORITHM) EncryptionAlgorithm?: Algorithm;
-  @Optional({ kind: 'structure' }) Recipient?: DecryptRequest['Recipient'];
+  @Optional(RECIPIENT) Recipient?: DecryptRequest['Recipient'];
   @Optional(BOOLEAN) DryRun?: boolean;
   @Optional(DRY_RUN_MODIFIERS) DryRunModifiers?: DryRunModifier[];
 }
@@ -82,16 +82,21 @@ function decryptNamed(
   request: Decrypt,
   algorithm: Algorithm,
   ciphertext: Uint8Array,
+  recipient: Recipient | undefined,
   call: Call,
   ports: DataPorts,
 ): Wire<DecryptResponse> {
-  const asked = cryptographic(request.EncryptionContext, algorithm);
+  const asked = cryptographic(request.EncryptionContext, algorithm, recipient);
   const found = namedSource(request.KeyId, 'KeyId', 'Decrypt', () => asked, call, ports);
   assertUsable(found, 'Decrypt', algorithm);
   assertNoContext(request.EncryptionContext);
   const plaintext = decryptAsymmetric(found, algorithm, ciphertext, call, ports);
   endDryRun(request.DryRun);
-  return { KeyId: found.arn, Plaintext: base64(plaintext), EncryptionAlgorithm: algorithm };
+  return {
+    KeyId: found.arn,
+    ...secretFor(recipient, 'Plaintext', plaintext, ports),
+    EncryptionAlgorithm: algorithm,
+  };
 }
 
 export const decrypt = data<Decrypt, Wire<DecryptResponse>>({
@@ -99,9 +104,9 @@ export const decrypt = data<Decrypt, Wire<DecryptResponse>>({
   request: Decrypt,
   recordedDefaults: { EncryptionAlgorithm: SYMMETRIC },
   run(request, call, ports) {
-    assertNoRecipient(request.Recipient);
+    const recipient = recipientOf(request.Recipient, call, ports);
     const { EncryptionAlgorithm = SYMMETRIC } = request;
-    const asked = cryptographic(request.EncryptionContext, EncryptionAlgorithm);
+    const asked = cryptographic(request.EncryptionContext, EncryptionAlgorithm, recipient);
     if (ignoresCiphertext(request)) {
       const found = findKey(present(request.KeyId, KEY_ID, 'KeyId'), 'any', call, ports.projection);
       authorizeKey(call, ports.projection, found, asked);
@@ -111,7 +116,7 @@ export const decrypt = data<Decrypt, Wire<DecryptResponse>>({
     }
     const ciphertext = present(request.CiphertextBlob, CIPHERTEXT, 'CiphertextBlob');
     if (EncryptionAlgorithm !== SYMMETRIC) {
-      return decryptNamed(request, EncryptionAlgorithm, ciphertext, call, ports);
+      return decryptNamed(request, EncryptionAlgorithm, ciphertext, recipient, call, ports);
     }
     const source = authorizedSource(
       { keyId: request.KeyId, ciphertext, action: 'Decrypt', askedOf: () => asked },
@@ -125,9 +130,9 @@ export const decrypt = data<Decrypt, Wire<DecryptResponse>>({
       call.trail?.used(source.blob.materialId);
       return {
         KeyId: source.found.arn,
-        Plaintext: plaintext.toString('base64'),
+        ...secretFor(recipient, 'Plaintext', plaintext, ports),
         EncryptionAlgorithm: SYMMETRIC,
-        KeyMaterialId: source.blob.materialId,
+        ...(!recipient && { KeyMaterialId: source.blob.materialId }),
       };
     } finally {
       plaintext.fill(0);

@@ -1,10 +1,13 @@
 import fc from 'fast-check';
 import { ERRORS, type ErrorCode } from '#domain/errors';
+import { endOffLoop } from '#hsm/off-loop';
 import { bodyOf, FUZZ_SEED, namesField } from '../../../test/support/fuzzed-requests';
 import { MemoryOperations } from '../../../test/support/memory-operations';
 import { OPERATION_TABLE } from './table';
 
 const BODIES = 10_000;
+
+afterAll(endOffLoop);
 
 test(`${BODIES} requests of any form are answered, or refused for something that the refusal names`, async () => {
   const kms = new MemoryOperations();

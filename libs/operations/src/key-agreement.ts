@@ -6,9 +6,10 @@ import { endDryRun } from './dry-run';
 import { findKey } from './key-lookup';
 import { workedOut } from './off-loop';
 import { data } from './operation';
-import { assertNoRecipient, assertUsable, currentBackingKey } from './symmetric-crypto';
+import { RECIPIENT, recipientOf, secretFor } from './recipient';
+import { assertUsable, currentBackingKey } from './symmetric-crypto';
 import { BOOLEAN, GRANT_TOKENS, KEY_ID, Optional, PUBLIC_KEY, Required } from './wire/fields';
-import { base64, type Wire } from './wire/wire';
+import type { Wire } from './wire/wire';
 
 class DeriveSharedSecret implements DeriveSharedSecretRequest {
   @Required(KEY_ID) KeyId!: string;
@@ -16,18 +17,19 @@ class DeriveSharedSecret implements DeriveSharedSecretRequest {
   @Required(PUBLIC_KEY) PublicKey!: Uint8Array;
   @Optional(GRANT_TOKENS) GrantTokens?: string[];
   @Optional(BOOLEAN) DryRun?: boolean;
-  @Optional({ kind: 'structure' }) Recipient?: DeriveSharedSecretRequest['Recipient'];
+  @Optional(RECIPIENT) Recipient?: DeriveSharedSecretRequest['Recipient'];
 }
 
 export const deriveSharedSecret = data<DeriveSharedSecret, Wire<DeriveSharedSecretResponse>>({
   name: 'DeriveSharedSecret',
   request: DeriveSharedSecret,
   run(request, call, ports) {
-    assertNoRecipient(request.Recipient);
+    const recipient = recipientOf(request.Recipient, call, ports);
     const { KeyAgreementAlgorithm } = request;
     const found = findKey(request.KeyId, 'any', call, ports.projection);
     authorizeKey(call, ports.projection, found, {
       context: fixedContext({ 'kms:keyagreementalgorithm': KeyAgreementAlgorithm }),
+      recipient,
     });
     assertUsable(found, 'DeriveSharedSecret', KeyAgreementAlgorithm);
     const { keyObject, materialId } = currentBackingKey(found, ports);
@@ -37,7 +39,7 @@ export const deriveSharedSecret = data<DeriveSharedSecret, Wire<DeriveSharedSecr
     endDryRun(request.DryRun);
     return {
       KeyId: found.arn,
-      SharedSecret: base64(secret),
+      ...secretFor(recipient, 'SharedSecret', secret, ports),
       KeyAgreementAlgorithm,
       KeyOrigin: found.key.origin,
     };

@@ -118,7 +118,8 @@ export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
     const { region, account } = call.caller;
     const tags = domainTags(request.Tags ?? []);
     const checked = keyPolicy(request, call, ports.projection);
-    const keyId = ports.newKeyId();
+    // A key pair takes its time, after which all begins anew: for this key.
+    const keyId = call.offLoop?.once('the new key', () => ports.newKeyId()) ?? ports.newKeyId();
     const ref = { region, account, aggregate: 'key', id: keyId } as const;
     const command = {
       type: 'CreateKey',

@@ -1,4 +1,4 @@
-/** Not an error: what a data operation needs must be worked out first, away from the event loop. */
+/** Not an error: what an operation needs must be worked out first, away from the event loop. */
 export class WorkToDo extends Error {
   override readonly name = 'WorkToDo';
 
@@ -13,9 +13,9 @@ export class WorkToDo extends Error {
 type Outcome = { value: unknown } | { failure: unknown };
 
 /**
- * Slow work of one data operation. The operation stays one synchronous step: where it needs the result of slow work it is
- * broken off, the work is done, and it begins anew with all its checks, so that what was taken away from its caller
- * meanwhile is refused as if there had been no wait.
+ * Slow work of one operation. Where it needs the result of slow work it is broken off, the work is done, and it begins anew with
+ * all its checks, so that what was taken away from its caller meanwhile is refused as if there had been no wait: a data operation
+ * stays one synchronous step, and a control operation keeps no revoking write waiting meanwhile.
  */
 export class OffLoop {
   private outcomes: Map<string, Outcome> | undefined;
@@ -41,6 +41,14 @@ export class OffLoop {
     this.opened.push(bytes);
   }
 
+  /** What stays the same however often the operation is begun anew: of `make` the first time. */
+  once<T>(what: string, make: () => T): T {
+    this.outcomes ??= new Map();
+    const outcome = this.outcomes.get(what) ?? { value: make() };
+    this.outcomes.set(what, outcome);
+    return (outcome as { value: T }).value;
+  }
+
   async do({ what, start }: WorkToDo): Promise<void> {
     this.outcomes ??= new Map();
     try {
@@ -61,7 +69,7 @@ export class OffLoop {
 
 /** As `OffLoop.result`, for an operation's call. */
 export function workedOut<T>({ offLoop }: { offLoop?: OffLoop | undefined }, what: string, start: () => Promise<T>): T {
-  if (!offLoop) throw new Error(`${what}: only data operations work off the event loop`);
+  if (!offLoop) throw new Error(`${what}: nothing begins this call anew`);
   return offLoop.result(what, start);
 }
 

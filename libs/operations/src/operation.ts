@@ -1,3 +1,4 @@
+import type { RecipientInfo } from '@aws-sdk/client-kms';
 import type { ImportClaims, OpenedImportToken } from '#crypto/import-token';
 import type { CheckedMaterial } from '#crypto/imported-material';
 import type { TokenIssuer } from '#crypto/signed-token';
@@ -16,6 +17,7 @@ import type { Limits } from './limits';
 import type { ManagedKey, MintingCause } from './managed-keys';
 import type { OffLoop } from './off-loop';
 import type { QuotaClass } from './quotas/quota-classes';
+import type { Recipient } from './recipient';
 import type { KnownUse, LastUses } from './usage/last-uses';
 import type { RequestClass } from './wire/decode';
 
@@ -37,8 +39,13 @@ export interface Call {
   checkedAt?: number | undefined;
   /** What goes on record of the call; absent where no record is kept. */
   trail?: Trail | undefined;
-  /** Of a data operation: slow work, as `OffLoop.result` has it. */
+  /** Slow work, as `OffLoop.result` has it; absent where nothing begins the call anew. */
   offLoop?: OffLoop | undefined;
+  /**
+   * Of a cryptographic operation, where there are request quotas: counts the call in this class, unless it has been counted
+   * already. Throws ThrottlingException beyond the rate.
+   */
+  countAs?: ((quotaClass: QuotaClass) => void) | undefined;
 }
 
 /** The right of this process to complete operations, which it has while it is in touch with the log. */
@@ -106,6 +113,8 @@ export interface DataPorts {
   mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void>;
   /** Fresh random bytes, never handed out twice. */
   random(length: number): Buffer;
+  /** Whom a response is for: see `recipientOf`. Throws WorkToDo first, and ValidationException. */
+  recipient(given: RecipientInfo, call: Call): Recipient;
   /** Makes session tokens. */
   tokens: TokenIssuer;
   /** As that of ControlPorts; absent where nobody but this process appends, whose view has its own appends. */
@@ -189,7 +198,7 @@ interface Common<I extends object> {
   /** AWS's name of it, no other service's too; routing, subjects, metrics and the IAM action derive from it. */
   name: string;
   request: RequestClass<I>;
-  /** With which it shares a request quota; absent for the default of its plane. See quotas/quota-classes.ts. */
+  /** With which it shares a request quota; absent for `quotaClassOf` of its plane. See quotas/quota-classes.ts. */
   quotaClass?: QuotaClass;
   /** What its record says of members that a request left out, as CloudTrail does. */
   recordedDefaults?: Readonly<Record<string, string>>;
@@ -231,9 +240,19 @@ export const isWaiting = (operation: Operation): operation is WaitingDataOperati
 export const isReadOnly = (operation: Operation): boolean =>
   operation.plane === 'data' ? !isWaiting(operation) : /^(Describe|Get|List|Lookup)/.test(operation.name);
 
-/** Cryptographic operations share a quota, management operations have one each; those of IAM and STS have none. */
-export const quotaClassOf = ({ service, quotaClass, plane, name }: Operation): string | undefined =>
-  service === 'kms' ? (quotaClass ?? (plane === 'data' ? 'symmetric' : name)) : undefined;
+/**
+ * Management operations have a quota each, and cryptographic ones share those of the kinds of keys: these are counted once the
+ * key is known. The operations of IAM and STS have none.
+ */
+export const quotaClassOf = ({
+  service,
+  quotaClass,
+  plane,
+  name,
+}: Operation): string | typeof OF_THE_KEY | undefined =>
+  service === 'kms' ? (quotaClass ?? (plane === 'data' ? OF_THE_KEY : name)) : undefined;
+
+export const OF_THE_KEY = Symbol('the quota class of the key');
 
 export const iamAction = ({ service, name }: Operation): string => `${service}:${name}`;
 

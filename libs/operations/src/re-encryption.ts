@@ -148,7 +148,7 @@ export const reEncrypt = data<ReEncrypt, Wire<ReEncryptResponse>>({
       ports,
     );
     endDryRun(request.DryRun);
-    call.trail?.used(made.materialId, source.blob?.materialId);
+    call.trail?.reEncrypted(source.blob?.materialId, made.materialId);
     return {
       CiphertextBlob: base64(made.ciphertext),
       SourceKeyId: source.found.arn,

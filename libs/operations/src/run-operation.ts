@@ -98,7 +98,6 @@ class Attempt {
   private begun: Begun | undefined;
   /** Of a control operation. */
   readonly uses = new AskedUses();
-  /** Of a data operation. */
   readonly offLoop = new OffLoop();
 
   constructor(
@@ -171,7 +170,7 @@ class Attempt {
   /** Who is not known does not learn what is wrong with the request. */
   private resolved(): Begun {
     const { grantToken } = this;
-    const { requestId, operation, trail } = this.unresolved;
+    const { requestId, operation, trail, countAs } = this.unresolved;
     const now = this.unresolved.now();
     const caller = this.unresolved.resolveCaller();
     trail?.begin(caller);
@@ -186,6 +185,7 @@ class Attempt {
       uses: undefined,
       trail,
       offLoop: this.offLoop,
+      countAs,
     };
     this.request ??= this.decoded();
     if (trail) {
@@ -229,6 +229,10 @@ async function runControl(
       }
       if (failure instanceof LastUseNotKnown) {
         await attempt.uses.learn(failure, ports.lastUses);
+        continue;
+      }
+      if (failure instanceof WorkToDo) {
+        await attempt.offLoop.do(failure);
         continue;
       }
       if (failure instanceof ManagedKeyToMint) {

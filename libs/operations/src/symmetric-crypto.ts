@@ -22,6 +22,7 @@ import type { BackingKey } from '#hsm/backing-key';
 import { type Asked, authorizeKey } from './authorization';
 import { existingKey, type FoundKey, findKey, nowhereFor } from './key-lookup';
 import type { Call, DataPorts } from './operation';
+import type { Recipient } from './recipient';
 
 export const SYMMETRIC = 'SYMMETRIC_DEFAULT';
 
@@ -50,12 +51,6 @@ export function assertUsableForDataKeys(
   assertStateAllows(operation, key.keyState, arn);
   if (isSymmetricEncryption(key.keySpec)) return;
   throw new KmsError('InvalidKeyUsageException', 'You cannot generate a data key with an asymmetric CMK');
-}
-
-export function assertNoRecipient(recipient: unknown): void {
-  if (recipient !== undefined) {
-    throw new KmsError('UnsupportedOperationException', 'Recipient is not supported by this version of Keytrail.');
-  }
 }
 
 /** By material id: small, and the same for every call. */
@@ -101,8 +96,10 @@ export interface Source {
 export const cryptographic = (
   encryptionContext: Record<string, string> | undefined,
   algorithm: string | undefined = SYMMETRIC,
+  recipient?: Recipient,
 ): Asked => ({
   encryptionContext,
+  recipient,
   context: (key) => (key === 'kms:encryptionalgorithm' ? algorithm : undefined),
 });
 

@@ -1,3 +1,4 @@
+import { AttestationVerifier } from '#crypto/attestation/attestation-verifier';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import { keyArn } from '#domain/arn';
 import type { KeyCommand } from '#domain/key/commands';
@@ -46,8 +47,14 @@ async function started() {
   const commands = new WorkerCommands(view, (...command) => manager.runFor(...command));
   const accessKeys = new AccessKeys(vault, commands);
   const imports = new Imports(Buffer.alloc(TOKEN_SEED_LENGTH, 2), vault, commands);
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys, imports, () =>
-    Promise.reject(new Error('mints nothing')),
+  const worker = new CryptoWorker(
+    view,
+    vault,
+    tokens,
+    accessKeys,
+    imports,
+    () => Promise.reject(new Error('mints nothing')),
+    new AttestationVerifier([]),
   );
   const manager: KeyManager = new KeyManager({
     store: log,

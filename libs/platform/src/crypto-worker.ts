@@ -1,3 +1,5 @@
+import type { RecipientInfo } from '@aws-sdk/client-kms';
+import type { AttestationVerifier } from '#crypto/attestation/attestation-verifier';
 import { RandomPool } from '#crypto/random-pool';
 import type { TokenIssuer } from '#crypto/signed-token';
 import { keyArn, parseKmsArn } from '#domain/arn';
@@ -14,7 +16,14 @@ import { shorterThanMaterial } from '#event-store/log-damage';
 import type { BackingKey } from '#hsm/backing-key';
 import type { MaterialVault } from '#hsm/material-vault';
 import type { ManagedKey, MintingCause } from '#operations/managed-keys';
-import { type AccessKeyPorts, type DataPorts, type ImportPorts, MaterialNotLoaded } from '#operations/operation';
+import {
+  type AccessKeyPorts,
+  type Call,
+  type DataPorts,
+  type ImportPorts,
+  MaterialNotLoaded,
+} from '#operations/operation';
+import { type Recipient, verifiedRecipient } from '#operations/recipient';
 import type { LiveView } from '#views/live-view';
 import type { MaterialCustodian } from './key-manager';
 import type { MintManagedKey } from './managed-keys';
@@ -45,6 +54,7 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     readonly accessKeys: AccessKeyPorts,
     readonly imports: ImportPorts,
     private readonly mint: MintManagedKey,
+    private readonly attestations: AttestationVerifier,
     /** Absent where nobody but this process appends. */
     readonly wasBehind?: (held?: number) => Promise<boolean>,
   ) {
@@ -103,6 +113,10 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
 
   random(length: number): Buffer {
     return this.pool.take(length);
+  }
+
+  recipient(given: RecipientInfo, call: Call): Recipient {
+    return verifiedRecipient(given, call, this.attestations);
   }
 
   async create(arn: string, materialId: string, keySpec: KeySpec): Promise<string | undefined> {

@@ -230,6 +230,20 @@ test('what is no HTTP after a request that is being answered is not answered in 
   expect(await ended).toBe('');
 });
 
+test('a request without a Host header is refused in the form of any other', async () => {
+  server = await start();
+  const { socket, heard } = await open('POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}');
+  while (!heard().includes('}')) await new Promise(setImmediate);
+  socket.destroy();
+  expect(heard()).toMatch(/^HTTP\/1\.1 400 .*\r\nContent-Type: application\/x-amz-json-1\.1\r\n/);
+  expect(JSON.parse(heard().split('\r\n\r\n')[1]!)).toMatchObject({ __type: 'MissingAuthenticationTokenException' });
+  const { host: _, ...hostless } = signed('ListKeys', '{}');
+  const lines = Object.entries(hostless).map(([name, value]) => `${name}: ${value}\r\n`);
+  const other = await open(`POST / HTTP/1.1\r\n${lines.join('')}Content-Length: 2\r\n\r\n{}`);
+  while (!other.heard().includes('}')) await new Promise(setImmediate);
+  expect(other.heard()).toMatch(/^HTTP\/1\.1 400 [^]*Exception/);
+});
+
 test('the place of a request whose client went away is free again', async () => {
   server = await start({ ...HTTP_LIMITS, inFlight: 1 });
   const { socket } = await open(wire('ListKeys', '{}'));

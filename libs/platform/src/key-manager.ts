@@ -3,7 +3,7 @@ import { type AggregateType, aggregateOf, type CommandOf, type EventOf, isRevoki
 import { keyArn } from '#domain/arn';
 import { type DomainEvent, NO_HASH } from '#domain/commit';
 import { KmsError } from '#domain/errors';
-import type { KeySpec } from '#domain/key/key-kinds';
+import { isAsymmetric, type KeySpec } from '#domain/key/key-kinds';
 import { isLiving } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import { ConflictError, type EventStore } from '#event-store/event-store';
@@ -11,6 +11,7 @@ import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-st
 import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
 import { Limits } from '#operations/limits';
 import type { ManagedKey, MintingCause } from '#operations/managed-keys';
+import type { OffLoop } from '#operations/off-loop';
 import type { Call, ControlPorts, Serving, Tenure } from '#operations/operation';
 import type { LastUses } from '#operations/usage/last-uses';
 import type { LiveView } from '#views/live-view';
@@ -107,7 +108,8 @@ export class KeyManager implements ControlPorts {
   ): Promise<CommandResult<EventOf<T>>> {
     const { tenure, checks } = call;
     const stillAllowed = () => checks?.assertHold(this.newestRevocation, this.ports.view.position);
-    return this.run(ref, command, originOf(call), tenure && { tenure, assertStillAllowed: stillAllowed });
+    const checked = tenure && { tenure, assertStillAllowed: stillAllowed };
+    return this.run(ref, command, originOf(call), checked, call.offLoop);
   }
 
   /**
@@ -147,6 +149,7 @@ export class KeyManager implements ControlPorts {
     command: CommandOf<T>,
     origin: CommandOrigin,
     checked?: { tenure: Tenure; assertStillAllowed(): void },
+    offLoop?: OffLoop,
   ): Promise<CommandResult<EventOf<T>>> {
     const { region, account, aggregate, id } = ref;
     const { initial, decide } = aggregateOf(aggregate);
@@ -157,7 +160,7 @@ export class KeyManager implements ControlPorts {
           ref,
           load: () => this.projection.folded(ref) ?? { state: initial, version: 0, seq: 0, hash: NO_HASH, time: '' },
           decide: (state, now) => decide(command, state, { region, account, id, now }),
-          prepare: (events) => this.withMaterial(ref, events),
+          prepare: (events) => this.withMaterial(ref, events, offLoop),
           ...(checked && {
             checks: {
               assertNotOver: () => checked.tenure.assertNotOver(),
@@ -201,17 +204,27 @@ export class KeyManager implements ControlPorts {
     return !key || !isLiving(key) || key.origin !== 'EXTERNAL';
   }
 
-  /** The events, once the material that they name is stored; of a new key pair the event tells the public half. */
-  private async withMaterial<E extends DomainEvent>(ref: AggregateRef, events: readonly E[]): Promise<E[]> {
+  /**
+   * The events, once the material that they name is stored; of a new key pair the event tells the public half. A pair can take
+   * longer than a lease: a call that can be begun anew is broken off for it, so that no right to append is held meanwhile.
+   */
+  private async withMaterial<E extends DomainEvent>(
+    ref: AggregateRef,
+    events: readonly E[],
+    offLoop: OffLoop | undefined,
+  ): Promise<E[]> {
     const arn = keyArn(ref.region, ref.account, ref.id);
+    const { materials } = this.ports;
     return Promise.all(
       events.map(async (event) => {
         if (event.type === 'KeyRotated' && this.makesMaterial(ref)) {
-          await this.ports.materials.create(arn, event.materialId, 'SYMMETRIC_DEFAULT');
+          await materials.create(arn, event.materialId, 'SYMMETRIC_DEFAULT');
         }
         // What is imported has been stored before the command was given.
         if (event.type !== 'KeyCreated' || event.materialId === undefined) return event;
-        const publicKey = await this.ports.materials.create(arn, event.materialId, event.keySpec);
+        const { materialId, keySpec } = event;
+        const create = () => materials.create(arn, materialId, keySpec);
+        const publicKey = await (offLoop && isAsymmetric(keySpec) ? offLoop.result(materialId, create) : create());
         return publicKey === undefined ? event : { ...event, publicKey };
       }),
     );

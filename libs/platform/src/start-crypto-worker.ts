@@ -15,6 +15,7 @@ import type { Serving } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
 import { AccessKeys } from './access-keys';
 import { Accounts, serveAccounts } from './accounts';
+import { openAttestations } from './attestation-roots';
 import { serveAuthCallout } from './auth-callout';
 import { Callers, type PublishedAnchors, serveAnchors } from './callers';
 import { type CalloutSeeds, calloutKeys } from './callout-keys';
@@ -92,7 +93,9 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const accessKeys = new AccessKeys(vault, commands);
   const behindable = { position: () => view.position, reached: (position: number) => view.waitFor(position) };
   const behind = around.alone ? undefined : (held?: number) => wasBehind(behindable, store, held);
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys, imports, around.mintManagedKey, behind);
+  const attestations = openAttestations(settings);
+  const { mintManagedKey } = around;
+  const worker = new CryptoWorker(view, vault, tokens, accessKeys, imports, mintManagedKey, attestations, behind);
   await worker.checkLog(() => store.lastPosition());
   const credentials = around.besideGateway ? rootCredentials(settings) : fromSettings(settings);
   if (!credentials) {

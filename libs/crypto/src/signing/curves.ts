@@ -32,10 +32,9 @@ export interface Nonce {
 
 /** Secret and random, from 1 to the order less 1: FIPS 186-5 appendix A.3.2, "rejection sampling". */
 export function randomScalarBytes({ field }: Curve, random: (length: number) => Buffer = randomBytes): Buffer {
-  const spareBits = 8 * field.byteLength - field.order.toString(2).length;
   for (;;) {
     const bytes = random(field.byteLength);
-    bytes[0]! &= 0xff >> spareBits;
+    bytes[0]! &= field.highestByte;
     if (field.holds(bytes)) return bytes;
     bytes.fill(0);
   }

@@ -15,25 +15,26 @@ export type Scalar = Float64Array;
 export class ScalarField {
   /** Of a number in bytes, big-endian. */
   readonly byteLength: number;
+  /** All bits that a number of the order's length can have in its first byte. */
+  readonly highestByte: number;
   private readonly size: number;
   private readonly modulus: Scalar;
   /** -modulus^-1 modulo the radix. */
   private readonly factor: number;
   /** R^2, where R is the radix to the power of `size`. */
   private readonly rSquared: Scalar;
-  private readonly one: Scalar;
   /** Columns of the multiplication that is under way; of one that is over only zeros. */
   private readonly columns: Float64Array;
 
   constructor(readonly order: bigint) {
     const bits = order.toString(2).length;
     this.byteLength = Math.ceil(bits / 8);
+    this.highestByte = 0xff >> (8 * this.byteLength - bits);
     // Room for twice the order, which a sum or a product may be before it is reduced.
     this.size = Math.floor((bits + 1) / LIMB_BITS) + 1;
     this.modulus = this.fromPublic(order);
     this.factor = Number(inverseOf(-order & BigInt(RADIX - 1), BigInt(RADIX)));
     this.rSquared = this.fromPublic((1n << BigInt(2 * LIMB_BITS * this.size)) % order);
-    this.one = this.fromPublic(1n);
     this.columns = new Float64Array(this.size);
   }
 
@@ -45,12 +46,12 @@ export class ScalarField {
     return scalar;
   }
 
-  /** Of `byteLength` bytes or fewer, big-endian, reduced to below the order. */
+  /** Big-endian, of as many bits as the order or fewer, reduced to below it. Throws RangeError for more. */
   fromBytes(bytes: Uint8Array): Scalar {
-    const scalar = this.unreduced(bytes);
-    const reduced = this.multiply(scalar, this.one);
-    scalar.fill(0);
-    return reduced;
+    if (bytes.length === this.byteLength && bytes[0]! > this.highestByte)
+      throw new RangeError('more bits than the order');
+    // No order is less than half of the numbers of its length.
+    return this.normalised(this.unreduced(bytes));
   }
 
   /** Whether these bytes are a number from 1 to the order less 1. */

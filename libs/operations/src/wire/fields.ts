@@ -2,7 +2,7 @@ import { ValidateBy } from 'class-validator';
 import { type Constraint, type MemberRule, memberPath, wholly } from './constraints';
 import { violationsOf } from './violations';
 
-/** A request class's members, for the decoder: what each must be in JSON. */
+/** A request class's members, for the decoder: what each must be in JSON. With members of its own it has those of the class it extends too. */
 const MEMBERS = new WeakMap<object, Map<string, MemberRule>>();
 
 export const membersOf = (requestClass: { prototype: object }): ReadonlyMap<string, MemberRule> =>
@@ -13,7 +13,7 @@ function member(constraint: Constraint, required: boolean): PropertyDecorator {
   return (prototype, property) => {
     const name = property as string;
     const path = memberPath(name);
-    const members = MEMBERS.get(prototype) ?? new Map<string, MemberRule>();
+    const members = MEMBERS.get(prototype) ?? new Map(MEMBERS.get(Object.getPrototypeOf(prototype)));
     MEMBERS.set(prototype, members.set(name, rule));
     ValidateBy({
       name: 'awsConstraint',
