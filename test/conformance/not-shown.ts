@@ -13,6 +13,7 @@ const NOT_SHOWN: Readonly<Record<string, string>> = {
   'CreateKey/CustomKeyStoreNotFoundException': NO_CUSTOM_KEY_STORES,
   'CreateKey/InvalidArnException': 'no member of the request is an ARN',
   'DeleteAlias/KMSInvalidStateException': ANY_STATE,
+  'DeleteImportedKeyMaterial/KMSInvalidStateException': ANY_STATE,
   'EnableKey/LimitExceededException': 'any number of keys may be enabled',
   'GenerateDataKeyPair/UnsupportedOperationException': NO_CUSTOM_KEY_STORES,
   'GenerateDataKeyPairWithoutPlaintext/UnsupportedOperationException': NO_CUSTOM_KEY_STORES,

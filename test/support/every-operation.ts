@@ -1,3 +1,8 @@
+import { createHash } from 'node:crypto';
+import { wrap } from './wrapping';
+
+const WRAPPING = 'RSAES_OAEP_SHA_256';
+
 /** A call of one operation: its request, blobs in base64, from what the calls before gave. */
 export interface Step {
   operation: string;
@@ -43,6 +48,7 @@ const onKey =
 export function everyOperation(account: string, tag: string, secret: Buffer): Step[] {
   const root = `arn:aws:iam::${account}:root`;
   const Plaintext = secret.toString('base64');
+  const material = createHash('sha256').update(secret).digest();
   const signed = { Message: Plaintext, SigningAlgorithm: 'ECDSA_SHA_256' };
   const authenticated = { Message: Plaintext, MacAlgorithm: 'HMAC_SHA_256' };
   const EncryptionContext = { patient: `context-${secret.toString('hex')}` };
@@ -183,6 +189,31 @@ export function everyOperation(account: string, tag: string, secret: Buffer): St
       },
     },
     { operation: 'VerifyMac', input: ({ MacKeyId, Mac }) => ({ KeyId: MacKeyId, ...authenticated, Mac }) },
+    {
+      operation: 'CreateKey',
+      input: () => ({ Origin: 'EXTERNAL' }),
+      keep: (reply, held) => {
+        held['ExternalKeyId'] = at(reply, 'KeyMetadata', 'KeyId');
+      },
+    },
+    {
+      operation: 'GetParametersForImport',
+      input: ({ ExternalKeyId }) => ({
+        ...{ KeyId: ExternalKeyId, WrappingAlgorithm: WRAPPING, WrappingKeySpec: 'RSA_2048' },
+      }),
+      keep: (reply, held) => {
+        held['ImportToken'] = at(reply, 'ImportToken');
+        held['WrappingKey'] = at(reply, 'PublicKey');
+      },
+    },
+    {
+      operation: 'ImportKeyMaterial',
+      input: ({ ExternalKeyId, ImportToken, WrappingKey }) => ({
+        ...{ KeyId: ExternalKeyId, ImportToken, ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' },
+        EncryptedKeyMaterial: wrap(WRAPPING, Buffer.from(WrappingKey!, 'base64'), material).toString('base64'),
+      }),
+    },
+    { operation: 'DeleteImportedKeyMaterial', input: ({ ExternalKeyId }) => ({ KeyId: ExternalKeyId }) },
     { operation: 'EnableKeyRotation', input: onKey({ RotationPeriodInDays: 100 }) },
     { operation: 'GetKeyRotationStatus', input: onKey() },
     { operation: 'DisableKeyRotation', input: onKey() },
