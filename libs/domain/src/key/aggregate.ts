@@ -28,5 +28,16 @@ export const keyAggregate: Aggregate<Key, KeyEvent, KeyCommand> = {
     KeyDeletionCancelled: false,
     KeyDeleted: true,
     KeyMaterialDestroyed: false,
+    KeyReplicationBegun: false,
+    KeyReplicated: false,
+    KeyReplicationCompleted: false,
+    KeyReplicaReady: false,
+    // Conditions on kms:MultiRegionKeyType may decide.
+    KeyPrimaryHandedOver: true,
+    KeyMadePrimary: true,
+    KeyPrimaryUpdated: false,
+    KeySynchronized: false,
+    KeyReplicaRemoved: false,
+    KeyDeletionDeferred: true,
   },
 };

@@ -3,6 +3,7 @@ import { KmsError } from '../errors';
 import { recordedIds } from '../named-ids';
 import type { KeyDeciders, KeyEvolvers } from './families';
 import { materialIdOf } from './material-id';
+import { materialOwner } from './material-owner';
 import { assertTagCount } from './properties';
 
 export const creationDeciders: KeyDeciders<'CreateKey'> = {
@@ -10,8 +11,9 @@ export const creationDeciders: KeyDeciders<'CreateKey'> = {
     if (key.keyState !== 'None') throw new KmsError('AlreadyExistsException', `${keyArn} already exists`);
     assertTagCount(command.tags, keyArn);
     const { type: _type, namedIds, ...facts } = command;
-    const materialId = materialIdOf(keyArn, 1);
-    return [{ type: 'KeyCreated', v: 1, ...facts, ...recordedIds(namedIds), origin: 'AWS_KMS', materialId }];
+    const origin = 'AWS_KMS';
+    const materialId = materialIdOf(materialOwner(keyArn, { ...facts, origin }), 1);
+    return [{ type: 'KeyCreated', v: 1, ...facts, ...recordedIds(namedIds), origin, materialId }];
   },
 };
 
@@ -26,6 +28,7 @@ export const creationEvolvers: KeyEvolvers<'KeyCreated'> = {
       keySpec: event.keySpec,
       origin: event.origin,
       multiRegion: event.multiRegion,
+      ...(event.multiRegion ? { family: { keyType: 'PRIMARY', term: 1, generation: 1, replicas: [] } } : {}),
       policy: event.policy,
       ...recordedIds(event.namedIds),
       tags: event.tags,

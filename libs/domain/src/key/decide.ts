@@ -3,6 +3,7 @@ import { creationDeciders } from './creation';
 import { deletionDeciders } from './deletion';
 import type { KeyEvent } from './events';
 import type { KeyDeciders } from './families';
+import { multiRegionDeciders } from './multi-region';
 import { propertyDeciders } from './properties';
 import { rotationDeciders } from './rotation';
 import type { Key } from './state';
@@ -13,6 +14,7 @@ const deciders: KeyDeciders<KeyCommand['type']> = {
   ...propertyDeciders,
   ...rotationDeciders,
   ...deletionDeciders,
+  ...multiRegionDeciders,
 };
 
 type Decider = (command: KeyCommand, key: Key, context: DecideContext) => KeyEvent[];

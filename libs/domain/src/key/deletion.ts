@@ -2,7 +2,8 @@ import { EvolveError } from '../aggregate';
 import { plusDays } from '../dates';
 import { type KeyDeciders, type KeyEvolvers, livingBefore } from './families';
 import { usableKey } from './living';
-import { settled } from './state';
+import { sharesMaterial } from './material-owner';
+import { factsOf, isReplica, settled } from './state';
 
 export const DEFAULT_PENDING_WINDOW_IN_DAYS = 30;
 
@@ -10,7 +11,8 @@ export const deletionDeciders: KeyDeciders<
   'ScheduleKeyDeletion' | 'CancelKeyDeletion' | 'FireDeletion' | 'RecordMaterialDestroyed'
 > = {
   ScheduleKeyDeletion: ({ pendingWindowInDays }, key, context) => {
-    usableKey('ScheduleKeyDeletion', key, context);
+    const { family } = usableKey('ScheduleKeyDeletion', key, context);
+    if (family && family.replicas.length > 0) return [{ type: 'KeyDeletionDeferred', v: 1, pendingWindowInDays }];
     const deletionDate = plusDays(context.now, pendingWindowInDays);
     return [{ type: 'KeyDeletionScheduled', v: 1, pendingWindowInDays, deletionDate }];
   },
@@ -35,7 +37,7 @@ export const deletionEvolvers: KeyEvolvers<
   'KeyDeletionScheduled' | 'KeyDeletionCancelled' | 'KeyDeleted' | 'KeyMaterialDestroyed'
 > = {
   KeyDeletionScheduled: (key, event) => ({
-    ...livingBefore(key, event),
+    ...factsOf(livingBefore(key, event)),
     keyState: 'PendingDeletion',
     deletionDate: event.deletionDate,
     pendingWindowInDays: event.pendingWindowInDays,
@@ -43,13 +45,17 @@ export const deletionEvolvers: KeyEvolvers<
   KeyDeletionCancelled: (key, event) => settled(livingBefore(key, event), 'Disabled'),
   KeyDeleted: (key, event, time) => {
     const current = livingBefore(key, event);
-    const materialIds = current.versions.map((version) => version.materialId);
+    const { family } = current;
+    // What related keys share is the primary's to take with it: it goes last.
+    const shared = isReplica(current) && sharesMaterial(current);
+    const materialIds = shared ? [] : current.versions.map((version) => version.materialId);
     return {
       keyState: 'Deleted',
       createdAt: current.createdAt,
       deletedAt: time,
       materialIds,
       allMaterialIds: materialIds,
+      ...(family && { family: { term: family.term, generation: family.generation } }),
     };
   },
   KeyMaterialDestroyed: (key, event) => {

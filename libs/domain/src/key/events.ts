@@ -1,5 +1,6 @@
 import type { NamedIds } from '../named-ids';
 import type { KeySpec, KeyUsage } from './key-kinds';
+import type { MultiRegionEvent } from './multi-region-events';
 
 /**
  * What can happen to a key. Past tense; each carries all that evolve needs, so that replay reads no clock and repeats
@@ -125,7 +126,8 @@ export type KeyEvent =
   | KeyDeletionScheduled
   | KeyDeletionCancelled
   | KeyDeleted
-  | KeyMaterialDestroyed;
+  | KeyMaterialDestroyed
+  | MultiRegionEvent;
 
 export interface Tag {
   key: string;

@@ -2,6 +2,7 @@ import { type Evolvers, evolveBy, isEventOf } from '../aggregate';
 import { creationEvolvers } from './creation';
 import { deletionEvolvers } from './deletion';
 import type { KeyEvent } from './events';
+import { multiRegionEvolvers } from './multi-region';
 import { propertyEvolvers } from './properties';
 import { rotationEvolvers } from './rotation';
 import type { Key } from './state';
@@ -12,6 +13,7 @@ const evolvers: Evolvers<Key, KeyEvent> = {
   ...propertyEvolvers,
   ...rotationEvolvers,
   ...deletionEvolvers,
+  ...multiRegionEvolvers,
 };
 
 export const isKeyEvent = (type: string): type is KeyEvent['type'] => isEventOf(evolvers, type);

@@ -7,7 +7,9 @@ import { type KeyDeciders, type KeyEvolvers, livingBefore } from './families';
 import { isSymmetricEncryption } from './key-kinds';
 import { keyNotFound, livingKeyAt } from './living';
 import { materialIdOf } from './material-id';
-import { currentVersion, type Key, type LivingKey, movedRotation } from './state';
+import { materialOwner } from './material-owner';
+import { assertPrimary } from './primary';
+import { currentVersion, isReplica, type Key, type LivingKey, movedRotation } from './state';
 import { assertStateAllows, type KeyOperation } from './state-table';
 
 export const ROTATION_LIMITS = {
@@ -28,6 +30,7 @@ function rotatable(operation: KeyOperation, key: Key, { keyArn, now }: DecideCon
   const living = livingKeyAt(key, now);
   if (!living) throw keyNotFound(keyArn);
   assertRotatable(living.keySpec, keyArn);
+  if (living.multiRegion) assertPrimary(living, keyArn);
   assertStateAllows(operation, living.keyState, keyArn);
   return living;
 }
@@ -60,7 +63,8 @@ export const rotationDeciders: KeyDeciders<
   },
 
   FireRotation: ({ deadline }, key, context) => {
-    if (key.keyState !== 'Enabled' || key.rotation?.nextRotationDate !== deadline || context.now < deadline) return [];
+    if (key.keyState !== 'Enabled' || isReplica(key)) return [];
+    if (key.rotation?.nextRotationDate !== deadline || context.now < deadline) return [];
     const rotated = nextVersion(key, context, 'AUTOMATIC', deadline);
     return [{ ...rotated, nextRotationDate: plusDays(deadline, key.rotation.periodInDays) }];
   },
@@ -79,7 +83,7 @@ const nextVersion = (
     rotationType,
     rotationDate,
     keyVersion,
-    materialId: materialIdOf(keyArn, keyVersion),
+    materialId: materialIdOf(materialOwner(keyArn, key), keyVersion),
   };
 };
 
