@@ -12,6 +12,4 @@ const BEFORE_REGION = 'arn:aws:kms:'.length;
  * key the ARN without a region, `arn:aws:kms::<account>:key/mrk-...`, which all related keys have in common.
  */
 export const materialOwner = (keyArn: string, key: Owning): string =>
-  sharesMaterial(key)
-    ? keyArn.slice(0, BEFORE_REGION) + keyArn.slice(keyArn.indexOf(':', BEFORE_REGION))
-    : keyArn;
+  sharesMaterial(key) ? keyArn.slice(0, BEFORE_REGION) + keyArn.slice(keyArn.indexOf(':', BEFORE_REGION)) : keyArn;

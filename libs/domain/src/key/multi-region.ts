@@ -11,7 +11,15 @@ import type { MultiRegionCommand } from './multi-region-commands';
 import type { MultiRegionEvent } from './multi-region-events';
 import { assertPrimary } from './primary';
 import { assertTagCount } from './properties';
-import { type AutomaticRotation, type Family, factsOf, type Key, type KeyVersion, type LivingKey, settled } from './state';
+import {
+  type AutomaticRotation,
+  type Family,
+  factsOf,
+  type Key,
+  type KeyVersion,
+  type LivingKey,
+  settled,
+} from './state';
 import { assertStateAllows } from './state-table';
 
 /** How many keys of its id there have been in its region. */

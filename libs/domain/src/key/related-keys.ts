@@ -1,5 +1,5 @@
-import type { RelatedKeyCommand } from './multi-region-commands';
 import { generationOf, isSynchronized } from './multi-region';
+import type { RelatedKeyCommand } from './multi-region-commands';
 import { type DeletedKey, type Family, isLiving, type Key, type LivingKey } from './state';
 
 /** One of the multi-Region keys of an id: of each region that ever had one. */
