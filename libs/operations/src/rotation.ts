@@ -10,12 +10,12 @@ import type {
   RotationsListEntry,
 } from '@aws-sdk/client-kms';
 import { assertRotatable, ROTATION_LIMITS } from '#domain/key/rotation';
-import { currentVersion, type KeyVersion } from '#domain/key/state';
+import { currentVersion, isPendingDeletion, type KeyVersion } from '#domain/key/state';
 import { assertStateAllows } from '#domain/key/state-table';
 import { authorizeKey } from './authorization';
 import { fixedContext } from './condition-context';
 import { type FoundKey, findKey } from './key-lookup';
-import { control } from './operation';
+import { type Call, type ControlPorts, control } from './operation';
 import { pageFields, pageOfList } from './pagination';
 import { KEY_ID, LIMIT, MARKER, Optional, Required } from './wire/fields';
 import { epochSeconds, type Wire } from './wire/wire';
@@ -39,9 +39,15 @@ export const enableKeyRotation = control<EnableKeyRotation, undefined>({
       { type: 'EnableKeyRotation', rotationPeriodInDays: request.RotationPeriodInDays },
       call,
     );
+    await passOn(found, call, ports);
     return undefined;
   },
 });
+
+/** To the replicas of a multi-Region key. */
+const passOn = async ({ key, ref }: FoundKey, call: Call, ports: ControlPorts): Promise<void> => {
+  if (key.multiRegion) await ports.settleRelated(ref, call);
+};
 
 class KeyIdOnly implements DisableKeyRotationRequest, GetKeyRotationStatusRequest, RotateKeyOnDemandRequest {
   @Required(KEY_ID) KeyId!: string;
@@ -54,6 +60,7 @@ export const disableKeyRotation = control<KeyIdOnly, undefined>({
     const found = findKey(request.KeyId, 'key', call, ports.projection);
     authorizeKey(call, ports.projection, found);
     await ports.runCommand(found.ref, { type: 'DisableKeyRotation' }, call);
+    await passOn(found, call, ports);
     return undefined;
   },
 });
@@ -67,7 +74,7 @@ export const getKeyRotationStatus = control<KeyIdOnly, Wire<GetKeyRotationStatus
     const { key, arn } = found;
     assertStateAllows('GetKeyRotationStatus', key.keyState, arn);
     // While a key is pending deletion its rotation counts as off; cancelling brings the former status back.
-    if (!key.rotation || key.keyState === 'PendingDeletion') return { KeyId: arn, KeyRotationEnabled: false };
+    if (!key.rotation || isPendingDeletion(key)) return { KeyId: arn, KeyRotationEnabled: false };
     return {
       KeyId: arn,
       KeyRotationEnabled: true,
@@ -84,6 +91,7 @@ export const rotateKeyOnDemand = control<KeyIdOnly, Wire<RotateKeyOnDemandRespon
     const found = findKey(request.KeyId, 'key', call, ports.projection);
     authorizeKey(call, ports.projection, found);
     await ports.runCommand(found.ref, { type: 'RotateKeyOnDemand' }, call);
+    await passOn(found, call, ports);
     return { KeyId: found.arn };
   },
 });

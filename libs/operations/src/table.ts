@@ -22,6 +22,8 @@ import { listRoleTags, listUserTags, tagRole, tagUser, untagRole, untagUser } fr
 import { createRole, deleteRole, getRole, listRoles, updateAssumeRolePolicy } from './iam/roles';
 import { createUser, deleteUser, getUser, listUsers } from './iam/users';
 import { createKey, describeKey, disableKey, enableKey, listKeys, updateKeyDescription } from './keys';
+import { replicateKey } from './multi-region/replicate-key';
+import { updatePrimaryRegion } from './multi-region/update-primary-region';
 import type { Operation } from './operation';
 import { getKeyPolicy, listKeyPolicies, putKeyPolicy } from './policies';
 import {
@@ -66,6 +68,8 @@ const OPERATIONS: readonly Operation[] = [
   listKeyRotations,
   scheduleKeyDeletion,
   cancelKeyDeletion,
+  replicateKey,
+  updatePrimaryRegion,
   getKeyPolicy,
   putKeyPolicy,
   listKeyPolicies,

@@ -4,6 +4,8 @@ import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import type { KeySpec } from '#domain/key/key-kinds';
 import { materialIdOf } from '#domain/key/material-id';
+import { materialOwner } from '#domain/key/material-owner';
+import { isLiving, type Key } from '#domain/key/state';
 import { hasAccessKeys } from '#domain/principal/state';
 import type { AggregateRef } from '#domain/subjects';
 import { shorterThanMaterial } from '#event-store/log-damage';
@@ -73,13 +75,21 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
   /** Refuses while the log, as this worker knows it, still has the key alive: erasing is for ever. */
   async destroy(ref: AggregateRef, materialId: string): Promise<void> {
     const key = this.projection.key(ref.region, ref.account, ref.id)?.state;
-    if (key?.keyState !== 'Deleted' || !key.allMaterialIds.includes(materialId)) {
+    if (key?.keyState !== 'Deleted' || !key.allMaterialIds.includes(materialId) || this.isShared(ref, materialId)) {
       throw new KmsError(
         'KMSInternalException',
         `${keyArn(ref.region, ref.account, ref.id)} is not known to be deleted`,
       );
     }
     await this.vault.destroy(materialId);
+  }
+
+  /** Whether a related key that is not deleted has the material: the primary is deleted last, so that none should. */
+  private isShared(ref: AggregateRef, materialId: string): boolean {
+    for (const { state } of this.projection.relatedKeys(ref)) {
+      if (isLiving(state) && state.versions.some((version) => version.materialId === materialId)) return true;
+    }
+    return false;
   }
 
   /**
@@ -109,7 +119,7 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     for (const { ref, state } of this.projection.allKeys()) {
       if (state.keyState === 'None') continue;
       const known = state.keyState === 'Deleted' ? state.allMaterialIds : state.versions.map((one) => one.materialId);
-      const next = materialIdOf(keyArn(ref.region, ref.account, ref.id), known.length + 1);
+      const next = materialIdOf(ownerOf(ref, state), known.length + 1);
       for (const id of [...known, next]) (state.keyState === 'Deleted' ? deleted : living).add(id);
     }
     for (const { state } of this.projection.all('principal')) {
@@ -128,4 +138,12 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     const missing = expected.filter(({ materialId }) => living.has(materialId) && !there.has(materialId));
     return { erased: doomed.length, kept: stored.length - doomed.length, missing };
   }
+}
+
+/** Of a deleted key it is not known any more whether its material was imported; then it has no next version either. */
+function ownerOf({ region, account, id }: AggregateRef, key: Key): string {
+  const arn = keyArn(region, account, id);
+  if (isLiving(key)) return materialOwner(arn, key);
+  const multiRegion = key.keyState === 'Deleted' && key.family !== undefined;
+  return materialOwner(arn, { multiRegion, origin: 'AWS_KMS' });
 }

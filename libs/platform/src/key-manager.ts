@@ -4,6 +4,8 @@ import { keyArn } from '#domain/arn';
 import { type DomainEvent, NO_HASH } from '#domain/commit';
 import { KmsError } from '#domain/errors';
 import type { KeySpec } from '#domain/key/key-kinds';
+import { materialOwner } from '#domain/key/material-owner';
+import { isLiving } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import { ConflictError, type EventStore } from '#event-store/event-store';
 import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
@@ -15,11 +17,12 @@ import type { LiveView } from '#views/live-view';
 import type { Projection } from '#views/projection';
 import type { FailPoint } from './fail-points';
 import type { GrantTokenSigner } from './grant-tokens';
+import { settleRelated } from './settle-related';
 
 /** What the key-manager asks of whoever holds key material. */
 export interface MaterialCustodian {
   /**
-   * Generates and durably stores; harmless to repeat. Returns the public key, SubjectPublicKeyInfo in base64, of an
+   * Generates and durably stores for the owner (material-owner.ts); harmless to repeat. Returns the public key, SubjectPublicKeyInfo in base64, of an
    * asymmetric key.
    */
   create(keyArn: string, materialId: string, keySpec: KeySpec): Promise<string | undefined>;
@@ -72,8 +75,8 @@ export class KeyManager implements ControlPorts {
     return this.ports.lastUses;
   }
 
-  newKeyId(): string {
-    return randomUUID();
+  newKeyId(multiRegion: boolean): string {
+    return multiRegion ? `mrk-${randomUUID().replaceAll('-', '')}` : randomUUID();
   }
 
   grantToken(claims: GrantTokenClaims): Promise<string | undefined> {
@@ -90,6 +93,12 @@ export class KeyManager implements ControlPorts {
 
   revocationsSettled(): Promise<void> {
     return this.ports.appliedEverywhere(this.newestRevocation);
+  }
+
+  /** The change itself is made: no check of a caller's stands behind what follows from it. */
+  async settleRelated(ref: AggregateRef<'key'>, { tenure, now, requestId }: Call): Promise<void> {
+    tenure?.end();
+    await settleRelated(this, ref, { now, requestId });
   }
 
   runCommand<T extends AggregateType>(
@@ -186,11 +195,16 @@ export class KeyManager implements ControlPorts {
   /** The events, once the material that they name is stored; of a new key pair the event tells the public half. */
   private async withMaterial<E extends DomainEvent>(ref: AggregateRef, events: readonly E[]): Promise<E[]> {
     const arn = keyArn(ref.region, ref.account, ref.id);
+    const { materials } = this.ports;
     return Promise.all(
       events.map(async (event) => {
-        if (event.type === 'KeyRotated') await this.ports.materials.create(arn, event.materialId, 'SYMMETRIC_DEFAULT');
+        if (event.type === 'KeyRotated') {
+          const key = this.projection.key(ref.region, ref.account, ref.id)?.state;
+          const owner = key && isLiving(key) ? materialOwner(arn, key) : arn;
+          await materials.create(owner, event.materialId, 'SYMMETRIC_DEFAULT');
+        }
         if (event.type !== 'KeyCreated') return event;
-        const publicKey = await this.ports.materials.create(arn, event.materialId, event.keySpec);
+        const publicKey = await materials.create(materialOwner(arn, event), event.materialId, event.keySpec);
         return publicKey === undefined ? event : { ...event, publicKey };
       }),
     );

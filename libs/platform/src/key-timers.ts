@@ -5,6 +5,7 @@ import type { CommandOrigin } from '#event-store/run-command';
 import type { Timer } from '#views/due-times';
 import type { Clock } from './clock';
 import type { KeyManager, MaterialCustodian } from './key-manager';
+import { settleRelated } from './settle-related';
 
 export interface KeyTimersPorts {
   manager: Pick<KeyManager, 'projection' | 'runUnchecked'>;
@@ -45,12 +46,15 @@ export class KeyTimers {
         return this.deleteKey(ref, deadline);
       case 'Cleanup':
         return this.finishDeletion(ref, this.deletion());
+      case 'MultiRegion':
+        return this.settleRelated(ref);
     }
   }
 
   private async rotate(ref: AggregateRef<'key'>, deadline: string): Promise<boolean> {
     const origin = this.origin('keytrail:rotation-scheduler', 'AutomaticKeyRotation')(deadline);
     const { events } = await this.ports.manager.runUnchecked(ref, { type: 'FireRotation', deadline }, origin);
+    if (events.length > 0) await this.settleRelated(ref);
     return events.length > 0;
   }
 
@@ -59,6 +63,7 @@ export class KeyTimers {
     const origin = this.deletion();
     const { events } = await this.ports.manager.runUnchecked(ref, { type: 'FireDeletion', deadline }, origin(deadline));
     const finished = await this.finishDeletion(ref, origin);
+    if (events.length > 0) await this.settleRelated(ref);
     return finished || events.length > 0;
   }
 
@@ -77,6 +82,11 @@ export class KeyTimers {
     await Promise.all(key.materialIds.map((materialId) => materials.destroy(ref, materialId)));
     const { events } = await manager.runUnchecked(ref, { type: 'RecordMaterialDestroyed' }, origin());
     return changed || events.length > 0;
+  }
+
+  private settleRelated(ref: AggregateRef<'key'>): Promise<boolean> {
+    const now = isoDate(this.ports.clock.now());
+    return settleRelated(this.ports.manager, ref, { now, requestId: randomUUID() });
   }
 
   private deletion(): (dated?: string) => CommandOrigin {

@@ -1,13 +1,16 @@
 import BTree from 'sorted-btree';
-import type { AggregateRef } from '#domain/subjects';
-import { eventSubject } from '#domain/subjects';
+import { isLiving, isReplica } from '#domain/key/state';
+import { type AggregateRef, eventSubject } from '#domain/subjects';
 import type { Projection } from './projection';
+import { dueStepsOf } from './related-keys';
 
 /**
  * `Rotation`: an automatic rotation. `Deletion`: the end of a waiting period.
  * `Cleanup`: a deleted key whose aliases or material are not gone yet (a crash came between); due since its deletion.
+ * `MultiRegion`: what a change of this key asks of a related key, or of itself, is not done yet; due since the change.
  */
-export type TimerKind = 'Rotation' | 'Deletion' | 'Cleanup';
+export const TIMER_KINDS = ['Rotation', 'Deletion', 'Cleanup', 'MultiRegion'] as const;
+export type TimerKind = (typeof TIMER_KINDS)[number];
 
 export interface Timer {
   kind: TimerKind;
@@ -21,9 +24,13 @@ export function timerOf(projection: Projection, keySubject: string): Timer | und
   const folded = projection.keyBySubject(keySubject);
   if (!folded) return undefined;
   const { ref, state } = folded;
+  const step = isLiving(state) && state.family && nextStep(projection, ref);
+  if (step) return { kind: 'MultiRegion', ref, deadline: step.since };
   switch (state.keyState) {
     case 'Enabled':
-      return state.rotation && { kind: 'Rotation', ref, deadline: state.rotation.nextRotationDate };
+      return state.rotation && !isReplica(state)
+        ? { kind: 'Rotation', ref, deadline: state.rotation.nextRotationDate }
+        : undefined;
     case 'PendingDeletion':
       return { kind: 'Deletion', ref, deadline: state.deletionDate };
     case 'Deleted':
@@ -32,9 +39,15 @@ export function timerOf(projection: Projection, keySubject: string): Timer | und
         : undefined;
     case 'None':
     case 'Disabled':
+    case 'Creating':
+    case 'Updating':
+    case 'PendingReplicaDeletion':
       return undefined;
   }
 }
+
+const nextStep = (projection: Projection, ref: AggregateRef<'key'>) =>
+  dueStepsOf(projection, ref).find(({ askedBy }) => askedBy === ref.region);
 
 const NONE: { has(keySubject: string): boolean } = { has: () => false };
 
@@ -56,8 +69,7 @@ export class DueTimes {
 
   /** To be called for every commit after the projection has folded it in. Returns the keys that it may concern. */
   note(projection: Projection, ref: AggregateRef): string[] {
-    const keys =
-      ref.aggregate === 'key' ? [eventSubject(ref)] : ref.aggregate === 'alias' ? this.noteTarget(projection, ref) : [];
+    const keys = this.concerned(projection, ref);
     for (const key of keys) this.refresh(projection, key);
     return keys;
   }
@@ -101,6 +113,13 @@ export class DueTimes {
       found.push(timer);
     }
     return found;
+  }
+
+  private concerned(projection: Projection, ref: AggregateRef): string[] {
+    if (ref.aggregate === 'alias') return this.noteTarget(projection, ref);
+    if (ref.aggregate !== 'key') return [];
+    const related = Array.from(projection.relatedKeys(ref), (key) => eventSubject(key.ref));
+    return related.length > 0 ? related : [eventSubject(ref)];
   }
 
   /** The key that the alias pointed at, and the one it points at now. */

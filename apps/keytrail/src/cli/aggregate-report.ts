@@ -3,7 +3,7 @@ import { aliasArn, keyArn, roleArn, rootArn, userArn } from '#domain/arn';
 import { laterOf } from '#domain/dates';
 import type { ActiveGrant } from '#domain/grant/grant';
 import { livingKeyAt } from '#domain/key/living';
-import { isLiving, type Key } from '#domain/key/state';
+import { type Family, isLiving, type Key } from '#domain/key/state';
 import { parsePrincipalId } from '#domain/principal/principal-id';
 import { type AccessKey, hasAccessKeys, isNamed, type Principal } from '#domain/principal/state';
 import { type AggregateRef, eventSubject } from '#domain/subjects';
@@ -90,6 +90,7 @@ function reportKey({ ref, state }: FoldedOf<'key'>, { projection, at }: Moment):
   const grants = exists ? [...projection.grantsOf(ref, undefined)] : [];
   const lines = [stateLine(state, exists)];
   if (isLiving(state)) {
+    if (state.family) lines.push(familyLine(state.family));
     if (state.rotation) lines.push(`rotation: every ${state.rotation.periodInDays} days`);
     for (const { version, materialId, since, cause } of state.versions) {
       lines.push(`version ${version}: material ${materialId}, since ${since} (${cause})`);
@@ -110,6 +111,13 @@ function reportKey({ ref, state }: FoldedOf<'key'>, { projection, at }: Moment):
 }
 
 const idOf = ({ ref }: { ref: AggregateRef }): string => ref.id;
+
+const familyLine = ({ keyType, term, replicas, handedTo }: Family): string =>
+  [
+    `multi-Region: ${keyType}, of term ${term}`,
+    ...(keyType === 'PRIMARY' ? [`replicas: ${replicas.map(({ region }) => region).join(', ') || 'none'}`] : []),
+    ...(handedTo === undefined ? [] : [`handed over to ${handedTo}`]),
+  ].join('; ');
 
 const stateLine = (state: Key, exists: boolean): string =>
   state.keyState === 'PendingDeletion' && !exists

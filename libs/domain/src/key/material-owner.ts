@@ -5,6 +5,9 @@ type Owning = Pick<KeyFacts, 'multiRegion' | 'origin'>;
 /** Whether related multi-Region keys have one material. What is imported is imported into each of them. */
 export const sharesMaterial = ({ multiRegion, origin }: Owning): boolean => multiRegion && origin === 'AWS_KMS';
 
+/** Whether an id is one that related keys of several regions have. */
+export const isMultiRegionId = (keyId: string): boolean => keyId.startsWith('mrk-');
+
 const BEFORE_REGION = 'arn:aws:kms:'.length;
 
 /**

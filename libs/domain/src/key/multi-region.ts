@@ -142,7 +142,10 @@ export const multiRegionEvolvers: KeyEvolvers<MultiRegionEvent['type']> = {
       createdAt: time,
       ...{ description, keyUsage, keySpec, origin },
       multiRegion: true,
-      family: { keyType: 'REPLICA', term, generation, replicas: [] },
+      family: {
+        ...{ keyType: 'REPLICA', term, generation, replicas: [] },
+        ...(key.keyState === 'Deleted' && { formerDeletedAt: key.deletedAt }),
+      },
       policy,
       ...recordedIds(namedIds),
       tags,
@@ -175,7 +178,12 @@ export const multiRegionEvolvers: KeyEvolvers<MultiRegionEvent['type']> = {
   KeyMadePrimary: (key, { term, replicas, versions, rotation }) =>
     updating(
       withShared(
-        withFamily(key, 'KeyMadePrimary', ({ generation }) => ({ keyType: 'PRIMARY', term, generation, replicas })),
+        withFamily(key, 'KeyMadePrimary', (family) => ({
+          ...settledFamily(family),
+          keyType: 'PRIMARY',
+          term,
+          replicas,
+        })),
         versions,
         rotation,
       ),
@@ -184,9 +192,9 @@ export const multiRegionEvolvers: KeyEvolvers<MultiRegionEvent['type']> = {
   KeyPrimaryUpdated: (key, event) => {
     const living = livingBefore(key, event);
     if (living.keyState !== 'Updating') throw new EvolveError(`KeyPrimaryUpdated on a key that is ${living.keyState}`);
-    const ended = withFamily(living, event.type, ({ keyType, term, generation, replicas }) => ({
-      ...{ keyType, term, generation },
-      replicas: keyType === 'PRIMARY' ? replicas : [],
+    const ended = withFamily(living, event.type, (family) => ({
+      ...settledFamily(family),
+      replicas: family.keyType === 'PRIMARY' ? family.replicas : [],
     }));
     return settled(ended, living.restores);
   },
@@ -210,6 +218,8 @@ export const multiRegionEvolvers: KeyEvolvers<MultiRegionEvent['type']> = {
     pendingWindowInDays: event.pendingWindowInDays,
   }),
 };
+
+const settledFamily = ({ handedTo: _handedTo, ...family }: Family): Family => family;
 
 function withFamily(key: Key, event: MultiRegionEvent['type'], change: (family: Family) => Family): LivingKey {
   if (isOver(key) || !(key as LivingKey).family) throw new EvolveError(`${event} on what is no multi-Region key`);

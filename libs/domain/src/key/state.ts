@@ -33,6 +33,8 @@ export interface Family {
   term: number;
   /** Counts the keys of this id that there have been in this region. */
   generation: number;
+  /** When the one before it in this region was deleted. */
+  formerDeletedAt?: string;
   /** Of a primary. Of one that has handed over, as they were, until the next primary has them. */
   replicas: readonly Replica[];
   /** The region whose key this one has handed over to, until that is the primary. */
@@ -144,6 +146,10 @@ export function factsOf(key: LivingKey): KeyFacts {
 }
 
 export const settled = (key: LivingKey, keyState: 'Enabled' | 'Disabled'): LivingKey => ({ ...factsOf(key), keyState });
+
+/** Whether it is to be deleted, at a date or after its replicas. */
+export const isPendingDeletion = ({ keyState }: Key): boolean =>
+  keyState === 'PendingDeletion' || keyState === 'PendingReplicaDeletion';
 
 /** Whether the key's rotation is its own to see to: a replica has what its primary has. */
 export const isReplica = (key: KeyFacts): boolean => key.family?.keyType === 'REPLICA';

@@ -208,6 +208,7 @@ const controlPorts = (projection: Projection): ControlPorts => ({
   revocationsSettled: async () => {},
   limits: new Limits(),
   lastUses: { lastUse: async () => pass() },
+  settleRelated: async () => {},
   runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
 });
 
