@@ -1,3 +1,4 @@
+import type { KeyCommand } from '#domain/key/commands';
 import type { KeyOperation, KeyStateName } from '#domain/key/state-table';
 import { dueStepsOf } from '#views/related-keys';
 import { ACCOUNT, MemoryOperations } from '../../../../test/support/memory-operations';
@@ -14,12 +15,13 @@ interface Subject {
 
 let operations: MemoryOperations;
 const ref = (region: string, id: string) => ({ region, account: ACCOUNT, aggregate: 'key', id }) as const;
-const replication = (replicaRegion: string) => ({
-  ...({ type: 'BeginReplication', replicaRegion, generation: 1, description: '', tags: [] } as const),
-  policy: JSON.stringify({
-    Version: '2012-10-17',
-    Statement: { Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${ACCOUNT}:root` }, Action: 'kms:*', Resource: '*' },
-  }),
+const POLICY = JSON.stringify({
+  Version: '2012-10-17',
+  Statement: { Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${ACCOUNT}:root` }, Action: 'kms:*', Resource: '*' },
+});
+const replication = (replicaRegion: string): KeyCommand => ({
+  ...{ type: 'BeginReplication', replicaRegion, generation: 1 },
+  ...{ description: '', policy: POLICY, tags: [] },
 });
 
 async function step(id: string): Promise<void> {
