@@ -54,18 +54,18 @@ describe('of multi-Region keys', () => {
     const found = new Set(records.map(({ eventName, awsRegion }) => `${eventName} ${awsRegion}`));
     expect([...found].sort()).toEqual([
       'CreateKey ap-south-1',
-      'CreateKey eu-west-1',
-      'CreateKey us-east-1',
+      'CreateKey eu-central-1',
+      'CreateKey us-west-2',
       'DeleteKey ap-south-1',
-      'DeleteKey us-east-1',
-      'SynchronizeMultiRegionKey us-east-1',
-      'UpdatePrimaryRegion eu-west-1',
+      'DeleteKey us-west-2',
+      'SynchronizeMultiRegionKey us-west-2',
+      'UpdatePrimaryRegion eu-central-1',
     ]);
   });
 
   test('has the form of a call that AWS made itself', () => {
     const record = records.find(({ eventName }) => eventName === 'SynchronizeMultiRegionKey');
-    const keyId = expect.stringMatching(/^arn:aws:kms:us-east-1:000000000000:key\/mrk-[0-9a-f]{32}$/);
+    const keyId = expect.stringMatching(/^arn:aws:kms:us-west-2:000000000000:key\/mrk-[0-9a-f]{32}$/);
     expect(record).toMatchObject({
       eventType: 'AwsApiCall',
       userIdentity: { invokedBy: 'AWS Internal' },

@@ -103,6 +103,7 @@ describe('THE table of operations', () => {
     ListRetirableGrants: () => ({ RetiringPrincipal: ANN }),
     PutKeyPolicy: ({ KeyId }) => ({ KeyId, Policy: JSON.stringify({ Statement: [ROOT_MAY] }) }),
     ReEncrypt: ({ KeyId, CiphertextBlob }) => ({ CiphertextBlob, DestinationKeyId: KeyId }),
+    ReplicateKey: ({ KeyId }) => ({ KeyId, ReplicaRegion: 'eu-west-1' }),
     RetireGrant: ({ KeyId }) => ({ KeyId, GrantId }),
     RevokeGrant: ({ KeyId }) => ({ KeyId, GrantId }),
     RotateKeyOnDemand: ({ KeyId }) => ({ KeyId }),
@@ -111,9 +112,14 @@ describe('THE table of operations', () => {
     UntagResource: ({ KeyId }) => ({ KeyId, TagKeys: ['a'] }),
     UpdateAlias: ({ KeyId }) => ({ AliasName: 'alias/orders', TargetKeyId: KeyId }),
     UpdateKeyDescription: ({ KeyId }) => ({ KeyId, Description: '' }),
+    UpdatePrimaryRegion: ({ KeyId }) => ({ KeyId, PrimaryRegion: 'eu-west-1' }),
   };
   /** Whatever may refuse it of root for another reason is told apart by its code. */
-  const stateOnly: Record<string, string> = { CancelKeyDeletion: 'KMSInvalidStateException' };
+  const stateOnly: Record<string, string> = {
+    CancelKeyDeletion: 'KMSInvalidStateException',
+    ReplicateKey: 'UnsupportedOperationException',
+    UpdatePrimaryRegion: 'UnsupportedOperationException',
+  };
   /** Asked of these, if not of the operation's own name. */
   const actions: Record<string, string> = { ReEncrypt: 'ReEncryptFrom' };
 

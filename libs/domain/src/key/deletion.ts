@@ -37,8 +37,8 @@ export const deletionEvolvers: KeyEvolvers<
   'KeyDeletionScheduled' | 'KeyDeletionCancelled' | 'KeyDeleted' | 'KeyMaterialDestroyed'
 > = {
   KeyDeletionScheduled: (key, event) => ({
-    ...factsOf(livingBefore(key, event)),
     keyState: 'PendingDeletion',
+    ...factsOf(livingBefore(key, event)),
     deletionDate: event.deletionDate,
     pendingWindowInDays: event.pendingWindowInDays,
   }),

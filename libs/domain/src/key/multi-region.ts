@@ -213,8 +213,8 @@ export const multiRegionEvolvers: KeyEvolvers<MultiRegionEvent['type']> = {
     })),
 
   KeyDeletionDeferred: (key, event) => ({
-    ...factsOf(livingBefore(key, event)),
     keyState: 'PendingReplicaDeletion',
+    ...factsOf(livingBefore(key, event)),
     pendingWindowInDays: event.pendingWindowInDays,
   }),
 };
@@ -239,14 +239,14 @@ function withShared(key: LivingKey, newer: readonly KeyVersion[], rotation: Auto
 function updating(key: LivingKey): LivingKey {
   switch (key.keyState) {
     case 'PendingDeletion':
-      return { ...factsOf(key), keyState: 'PendingReplicaDeletion', pendingWindowInDays: key.pendingWindowInDays };
+      return { keyState: 'PendingReplicaDeletion', ...factsOf(key), pendingWindowInDays: key.pendingWindowInDays };
     case 'PendingReplicaDeletion':
     case 'Updating':
       return key;
     case 'Creating':
-      return { ...factsOf(key), keyState: 'Updating', restores: 'Enabled' };
+      return { keyState: 'Updating', ...factsOf(key), restores: 'Enabled' };
     case 'Enabled':
     case 'Disabled':
-      return { ...factsOf(key), keyState: 'Updating', restores: key.keyState };
+      return { keyState: 'Updating', ...factsOf(key), restores: key.keyState };
   }
 }

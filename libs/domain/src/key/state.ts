@@ -145,7 +145,7 @@ export function factsOf(key: LivingKey): KeyFacts {
   }
 }
 
-export const settled = (key: LivingKey, keyState: 'Enabled' | 'Disabled'): LivingKey => ({ ...factsOf(key), keyState });
+export const settled = (key: LivingKey, keyState: 'Enabled' | 'Disabled'): LivingKey => ({ keyState, ...factsOf(key) });
 
 /** Whether it is to be deleted, at a date or after its replicas. */
 export const isPendingDeletion = ({ keyState }: Key): boolean =>
