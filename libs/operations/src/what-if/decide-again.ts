@@ -228,6 +228,7 @@ const controlPorts = (projection: Projection): ControlPorts => ({
   limits: new Limits(),
   lastUses: { lastUse: async () => pass() },
   mintManagedKey: async () => pass(),
+  settleRelated: async () => {},
   runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
   eraseReleased: async () => {},
 });
