@@ -42,6 +42,11 @@ export interface Call {
   /** Slow work, as `OffLoop.result` has it; absent where nothing begins the call anew. */
   offLoop?: OffLoop | undefined;
   /**
+   * Of a call on record that is decided again: does not return. What follows depends on what no record has, such as a message,
+   * and is not what a policy, a grant or the state of a key refuses. Needed only where no material is asked for before.
+   */
+  beyondRecord?: (() => never) | undefined;
+  /**
    * Of a cryptographic operation, where there are request quotas: counts the call in this class, unless it has been counted
    * already. Throws ThrottlingException beyond the rate.
    */

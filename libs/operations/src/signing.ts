@@ -3,7 +3,8 @@ import { signMessageInPool, verifyMessageInPool } from '#crypto/signing/openssl-
 import { isWholeMessage, placeToSign, placeToVerify } from '#crypto/signing/places';
 import { type SigningJob, sign as signNow, type VerifyingJob, verify as verifyNow } from '#crypto/signing/signatures';
 import {
-  assertMessageFits,
+  assertLengthFits,
+  assertTakes,
   MESSAGE_TYPES,
   type MessageType,
   SIGNING_ALGORITHMS,
@@ -45,7 +46,9 @@ function signingKey(operation: 'Sign' | 'Verify', request: Asked, call: Call, po
   const { key, arn } = found;
   assertStateAllows(operation, key.keyState, arn);
   assertKindAllows(operation, key, SigningAlgorithm, arn);
-  assertMessageFits(SigningAlgorithm, key.keySpec, MessageType, Message);
+  assertTakes(SigningAlgorithm, key.keySpec, MessageType);
+  call.beyondRecord?.();
+  assertLengthFits(SigningAlgorithm, MessageType, Message);
   return found;
 }
 

@@ -56,6 +56,7 @@ export async function decideAgain(
       now: new Date(Date.parse(record.eventTime)).toISOString(),
       trail,
       uses: usesOf(record),
+      beyondRecord: pass,
       ...(retiring && { grantToken: { ...retiring, position: 0, requestId: '' } }),
     };
     await run(operation, requestOf(operation, record), call, projection, record);
