@@ -11,7 +11,7 @@ import type {
 } from '@aws-sdk/client-kms';
 import { isImportable } from '#crypto/imported-material';
 import { keyArn } from '#domain/arn';
-import { KmsError } from '#domain/errors';
+import { KmsError, RequestFault } from '#domain/errors';
 import type { KeyOrigin } from '#domain/key/events';
 import { fittingUsage, KEY_SPECS, KEY_USAGES, type KeySpec, type KeyUsage } from '#domain/key/key-kinds';
 import type { ContextLookup } from '#policy/variables';
@@ -50,8 +50,7 @@ class CreateKey implements CreateKeyRequest {
 /** What the key is to be. Throws ValidationException for what no key can be; refuses, plainly, what this release does not serve. */
 function keyKind(request: CreateKey): { keySpec: KeySpec; keyUsage: KeyUsage; origin: KeyOrigin } {
   if (request.KeySpec !== undefined && request.CustomerMasterKeySpec !== undefined) {
-    throw new KmsError(
-      'ValidationException',
+    throw new RequestFault(
       'You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.',
     );
   }
