@@ -11,9 +11,7 @@ import {
   type SigningAlgorithm,
 } from '#crypto/signing/signing-algorithms';
 import { KmsError } from '#domain/errors';
-import { assertKindAllows } from '#domain/key/key-kinds';
 import { currentVersion } from '#domain/key/state';
-import { assertStateAllows } from '#domain/key/state-table';
 import { offLoop } from '#hsm/off-loop';
 import { authorizeKey } from './authorization';
 import { fixedContext } from './condition-context';
@@ -22,6 +20,7 @@ import { type FoundKey, findKey } from './key-lookup';
 import { workedOut } from './off-loop';
 import { type Call, type DataPorts, data } from './operation';
 import { publicHalf } from './public-keys';
+import { assertUsable } from './symmetric-crypto';
 import { BOOLEAN, GRANT_TOKENS, KEY_ID, MESSAGE, Optional, Required, SIGNATURE } from './wire/fields';
 import type { Wire } from './wire/wire';
 
@@ -43,10 +42,8 @@ function signingKey(operation: 'Sign' | 'Verify', request: Asked, call: Call, po
   const found = findKey(request.KeyId, 'any', call, ports.projection);
   const context = fixedContext({ 'kms:signingalgorithm': SigningAlgorithm, 'kms:messagetype': MessageType });
   authorizeKey(call, ports.projection, found, { context });
-  const { key, arn } = found;
-  assertStateAllows(operation, key.keyState, arn);
-  assertKindAllows(operation, key, SigningAlgorithm, arn);
-  assertTakes(SigningAlgorithm, key.keySpec, MessageType);
+  assertUsable(found, operation, SigningAlgorithm);
+  assertTakes(SigningAlgorithm, found.key.keySpec, MessageType);
   call.beyondRecord?.();
   assertLengthFits(SigningAlgorithm, MessageType, Message);
   return found;
