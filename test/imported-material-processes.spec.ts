@@ -14,11 +14,12 @@ import {
 import { calloutPublicKeys, newCalloutSeeds } from '#platform/callout-keys';
 import { natsPermissions, natsUserScope, renderAuthorization } from '#platform/nats-users';
 import { clientsOf } from './support/identities';
-import { freePort, startNats, type TestNats, until } from './support/nats-server';
-import { type AppProcess, startApp } from './support/processes';
+import { freePort, startNats, type TestNats } from './support/nats-server';
+import { type AppProcess, MAIN, run, startApp } from './support/processes';
 import { newMaterial, wrap } from './support/wrapping';
 
 const ROOT = { accessKeyId: 'AKIAROOT', secretAccessKey: 'the-secret-of-root' };
+const DAY_MS = 86_400_000;
 const PASSWORD = 'of-all-services';
 const OAEP = 'RSAES_OAEP_SHA_256';
 
@@ -44,6 +45,7 @@ beforeAll(async () => {
     KEYTRAIL_ROOT_SECRET_ACCESS_KEY: ROOT.secretAccessKey,
     KEYTRAIL_PORT: String(port),
     KEYTRAIL_LEASE_MS: '500',
+    KEYTRAIL_CLOCK: 'virtual',
   };
   const start = (app: string, name = app) =>
     startApp(app, nats.url, { ...settings, KEYTRAIL_NATS_USER: app, KEYTRAIL_DATA_DIR: join(dataDir, name) });
@@ -85,7 +87,9 @@ test('separate processes import, expire and delete material, and agree at once',
   for (let i = 0; i < 6; i++) await expect(decrypt()).rejects.toThrow(refused);
   await importFor();
   for (let i = 0; i < 6; i++) await decrypt();
-  await importFor(new Date(Date.now() + 5_000));
-  await until(async () => (await state()) === 'PendingImport', 'the material did not expire');
+  await importFor(new Date(Date.now() + DAY_MS));
+  const operator = { KEYTRAIL_NATS_URL: nats.url, KEYTRAIL_NATS_USER: 'operator', KEYTRAIL_NATS_PASSWORD: PASSWORD };
+  expect(await run([MAIN, 'clock', 'advance', '1d'], operator).done).toMatchObject({ code: 0 });
+  expect(await state()).toBe('PendingImport');
   for (let i = 0; i < 6; i++) await expect(decrypt()).rejects.toThrow(refused);
 }, 60_000);
