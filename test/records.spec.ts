@@ -23,7 +23,7 @@ const ACCOUNT = '000000000000';
 const REGION = 'us-east-1';
 const BLOBS = [
   ...['Plaintext', 'CiphertextBlob', 'PublicKey', 'SharedSecretCiphertextBlob'],
-  ...['Message', 'Signature', 'Mac'],
+  ...['Message', 'Signature', 'Mac', 'ImportToken', 'EncryptedKeyMaterial'],
 ];
 const TOKENS = ['GrantToken', 'GrantTokens'];
 const MATERIAL = expect.stringMatching(/^[0-9a-f]{64}$/);

@@ -13,7 +13,7 @@ const NOT_SHOWN: Readonly<Record<string, string>> = {
   'CreateKey/CustomKeyStoreNotFoundException': NO_CUSTOM_KEY_STORES,
   'CreateKey/InvalidArnException': 'no member of the request is an ARN',
   'DeleteAlias/KMSInvalidStateException': ANY_STATE,
-  'DeleteImportedKeyMaterial/KMSInvalidStateException': ANY_STATE,
+  'DeleteImportedKeyMaterial/KMSInvalidStateException': 'only states of multi-Region keys forbid it',
   'EnableKey/LimitExceededException': 'any number of keys may be enabled',
   'GenerateDataKeyPair/UnsupportedOperationException': NO_CUSTOM_KEY_STORES,
   'GenerateDataKeyPairWithoutPlaintext/UnsupportedOperationException': NO_CUSTOM_KEY_STORES,
@@ -33,8 +33,9 @@ const NOT_SHOWN: Readonly<Record<string, string>> = {
   'RotateKeyOnDemand/ConflictException': 'a rotation that is under way is waited for',
 };
 
-/** Of operations that are not served. */
-export const NOT_SERVED = NO_CUSTOM_KEY_STORES;
+/** Why an operation is not served. */
+export const whyNotServed = (operation: string): string =>
+  operation.includes('CustomKeyStore') ? NO_CUSTOM_KEY_STORES : 'not served yet';
 
 export const reasonFor = (operation: string, code: string): string | undefined =>
   NOT_SHOWN[`${operation}/${code}`] ?? NOT_SHOWN[code];

@@ -1,6 +1,6 @@
 import { OPERATION_TABLE } from '#operations/table';
 import { KMS_MODEL } from './kms-model';
-import { NOT_SERVED, reasonFor } from './not-shown';
+import { reasonFor, whyNotServed } from './not-shown';
 import type { ShownErrors } from './shown-errors';
 
 interface Row {
@@ -56,7 +56,9 @@ export function reportOf({ shown, notShown, missing, notServed }: Conformance): 
     table(['operation', 'error', 'suite', 'test'], shown, (row) => [row.operation, row.code, row.file, row.what]),
     '## What cannot happen',
     table(['operation', 'error', 'why'], notShown, (row) => [row.operation, row.code, row.what]),
-    ...(notServed.length > 0 ? ['## Not served', `${notServed.join(', ')}: ${NOT_SERVED}.`] : []),
+    ...(notServed.length > 0
+      ? ['## Not served', notServed.map((name) => `- ${name}: ${whyNotServed(name)}`).join('\n')]
+      : []),
   ];
   return `${paragraphs.join('\n\n')}\n`;
 }

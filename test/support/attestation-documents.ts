@@ -44,6 +44,8 @@ export interface CertificateOptions {
   notBefore?: number;
   notAfter?: number;
   hash?: 'sha384' | 'sha256';
+  /** What is signed says that it is signed with. */
+  namedHash?: 'sha384' | 'sha256';
   version?: number;
   extensions?: Extension[];
 }
@@ -69,7 +71,7 @@ export function certificate(now: number, options: CertificateOptions): Issued {
   const tbs = new TBSCertificate({
     version: options.version ?? 2,
     serialNumber: new Uint8Array(createHash('sha256').update(name).digest()).slice(0, 8).buffer,
-    signature: algorithm,
+    signature: new AlgorithmIdentifier({ algorithm: SIGNED_WITH[options.namedHash ?? hash] }),
     issuer: nameOf(options.issuerName ?? issuer?.name ?? name),
     validity: new Validity({
       notBefore: new Date(options.notBefore ?? now - DAY_MS),

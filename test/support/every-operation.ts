@@ -1,7 +1,4 @@
-import { createHash } from 'node:crypto';
 import { wrap } from './wrapping';
-
-const WRAPPING = 'RSAES_OAEP_SHA_256';
 
 /** A call of one operation: its request, blobs in base64, from what the calls before gave. */
 export interface Step {
@@ -18,6 +15,7 @@ export interface Step {
 export type Reply = Record<string, unknown>;
 export type Held = Record<string, string>;
 
+const WrappingAlgorithm = 'RSAES_OAEP_SHA_256';
 const trustOf = (arn: string): string =>
   JSON.stringify({
     Version: '2012-10-17',
@@ -48,10 +46,10 @@ const onKey =
 export function everyOperation(account: string, tag: string, secret: Buffer): Step[] {
   const root = `arn:aws:iam::${account}:root`;
   const Plaintext = secret.toString('base64');
-  const material = createHash('sha256').update(secret).digest();
   const signed = { Message: Plaintext, SigningAlgorithm: 'ECDSA_SHA_256' };
   const authenticated = { Message: Plaintext, MacAlgorithm: 'HMAC_SHA_256' };
   const EncryptionContext = { patient: `context-${secret.toString('hex')}` };
+  const material = Buffer.concat([secret, secret]).subarray(0, 32);
   const AliasName = `alias/${tag}`;
   const UserName = `user-${tag}`;
   const RoleName = `role-${tag}`;
@@ -189,31 +187,6 @@ export function everyOperation(account: string, tag: string, secret: Buffer): St
       },
     },
     { operation: 'VerifyMac', input: ({ MacKeyId, Mac }) => ({ KeyId: MacKeyId, ...authenticated, Mac }) },
-    {
-      operation: 'CreateKey',
-      input: () => ({ Origin: 'EXTERNAL' }),
-      keep: (reply, held) => {
-        held['ExternalKeyId'] = at(reply, 'KeyMetadata', 'KeyId');
-      },
-    },
-    {
-      operation: 'GetParametersForImport',
-      input: ({ ExternalKeyId }) => ({
-        ...{ KeyId: ExternalKeyId, WrappingAlgorithm: WRAPPING, WrappingKeySpec: 'RSA_2048' },
-      }),
-      keep: (reply, held) => {
-        held['ImportToken'] = at(reply, 'ImportToken');
-        held['WrappingKey'] = at(reply, 'PublicKey');
-      },
-    },
-    {
-      operation: 'ImportKeyMaterial',
-      input: ({ ExternalKeyId, ImportToken, WrappingKey }) => ({
-        ...{ KeyId: ExternalKeyId, ImportToken, ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' },
-        EncryptedKeyMaterial: wrap(WRAPPING, Buffer.from(WrappingKey!, 'base64'), material).toString('base64'),
-      }),
-    },
-    { operation: 'DeleteImportedKeyMaterial', input: ({ ExternalKeyId }) => ({ KeyId: ExternalKeyId }) },
     { operation: 'EnableKeyRotation', input: onKey({ RotationPeriodInDays: 100 }) },
     { operation: 'GetKeyRotationStatus', input: onKey() },
     { operation: 'DisableKeyRotation', input: onKey() },
@@ -233,6 +206,29 @@ export function everyOperation(account: string, tag: string, secret: Buffer): St
     { operation: 'GetKeyLastUsage', input: onKey() },
     { operation: 'ScheduleKeyDeletion', input: onKey({ PendingWindowInDays: 7 }) },
     { operation: 'CancelKeyDeletion', input: onKey() },
+    {
+      operation: 'CreateKey',
+      input: () => ({ Origin: 'EXTERNAL' }),
+      keep: (reply, held) => {
+        held['ImportedKeyId'] = at(reply, 'KeyMetadata', 'KeyId');
+      },
+    },
+    {
+      operation: 'GetParametersForImport',
+      input: ({ ImportedKeyId }) => ({ KeyId: ImportedKeyId, WrappingAlgorithm, WrappingKeySpec: 'RSA_2048' }),
+      keep: (reply, held) => {
+        held['ImportToken'] = at(reply, 'ImportToken');
+        held['WrappingKey'] = at(reply, 'PublicKey');
+      },
+    },
+    {
+      operation: 'ImportKeyMaterial',
+      input: ({ ImportedKeyId, ImportToken, WrappingKey }) => ({
+        ...{ KeyId: ImportedKeyId, ImportToken, ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' },
+        EncryptedKeyMaterial: wrap(WrappingAlgorithm, Buffer.from(WrappingKey!, 'base64'), material).toString('base64'),
+      }),
+    },
+    { operation: 'DeleteImportedKeyMaterial', input: ({ ImportedKeyId }) => ({ KeyId: ImportedKeyId }) },
     { operation: 'CreateUser', input: () => ({ UserName, Tags }) },
     { operation: 'GetUser', input: user },
     { operation: 'ListUsers', input: () => ({ MaxItems: 5 }) },

@@ -1,27 +1,23 @@
 import { type KeyObject, webcrypto } from 'node:crypto';
 
 type PoolKey = webcrypto.CryptoKey;
-type Algorithm = webcrypto.RsaHashedImportParams | webcrypto.EcKeyImportParams;
 
-/** By key object, then by what it is for: as long as the key object lives. */
+/** By key object, then by hash: as long as the key object lives. */
 const keys = new WeakMap<KeyObject, Map<string, Promise<PoolKey>>>();
 
 /**
- * A private key as WebCrypto has it, whose operations run in libuv's pool: node:crypto has no form of privateDecrypt and
- * diffieHellman that leaves the event loop free (Node 20). It cannot be exported; what it was read from is zeroised.
+ * A private RSA key as WebCrypto has it, which decrypts in libuv's pool: node:crypto has no form of privateDecrypt that leaves
+ * the event loop free (Node 20). It cannot be exported; what it was read from is zeroised. `hash`: SHA-1 or SHA-256.
  */
-export function poolKeyOf(
-  keyObject: KeyObject,
-  algorithm: Algorithm & { name: string; hash?: string },
-  usage: 'decrypt' | 'deriveBits',
-): Promise<PoolKey> {
-  const purpose = `${algorithm.name} ${algorithm.hash ?? ''}`;
+export function poolKeyOf(keyObject: KeyObject, hash: string): Promise<PoolKey> {
   const ofKey = keys.get(keyObject) ?? new Map<string, Promise<PoolKey>>();
   keys.set(keyObject, ofKey);
-  const known = ofKey.get(purpose);
+  const known = ofKey.get(hash);
   if (known) return known;
   const pkcs8 = keyObject.export({ type: 'pkcs8', format: 'der' });
-  const imported = webcrypto.subtle.importKey('pkcs8', pkcs8, algorithm, false, [usage]).finally(() => pkcs8.fill(0));
-  ofKey.set(purpose, imported);
+  const imported = webcrypto.subtle
+    .importKey('pkcs8', pkcs8, { name: 'RSA-OAEP', hash }, false, ['decrypt'])
+    .finally(() => pkcs8.fill(0));
+  ofKey.set(hash, imported);
   return imported;
 }

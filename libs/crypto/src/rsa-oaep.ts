@@ -40,7 +40,7 @@ export const encryptOaep = (key: KeyObject, algorithm: OaepAlgorithm, plaintext:
  */
 export async function decryptOaep(key: KeyObject, algorithm: OaepAlgorithm, ciphertext: Uint8Array): Promise<Buffer> {
   if (ciphertext.length !== modulusBytes(key)) throw invalidCiphertext();
-  const poolKey = await poolKeyOf(key, { name: 'RSA-OAEP', hash: HASHES[algorithm].webName }, 'decrypt');
+  const poolKey = await poolKeyOf(key, HASHES[algorithm].webName);
   try {
     return Buffer.from(await webcrypto.subtle.decrypt({ name: 'RSA-OAEP' }, poolKey, ciphertext));
   } catch {

@@ -2,6 +2,7 @@ import { type KeyObject, randomBytes } from 'node:crypto';
 import { ml_dsa44, ml_dsa65, ml_dsa87 } from '@noble/post-quantum/ml-dsa.js';
 import { ml_kem512, ml_kem768, ml_kem1024 } from '@noble/post-quantum/ml-kem.js';
 import type { KeySpec } from '#domain/key/key-kinds';
+import { type AgreementSpec, sharedSecret } from './ecdh';
 import { type Encapsulated, ML_KEM_MESSAGE_LENGTH, type MlKemSpec, mlKemDecapsulate, mlKemEncapsulate } from './ml-kem';
 import { type SigningJob, sign, type VerifyingJob, verify } from './signing/signatures';
 import { privateScalar } from './sm2-curve';
@@ -29,7 +30,7 @@ function expanded(keySpec: KeySpec, seed: KeyObject): { publicKey: Uint8Array; s
 }
 
 /**
- * THE table of what worker threads do: pure functions that take milliseconds of JavaScript. Arguments and results are
+ * THE table of what worker threads do: pure functions that take milliseconds. Arguments and results are
  * cloned, and keys travel as KeyObjects, so that no thread but the worker's ever has their bytes. What was cloned of a
  * message is zeroised here.
  */
@@ -55,6 +56,11 @@ export const SLOW_TASKS = {
     } finally {
       job.message.fill(0);
     }
+  },
+
+  /** The shared secret. */
+  agree(keySpec: AgreementSpec, key: KeyObject, peer: KeyObject): Uint8Array {
+    return sharedSecret(keySpec, key, peer);
   },
 
   /** A fresh shared secret and its encapsulated form. `publicKey`: SubjectPublicKeyInfo. */

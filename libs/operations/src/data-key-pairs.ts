@@ -13,7 +13,7 @@ import { workedOut } from './off-loop';
 import { type Call, type DataPorts, data } from './operation';
 import { quotaClassOfPair } from './quotas/quota-classes';
 import { RECIPIENT, type Recipient, recipientOf, secretFor } from './recipient';
-import { assertUsableForDataKeys, cryptographic, currentBackingKey, encryptUnder } from './symmetric-crypto';
+import { assertLoaded, assertUsableForDataKeys, cryptographic, encryptUnder } from './symmetric-crypto';
 import { BOOLEAN, CONTEXT, GRANT_TOKENS, KEY_ID, Optional, Required } from './wire/fields';
 import type { Wire } from './wire/wire';
 
@@ -62,7 +62,7 @@ function generate(
   const found = findKey(request.KeyId, 'any', call, ports.projection);
   authorizeKey(call, ports.projection, found, asking(request, recipient));
   assertUsableForDataKeys(found, operation);
-  currentBackingKey(found, ports);
+  assertLoaded(found, ports);
   endDryRun(request.DryRun);
   const { privateKey, publicKey } = workedOut(call, KeyPairSpec, () => generatePair(KeyPairSpec));
   const { ciphertext, materialId } = encryptUnder(found, privateKey, EncryptionContext, ports);

@@ -12,7 +12,7 @@ import { endDryRun } from './dry-run';
 import { findKey } from './key-lookup';
 import { type Call, type DataPorts, data } from './operation';
 import { RECIPIENT, type Recipient, recipientOf, secretFor } from './recipient';
-import { assertUsableForDataKeys, cryptographic, currentBackingKey, encryptUnder } from './symmetric-crypto';
+import { assertLoaded, assertUsableForDataKeys, cryptographic, encryptUnder } from './symmetric-crypto';
 import { BOOLEAN, CONTEXT, GRANT_TOKENS, KEY_ID, Optional, Required } from './wire/fields';
 import type { Wire } from './wire/wire';
 
@@ -50,7 +50,7 @@ function generate(
   authorizeKey(call, ports.projection, found, cryptographic(request.EncryptionContext, undefined, recipient));
   const length = dataKeyLength(request);
   assertUsableForDataKeys(found, operation);
-  currentBackingKey(found, ports);
+  assertLoaded(found, ports);
   endDryRun(request.DryRun);
   const dataKey = ports.random(length);
   try {

@@ -8,12 +8,15 @@ import { KMS_MODEL } from '../../../test/conformance/kms-model';
 import { reasonFor } from '../../../test/conformance/not-shown';
 import { everyOperation, type Held, type Step } from '../../../test/support/every-operation';
 import { ACCOUNT, allowing, MemoryOperations } from '../../../test/support/memory-operations';
+import { wrap } from '../../../test/support/wrapping';
 import { OPERATION_TABLE } from './table';
 
 /** May do everything. */
 const BOB = { principalId: 'AIDABOBBOBBOBBOBBOB1' };
 /** May do nothing. */
 const ANN = { principalId: 'AIDAANNANNANNANNANN1' };
+/** As long as one of a 2,048-bit wrapping key. */
+const WRONG_CIPHERTEXT = Buffer.alloc(256, 1).toString('base64');
 const MISSING_KEY = '00000000-0000-0000-0000-000000000000';
 
 type Request = Record<string, unknown>;
@@ -131,7 +134,9 @@ const LIMITS_PASSED: Record<string, Way> = {
 };
 
 const ciphertextMember = (operation: string): string | undefined =>
-  Object.keys(KMS_MODEL.operations[operation]!.input.members).find((name) => name.endsWith('CiphertextBlob'));
+  Object.keys(KMS_MODEL.operations[operation]!.input.members).find((name) =>
+    /CiphertextBlob$|^EncryptedKeyMaterial$/.test(name),
+  );
 
 /** How each error comes about. */
 const WAYS: Record<string, Way> = {
@@ -148,6 +153,19 @@ const WAYS: Record<string, Way> = {
   },
   DisabledException: (subject) => subject.askAfter('DisableKey'),
   DryRunOperationException: (subject) => subject.ask({ DryRun: true }),
+  ExpiredImportTokenException(subject) {
+    subject.kms.now += 24 * 3_600_000 + 1;
+    return subject.ask();
+  },
+  async IncorrectKeyMaterialException(subject) {
+    await subject.ask();
+    const wrapped = wrap(
+      'RSAES_OAEP_SHA_256',
+      Buffer.from(subject.held['WrappingKey']!, 'base64'),
+      Buffer.alloc(32, 2),
+    );
+    return subject.ask({ EncryptedKeyMaterial: wrapped.toString('base64') });
+  },
   async IncorrectKeyException(subject) {
     const { KeyId } = await subject.kms.newKey();
     return subject.ask({ [subject.operation === 'ReEncrypt' ? 'SourceKeyId' : 'KeyId']: KeyId });
@@ -157,7 +175,8 @@ const WAYS: Record<string, Way> = {
     return subject.askOf('arn:aws:kms:us-east-1:000000000000:nothing');
   },
   CustomKeyStoreNotFoundException: (subject) => subject.ask({ CustomKeyStoreId: 'cks-1234567890abcdef0' }),
-  InvalidCiphertextException: (subject) => subject.ask({ [ciphertextMember(subject.operation)!]: 'AAAA' }),
+  InvalidCiphertextException: (subject) => subject.ask({ [ciphertextMember(subject.operation)!]: WRONG_CIPHERTEXT }),
+  InvalidImportTokenException: (subject) => subject.ask({ ImportToken: 'AAAA' }),
   InvalidGrantIdException: (subject) => subject.askOf(subject.held['KeyId']!, { GrantId: 'no id' }),
   InvalidGrantTokenException: (subject) =>
     subject.ask(subject.members['GrantTokens'] ? { GrantTokens: ['AQIDBA=='] } : { GrantToken: 'AQIDBA==' }),

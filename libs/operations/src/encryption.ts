@@ -6,10 +6,10 @@ import { findKey } from './key-lookup';
 import { type Call, type DataPorts, data } from './operation';
 import { RECIPIENT, type Recipient, recipientOf, secretFor } from './recipient';
 import {
+  assertLoaded,
   assertUsable,
   authorizedSource,
   cryptographic,
-  currentBackingKey,
   decryptFrom,
   encryptUnder,
   SYMMETRIC,
@@ -53,7 +53,7 @@ export const encrypt = data<Encrypt, Wire<EncryptResponse>>({
       endDryRun(request.DryRun);
       return { CiphertextBlob: base64(ciphertext), KeyId: found.arn, EncryptionAlgorithm };
     }
-    currentBackingKey(found, ports);
+    assertLoaded(found, ports);
     endDryRun(request.DryRun);
     const { ciphertext, materialId } = encryptUnder(found, request.Plaintext, request.EncryptionContext, ports);
     call.trail?.used(materialId);

@@ -1,5 +1,6 @@
 import type { DeriveSharedSecretRequest, DeriveSharedSecretResponse } from '@aws-sdk/client-kms';
-import { type AgreementSpec, sharedSecret } from '#crypto/ecdh';
+import { type AgreementSpec, isSlowAgreement, peerKey, sharedSecret } from '#crypto/ecdh';
+import { offLoop } from '#hsm/off-loop';
 import { authorizeKey } from './authorization';
 import { fixedContext } from './condition-context';
 import { endDryRun } from './dry-run';
@@ -32,16 +33,22 @@ export const deriveSharedSecret = data<DeriveSharedSecret, Wire<DeriveSharedSecr
       recipient,
     });
     assertUsable(found, 'DeriveSharedSecret', KeyAgreementAlgorithm);
+    const keySpec = found.key.keySpec as AgreementSpec;
     const { keyObject, materialId } = currentBackingKey(found, ports);
-    const secret = workedOut(call, `${KeyAgreementAlgorithm} with ${materialId}`, () =>
-      sharedSecret(found.key.keySpec as AgreementSpec, keyObject, request.PublicKey),
-    );
+    const peer = peerKey(keySpec, request.PublicKey);
     endDryRun(request.DryRun);
-    return {
-      KeyId: found.arn,
-      ...secretFor(recipient, 'SharedSecret', secret, ports),
-      KeyAgreementAlgorithm,
-      KeyOrigin: found.key.origin,
-    };
+    const secret = isSlowAgreement(keySpec)
+      ? workedOut(call, `${KeyAgreementAlgorithm} with ${materialId}`, () => offLoop('agree', keySpec, keyObject, peer))
+      : sharedSecret(keySpec, keyObject, peer);
+    try {
+      return {
+        KeyId: found.arn,
+        ...secretFor(recipient, 'SharedSecret', secret, ports),
+        KeyAgreementAlgorithm,
+        KeyOrigin: found.key.origin,
+      };
+    } finally {
+      secret.fill(0);
+    }
   },
 });

@@ -15,7 +15,7 @@ describe('GetPublicKey', () => {
     ['ECC_NIST_P384', 'KEY_AGREEMENT', { KeyAgreementAlgorithms: ['ECDH'] }],
     ['ECC_NIST_P384', 'SIGN_VERIFY', { SigningAlgorithms: ['ECDSA_SHA_384'] }],
     ['SM2', 'ENCRYPT_DECRYPT', { EncryptionAlgorithms: ['SM2PKE'] }],
-    ['ML_KEM_512', 'ENCAPSULATE_DECAPSULATE', { EncapsulationAlgorithms: ['ML_KEM_512'] }],
+    ['ML_KEM_512', 'ENCAPSULATE_DECAPSULATE', { EncapsulationAlgorithms: ['ML_KEM'] }],
   ] as const)('tells of a key of spec %s for %s what that is for', async (spec, usage, algorithms) => {
     const { KeyId, Arn } = await newKey(spec, usage);
     const { code, body } = await operations.call('GetPublicKey', { KeyId });

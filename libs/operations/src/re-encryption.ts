@@ -6,10 +6,10 @@ import { DRY_RUN_MODIFIERS, type DryRunModifier, endDryRun, ignoresCiphertext } 
 import { type FoundKey, findKey } from './key-lookup';
 import { type Call, type DataPorts, data } from './operation';
 import {
+  assertLoaded,
   assertUsable,
   authorizedSource,
   cryptographic,
-  currentBackingKey,
   decryptFrom,
   encryptUnder,
   SYMMETRIC,
@@ -135,7 +135,7 @@ export const reEncrypt = data<ReEncrypt, Wire<ReEncryptResponse>>({
     authorizeKey(call, ports.projection, destination, onSameKey(to, source.found, destination));
     assertFits(source.found, SourceEncryptionAlgorithm, SourceEncryptionContext);
     assertFits(destination, DestinationEncryptionAlgorithm, DestinationEncryptionContext);
-    currentBackingKey(destination, ports);
+    assertLoaded(destination, ports);
     const plaintext = opened(source, SourceEncryptionAlgorithm, ciphertextBlob, SourceEncryptionContext, call, ports);
     // Not at once: under SM2 the plaintext is encrypted after this try is broken off.
     call.offLoop?.wipeAtEnd(plaintext);

@@ -68,6 +68,14 @@ function headerPrefix({ ref }: FoundKey, materialId: string): Buffer {
 export const currentBackingKey = (found: FoundKey, ports: DataPorts): BackingKey =>
   ports.backingKey(found.arn, currentVersion(found.key).materialId);
 
+/**
+ * Throws MaterialNotLoaded where that one has yet to come: before a dry run passes, and before anything is made or opened that
+ * the next try would make or open again.
+ */
+export function assertLoaded(found: FoundKey, ports: DataPorts): void {
+  currentBackingKey(found, ports);
+}
+
 /** Encrypts under the current version. */
 export function encryptUnder(
   found: FoundKey,

@@ -85,9 +85,13 @@ test('every plaintext that any request brings is one of these', () => {
     ),
   );
   expect(blobs.sort()).toEqual([
+    'Decapsulate SharedSecretCiphertextBlob false',
     'Decrypt CiphertextBlob false',
+    'DeriveSharedSecret PublicKey false',
     'Encrypt Plaintext true',
     'GenerateMac Message true',
+    'ImportKeyMaterial EncryptedKeyMaterial false',
+    'ImportKeyMaterial ImportToken false',
     'ReEncrypt CiphertextBlob false',
     'Sign Message true',
     'Verify Message true',

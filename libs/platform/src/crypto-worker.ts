@@ -25,9 +25,9 @@ import {
 } from '#operations/operation';
 import { type Recipient, verifiedRecipient } from '#operations/recipient';
 import type { LiveView } from '#views/live-view';
-import type { MaterialCustodian } from './key-manager';
 import type { MintManagedKey } from './managed-keys';
 import { type NeededMaterial, neededMaterial } from './material-check';
+import type { MaterialCustodian } from './material-custodian';
 
 /** Where material of the key may lie that is to be erased. */
 const mayErase = (key: Key): readonly string[] =>

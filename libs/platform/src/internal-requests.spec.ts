@@ -5,7 +5,9 @@ import { INTERNAL } from '#domain/subjects';
 import type { Timer } from '#views/due-times';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
 import { serveGrantTokens } from './grant-tokens';
-import { ask, fireRemotely, RemoteMaterialCustodian, serveMaterials, serveTimers } from './internal-requests';
+import { ask } from './internal-requests';
+import { fireRemotely, serveTimers } from './key-timers';
+import { RemoteMaterialCustodian, serveMaterials } from './material-custodian';
 import { ServedRequests } from './served-requests';
 import { serveWorkerCommands } from './worker-commands';
 

@@ -3,7 +3,7 @@ import { type AggregateType, aggregateOf, type CommandOf, type EventOf, isRevoki
 import { keyArn } from '#domain/arn';
 import { type DomainEvent, NO_HASH } from '#domain/commit';
 import { KmsError } from '#domain/errors';
-import { isAsymmetric, type KeySpec } from '#domain/key/key-kinds';
+import { isAsymmetric } from '#domain/key/key-kinds';
 import { isLiving } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import { ConflictError, type EventStore } from '#event-store/event-store';
@@ -19,18 +19,8 @@ import type { Projection } from '#views/projection';
 import type { FailPoint } from './fail-points';
 import type { GrantTokenSigner } from './grant-tokens';
 import { mintManagedKey } from './managed-keys';
+import type { MaterialCustodian } from './material-custodian';
 import { eraseReleased } from './released-material';
-
-/** What the key-manager asks of whoever holds key material. */
-export interface MaterialCustodian {
-  /**
-   * Generates and durably stores; harmless to repeat. Returns the public key, SubjectPublicKeyInfo in base64, of an
-   * asymmetric key.
-   */
-  create(keyArn: string, materialId: string, keySpec: KeySpec): Promise<string | undefined>;
-  /** Erases material of a deleted key, or a copy that a key has released, for good; harmless to repeat. */
-  destroy(ref: AggregateRef, materialId: string): Promise<void>;
-}
 
 export interface KeyManagerPorts {
   store: EventStore;

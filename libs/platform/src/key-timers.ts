@@ -1,11 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import type { NatsConnection } from 'nats';
 import { isoDate } from '#domain/dates';
-import { type AggregateRef, eventSubject } from '#domain/subjects';
+import { type AggregateRef, eventSubject, INTERNAL, QUEUE } from '#domain/subjects';
 import type { CommandOrigin } from '#event-store/run-command';
 import type { Timer } from '#views/due-times';
 import type { Clock } from './clock';
-import type { KeyManager, MaterialCustodian } from './key-manager';
+import { timerOf } from './internal-questions';
+import { answer, ask } from './internal-requests';
+import type { KeyManager } from './key-manager';
+import type { MaterialCustodian } from './material-custodian';
 import { eraseReleased } from './released-material';
+import type { ServedRequests } from './served-requests';
 
 export interface KeyTimersPorts {
   manager: Pick<KeyManager, 'projection' | 'runUnchecked'>;
@@ -112,4 +117,33 @@ export class KeyTimers {
       ...(dated === undefined ? {} : { dated }),
     });
   }
+}
+
+/** For all that a firing may have to wait for: the view, appends, a barrier, material being erased. */
+const FIRE_TIMEOUT_MS = 90_000;
+/** Asked again after so long, and harmless to repeat: a key-manager that is still at it ends that first. */
+const FIRE_ATTEMPT_MS = 20_000;
+
+/** Fires a timer by way of a key-manager: whether it changed anything. */
+export const fireRemotely = (nats: NatsConnection, timer: Timer, attemptMs = FIRE_ATTEMPT_MS): Promise<boolean> =>
+  ask(nats, INTERNAL.timerFire, timer, { timeoutMs: FIRE_TIMEOUT_MS, attemptMs });
+
+/** Serves fireRemotely. */
+export function serveTimers(
+  served: ServedRequests,
+  fire: (timer: Timer) => Promise<boolean>,
+  caughtUp: () => Promise<void>,
+  onError: (error: unknown) => void,
+): void {
+  answer<unknown, boolean>(
+    served,
+    INTERNAL.timerFire,
+    QUEUE.control,
+    async (question) => {
+      const timer = timerOf(question);
+      await caughtUp();
+      return fire(timer);
+    },
+    onError,
+  );
 }

@@ -87,14 +87,17 @@ function factsOf(der: Buffer): Certificate {
     : new BasicConstraints();
   const keyUsage = values.get(id_ce_keyUsage);
   const usages = keyUsage ? AsnConvert.parse(keyUsage, KeyUsage).toNumber() : 0;
+  const [notBefore, notAfter] = [validity.notBefore, validity.notAfter].map((time) => time.getTime().getTime());
+  // Of a date that is none, no comparison holds.
+  if (!(notBefore! <= notAfter!)) throw new Error(`valid from ${notBefore} to ${notAfter}`);
   return {
     der,
     tbs: Buffer.from(tbsCertificateRaw!),
     signature: Buffer.from(signatureValue),
     subject: Buffer.from(AsnConvert.serialize(subject)),
     issuer: Buffer.from(AsnConvert.serialize(issuer)),
-    notBefore: validity.notBefore.getTime().getTime(),
-    notAfter: validity.notAfter.getTime().getTime(),
+    notBefore: notBefore!,
+    notAfter: notAfter!,
     isAuthority,
     pathLength,
     signsCertificates: (usages & KeyUsageFlags.keyCertSign) !== 0,

@@ -1,8 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { constants, createDecipheriv, generateKeyPairSync, privateDecrypt, randomBytes } from 'node:crypto';
+import {
+  constants,
+  createDecipheriv,
+  createHash,
+  createPublicKey,
+  generateKeyPairSync,
+  privateDecrypt,
+  randomBytes,
+} from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ContentInfo, EnvelopedData } from '@peculiar/asn1-cms';
+import { AsnConvert } from '@peculiar/asn1-schema';
 import fc from 'fast-check';
 import { findOpenssl } from '../../../../test/support/certificates';
 import { readAsEnclavesSdk } from '../../../../test/support/enclaves-sdk';
@@ -60,11 +70,23 @@ describe('an envelope for a recipient', () => {
     );
   });
 
+  test('is read by a library of ASN.1, key identifier and all', () => {
+    const { content, contentType } = AsnConvert.parse(envelop(Buffer.alloc(40), publicKey, randomBytes), ContentInfo);
+    expect(contentType).toBe('1.2.840.113549.1.7.3');
+    const { version, recipientInfos, encryptedContentInfo } = AsnConvert.parse(content, EnvelopedData);
+    const { ktri } = recipientInfos[0]!;
+    expect([version, recipientInfos.length, ktri!.version]).toEqual([2, 1, 2]);
+    const spki = publicKey.export({ format: 'der', type: 'spki' });
+    const identifier = Buffer.from(ktri!.rid.subjectKeyIdentifier!.buffer);
+    expect(identifier).toEqual(createHash('sha256').update(spki).digest());
+    expect(encryptedContentInfo.contentEncryptionAlgorithm.algorithm).toBe('2.16.840.1.101.3.4.1.42');
+  });
+
   test('is refused where nothing can be encrypted to the key', () => {
     const { n } = publicKey.export({ format: 'jwk' }) as { n: string };
     const modulus = Buffer.from(n, 'base64url');
     modulus[modulus.length - 1]! &= 0xfe;
-    const even = require('node:crypto').createPublicKey({
+    const even = createPublicKey({
       key: { kty: 'RSA', n: modulus.toString('base64url'), e: 'AQAB' },
       format: 'jwk',
     });
