@@ -13,7 +13,7 @@ import { generatePair, publicKeyOf } from '#hsm/key-generation';
 import { callRecord } from '#operations/audit/call-record';
 import { Trail } from '#operations/audit/trail';
 import type { Caller, CallerClaim, SessionClaims } from '#operations/caller';
-import { type ImportPorts, MaterialNotLoaded } from '#operations/operation';
+import { MaterialNotLoaded } from '#operations/operation';
 import { verifiedRecipient } from '#operations/recipient';
 import { resolveCaller } from '#operations/resolve-caller';
 import { runOperation } from '#operations/run-operation';
@@ -74,7 +74,7 @@ export class MemoryOperations {
     },
   };
   private calls = 0;
-  private readonly imports: ImportPorts;
+  readonly imports: MemoryImports;
   /** A test that has attestation documents sets it. */
   attestations = new AttestationVerifier([]);
   /** A test that wants the records of the calls sets it. */

@@ -29,6 +29,22 @@ test('an automatic rotation and the deletion of a key are on record as AWS calls
   });
 });
 
+test('so is the end of imported material', () => {
+  const imports = JSON.parse(
+    readFileSync(join(__dirname, '../../domain/src/golden/imports-v1.json'), 'utf8'),
+  ) as Golden;
+  const records = imports.commits.flatMap(({ subject, commit }) =>
+    serviceEventsOf(decodeCommit(subject, Buffer.from(commit))),
+  );
+  expect(records).toMatchObject([
+    {
+      eventName: 'DeleteExpiredKeyMaterial',
+      eventTime: '2027-10-11T00:00:00Z',
+      serviceEventDetails: { keyId: '5b2f8a5e-93c4-4a86-9d53-3f6a30c1e7d2', keyMaterialId: '3c9d1f0b'.repeat(8) },
+    },
+  ]);
+});
+
 test('what somebody asked for has no record beside that of the call', () => {
   const asked = commits.filter((commit) => !timers.includes(commit));
   expect(asked.length).toBeGreaterThan(5);
