@@ -54,6 +54,11 @@ module.exports = {
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
     // Sources before dist: '#lib/*' goes through the paths of tsconfig.json, not through "imports" of package.json.
-    enhancedResolveOptions: { extensions: ['.ts', '.js', '.json'] },
+    // Packages of ES modules alone have nothing but "exports".
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.js', '.json'],
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default'],
+    },
   },
 };

@@ -1,7 +1,8 @@
 /** Pure and adapter suites sit beside the code (libs/**); suites that need whole processes sit in test/. */
 module.exports = {
   rootDir: __dirname,
-  testEnvironment: 'node',
+  // That of node, which also sees to it that tests show what docs/conformance.md says.
+  testEnvironment: '<rootDir>/test/support/jest-environment.ts',
   testMatch: ['<rootDir>/libs/**/*.spec.ts', '<rootDir>/test/**/*.spec.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.tools/', '<rootDir>/data/'],
   // Jest loads CommonJS only: packages that are ES modules alone are transformed as well.

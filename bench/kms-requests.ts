@@ -73,10 +73,17 @@ export const callAlone = (port: number, { operation, body }: KmsRequest): Promis
     sent.end(text);
   });
 
-/** Creates a key, with the default policy unless one is given, and gives its id. */
-export async function createKey(port: number, Policy?: string): Promise<string> {
-  const created = await call<{ KeyMetadata: { KeyId: string } }>(port, { operation: 'CreateKey', body: { Policy } });
+/** Creates a key, with the default policy unless one is given, and gives its id. `kind`: spec and usage. */
+export async function createKey(port: number, Policy?: string, kind: object = {}): Promise<string> {
+  const body = { Policy, ...kind };
+  const created = await call<{ KeyMetadata: { KeyId: string } }>(port, { operation: 'CreateKey', body });
   return created.KeyMetadata.KeyId;
+}
+
+/** Creates a key that signs, and signs 64 bytes with it. */
+export async function signingRequest(port: number, KeySpec: string, more: object): Promise<KmsRequest> {
+  const KeyId = await createKey(port, undefined, { KeySpec, KeyUsage: 'SIGN_VERIFY' });
+  return { operation: 'Sign', body: { KeyId, Message: Buffer.alloc(64, 1).toString('base64'), ...more } };
 }
 
 /** Encrypts 64 bytes under the key. */
@@ -94,6 +101,7 @@ export async function kmsRequests(port: number): Promise<Record<string, KmsReque
     Encrypt: encrypt,
     Decrypt: { operation: 'Decrypt', body: { CiphertextBlob } },
     GenerateDataKey: { operation: 'GenerateDataKey', body: { KeyId, KeySpec: 'AES_256' } },
+    Sign: await signingRequest(port, 'ECC_NIST_P256', { SigningAlgorithm: 'ECDSA_SHA_256' }),
     CreateKey: { operation: 'CreateKey', body: {} },
   };
 }

@@ -11,12 +11,14 @@ import { proveRecord } from './cases/prove-record';
 import { records } from './cases/records';
 import { replay } from './cases/replay';
 import { separateHttp } from './cases/separate-http';
+import { signing } from './cases/signing';
 import { timeTravel } from './cases/time-travel';
 import { Processes, ROOT } from './processes';
 import { addRow, commitOf, machine, type Row, renderTable, writeResults } from './report';
 
 const SCENARIOS: readonly Scenario[] = [
   embeddedHttp,
+  signing,
   records,
   byPolicy,
   separateHttp,

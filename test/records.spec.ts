@@ -21,7 +21,10 @@ import { filesHolding } from './support/stored-material';
 
 const ACCOUNT = '000000000000';
 const REGION = 'us-east-1';
-const BLOBS = ['Plaintext', 'CiphertextBlob'];
+const BLOBS = [
+  ...['Plaintext', 'CiphertextBlob', 'PublicKey', 'SharedSecretCiphertextBlob'],
+  ...['Message', 'Signature', 'Mac'],
+];
 const TOKENS = ['GrantToken', 'GrantTokens'];
 const MATERIAL = expect.stringMatching(/^[0-9a-f]{64}$/);
 const NO_MATERIAL = { keyMaterialId: undefined, sourceKeyMaterialId: undefined, destinationKeyMaterialId: undefined };
@@ -32,6 +35,8 @@ const WITH_MATERIAL: Readonly<Record<string, object>> = {
   ReEncrypt: { ...NO_MATERIAL, sourceKeyMaterialId: MATERIAL, destinationKeyMaterialId: MATERIAL },
   GenerateDataKey: ONE_MATERIAL,
   GenerateDataKeyWithoutPlaintext: ONE_MATERIAL,
+  GenerateDataKeyPair: ONE_MATERIAL,
+  GenerateDataKeyPairWithoutPlaintext: ONE_MATERIAL,
 };
 
 const EVERY_OPERATION = [...OPERATION_TABLE.keys()].sort();
@@ -230,7 +235,11 @@ test('what changed a key says which, whatever it was called; what changed nothin
     else if (eventSource === 'kms.amazonaws.com') {
       const KeyId = held[call.overNats ? 'nats' : 'http']['KeyId'];
       const named = call.operation === 'CreateKey' ? 'keyMetadata.arn' : 'keyId';
-      expect(responseElements).toHaveProperty(named, `arn:aws:kms:${REGION}:${ACCOUNT}:key/${KeyId}`);
+      const arn =
+        call.operation === 'CreateKey'
+          ? (call.reply['KeyMetadata'] as Reply)['Arn']
+          : `arn:aws:kms:${REGION}:${ACCOUNT}:key/${KeyId}`;
+      expect(responseElements).toHaveProperty(named, arn);
     }
   }
 });
@@ -262,13 +271,12 @@ test('request parameters are those of the request, but for blobs and tokens', ()
 test('a call about a key names it, the material that it used and the statement that decided', () => {
   for (const call of seen.filter(({ who }) => who !== 'nobody')) {
     const record = recordOf(call);
-    const about = held[call.overNats ? 'nats' : 'http']['KeyId'];
     const { KeyId } = call.input;
     // A list of aliases is no access to the key that it is of.
     if (KeyId !== undefined && call.operation !== 'ListAliases') {
       expect([call.operation, record.resources]).toEqual([
         call.operation,
-        expect.arrayContaining([expect.objectContaining({ ARN: `arn:aws:kms:${REGION}:${ACCOUNT}:key/${about}` })]),
+        expect.arrayContaining([expect.objectContaining({ ARN: `arn:aws:kms:${REGION}:${ACCOUNT}:key/${KeyId}` })]),
       ]);
     }
     const { keyMaterialId, sourceKeyMaterialId, destinationKeyMaterialId } = record.additionalEventData ?? {};
@@ -424,7 +432,7 @@ test('what the operator does with ./keytrail is on record before it is done', as
 });
 
 test('nothing secret, and no encryption context, is in the data folder or the log in any plain form', async () => {
-  const names = ['DataKey', 'Random'];
+  const names = ['DataKey', 'Random', 'PrivateKey', 'DerivedSecret', 'SharedSecret', 'Signature', 'Mac'];
   const texts = ['SecretAccessKey', 'AssumedSecret', 'AssumedToken', 'OwnSecret', 'OwnToken', 'GrantToken'];
   const needles: [string, Buffer][] = [];
   for (const way of ['http', 'nats'] as const) {

@@ -260,3 +260,22 @@ test('./keytrail timeline tells what happened to a key, its aliases and its gran
     output: expect.stringContaining('list keys with: ./keytrail replay') as string,
   });
 });
+
+test('what somebody wrote into a key is shown, and not obeyed by a terminal', async () => {
+  const escapes = '\u001b[2K\u001b]0;x\u0007\u009b1A\u202e';
+  const Tags = [{ TagKey: 'team', TagValue: escapes }];
+  const created = await root.kms.send(new CreateKeyCommand({ Description: `mine${escapes}\n  state: Forged`, Tags }));
+  const key = created.KeyMetadata!.KeyId!;
+  for (const args of [
+    ['replay', '--key', key],
+    ['timeline', '--key', key],
+    ['diff', '--from', days.at(-1)!],
+  ]) {
+    const { output } = await keytrail(...args);
+    expect(output).toContain('\\u001b[2K');
+    expect(output).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u);
+    expect(output).not.toMatch(/^\s*state: Forged/m);
+  }
+  const { keys } = await json('replay', '--key', key);
+  expect(keys[0].state).toMatchObject({ tags: [{ key: 'team', value: escapes }] });
+});

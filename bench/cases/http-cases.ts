@@ -10,6 +10,7 @@ const ROWS: Record<string, string> = {
   Encrypt: 'Encrypt',
   Decrypt: 'Decrypt',
   GenerateDataKey: 'GenerateDataKey',
+  Sign: 'Sign (P-256)',
   CreateKey: 'CreateKey (durable)',
 };
 

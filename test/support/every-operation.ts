@@ -25,6 +25,16 @@ const READ = JSON.stringify({
 
 const at = (reply: unknown, ...path: string[]): string =>
   String(path.reduce((value, name) => (value as Reply)?.[name], reply));
+/** A key besides the one that most steps are about; its id is held under `name`. */
+const keyFor = (KeyUsage: string, KeySpec: string, name: string): Step[] => [
+  {
+    operation: 'CreateKey',
+    input: () => ({ KeyUsage, KeySpec }),
+    keep: (reply, held) => {
+      held[name] = at(reply, 'KeyMetadata', 'KeyId');
+    },
+  },
+];
 const onKey =
   (more: Record<string, unknown> = {}) =>
   ({ KeyId }: Held) => ({ KeyId, ...more });
@@ -33,6 +43,8 @@ const onKey =
 export function everyOperation(account: string, tag: string, secret: Buffer): Step[] {
   const root = `arn:aws:iam::${account}:root`;
   const Plaintext = secret.toString('base64');
+  const signed = { Message: Plaintext, SigningAlgorithm: 'ECDSA_SHA_256' };
+  const authenticated = { Message: Plaintext, MacAlgorithm: 'HMAC_SHA_256' };
   const EncryptionContext = { patient: `context-${secret.toString('hex')}` };
   const AliasName = `alias/${tag}`;
   const UserName = `user-${tag}`;
@@ -97,12 +109,80 @@ export function everyOperation(account: string, tag: string, secret: Buffer): St
     },
     { operation: 'GenerateDataKeyWithoutPlaintext', input: onKey({ KeySpec: 'AES_256', EncryptionContext }) },
     {
+      operation: 'GenerateDataKeyPair',
+      input: onKey({ KeyPairSpec: 'ECC_NIST_P256', EncryptionContext }),
+      keep: (reply, held) => {
+        held['PrivateKey'] = at(reply, 'PrivateKeyPlaintext');
+        held['PublicKey'] = at(reply, 'PublicKey');
+      },
+    },
+    {
+      operation: 'GenerateDataKeyPairWithoutPlaintext',
+      input: onKey({ KeyPairSpec: 'ECC_NIST_P256', EncryptionContext }),
+    },
+    ...keyFor('KEY_AGREEMENT', 'ECC_NIST_P256', 'AgreementKeyId'),
+    {
+      operation: 'DeriveSharedSecret',
+      input: ({ AgreementKeyId, PublicKey }) => ({
+        ...{ KeyId: AgreementKeyId, KeyAgreementAlgorithm: 'ECDH', PublicKey },
+      }),
+      keep: (reply, held) => {
+        held['DerivedSecret'] = at(reply, 'SharedSecret');
+      },
+    },
+    ...keyFor('ENCAPSULATE_DECAPSULATE', 'ML_KEM_512', 'KemKeyId'),
+    {
+      operation: 'Encapsulate',
+      input: ({ KemKeyId }) => ({ KeyId: KemKeyId, EncapsulationAlgorithm: 'ML_KEM' }),
+      keep: (reply, held) => {
+        held['SharedSecret'] = at(reply, 'SharedSecret');
+        held['SharedSecretCiphertextBlob'] = at(reply, 'SharedSecretCiphertextBlob');
+      },
+    },
+    {
+      operation: 'Decapsulate',
+      input: ({ KemKeyId, SharedSecretCiphertextBlob }) => ({
+        ...{ KeyId: KemKeyId, EncapsulationAlgorithm: 'ML_KEM', SharedSecretCiphertextBlob },
+      }),
+    },
+    {
       operation: 'GenerateRandom',
       input: () => ({ NumberOfBytes: 32 }),
       keep: (reply, held) => {
         held['Random'] = at(reply, 'Plaintext');
       },
     },
+    {
+      operation: 'CreateKey',
+      input: () => ({ KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' }),
+      keep: (reply, held) => {
+        held['SigningKeyId'] = at(reply, 'KeyMetadata', 'KeyId');
+      },
+    },
+    {
+      operation: 'Sign',
+      input: ({ SigningKeyId }) => ({ KeyId: SigningKeyId, ...signed }),
+      keep: (reply, held) => {
+        held['Signature'] = at(reply, 'Signature');
+      },
+    },
+    { operation: 'Verify', input: ({ SigningKeyId, Signature }) => ({ KeyId: SigningKeyId, ...signed, Signature }) },
+    { operation: 'GetPublicKey', input: ({ SigningKeyId }) => ({ KeyId: SigningKeyId }) },
+    {
+      operation: 'CreateKey',
+      input: () => ({ KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' }),
+      keep: (reply, held) => {
+        held['MacKeyId'] = at(reply, 'KeyMetadata', 'KeyId');
+      },
+    },
+    {
+      operation: 'GenerateMac',
+      input: ({ MacKeyId }) => ({ KeyId: MacKeyId, ...authenticated }),
+      keep: (reply, held) => {
+        held['Mac'] = at(reply, 'Mac');
+      },
+    },
+    { operation: 'VerifyMac', input: ({ MacKeyId, Mac }) => ({ KeyId: MacKeyId, ...authenticated, Mac }) },
     { operation: 'EnableKeyRotation', input: onKey({ RotationPeriodInDays: 100 }) },
     { operation: 'GetKeyRotationStatus', input: onKey() },
     { operation: 'DisableKeyRotation', input: onKey() },

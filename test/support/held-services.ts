@@ -54,7 +54,7 @@ export class HeldServices {
         this.heard();
       },
     });
-    nats.subscribe(INTERNAL.principalCommand, { callback: (_, { reply }) => void this.asked.add(reply!) });
+    nats.subscribe(INTERNAL.workerCommand, { callback: (_, { reply }) => void this.asked.add(reply!) });
     nats.subscribe(`${inboxPrefix('crypto-worker')}.>`, {
       callback: (_, { subject }) => {
         if (this.asked.delete(subject)) this.answered++;

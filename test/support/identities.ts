@@ -1,6 +1,7 @@
 import { type CreateAccessKeyCommandOutput, IAMClient } from '@aws-sdk/client-iam';
 import { KMSClient } from '@aws-sdk/client-kms';
 import { type Credentials as SessionCredentials, STSClient } from '@aws-sdk/client-sts';
+import { observed } from './observed-errors';
 
 export interface Credentials {
   accessKeyId: string;
@@ -17,7 +18,7 @@ export interface Clients {
 /** AWS's own clients, one attempt a request, that sign with these credentials. */
 export function clientsOf(endpoint: string, credentials: Credentials, region = 'us-east-1'): Clients {
   const settings = { endpoint, region, credentials, maxAttempts: 1 };
-  return { iam: new IAMClient(settings), sts: new STSClient(settings), kms: new KMSClient(settings) };
+  return { iam: new IAMClient(settings), sts: new STSClient(settings), kms: observed(new KMSClient(settings)) };
 }
 
 export const longTerm = ({ AccessKey }: CreateAccessKeyCommandOutput): Credentials => ({

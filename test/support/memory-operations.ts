@@ -1,9 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { AuditRecord } from '#audit-log/record';
+import { AttestationVerifier } from '#crypto/attestation/attestation-verifier';
 import { openMaterial, randomMaterialLength } from '#crypto/key-material';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf } from '#domain/aggregates';
 import { isAsymmetric } from '#domain/key/key-kinds';
+import { isLiving } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import { MemoryEventStore } from '#event-store/memory-event-store';
 import type { BackingKey } from '#hsm/backing-key';
@@ -11,7 +13,8 @@ import { generatePair, publicKeyOf } from '#hsm/key-generation';
 import { callRecord } from '#operations/audit/call-record';
 import { Trail } from '#operations/audit/trail';
 import type { Caller, CallerClaim, SessionClaims } from '#operations/caller';
-import { MaterialNotLoaded } from '#operations/operation';
+import { type ImportPorts, MaterialNotLoaded } from '#operations/operation';
+import { verifiedRecipient } from '#operations/recipient';
 import { resolveCaller } from '#operations/resolve-caller';
 import { runOperation } from '#operations/run-operation';
 import { OPERATION_TABLE } from '#operations/table';
@@ -24,6 +27,8 @@ import { ServingLease } from '#platform/serving-lease';
 import { DueTimes, TIMER_KINDS } from '#views/due-times';
 import { LiveView } from '#views/live-view';
 import type { Projection } from '#views/projection';
+import { MemoryImports } from './memory-imports';
+import { observeError } from './observed-errors';
 import { rootCaller } from './root-caller';
 
 export const ACCOUNT = '000000000000';
@@ -68,6 +73,9 @@ export class MemoryOperations {
     },
   };
   private calls = 0;
+  private readonly imports: ImportPorts;
+  /** A test that has attestation documents sets it. */
+  attestations = new AttestationVerifier([]);
   /** A test that wants the records of the calls sets it. */
   onRecord: ((record: AuditRecord) => void) | undefined;
   private readonly backingKeys = new Map<string, BackingKey>();
@@ -110,6 +118,9 @@ export class MemoryOperations {
       signGrantToken: (claims) => this.signGrantToken(claims),
       lastUses: this.lastUses,
     });
+    this.imports = new MemoryImports(this.backingKeys, async (ref, command, call) => {
+      await this.manager.runCommand(ref, command, call);
+    });
     this.timers = new KeyTimers({ manager: this.manager, materials, clock: { now: () => this.now } });
     this.ready = view
       .start(store)
@@ -131,6 +142,20 @@ export class MemoryOperations {
     await this.manager.runCommand(ref, command, { caller, requestId: 'test', operation: 'Test', now });
   }
 
+  /** Where the key's material lies. */
+  private placeOf(keyArn: string, materialId: string): string {
+    for (const { ref, state } of this.projection.allKeys()) {
+      if (!keyArn.endsWith(ref.id) || !isLiving(state)) continue;
+      return state.versions.find((version) => version.materialId === materialId)?.storedAs ?? materialId;
+    }
+    return materialId;
+  }
+
+  /** Names of what is in the store of material. */
+  get storedMaterial(): string[] {
+    return [...this.backingKeys.keys()];
+  }
+
   get projection(): Projection {
     return this.view.projection;
   }
@@ -143,20 +168,28 @@ export class MemoryOperations {
     for (const timer of due.due(new Date(this.now).toISOString(), 1_000)) await this.timers.fire(timer);
   }
 
-  /** As root, unless `claim` says otherwise. */
-  async call(operation: string, input: object, claim: Partial<CallerClaim> = {}): Promise<Reply> {
+  /** A test has it thrown at each call. */
+  fault: Error | undefined;
+  /** That a test is about what a caller is told of a fault, where it would fail with it otherwise. */
+  toleratesFaults = false;
+
+  /** As root, unless `claim` says otherwise; `input`: the request, or its JSON. */
+  async call(operation: string, input: object | Buffer, claim: Partial<CallerClaim> = {}): Promise<Reply> {
     await this.ready;
     const trail = this.onRecord && new Trail();
     const requestId = `test-${++this.calls}`;
     const reply = await runOperation(
       OPERATION_TABLE.get(operation)!,
-      Buffer.from(JSON.stringify(input)),
+      Buffer.isBuffer(input) ? input : Buffer.from(JSON.stringify(input)),
       {
         requestId,
         operation,
         ...(trail && { trail }),
         now: () => new Date(this.now).toISOString(),
-        resolveCaller: () => this.resolve(claim),
+        resolveCaller: () => {
+          if (this.fault) throw this.fault;
+          return this.resolve(claim);
+        },
       },
       {
         control: {
@@ -169,17 +202,21 @@ export class MemoryOperations {
           revocationsSettled: () => this.manager.revocationsSettled(),
           limits: this.manager.limits,
           lastUses: this.lastUses,
+          mintManagedKey: (which, cause) => this.manager.mintManagedKey(which, cause),
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
+          eraseReleased: (ref, call) => this.manager.eraseReleased(ref, call),
         },
         data: {
           projection: this.view.projection,
           backingKey: (keyArn, materialId) => {
-            const backingKey = this.backingKeys.get(materialId);
+            const backingKey = this.backingKeys.get(this.placeOf(keyArn, materialId));
             if (backingKey?.keyArn !== keyArn) throw new MaterialNotLoaded(keyArn, materialId);
             return backingKey;
           },
+          mintManagedKey: (which, cause) => this.manager.mintManagedKey(which, cause),
           loadBackingKey: (_keyArn, materialId) => Promise.reject(new Error(`no material ${materialId}`)),
           random: (length) => randomBytes(length),
+          recipient: (given, call) => verifiedRecipient(given, call, this.attestations),
           tokens: this.tokens,
           wasBehind: (held) => this.wasBehind(held),
           systemSeconds: () => this.now / 1000,
@@ -190,6 +227,7 @@ export class MemoryOperations {
             },
             erase: async () => {},
           },
+          imports: this.imports,
         },
         audit: {
           projection: this.view.projection,
@@ -202,9 +240,10 @@ export class MemoryOperations {
         grantTokens: this.grantTokens,
       },
       (error) => {
-        throw error;
+        if (!this.toleratesFaults) throw error;
       },
     );
+    if (reply.error !== undefined) observeError(operation, reply.error);
     if (trail) {
       this.onRecord?.(
         callRecord({

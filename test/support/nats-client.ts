@@ -1,6 +1,7 @@
 import { type ConnectionOptions, connect, type Msg, type MsgHdrs, type NatsConnection, nuid } from 'nats';
 import { clientInbox } from '#domain/subjects';
 import { clientInboxPrefix } from '#platform/nats-users';
+import { observeReply } from './observed-errors';
 import { rootKeyOf } from './processes';
 
 const ACCOUNT = '000000000000';
@@ -19,7 +20,7 @@ export function connectAsRoot(
 }
 
 /** A request with the reply in an inbox of the principal in its subject, over a connection that may speak for everybody. */
-export function requestAs(
+export async function requestAs(
   nats: NatsConnection,
   subject: string,
   body: string,
@@ -28,5 +29,7 @@ export function requestAs(
 ): Promise<Msg> {
   const [, , , account = '', principal = ''] = subject.split('.');
   const reply = `${clientInbox(account, principal)}.${nuid.next()}`;
-  return nats.request(subject, body, { timeout, noMux: true, reply, ...(sent && { headers: sent }) });
+  const answer = await nats.request(subject, body, { timeout, noMux: true, reply, ...(sent && { headers: sent }) });
+  observeReply(subject.split('.').at(-1)!, answer.data);
+  return answer;
 }

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { KMSClient } from '@aws-sdk/client-kms';
 import { findNatsServer } from './nats-server';
+import { observed } from './observed-errors';
 
 /** The embedded server as its own process, so that a suite can see it die. */
 export interface KeytrailProcess {
@@ -80,13 +81,14 @@ const exitCodeOf = (child: ChildProcess): Promise<number | null> =>
 
 /** One attempt a request: a suite that counts what was acknowledged must not have the client repeat it. */
 export function kmsClient(endpoint: string, dataDir: string, tls: AgentOptions = {}): KMSClient {
-  return new KMSClient({
+  const client = new KMSClient({
     endpoint,
     region: 'us-east-1',
     maxAttempts: 1,
     requestHandler: { httpsAgent: new Agent({ keepAlive: true, ...tls }) },
     credentials: rootKeyOf(dataDir),
   });
+  return observed(client);
 }
 
 /** The root access key, from the credentials file that a server or deploy/make-credentials wrote. */

@@ -20,7 +20,8 @@ CreateGrant                                                                   | 
 CancelKeyDeletion                                                             | IS | IS | ok | IS | IS | IS | IS
 ScheduleKeyDeletion                                                           | ok | ok | IS | ok | ok | ok | IS
 EnableKey, DisableKey                                                         | ok | ok | IS | IS | ok | IS | IS
-EnableKeyRotation, DisableKeyRotation, RotateKeyOnDemand                      | ok | D  | IS | UO | UO | IS | ok
+EnableKeyRotation, DisableKeyRotation                                         | ok | D  | IS | UO | UO | IS | ok
+RotateKeyOnDemand                                                             | ok | D  | IS | IS | UO | IS | ok
 GetKeyRotationStatus, ListKeyRotations                                        | ok | ok | ok | ok | UO | ok | ok
 CreateAlias, UpdateAlias, TagResource, UntagResource, UpdateKeyDescription    | ok | ok | IS | ok | ok | ok | ok
 DescribeKey, GetKeyPolicy, PutKeyPolicy, DeleteAlias                          | ok | ok | ok | ok | ok | ok | ok

@@ -54,7 +54,10 @@ export function expectPublishedForm(record: AuditRecord): void {
 
 const UUID = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/;
 const ACCOUNT = /^\d{12}$/;
-const ADDITIONAL = ['keyMaterialId', 'sourceKeyMaterialId', 'destinationKeyMaterialId', 'grantId', 'decidedBy'];
+const ADDITIONAL = [
+  ...['keyMaterialId', 'sourceKeyMaterialId', 'destinationKeyMaterialId'],
+  ...['grantId', 'recipient', 'decidedBy'],
+];
 
 const RESOURCES = {
   'AWS::KMS::Key': (account: string) => new RegExp(`^arn:aws:kms:[a-z0-9-]+:${account}:key/[0-9a-f-]{36}$`),

@@ -65,6 +65,8 @@ export interface DecisionInput {
   retiring?: { keyArn: string; grantId: string };
   /** kms:TrailingDaysWithoutKeyUsage, where a policy asked for it. */
   trailingDaysWithoutKeyUsage?: number;
+  /** What an attestation document said that was verified: its registers by index, in base64. */
+  attestation?: { platform: 'enclave' | 'tpm'; moduleId: string; pcrs: Readonly<Record<string, string>> };
 }
 
 export const EVENT_VERSION = '1.11';
@@ -84,6 +86,8 @@ export interface AdditionalEventData {
   destinationKeyMaterialId?: string;
   /** The grant that was retired, which a GrantToken may have named. */
   grantId?: string;
+  /** Of an attestation document: module id, image digest and some registers, by CloudTrail's names, in base64. */
+  recipient?: Readonly<Record<string, string>>;
   /** The statement or grant that decided, as a decision names it. */
   decidedBy?: object;
 }

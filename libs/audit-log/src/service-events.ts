@@ -11,7 +11,7 @@ const OF_A_SERVICE = 'keytrail:';
 /**
  * Pure. The records of what a service did by itself, made from its commit: no call stands behind it. A commit that was
  * asked for has none. Source: AWS KMS Developer Guide, "Logging AWS KMS API calls", entries of RotateKey, DeleteKey,
- * ReplicateKey, UpdatePrimaryRegion and SynchronizeMultiRegionKey.
+ * DeleteExpiredKeyMaterial, ReplicateKey, UpdatePrimaryRegion and SynchronizeMultiRegionKey.
  */
 export function serviceEventsOf(commit: Commit): AuditRecord[] {
   const { account, region, id, time } = commit;
@@ -64,6 +64,10 @@ function doneBy(event: DomainEvent): Done | undefined {
         eventName: 'RotateKey',
         details: { rotationType: event.rotationType, keyOrigin: 'AWS_KMS', currentKeyMaterialId: event.materialId },
       };
+    case 'KeyMaterialExpired':
+      return { eventName: 'DeleteExpiredKeyMaterial', details: { keyMaterialId: event.materialId } };
+    case 'KeyCreated':
+      return { eventName: 'CreateKey', details: {} };
     case 'KeyDeleted':
       return { eventName: 'DeleteKey', details: {} };
     case 'KeyReplicated':

@@ -25,7 +25,7 @@ const AES_256_GCM = 1;
 const ACCOUNT_LENGTH = 5;
 const MATERIAL_ID_LENGTH = 32;
 export const NONCE_LENGTH = 16;
-/** What one encryption needs of randomness: nonce N, then IV. */
+/** What one encryption needs of fresh random bytes: nonce N, then IV. */
 export const RANDOM_LENGTH = NONCE_LENGTH + IV_LENGTH;
 const MAX_CIPHERTEXT = 0xffff;
 const MAX_ACCOUNT = 999_999_999_999;

@@ -1,7 +1,11 @@
-import type { KeyObject } from 'node:crypto';
+import { type KeyObject, randomBytes } from 'node:crypto';
 import { ml_dsa44, ml_dsa65, ml_dsa87 } from '@noble/post-quantum/ml-dsa.js';
 import { ml_kem512, ml_kem768, ml_kem1024 } from '@noble/post-quantum/ml-kem.js';
 import type { KeySpec } from '#domain/key/key-kinds';
+import { type Encapsulated, ML_KEM_MESSAGE_LENGTH, type MlKemSpec, mlKemDecapsulate, mlKemEncapsulate } from './ml-kem';
+import { type SigningJob, sign, type VerifyingJob, verify } from './signing/signatures';
+import { privateScalar } from './sm2-curve';
+import { decryptSm2, encryptSm2, SM2_RANDOM_LENGTH } from './sm2-encryption';
 
 const EXPANDED_FROM_SEED = {
   ML_DSA_44: ml_dsa44,
@@ -26,7 +30,8 @@ function expanded(keySpec: KeySpec, seed: KeyObject): { publicKey: Uint8Array; s
 
 /**
  * THE table of what worker threads do: pure functions that take milliseconds of JavaScript. Arguments and results are
- * cloned, and keys travel as KeyObjects, so that no thread but the worker's ever has their bytes.
+ * cloned, and keys travel as KeyObjects, so that no thread but the worker's ever has their bytes. What was cloned of a
+ * message is zeroised here.
  */
 export const SLOW_TASKS = {
   /** The raw public key. */
@@ -34,6 +39,60 @@ export const SLOW_TASKS = {
     const { publicKey, secretKey } = expanded(keySpec, seed);
     secretKey.fill(0);
     return publicKey;
+  },
+
+  sign(job: SigningJob): Uint8Array {
+    try {
+      return sign(job);
+    } finally {
+      job.message.fill(0);
+    }
+  },
+
+  verify(job: VerifyingJob): boolean {
+    try {
+      return verify(job);
+    } finally {
+      job.message.fill(0);
+    }
+  },
+
+  /** A fresh shared secret and its encapsulated form. `publicKey`: SubjectPublicKeyInfo. */
+  encapsulate(keySpec: MlKemSpec, publicKey: Uint8Array): Encapsulated {
+    const message = randomBytes(ML_KEM_MESSAGE_LENGTH);
+    try {
+      return mlKemEncapsulate(keySpec, publicKey, message);
+    } finally {
+      message.fill(0);
+    }
+  },
+
+  /** The shared secret. The length of the ciphertext is that of the key spec. */
+  decapsulate(keySpec: MlKemSpec, seed: KeyObject, ciphertext: Uint8Array): Uint8Array {
+    const bytes = seed.export();
+    try {
+      return mlKemDecapsulate(keySpec, bytes, ciphertext);
+    } finally {
+      bytes.fill(0);
+    }
+  },
+
+  /** `publicKey`: SubjectPublicKeyInfo. */
+  encryptSm2(publicKey: Uint8Array, plaintext: Uint8Array): Uint8Array {
+    for (;;) {
+      const ciphertext = encryptSm2(publicKey, plaintext, randomBytes(SM2_RANDOM_LENGTH));
+      if (ciphertext) return ciphertext;
+    }
+  },
+
+  /** The plaintext, or undefined. */
+  decryptSm2(key: KeyObject, ciphertext: Uint8Array): Uint8Array | undefined {
+    const scalar = privateScalar(key);
+    try {
+      return decryptSm2(scalar, ciphertext);
+    } finally {
+      scalar.fill(0);
+    }
   },
 };
 

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { open, sealInto } from './aes-gcm';
-import { invalidCiphertext, NONCE_LENGTH, type ParsedBlob, RANDOM_LENGTH, startBlob } from './ciphertext-blob';
+import { invalidCiphertext, NONCE_LENGTH, type ParsedBlob, startBlob } from './ciphertext-blob';
 import { counterKdf, fixedInput } from './counter-kdf';
 
 /**
@@ -14,12 +14,9 @@ const LABEL = 'keytrail symmetric message key v1';
 const FIXED_INPUT = fixedInput(LABEL, Buffer.alloc(NONCE_LENGTH));
 const NONCE_AT = LABEL.length + 1;
 
-/** Fresh random bytes that each encryption needs: 16 for the nonce, 12 for the IV. */
-export const RANDOM_BYTES = RANDOM_LENGTH;
-
 /**
  * A ciphertext blob. `headerPrefix` names the key and this backing key; `context` is the canonical encryption context;
- * the header and the context are authenticated. `random` has RANDOM_BYTES, never used before.
+ * the header and the context are authenticated. `random` has RANDOM_LENGTH bytes (ciphertext-blob.ts), never used before.
  */
 export function encryptSymmetric(
   backingKey: KeyObject,

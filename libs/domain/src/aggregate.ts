@@ -7,7 +7,10 @@ export interface Aggregate<S, E extends AnEvent, C> {
   evolve(state: S, event: E, time: string): S;
   /** The events that a command causes; none where there is nothing to change. Throws KmsError to refuse. */
   decide(command: C, state: S, place: DecidePlace): E[];
-  /** For every event, whether something that was allowed before it may no longer be: such a write waits for the workers. */
+  /**
+   * For every event, whether something that was allowed before it may no longer be: such a write waits for all that hold a
+   * lease, key-managers and crypto-workers.
+   */
   revokes: Readonly<Record<E['type'], boolean>>;
 }
 

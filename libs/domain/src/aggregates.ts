@@ -27,6 +27,6 @@ export const isAggregateType = (text: string | undefined): text is AggregateType
 export const aggregateOf = <T extends AggregateType>(type: T): Aggregate<StateOf<T>, EventOf<T>, CommandOf<T>> =>
   AGGREGATES[type] as unknown as Aggregate<StateOf<T>, EventOf<T>, CommandOf<T>>;
 
-/** Whether a worker must have heard of the event before the write that caused it may return. */
+/** Whether every holder of a lease must have heard of the event before the write that caused it may return. */
 export const isRevoking = <T extends AggregateType>(type: T, event: EventOf<T>): boolean =>
   (AGGREGATES[type].revokes as Record<string, boolean>)[event.type] ?? true;

@@ -129,8 +129,10 @@ export const INTERNAL = {
   /** The operator asks an audit-projector which calls were about a key. */
   keyCalls: 'kms.int.key-calls',
   timerFire: 'kms.int.timer.fire',
-  /** A crypto-worker has a key-manager append that an access key was made or deleted. */
-  principalCommand: 'kms.int.principal-command',
+  /** A crypto-worker has a key-manager append what became of a secret that it alone sees. */
+  workerCommand: 'kms.int.worker-command',
+  /** A crypto-worker has a key-manager make the AWS managed key that somebody uses for the first time. */
+  managedKeyMint: 'kms.int.managed-key.mint',
   /** Heartbeats of the processes that complete operations: position applied, lease. */
   servingBeat: 'kms.int.serving.beat',
   /** A key-manager asks an audit-projector when a key was last used, where a policy makes a decision depend on it. */

@@ -1,6 +1,7 @@
-import { createPublicKey, generateKeyPair, type KeyObject } from 'node:crypto';
+import { createPublicKey, createSecretKey, generateKeyPair, type KeyObject, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import { MATERIAL_SHAPES } from '#crypto/key-material';
+import { isMlKem, ML_KEM_SEED_LENGTH, type MlKemSpec, mlKemPrivateKey } from '#crypto/ml-kem';
 import { subjectPublicKeyInfo } from '#crypto/subject-public-key-info';
 import type { KeySpec } from '#domain/key/key-kinds';
 import { offLoop } from './off-loop';
@@ -12,13 +13,27 @@ const generate = promisify(generateKeyPair) as (
   options: object,
 ) => Promise<{ publicKey: Buffer; privateKey: Buffer }>;
 
-/** A new key pair of a spec whose material is a private key: PKCS #8 and SubjectPublicKeyInfo. Off the event loop. */
+/**
+ * A new key pair: PKCS #8 and SubjectPublicKeyInfo. Off the event loop. The private key of ML-KEM is there as its seed, as
+ * AWS KMS gives it (RFC 9935, section 6).
+ */
 export function generatePair(keySpec: KeySpec): Promise<{ publicKey: Buffer; privateKey: Buffer }> {
   const shape = MATERIAL_SHAPES[keySpec];
   if ('rsaBits' in shape) return generate('rsa', { modulusLength: shape.rsaBits, ...PKCS8, ...SPKI });
   if ('curve' in shape) return generate('ec', { namedCurve: shape.curve, ...PKCS8, ...SPKI });
   if ('okp' in shape) return generate(shape.okp, { ...PKCS8, ...SPKI });
+  if (isMlKem(keySpec)) return generateMlKemPair(keySpec);
   throw new RangeError(`${keySpec} has no private key in PKCS #8`);
+}
+
+async function generateMlKemPair(keySpec: MlKemSpec): Promise<{ publicKey: Buffer; privateKey: Buffer }> {
+  const seed = randomBytes(ML_KEM_SEED_LENGTH);
+  try {
+    const publicKey = await publicKeyOf(keySpec, createSecretKey(seed));
+    return { publicKey, privateKey: mlKemPrivateKey(keySpec, seed) };
+  } finally {
+    seed.fill(0);
+  }
 }
 
 /** SubjectPublicKeyInfo (RFC 5280), DER, of an asymmetric key's material. */

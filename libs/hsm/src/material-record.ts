@@ -1,7 +1,15 @@
 import { isKeySpec, type KeySpec } from '#domain/key/key-kinds';
 import { type Wrapped, WrappedMaterialError } from './hsm-provider';
 
-const OWN_TYPES = ['ROOT_CANARY', 'ACCESS_KEY', 'TOKEN_SEED', 'AUDIT_KEY', 'TREE_SEED', 'TRAIL_KEY'] as const;
+const OWN_TYPES = [
+  'ROOT_CANARY',
+  'ACCESS_KEY',
+  'TOKEN_SEED',
+  'AUDIT_KEY',
+  'TREE_SEED',
+  'TRAIL_KEY',
+  'IMPORT_KEY',
+] as const;
 
 /** Symmetric encryption keys were the first there were, and have kept the name of their shape. */
 const SYMMETRIC = 'AES_256';
@@ -9,7 +17,7 @@ const SYMMETRIC = 'AES_256';
 /** A backing key, by its spec. */
 export type KeyMaterialType = typeof SYMMETRIC | Exclude<KeySpec, 'SYMMETRIC_DEFAULT'>;
 
-/** A backing key, the canary of a root key, the secret of an access key, or what signs tokens, seals records, signs tree heads or digests. */
+/** A backing key, the canary of a root key, the secret of an access key, or what signs tokens, seals records, signs tree heads or digests, or makes ids of imported material. */
 export type MaterialType = KeyMaterialType | (typeof OWN_TYPES)[number];
 
 export const materialTypeOf = (keySpec: KeySpec): KeyMaterialType =>

@@ -23,6 +23,8 @@ const AUDIT_KEY_PREFIX = 'audit-key-';
 const AUDIT_KEY_LENGTH = 32;
 const TREE_SEED_ID = 'tree-seed-1';
 const TRAIL_KEY_ID = 'trail-key-1';
+const IMPORT_KEY_ID = 'import-key-1';
+const IMPORT_KEY_LENGTH = 32;
 const CANARY = Buffer.from('keytrail root key canary', 'latin1');
 
 /** The root key is not the one that wrapped what the store holds: nothing could be decrypted, new keys would be split. */
@@ -138,6 +140,19 @@ export class MaterialVault {
   }
 
   /**
+   * Stores material that somebody brought, which the caller zeroises. The place must be new. A crash afterwards leaves a copy
+   * that no event names: the sweep erases it.
+   */
+  async storeImported(keyArn: string, place: string, keySpec: KeySpec, material: Uint8Array): Promise<void> {
+    await this.keep(place, materialTypeOf(keySpec), keyArn, material);
+  }
+
+  /** What the ids of imported materials are made with, the same in every crypto-worker. */
+  importKey(): Promise<Buffer> {
+    return this.madeOnce(IMPORT_KEY_ID, 'IMPORT_KEY', '', IMPORT_KEY_LENGTH);
+  }
+
+  /**
    * Generates and stores the secret of an access key: `length` bytes, which the caller zeroises. The id must be new.
    * A crash afterwards leaves a secret that no event names: the sweep erases it.
    */
@@ -205,10 +220,10 @@ export class MaterialVault {
 
   /**
    * Throws KMSInternalException when the material is missing, another key's or altered, and DependencyTimeoutException
-   * while it is out of reach.
+   * while it is out of reach. `place`: where it lies, where that is not under its id.
    */
-  async load(keyArn: string, materialId: string): Promise<BackingKey> {
-    const backingKey = this.cache.get(materialId) ?? (await this.loadOnce(keyArn, materialId));
+  async load(keyArn: string, materialId: string, place = materialId): Promise<BackingKey> {
+    const backingKey = this.cache.get(materialId) ?? (await this.loadOnce(keyArn, materialId, place));
     if (backingKey.keyArn !== keyArn) {
       throw new KmsError('KMSInternalException', 'The key material belongs to another key.');
     }
@@ -260,11 +275,11 @@ export class MaterialVault {
   }
 
   /** All who ask while a load is under way share it. */
-  private loadOnce(keyArn: string, materialId: string): Promise<BackingKey> {
+  private loadOnce(keyArn: string, materialId: string, place: string): Promise<BackingKey> {
     const running = this.loading.get(materialId);
     if (running) return running;
     const settled = (): boolean => this.loading.get(materialId) === started && this.loading.delete(materialId);
-    const started = this.fetch(keyArn, materialId).then(
+    const started = this.fetch(keyArn, materialId, place).then(
       (backingKey) => {
         if (settled()) this.cache.set(materialId, backingKey);
         return backingKey;
@@ -278,10 +293,10 @@ export class MaterialVault {
     return started;
   }
 
-  private async fetch(keyArn: string, materialId: string): Promise<BackingKey> {
-    const stored = await reach(() => this.store.get(materialId));
-    if (!stored) throw missing('The key material is missing.', keyArn, materialId);
-    const { keySpec, material } = await reach(() => this.unsealKey(materialId, keyArn, stored.bytes));
+  private async fetch(keyArn: string, materialId: string, place: string): Promise<BackingKey> {
+    const stored = await reach(() => this.store.get(place));
+    if (!stored) throw missing('The key material is missing.', keyArn, place);
+    const { keySpec, material } = await reach(() => this.unsealKey(place, keyArn, stored.bytes));
     try {
       return { materialId, keyArn, keySpec, keyObject: openMaterial(keySpec, material) };
     } finally {
@@ -298,15 +313,19 @@ export class MaterialVault {
   ): Promise<Buffer> {
     const material = await reach(() => (typeof made === 'number' ? this.provider.random(made) : made()));
     try {
-      await this.failPoint('before-store:material');
-      await reach(() => this.seal(materialId, type, owner, material));
-      // A crash here leaves material that no event names: the retry uses it, or the sweep erases it.
-      await this.failPoint('after-store:material');
+      await this.keep(materialId, type, owner, material);
       return material;
     } catch (error) {
       material.fill(0);
       throw error;
     }
+  }
+
+  private async keep(materialId: string, type: MaterialType, owner: string, material: Uint8Array): Promise<void> {
+    await this.failPoint('before-store:material');
+    await reach(() => this.seal(materialId, type, owner, material));
+    // A crash here leaves material that no event names: the retry uses it, or the sweep erases it.
+    await this.failPoint('after-store:material');
   }
 
   private async seal(materialId: string, type: MaterialType, keyArn: string, material: Uint8Array): Promise<void> {
@@ -363,6 +382,7 @@ const isOfKeytrail = (materialId: string): boolean =>
   materialId === TOKEN_SEED_ID ||
   materialId === TREE_SEED_ID ||
   materialId === TRAIL_KEY_ID ||
+  materialId === IMPORT_KEY_ID ||
   materialId.startsWith(CANARY_PREFIX) ||
   materialId.startsWith(AUDIT_KEY_PREFIX);
 

@@ -15,13 +15,19 @@ function workerFile(): string {
   return existsSync(built) ? built : join(__dirname, '../../../dist/libs/hsm/src/off-loop-worker.js');
 }
 
-/** Runs a task of SLOW_TASKS in a worker thread; threads start with the first task, and end when there is none for long. */
+/**
+ * Runs a task of SLOW_TASKS in a worker thread; threads start with the first task, and end when there is none for long. Bytes
+ * among the arguments are copied first: to clone a slice is to clone the whole buffer that it is a part of, and what else
+ * lies there. Bytes of the result are the caller's alone, to be zeroised.
+ */
 export async function offLoop<T extends keyof SlowTasks>(
   task: T,
   ...args: Parameters<SlowTasks[T]>
 ): Promise<ReturnType<SlowTasks[T]>> {
   pool ??= new Piscina({ filename: workerFile(), minThreads: 0, maxThreads: THREADS, idleTimeout: IDLE_MS });
-  return pool.run({ task, args });
+  const own = args.map((arg: unknown) => (arg instanceof Uint8Array ? Uint8Array.from(arg) : arg));
+  const transferList = own.flatMap((arg) => (arg instanceof Uint8Array ? [arg.buffer as ArrayBuffer] : []));
+  return pool.run({ task, args: own }, { transferList });
 }
 
 /** Ends the threads; what they had begun is cut off. Harmless to repeat, and the next task starts them anew. */

@@ -16,13 +16,13 @@ import { checked } from './checks';
 import { existingKey, type FoundKey, findKey, foundAnew, resourceOf } from './key-lookup';
 import type { Limit } from './limits';
 import { type Call, type ControlPorts, control } from './operation';
-import { decodeMarker, pageFields, takePage } from './pagination';
+import { pageAsked, pageFields, positionOf, takePage } from './pagination';
 import { ALIAS_NAME, KEY_ID, LIMIT, MARKER, Optional, Required } from './wire/fields';
 import { epochSeconds, type Wire } from './wire/wire';
 
 const PREFIX = 'alias/';
 const ALIASES_PER_KEY = 50;
-const DEFAULT_LIST_LIMIT = 50;
+const PAGE_SIZES = { byDefault: 50, atMost: 100 };
 
 /** The alias aggregate that a request names; throws where AWS refuses the name itself. */
 function aliasRef(aliasName: string, call: Call): AggregateRef<'alias'> {
@@ -43,8 +43,10 @@ function aliasRef(aliasName: string, call: Call): AggregateRef<'alias'> {
 /** Whether the caller may do this with the alias; whether there is one does not matter. By the caller's own policies. */
 function authorizeAlias(ref: AggregateRef<'alias'>, call: Call): void {
   const resource = aliasArn(ref.region, ref.account, PREFIX + ref.id);
-  call.trail?.about(resource, ref.account, 'AWS::KMS::Alias');
-  authorizeAccount(call, { resource });
+  checked(call, (now) => {
+    now.trail?.about(resource, ref.account, 'AWS::KMS::Alias');
+    authorizeAccount(now, { resource });
+  });
 }
 
 /** The key that an alias is to point at, if the caller may have it so, in a state that allows it. */
@@ -156,13 +158,12 @@ export const listAliases = control<ListAliases, Wire<ListAliasesResponse>>({
   run(request, call, ports) {
     authorizeAccount(call);
     const target = request.KeyId === undefined ? undefined : findKey(request.KeyId, 'key', call, ports.projection);
-    const after = decodeMarker(request.Marker);
+    const asked = pageAsked(request, call, PAGE_SIZES, target?.arn);
+    const after = positionOf(asked);
     const names = target
       ? [...ports.projection.aliasNamesOf(target.ref)].sort().filter((name) => after === undefined || name > after)
       : ports.projection.aliasNamesAfter(call.caller.region, call.caller.account, after);
-    const page = takePage(entries(names, call, ports), request.Limit ?? DEFAULT_LIST_LIMIT, (entry) =>
-      entry.AliasName!.slice(PREFIX.length),
-    );
+    const page = takePage(entries(names, call, ports), asked, (entry) => entry.AliasName!.slice(PREFIX.length));
     return { Aliases: page.items, ...pageFields(page) };
   },
 });

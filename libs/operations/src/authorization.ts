@@ -13,7 +13,10 @@ import { checked } from './checks';
 import { compiledPolicy } from './compiled-policies';
 import { conditionContext } from './condition-context';
 import { type FoundKey, foundAnew, nowhereFor } from './key-lookup';
+import { ManagedKeyToMint } from './managed-keys';
 import type { Call } from './operation';
+import { quotaClassOfKey } from './quotas/quota-classes';
+import type { Recipient } from './recipient';
 
 /** What an operation asks for; most need none of it. */
 export interface Asked {
@@ -22,6 +25,8 @@ export interface Asked {
   /** Condition keys (in lower case) that this operation alone has, such as `kms:rotationperiodindays`. */
   context?: ContextLookup;
   encryptionContext?: Readonly<Record<string, string>> | undefined;
+  /** Whom the response is for, where an attestation document says so. */
+  recipient?: Recipient | undefined;
   /** Which grants of the caller count; all, where it is absent. */
   usable?: (grant: ActiveGrant) => boolean;
   /** How a refusal across accounts calls the key, which it does not name. */
@@ -37,11 +42,15 @@ export function authorizeKey(call: Call, projection: Projection, found: FoundKey
     checked(call, (now) => authorizeKey(now, projection, foundAnew(found, now, projection), asked));
     return;
   }
+  call.countAs?.(quotaClassOfKey(found.key.keySpec));
   const request = keyRequest(call, projection, found, asked);
   const decision = authorize(request, keyPolicies(call.caller, projection, found, asked.usable));
   call.trail?.about(found.arn, found.ref.account);
   call.trail?.decided(decision);
-  if (decision.allowed) return;
+  if (decision.allowed) {
+    if (found.toMint) throw new ManagedKeyToMint(found.toMint);
+    return;
+  }
   if (found.ref.account !== call.caller.account && !givenAcrossAccounts(decision)) {
     throw nowhereFor(call, asked.action ?? call.operation, asked.calledIt ?? 'this resource');
   }

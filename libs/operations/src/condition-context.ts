@@ -4,6 +4,7 @@ import type { Projection } from '#views/projection';
 import type { Asked } from './authorization';
 import type { FoundKey } from './key-lookup';
 import type { Call } from './operation';
+import { attestedValue } from './recipient';
 import { trailingDays } from './usage/trailing-days';
 
 type Value = string | readonly string[] | undefined;
@@ -59,6 +60,7 @@ const PREFIXED: readonly [string, (name: string, around: Surroundings) => Value]
   ['aws:principaltag/', (name, { call }) => tagNamed(call.caller.tags, name)],
   ['aws:resourcetag/', (name, { found }) => tagNamed(found?.key.tags, name)],
   ['kms:encryptioncontext:', (name, { asked }) => pairNamed(asked.encryptionContext, name)],
+  ['kms:recipientattestation:', (name, { asked }) => attestedValue(asked.recipient, name)],
 ];
 
 /** Whether a key can no longer be used after it: then it has kms:TrailingDaysWithoutKeyUsage. */

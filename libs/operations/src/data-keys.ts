@@ -11,7 +11,8 @@ import { authorizeAccount, authorizeKey } from './authorization';
 import { endDryRun } from './dry-run';
 import { findKey } from './key-lookup';
 import { type Call, type DataPorts, data } from './operation';
-import { assertNoRecipient, assertUsable, cryptographic, currentBackingKey, encryptUnder } from './symmetric-crypto';
+import { RECIPIENT, type Recipient, recipientOf, secretFor } from './recipient';
+import { assertUsableForDataKeys, cryptographic, currentBackingKey, encryptUnder } from './symmetric-crypto';
 import { BOOLEAN, CONTEXT, GRANT_TOKENS, KEY_ID, Optional, Required } from './wire/fields';
 import type { Wire } from './wire/wire';
 
@@ -24,8 +25,11 @@ class DataKeyRequest implements GenerateDataKeyRequest, GenerateDataKeyWithoutPl
   @Optional(NUMBER_OF_BYTES) NumberOfBytes?: number;
   @Optional({ kind: 'enum', values: ['AES_256', 'AES_128'] }) KeySpec?: keyof typeof DATA_KEY_BYTES;
   @Optional(GRANT_TOKENS) GrantTokens?: string[];
-  @Optional({ kind: 'structure' }) Recipient?: GenerateDataKeyRequest['Recipient'];
   @Optional(BOOLEAN) DryRun?: boolean;
+}
+
+class GenerateDataKey extends DataKeyRequest {
+  @Optional(RECIPIENT) Recipient?: GenerateDataKeyRequest['Recipient'];
 }
 
 function dataKeyLength({ KeySpec, NumberOfBytes }: DataKeyRequest): number {
@@ -38,51 +42,59 @@ function dataKeyLength({ KeySpec, NumberOfBytes }: DataKeyRequest): number {
 function generate(
   operation: 'GenerateDataKey' | 'GenerateDataKeyWithoutPlaintext',
   request: DataKeyRequest,
+  recipient: Recipient | undefined,
   call: Call,
   ports: DataPorts,
 ): Wire<GenerateDataKeyResponse> {
-  assertNoRecipient(request.Recipient);
   const found = findKey(request.KeyId, 'any', call, ports.projection);
-  authorizeKey(call, ports.projection, found, cryptographic(request.EncryptionContext));
+  authorizeKey(call, ports.projection, found, cryptographic(request.EncryptionContext, undefined, recipient));
   const length = dataKeyLength(request);
-  assertUsable(found, operation, undefined);
+  assertUsableForDataKeys(found, operation);
   currentBackingKey(found, ports);
   endDryRun(request.DryRun);
   const dataKey = ports.random(length);
   try {
     const { ciphertext, materialId } = encryptUnder(found, dataKey, request.EncryptionContext, ports);
     call.trail?.used(materialId);
-    const plaintext = operation === 'GenerateDataKey' ? { Plaintext: dataKey.toString('base64') } : {};
-    return { CiphertextBlob: ciphertext.toString('base64'), ...plaintext, KeyId: found.arn, KeyMaterialId: materialId };
+    return {
+      CiphertextBlob: ciphertext.toString('base64'),
+      ...(operation === 'GenerateDataKey' && secretFor(recipient, 'Plaintext', dataKey, ports)),
+      KeyId: found.arn,
+      ...(!recipient && { KeyMaterialId: materialId }),
+    };
   } finally {
     dataKey.fill(0);
   }
 }
 
-export const generateDataKey = data<DataKeyRequest, Wire<GenerateDataKeyResponse>>({
+export const generateDataKey = data<GenerateDataKey, Wire<GenerateDataKeyResponse>>({
   name: 'GenerateDataKey',
-  request: DataKeyRequest,
-  run: (request, call, ports) => generate('GenerateDataKey', request, call, ports),
+  request: GenerateDataKey,
+  run(request, call, ports) {
+    const recipient = recipientOf(request.Recipient, call, ports);
+    return generate('GenerateDataKey', request, recipient, call, ports);
+  },
 });
 
 export const generateDataKeyWithoutPlaintext = data<DataKeyRequest, Wire<GenerateDataKeyWithoutPlaintextResponse>>({
   name: 'GenerateDataKeyWithoutPlaintext',
   request: DataKeyRequest,
-  run: (request, call, ports) => generate('GenerateDataKeyWithoutPlaintext', request, call, ports),
+  run: (request, call, ports) => generate('GenerateDataKeyWithoutPlaintext', request, undefined, call, ports),
 });
 
 class GenerateRandom implements GenerateRandomRequest {
   @Optional(NUMBER_OF_BYTES) NumberOfBytes?: number;
   @Optional({ kind: 'string', min: 1, max: 64 }) CustomKeyStoreId?: string;
-  @Optional({ kind: 'structure' }) Recipient?: GenerateRandomRequest['Recipient'];
+  @Optional(RECIPIENT) Recipient?: GenerateRandomRequest['Recipient'];
 }
 
 export const generateRandom = data<GenerateRandom, Wire<GenerateRandomResponse>>({
   name: 'GenerateRandom',
   request: GenerateRandom,
+  quotaClass: 'symmetric',
   run(request, call, ports) {
-    authorizeAccount(call);
-    assertNoRecipient(request.Recipient);
+    const recipient = recipientOf(request.Recipient, call, ports);
+    authorizeAccount(call, { recipient });
     if (request.CustomKeyStoreId !== undefined) {
       throw new KmsError(
         'CustomKeyStoreNotFoundException',
@@ -91,8 +103,10 @@ export const generateRandom = data<GenerateRandom, Wire<GenerateRandomResponse>>
     }
     if (request.NumberOfBytes === undefined) throw new KmsError('ValidationException', 'NumberOfBytes is required.');
     const bytes = ports.random(request.NumberOfBytes);
-    const text = bytes.toString('base64');
-    bytes.fill(0);
-    return { Plaintext: text };
+    try {
+      return secretFor(recipient, 'Plaintext', bytes, ports);
+    } finally {
+      bytes.fill(0);
+    }
   },
 });

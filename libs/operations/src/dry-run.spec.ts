@@ -60,6 +60,24 @@ describe('a dry run', () => {
     await expect(without.call(operation, { KeyId, ...input, DryRun: true })).rejects.toThrow('no material');
   });
 
+  test('has no key material on record, since it used none', async () => {
+    const { KeyId } = await operations.newKey();
+    const { body } = await operations.call('Encrypt', { KeyId, Plaintext: 'AAAA' });
+    const { CiphertextBlob } = body;
+    const used: unknown[] = [];
+    operations.onRecord = (record) => used.push(record.additionalEventData);
+    for (const [operation, input] of [
+      ['Encrypt', { KeyId, Plaintext: 'AAAA' }],
+      ['Decrypt', { CiphertextBlob }],
+      ['ReEncrypt', { CiphertextBlob, DestinationKeyId: KeyId }],
+      ['GenerateDataKey', { KeyId, KeySpec: 'AES_256' }],
+    ] as const) {
+      expect(await operations.call(operation, { ...input, DryRun: true })).toMatchObject(ENDED);
+    }
+    operations.onRecord = undefined;
+    expect(used).toEqual(Array(4).fill({ decidedBy: expect.anything() }));
+  });
+
   test('that ignores the ciphertext must name the key', async () => {
     const { KeyId } = await operations.newKey();
     expect(await operations.call('Decrypt', PERMISSIONS_ONLY)).toMatchObject(missing("Value null at 'keyId'"));
@@ -70,7 +88,7 @@ describe('a dry run', () => {
 
 test('what is no dry run needs its ciphertext and takes no modifiers', async () => {
   const { KeyId } = await operations.newKey();
-  expect(await operations.call('Decrypt', { KeyId })).toMatchObject(missing("Value at 'ciphertextBlob'"));
+  expect(await operations.call('Decrypt', { KeyId })).toMatchObject(missing("Value null at 'ciphertextBlob'"));
   const modified = await operations.call('Decrypt', { KeyId, DryRunModifiers: ['IGNORE_CIPHERTEXT'] });
   expect(modified).toMatchObject({ code: 'ValidationException' });
 });

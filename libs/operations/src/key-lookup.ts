@@ -5,6 +5,7 @@ import { keyNotFound, livingKeyAt } from '#domain/key/living';
 import type { LivingKey } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import type { Projection } from '#views/projection';
+import { type ManagedKey, unmintedKey } from './managed-keys';
 import type { Call } from './operation';
 
 export interface FoundKey {
@@ -14,6 +15,8 @@ export interface FoundKey {
   key: LivingKey;
   /** `alias/<name>`, where the request named the key by an alias. */
   viaAlias?: string;
+  /** Set while it is no more than what `alias/aws/<service>` is going to name. */
+  toMint?: ManagedKey;
 }
 
 /** What KeyId may be: `key` takes a key id or key ARN; `any` an alias name or alias ARN as well. */
@@ -24,9 +27,11 @@ const KEY_ID = /^(?:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-
 /** Operations of the API that take a key of another account, as the documentation of each says. */
 const ACROSS_ACCOUNTS: ReadonlySet<string> = new Set([
   'CreateGrant',
+  'Decapsulate',
   'Decrypt',
   'DeriveSharedSecret',
   'DescribeKey',
+  'Encapsulate',
   'Encrypt',
   'GenerateDataKey',
   'GenerateDataKeyPair',
@@ -74,7 +79,7 @@ export function findKey(
     return found;
   }
   if (isAlias) {
-    const found = aliasedKey(region, account, resource, call, projection);
+    const found = aliasedKey(region, account, resource, call, projection) ?? unmintedAlias(resource, call);
     if (!found) throw aliasNotFound(aliasArn(region, account, resource));
     return found;
   }
@@ -99,6 +104,9 @@ function aliasedKey(
   return found && { ...found, viaAlias: aliasName };
 }
 
+const unmintedAlias = (aliasName: string, { caller, now }: Call): FoundKey | undefined =>
+  unmintedKey(caller.region, caller.account, aliasName.slice('alias/'.length), now);
+
 /** Whether the key exists for callers at `call.now`. */
 export function existingKey(
   region: string,
@@ -113,8 +121,10 @@ export function existingKey(
 }
 
 /** The same key as it is in the view now. Throws NotFoundException once it is gone. */
-export function foundAnew({ ref, keyId, arn, viaAlias }: FoundKey, call: Call, projection: Projection): FoundKey {
+export function foundAnew(before: FoundKey, call: Call, projection: Projection): FoundKey {
+  const { ref, keyId, arn, viaAlias } = before;
   const found = existingKey(ref.region, ref.account, keyId, call, projection);
+  if (!found && before.toMint) return before;
   if (!found) throw keyNotFound(arn);
   return viaAlias === undefined ? found : { ...found, viaAlias };
 }

@@ -38,13 +38,26 @@ export function keyMetadata(found: FoundKey, call: Pick<Call, 'now'>, projection
     ...(key.keyState === 'PendingDeletion' ? { DeletionDate: epochSeconds(key.deletionDate) } : {}),
     ...(key.keyState === 'PendingReplicaDeletion' ? { PendingDeletionWindowInDays: key.pendingWindowInDays } : {}),
     Origin: key.origin,
-    KeyManager: 'CUSTOMER',
+    KeyManager: key.manager ?? 'CUSTOMER',
     CustomerMasterKeySpec: key.keySpec as NonNullable<KeyMetadata['CustomerMasterKeySpec']>,
     KeySpec: key.keySpec,
     ...algorithmsByUsage(key),
     MultiRegion: key.multiRegion,
     ...(key.family ? { MultiRegionConfiguration: multiRegionConfiguration(found, call, projection) } : {}),
     // AWS tells it of the keys alone that can have several.
-    ...(isSymmetricEncryption(key.keySpec) ? { CurrentKeyMaterialId: currentVersion(key).materialId } : {}),
+    ...(isSymmetricEncryption(key.keySpec) && key.versions.length > 0
+      ? { CurrentKeyMaterialId: currentVersion(key).materialId }
+      : {}),
+    ...expiration(key),
   };
+}
+
+/** Of the copies that there are of the materials that are the key's for ever, the first that expires. */
+function expiration({ versions }: KeyFacts): Pick<Wire<KeyMetadata>, 'ExpirationModel' | 'ValidTo'> {
+  const copies = versions.flatMap(({ imported }) => (imported?.importState === 'IMPORTED' ? [imported] : []));
+  if (copies.length === 0) return {};
+  const [first] = copies.flatMap(({ validTo }) => validTo ?? []).sort();
+  return first === undefined
+    ? { ExpirationModel: 'KEY_MATERIAL_DOES_NOT_EXPIRE' }
+    : { ExpirationModel: 'KEY_MATERIAL_EXPIRES', ValidTo: epochSeconds(first) };
 }

@@ -9,8 +9,10 @@ import type {
   ListKeysResponse,
   UpdateKeyDescriptionRequest,
 } from '@aws-sdk/client-kms';
+import { isImportable } from '#crypto/imported-material';
 import { keyArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
+import type { KeyOrigin } from '#domain/key/events';
 import { fittingUsage, KEY_SPECS, KEY_USAGES, type KeySpec, type KeyUsage } from '#domain/key/key-kinds';
 import type { ContextLookup } from '#policy/variables';
 import { authorizeAccount, authorizeKey } from './authorization';
@@ -20,7 +22,7 @@ import { keyMetadata } from './key-metadata';
 import { newKeyPolicy } from './key-policy';
 import type { Limit } from './limits';
 import { type Call, type ControlPorts, control } from './operation';
-import { decodeMarker, pageFields, takePage } from './pagination';
+import { pageAsked, pageFields, positionOf, takePage } from './pagination';
 import { asTags, domainTags } from './tags';
 import { BOOLEAN, GRANT_TOKENS, KEY_ID, LIMIT, MARKER, Optional, POLICY, Required, TAGS } from './wire/fields';
 import type { Wire } from './wire/wire';
@@ -46,7 +48,7 @@ class CreateKey implements CreateKeyRequest {
 }
 
 /** What the key is to be. Throws ValidationException for what no key can be; refuses, plainly, what this release does not serve. */
-function keyKind(request: CreateKey): { keySpec: KeySpec; keyUsage: KeyUsage } {
+function keyKind(request: CreateKey): { keySpec: KeySpec; keyUsage: KeyUsage; origin: KeyOrigin } {
   if (request.KeySpec !== undefined && request.CustomerMasterKeySpec !== undefined) {
     throw new KmsError(
       'ValidationException',
@@ -57,10 +59,15 @@ function keyKind(request: CreateKey): { keySpec: KeySpec; keyUsage: KeyUsage } {
   const keyUsage = fittingUsage(keySpec, request.KeyUsage);
   const unsupported = (what: string): KmsError =>
     new KmsError('UnsupportedOperationException', `${what} is not supported by this version of Keytrail.`);
-  if (request.Origin !== undefined && request.Origin !== 'AWS_KMS') throw unsupported(`Origin ${request.Origin}`);
+  const origin = request.Origin ?? 'AWS_KMS';
+  if (origin !== 'AWS_KMS' && origin !== 'EXTERNAL') throw unsupported(`Origin ${origin}`);
+  if (origin === 'EXTERNAL' && !isImportable(keySpec)) {
+    throw new KmsError('UnsupportedOperationException', `KeySpec ${keySpec} is not supported for Origin EXTERNAL.`);
+  }
   if (request.CustomKeyStoreId !== undefined) throw unsupported('CustomKeyStoreId');
   if (request.XksKeyId !== undefined) throw unsupported('XksKeyId');
-  return { keySpec, keyUsage };
+  if (request.MultiRegion && origin === 'EXTERNAL') throw unsupported('MultiRegion with Origin EXTERNAL');
+  return { keySpec, keyUsage, origin };
 }
 
 /** Tags at creation need the permission to tag as well. */
@@ -105,7 +112,9 @@ export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
     const tags = domainTags(request.Tags ?? []);
     const checked = newKeyPolicy(request, call, ports.projection);
     const multiRegion = request.MultiRegion ?? false;
-    const keyId = ports.newKeyId(multiRegion);
+    // A key pair takes its time, after which all begins anew: for this key.
+    const newId = () => ports.newKeyId(multiRegion);
+    const keyId = call.offLoop?.once('the new key', newId) ?? newId();
     const ref = { region, account, aggregate: 'key', id: keyId } as const;
     const command = {
       type: 'CreateKey',
@@ -143,7 +152,7 @@ class ListKeys implements ListKeysRequest {
   @Optional(MARKER) Marker?: string;
 }
 
-const DEFAULT_LIST_LIMIT = 100;
+const PAGE_SIZES = { byDefault: 100, atMost: 1000 };
 
 export const listKeys = control<ListKeys, Wire<ListKeysResponse>>({
   name: 'ListKeys',
@@ -151,11 +160,9 @@ export const listKeys = control<ListKeys, Wire<ListKeysResponse>>({
   run(request, call, { projection }) {
     authorizeAccount(call);
     const { region, account } = call.caller;
-    const page = takePage(
-      existing(projection.keyIdsAfter(region, account, decodeMarker(request.Marker)), call, projection),
-      request.Limit ?? DEFAULT_LIST_LIMIT,
-      (keyId) => keyId,
-    );
+    const asked = pageAsked(request, call, PAGE_SIZES);
+    const keyIds = existing(projection.keyIdsAfter(region, account, positionOf(asked)), call, projection);
+    const page = takePage(keyIds, asked, (keyId) => keyId);
     return {
       Keys: page.items.map((keyId) => ({ KeyId: keyId, KeyArn: keyArn(region, account, keyId) })),
       ...pageFields(page),

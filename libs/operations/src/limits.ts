@@ -54,7 +54,7 @@ export class Limits {
   private isRoom(limit: Limit, pending: Pending): boolean {
     const count = limit.count();
     if (count + pending.size < limit.max) return true;
-    // What has been folded in, but whose call has not ended, is in both.
+    // What the view has already, though its call has not ended, is in `count` and in `pending`.
     let more = 0;
     for (const id of pending.keys()) if (!limit.has(id)) more++;
     return count + more < limit.max;

@@ -1,7 +1,7 @@
 import { KmsError } from '#domain/errors';
 import { rootCaller } from '../../../test/support/root-caller';
 import { workedOut } from './off-loop';
-import { type Call, type DataPorts, data, type PlanePorts } from './operation';
+import { type Call, type ControlPorts, control, type DataPorts, data, type PlanePorts } from './operation';
 import { runOperation } from './run-operation';
 
 class Nothing {}
@@ -87,4 +87,42 @@ test('work that depends on what changes meanwhile without pause is given up', as
   let version = 0;
   const { error } = await reply((call) => workedOut(call, `with version ${version++}`, async () => 0));
   expect(error).toBe('KMSInternalException');
+});
+
+test('a control operation lets go of its right to append while work goes on, and is begun anew for the same thing', async () => {
+  let open = 0;
+  const openMeanwhile: number[] = [];
+  const made: string[] = [];
+  const serving: PlanePorts['serving'] = {
+    assertHeld() {},
+    begin() {
+      let over = false;
+      open++;
+      return {
+        assertNotOver() {},
+        end() {
+          if (!over) open--;
+          over = true;
+        },
+      };
+    },
+  };
+  const operation = control<Nothing, unknown>({
+    name: 'CreateKey',
+    request: Nothing,
+    run(_request, call) {
+      made.push(call.offLoop!.once('id', () => `key ${made.length}`));
+      return { KeyId: workedOut(call, 'pair', async () => openMeanwhile.push(open)) && made.at(-1) };
+    },
+  });
+  const grantTokens = {} as PlanePorts['grantTokens'];
+  const controlPorts = { projection: { position: 1 } } as unknown as ControlPorts;
+  const all = { control: controlPorts, serving, grantTokens };
+  const { body } = await runOperation(operation, Buffer.from('{}'), unresolved, all, () => {});
+  expect([JSON.parse(String(body)), made, openMeanwhile, open]).toEqual([
+    { KeyId: 'key 0' },
+    ['key 0', 'key 0'],
+    [0],
+    0,
+  ]);
 });

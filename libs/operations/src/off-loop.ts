@@ -1,4 +1,4 @@
-/** Not an error: what a data operation needs must be worked out first, away from the event loop. */
+/** Not an error: what an operation needs must be worked out first, away from the event loop. */
 export class WorkToDo extends Error {
   override readonly name = 'WorkToDo';
 
@@ -13,12 +13,13 @@ export class WorkToDo extends Error {
 type Outcome = { value: unknown } | { failure: unknown };
 
 /**
- * Slow work of one data operation. The operation stays one synchronous step: where it needs the result of slow work it is
- * broken off, the work is done, and it begins anew with all its checks, so that what was taken away from its caller
- * meanwhile is refused as if there had been no wait.
+ * Slow work of one operation. Where it needs the result of slow work it is broken off, the work is done, and it begins anew with
+ * all its checks, so that what was taken away from its caller meanwhile is refused as if there had been no wait: a data operation
+ * stays one synchronous step, and a control operation keeps no revoking write waiting meanwhile.
  */
 export class OffLoop {
   private outcomes: Map<string, Outcome> | undefined;
+  private opened: Uint8Array[] | undefined;
 
   /**
    * The result of `start`, the second time that it is asked for; what `start` rejects with is thrown then. `what` names the
@@ -32,6 +33,22 @@ export class OffLoop {
     return outcome.value as T;
   }
 
+  /**
+   * Bytes that slow work may yet be done with, once the operation has been broken off: zeroised when it is over, not before.
+   */
+  wipeAtEnd(bytes: Uint8Array): void {
+    this.opened ??= [];
+    this.opened.push(bytes);
+  }
+
+  /** What stays the same however often the operation is begun anew: of `make` the first time. */
+  once<T>(what: string, make: () => T): T {
+    this.outcomes ??= new Map();
+    const outcome = this.outcomes.get(what) ?? { value: make() };
+    this.outcomes.set(what, outcome);
+    return (outcome as { value: T }).value;
+  }
+
   async do({ what, start }: WorkToDo): Promise<void> {
     this.outcomes ??= new Map();
     try {
@@ -42,6 +59,8 @@ export class OffLoop {
   }
 
   wipe(): void {
+    for (const bytes of this.opened ?? []) bytes.fill(0);
+    this.opened = undefined;
     if (!this.outcomes) return;
     for (const outcome of this.outcomes.values()) if ('value' in outcome) wipeBytes(outcome.value);
     this.outcomes = undefined;
@@ -50,7 +69,7 @@ export class OffLoop {
 
 /** As `OffLoop.result`, for an operation's call. */
 export function workedOut<T>({ offLoop }: { offLoop?: OffLoop | undefined }, what: string, start: () => Promise<T>): T {
-  if (!offLoop) throw new Error(`${what}: only data operations work off the event loop`);
+  if (!offLoop) throw new Error(`${what}: nothing begins this call anew`);
   return offLoop.result(what, start);
 }
 

@@ -1,5 +1,9 @@
+import type { RecipientInfo } from '@aws-sdk/client-kms';
+import type { ImportClaims, OpenedImportToken } from '#crypto/import-token';
+import type { CheckedMaterial } from '#crypto/imported-material';
 import type { TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf, EventOf } from '#domain/aggregates';
+import type { KeySpec } from '#domain/key/key-kinds';
 import type { AggregateRef } from '#domain/subjects';
 import type { CommandResult } from '#event-store/run-command';
 import type { BackingKey } from '#hsm/backing-key';
@@ -10,8 +14,10 @@ import type { Caller } from './caller';
 import type { Checks } from './checks';
 import type { GrantTokenClaims, GrantTokenReader } from './grants/grant-tokens';
 import type { Limits } from './limits';
+import type { ManagedKey, MintingCause } from './managed-keys';
 import type { OffLoop } from './off-loop';
 import type { QuotaClass } from './quotas/quota-classes';
+import type { Recipient } from './recipient';
 import type { KnownUse, LastUses } from './usage/last-uses';
 import type { RequestClass } from './wire/decode';
 
@@ -33,8 +39,13 @@ export interface Call {
   checkedAt?: number | undefined;
   /** What goes on record of the call; absent where no record is kept. */
   trail?: Trail | undefined;
-  /** Of a data operation: slow work, as `OffLoop.result` has it. */
+  /** Slow work, as `OffLoop.result` has it; absent where nothing begins the call anew. */
   offLoop?: OffLoop | undefined;
+  /**
+   * Of a cryptographic operation, where there are request quotas: counts the call in this class, unless it has been counted
+   * already. Throws ThrottlingException beyond the rate.
+   */
+  countAs?: ((quotaClass: QuotaClass) => void) | undefined;
 }
 
 /** The right of this process to complete operations, which it has while it is in touch with the log. */
@@ -78,6 +89,10 @@ export interface ControlPorts {
   limits: Limits;
   /** When things were last used; waited for, so only where a policy asks. */
   lastUses: LastUses;
+  /** Has the copies of imported material erased that the key has released. Rejects where that must wait, for its timer. */
+  eraseReleased(ref: AggregateRef<'key'>, call: Call): Promise<void>;
+  /** Makes an AWS managed key; returns once it is in `projection`. */
+  mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void>;
   /**
    * Has the keys that are related to a multi-Region key do what a change of it asks of them. To be called once the change is
    * made; where it fails, or this process dies, a timer does it.
@@ -100,8 +115,12 @@ export interface DataPorts {
   /** The backing key from memory. Throws MaterialNotLoaded otherwise, on which run-operation loads it and begins again. */
   backingKey(keyArn: string, materialId: string): BackingKey;
   loadBackingKey(keyArn: string, materialId: string): Promise<void>;
+  /** By way of a key-manager; returns once it is in `projection`. */
+  mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void>;
   /** Fresh random bytes, never handed out twice. */
   random(length: number): Buffer;
+  /** Whom a response is for: see `recipientOf`. Throws WorkToDo first, and ValidationException. */
+  recipient(given: RecipientInfo, call: Call): Recipient;
   /** Makes session tokens. */
   tokens: TokenIssuer;
   /** As that of ControlPorts; absent where nobody but this process appends, whose view has its own appends. */
@@ -109,20 +128,40 @@ export interface DataPorts {
   /** The system's time, by which sessions end: clients compare it with their own. */
   systemSeconds(): number;
   accessKeys: AccessKeyPorts;
+  imports: ImportPorts;
 }
+
+/** What a crypto-worker may have a key-manager append, by aggregate. */
+interface WorkerCommandsOf {
+  principal: Extract<CommandOf<'principal'>, { type: 'CreateAccount' | 'CreateAccessKey' | 'DeleteAccessKey' }>;
+  key: Extract<CommandOf<'key'>, { type: 'ImportKeyMaterial' }>;
+}
+export type WorkerCommandAggregate = keyof WorkerCommandsOf;
+export type WorkerCommand<T extends WorkerCommandAggregate> = WorkerCommandsOf[T];
 
 /** What it takes to make and unmake an access key, whose secret no key-manager may see. */
 export interface AccessKeyPorts {
   /** Stores a new secret and gives it back: 40 characters. A crash afterwards leaves one that no event names, for the sweep. */
   create(ownerArn: string, accessKeyId: string): Promise<string>;
   /** By way of a key-manager. Returns once it is in `projection` and, if it revokes, in every worker. */
-  runCommand(
-    ref: AggregateRef<'principal'>,
-    command: Extract<CommandOf<'principal'>, { type: 'CreateAccount' | 'CreateAccessKey' | 'DeleteAccessKey' }>,
-    call: Call,
-  ): Promise<void>;
+  runCommand(ref: AggregateRef<'principal'>, command: WorkerCommand<'principal'>, call: Call): Promise<void>;
   /** For good; harmless to repeat. */
   erase(accessKeyId: string): Promise<void>;
+}
+
+/** What it takes to import key material, which no key-manager may see. */
+export interface ImportPorts {
+  newToken(claims: ImportClaims, privateKey: Uint8Array): Buffer;
+  /** Undefined for what no crypto-worker of this Keytrail made. */
+  openToken(token: Uint8Array): OpenedImportToken | undefined;
+  /** The same for the same material and owner. */
+  materialId(ownerArn: string, material: CheckedMaterial): Promise<string>;
+  /** Stores a copy, and gives back where. A crash afterwards leaves one that no event names, for the sweep. */
+  store(keyArn: string, materialId: string, keySpec: KeySpec, material: Uint8Array): Promise<string>;
+  /** By way of a key-manager. Returns once it is in `projection`. */
+  runCommand(ref: AggregateRef<'key'>, command: WorkerCommand<'key'>, call: Call): Promise<void>;
+  /** A copy, for good; harmless to repeat. */
+  erase(place: string): Promise<void>;
 }
 
 /** What operations on the records of calls may use. */
@@ -165,7 +204,7 @@ interface Common<I extends object> {
   /** AWS's name of it, no other service's too; routing, subjects, metrics and the IAM action derive from it. */
   name: string;
   request: RequestClass<I>;
-  /** With which it shares a request quota; absent for the default of its plane. See quotas/quota-classes.ts. */
+  /** With which it shares a request quota; absent for `quotaClassOf` of its plane. See quotas/quota-classes.ts. */
   quotaClass?: QuotaClass;
   /** What its record says of members that a request left out, as CloudTrail does. */
   recordedDefaults?: Readonly<Record<string, string>>;
@@ -207,9 +246,19 @@ export const isWaiting = (operation: Operation): operation is WaitingDataOperati
 export const isReadOnly = (operation: Operation): boolean =>
   operation.plane === 'data' ? !isWaiting(operation) : /^(Describe|Get|List|Lookup)/.test(operation.name);
 
-/** Cryptographic operations share a quota, management operations have one each; those of IAM and STS have none. */
-export const quotaClassOf = ({ service, quotaClass, plane, name }: Operation): string | undefined =>
-  service === 'kms' ? (quotaClass ?? (plane === 'data' ? 'symmetric' : name)) : undefined;
+/**
+ * Management operations have a quota each, and cryptographic ones share those of the kinds of keys: these are counted once the
+ * key is known. The operations of IAM and STS have none.
+ */
+export const quotaClassOf = ({
+  service,
+  quotaClass,
+  plane,
+  name,
+}: Operation): string | typeof OF_THE_KEY | undefined =>
+  service === 'kms' ? (quotaClass ?? (plane === 'data' ? OF_THE_KEY : name)) : undefined;
+
+export const OF_THE_KEY = Symbol('the quota class of the key');
 
 export const iamAction = ({ service, name }: Operation): string => `${service}:${name}`;
 

@@ -1,14 +1,17 @@
 import fc from 'fast-check';
-import { decodeMarker, MAX_PAGE_BYTES, type Page, pageOfList, takePage } from './pagination';
+import { rootCaller } from '../../../test/support/root-caller';
+import { MAX_PAGE_BYTES, type Page, type PageAsked, pageAsked, pageOfList, positionOf, takePage } from './pagination';
+
+const page = (limit: number, marker?: string): PageAsked => ({ list: 'list', limit, marker });
 
 /** All pages, one after the other, as a caller asks for them. */
 function pages<T>(pageAfter: (marker: string | undefined) => Page<T>): T[][] {
   const found: T[][] = [];
   let marker: string | undefined;
   do {
-    const page = pageAfter(marker);
-    found.push(page.items);
-    marker = page.nextMarker;
+    const { items, nextMarker } = pageAfter(marker);
+    found.push(items);
+    marker = nextMarker;
   } while (marker !== undefined);
   return found;
 }
@@ -21,16 +24,17 @@ describe('pages', () => {
     fc.assert(
       fc.property(sorted, limit, (items, size) => {
         const found = pages((marker) => {
-          const after = decodeMarker(marker);
+          const asked = page(size, marker);
+          const after = positionOf(asked);
           return takePage(
             items.filter((item) => after === undefined || item > after),
-            size,
+            asked,
             (item) => item,
           );
         });
         expect(found.flat()).toEqual(items);
         expect(found.length).toBe(Math.max(1, Math.ceil(items.length / size)));
-        for (const page of found.slice(0, -1)) expect(page).toHaveLength(size);
+        for (const full of found.slice(0, -1)) expect(full).toHaveLength(size);
       }),
     );
   });
@@ -38,7 +42,7 @@ describe('pages', () => {
   test('of a list list everything once, each full but the last, whatever their size', () => {
     fc.assert(
       fc.property(fc.array(fc.integer(), { maxLength: 40 }), limit, (items, size) => {
-        const found = pages((marker) => pageOfList(items, size, marker));
+        const found = pages((marker) => pageOfList(items, page(size, marker)));
         expect(found.flat()).toEqual(items);
         expect(found.length).toBe(Math.max(1, Math.ceil(items.length / size)));
       }),
@@ -51,15 +55,15 @@ describe('pages', () => {
       fc.property(fc.array(size, { maxLength: 200 }), (sizes) => {
         const items = sizes.map((length, at) => ({ at, text: 'x'.repeat(length) }));
         for (const found of [
-          pages((marker) => pageOfList(items, 1_000, marker)),
+          pages((marker) => pageOfList(items, page(1_000, marker))),
           pages((marker) =>
-            takePage(items.slice(Number(decodeMarker(marker) ?? -1) + 1), 1_000, ({ at }) => String(at)),
+            takePage(items.slice(Number(positionOf(page(1, marker)) ?? -1) + 1), page(1_000), ({ at }) => String(at)),
           ),
         ]) {
           expect(found.flat()).toEqual(items);
-          for (const page of found) {
-            if (page.length > 1) expect(JSON.stringify(page).length).toBeLessThanOrEqual(MAX_PAGE_BYTES);
-            if (found.length > 1) expect(page.length).toBeGreaterThan(0);
+          for (const taken of found) {
+            if (taken.length > 1) expect(JSON.stringify(taken).length).toBeLessThanOrEqual(MAX_PAGE_BYTES);
+            if (found.length > 1) expect(taken.length).toBeGreaterThan(0);
           }
         }
       }),
@@ -68,9 +72,9 @@ describe('pages', () => {
   });
 
   test('go on where they were when items come and go between them', () => {
-    const first = takePage(['b', 'd', 'f'], 2, (item) => item);
+    const first = takePage(['b', 'd', 'f'], page(2), (item) => item);
     expect(first.items).toEqual(['b', 'd']);
-    const after = decodeMarker(first.nextMarker)!;
+    const after = positionOf(page(2, first.nextMarker))!;
     // `d` is gone and `c` and `e` have come.
     expect(['b', 'c', 'e', 'f'].filter((item) => item > after)).toEqual(['e', 'f']);
   });
@@ -82,23 +86,53 @@ describe('a marker that no reply has given out', () => {
   test.each([
     'nonsense',
     ' ',
-    'v1:a',
-    Buffer.from('v2:a').toString('base64url'),
-    `${Buffer.from('v1:a').toString('base64url')}=`,
+    'v2:list:a',
+    Buffer.from('v1:a').toString('base64url'),
+    Buffer.from('v2:lists:a').toString('base64url'),
+    `${Buffer.from('v2:list:a').toString('base64url')}=`,
   ])('such as %j is refused', (marker) => {
-    expect(() => decodeMarker(marker)).toThrow(refused);
+    expect(() => positionOf(page(1, marker))).toThrow(refused);
   });
 
   test.each(['-1', '1.5', 'x', '1e99'])('such as one of the position %s in a list is refused', (position) => {
-    const marker = Buffer.from(`v1:${position}`).toString('base64url');
-    expect(() => pageOfList([1, 2, 3], 1, marker)).toThrow(refused);
+    const marker = Buffer.from(`v2:list:${position}`).toString('base64url');
+    expect(() => pageOfList([1, 2, 3], page(1, marker))).toThrow(refused);
   });
 
   test('is never taken, whatever it is', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 1 }), (marker) => {
-        expect(() => decodeMarker(marker)).toThrow(refused);
+        expect(() => positionOf(page(1, marker))).toThrow(refused);
       }),
     );
+  });
+});
+
+describe('a page asked for', () => {
+  const call = { operation: 'ListKeys', caller: rootCaller('us-east-1', '000000000000') };
+  const sizes = { byDefault: 50, atMost: 100 };
+
+  test.each([
+    [undefined, 50],
+    [1, 1],
+    [100, 100],
+    [101, 100],
+    [1_000, 100],
+  ])('with Limit %s has %i items at most', (Limit, limit) => {
+    expect(pageAsked(Limit === undefined ? {} : { Limit }, call, sizes).limit).toBe(limit);
+  });
+
+  test.each([
+    ['another operation', pageAsked({}, { ...call, operation: 'ListAliases' }, sizes, 'a')],
+    ['another account', pageAsked({}, { ...call, caller: rootCaller('us-east-1', '111111111111') }, sizes, 'a')],
+    ['another Region', pageAsked({}, { ...call, caller: rootCaller('eu-west-1', '000000000000') }, sizes, 'a')],
+    ['another key', pageAsked({}, call, sizes, 'b')],
+    ['no key', pageAsked({}, call, sizes)],
+    ['a filter more', pageAsked({}, call, sizes, 'a', 'b')],
+  ])('of one list takes no marker of a list of %s', (_what, other) => {
+    const own = pageAsked({}, call, sizes, 'a');
+    const marker = takePage([1, 2], { ...other, limit: 1 }, String).nextMarker;
+    expect(positionOf({ ...other, marker })).toBe('1');
+    expect(() => positionOf({ ...own, marker })).toThrow(expect.objectContaining({ code: 'InvalidMarkerException' }));
   });
 });

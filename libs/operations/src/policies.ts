@@ -11,7 +11,7 @@ import { findKey } from './key-lookup';
 import { bypassContext, checkKeyPolicy } from './key-policy';
 import { shownPolicy } from './named-principals';
 import { control } from './operation';
-import { pageFields, pageOfList } from './pagination';
+import { pageAsked, pageFields, pageOfList } from './pagination';
 import { BOOLEAN, KEY_ID, LIMIT, MARKER, Optional, POLICY, POLICY_NAME, Required } from './wire/fields';
 import type { Wire } from './wire/wire';
 
@@ -67,13 +67,15 @@ class ListKeyPolicies implements ListKeyPoliciesRequest {
   @Optional(MARKER) Marker?: string;
 }
 
+const PAGE_SIZES = { byDefault: 100, atMost: 1000 };
+
 export const listKeyPolicies = control<ListKeyPolicies, Wire<ListKeyPoliciesResponse>>({
   name: 'ListKeyPolicies',
   request: ListKeyPolicies,
   run(request, call, ports) {
     const found = findKey(request.KeyId, 'key', call, ports.projection);
     authorizeKey(call, ports.projection, found);
-    const page = pageOfList([DEFAULT], request.Limit ?? 100, request.Marker);
+    const page = pageOfList([DEFAULT], pageAsked(request, call, PAGE_SIZES, found.arn));
     return { PolicyNames: page.items, ...pageFields(page) };
   },
 });

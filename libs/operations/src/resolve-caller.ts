@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import { assumedRoleArn, roleArn, rootArn, userArn } from '#domain/arn';
-import { KmsError } from '#domain/errors';
 import type { NamedPrincipal } from '#domain/principal/state';
 import { withTags } from '#domain/principal/tags';
 import type { Principal } from '#policy/request';
 import type { Projection } from '#views/projection';
 import type { Caller, CallerClaim, SessionClaims } from './caller';
+import { expiredToken, unrecognizedClient } from './caller-refusals';
 import { compiledPolicy } from './compiled-policies';
 
 /** What identities rest on besides the log. */
@@ -26,16 +26,11 @@ export interface TrustAnchors {
 export function resolveCaller(claim: CallerClaim, projection: Projection, anchors: TrustAnchors, now: number): Caller {
   const session = claim.sessionToken === undefined ? undefined : sessionOf(claim, claim.sessionToken, anchors);
   const longTerm = session ? session.issuingAccessKeyId : claim.accessKeyId;
-  if (longTerm !== undefined && !isActive(longTerm, claim, projection, anchors)) throw unrecognized();
+  if (longTerm !== undefined && !isActive(longTerm, claim, projection, anchors)) throw unrecognizedClient();
   const caller = principalOf(claim, session, projection, anchors);
-  if (session && session.expiresAt * 1000 <= now) {
-    throw new KmsError('ExpiredTokenException', 'The security token included in the request is expired');
-  }
+  if (session && session.expiresAt * 1000 <= now) throw expiredToken();
   return caller;
 }
-
-const unrecognized = (): KmsError =>
-  new KmsError('UnrecognizedClientException', 'The security token included in the request is invalid.');
 
 /** Its token says all that is to be known of a session; the claim may only agree with it. */
 function sessionOf(claim: CallerClaim, token: string, anchors: TrustAnchors): SessionClaims {
@@ -45,7 +40,7 @@ function sessionOf(claim: CallerClaim, token: string, anchors: TrustAnchors): Se
     session.principalId !== claim.principalId ||
     (claim.accessKeyId !== undefined && session.accessKeyId !== claim.accessKeyId)
   ) {
-    throw unrecognized();
+    throw unrecognizedClient();
   }
   return session;
 }
@@ -74,14 +69,15 @@ function principalOf(
 ): Caller {
   const { account, principalId } = claim;
   if (principalId === 'root') {
-    if (account !== anchors.account && projection.account(account)?.state.kind !== 'Account') throw unrecognized();
+    if (account !== anchors.account && projection.account(account)?.state.kind !== 'Account')
+      throw unrecognizedClient();
     return callerOf(claim, session, rootOf(account));
   }
   const [uniqueId = '', sessionName] = splitOnce(principalId);
   const state = projection.principalByUniqueId(account, uniqueId)?.state;
   // Nobody is a role but through a session of it, and a user has no session name.
-  if (!state || (state.kind === 'Role') !== (sessionName !== undefined)) throw unrecognized();
-  if (state.kind === 'Role' && !session) throw unrecognized();
+  if (!state || (state.kind === 'Role') !== (sessionName !== undefined)) throw unrecognizedClient();
+  if (state.kind === 'Role' && !session) throw unrecognizedClient();
   const standing = standingOf(account, state);
   if (!session || sessionName === undefined) return callerOf(claim, session, standing);
   return callerOf(claim, session, sessionStandingOf(session, standing, state.name, sessionName));

@@ -9,6 +9,7 @@ import type {
   RotateKeyOnDemandResponse,
   RotationsListEntry,
 } from '@aws-sdk/client-kms';
+import type { ImportStatus, PendingRotation } from '#domain/key/imported/status';
 import { assertRotatable, ROTATION_LIMITS } from '#domain/key/rotation';
 import { currentVersion, isPendingDeletion, type KeyVersion } from '#domain/key/state';
 import { assertStateAllows } from '#domain/key/state-table';
@@ -16,7 +17,7 @@ import { authorizeKey } from './authorization';
 import { fixedContext } from './condition-context';
 import { type FoundKey, findKey } from './key-lookup';
 import { type Call, type ControlPorts, control } from './operation';
-import { pageFields, pageOfList } from './pagination';
+import { pageAsked, pageFields, pageOfList } from './pagination';
 import { KEY_ID, LIMIT, MARKER, Optional, Required } from './wire/fields';
 import { epochSeconds, type Wire } from './wire/wire';
 
@@ -105,7 +106,7 @@ class ListKeyRotations implements ListKeyRotationsRequest {
   @Optional(MARKER) Marker?: string;
 }
 
-const DEFAULT_LIST_LIMIT = 100;
+const PAGE_SIZES = { byDefault: 100, atMost: 1000 };
 
 export const listKeyRotations = control<ListKeyRotations, Wire<ListKeyRotationsResponse>>({
   name: 'ListKeyRotations',
@@ -116,9 +117,14 @@ export const listKeyRotations = control<ListKeyRotations, Wire<ListKeyRotationsR
     assertRotatable(found.key.keySpec, found.arn);
     assertStateAllows('ListKeyRotations', found.key.keyState, found.arn);
     const withFirst = request.IncludeKeyMaterial === 'ALL_KEY_MATERIAL';
-    const versions = withFirst ? found.key.versions : found.key.versions.slice(1);
-    const page = pageOfList(versions, request.Limit ?? DEFAULT_LIST_LIMIT, request.Marker);
-    return { Rotations: page.items.map((version) => rotationEntry(found, version)), ...pageFields(page) };
+    const { versions, pendingRotation } = found.key;
+    const entries = [
+      ...(withFirst ? versions : versions.slice(1)).map((version) => rotationEntry(found, version)),
+      ...(withFirst && pendingRotation ? [waitingEntry(found, pendingRotation)] : []),
+    ];
+    const asked = pageAsked(request, call, PAGE_SIZES, found.arn, withFirst ? 'with the first' : undefined);
+    const page = pageOfList(entries, asked);
+    return { Rotations: page.items, ...pageFields(page) };
   },
 });
 
@@ -127,5 +133,25 @@ const rotationEntry = ({ arn, key }: FoundKey, version: KeyVersion): Wire<Rotati
   KeyId: arn,
   KeyMaterialId: version.materialId,
   KeyMaterialState: version === currentVersion(key) ? 'CURRENT' : 'NON_CURRENT',
+  ...importFields(version.imported),
   ...(version.cause === 'CREATED' ? {} : { RotationDate: epochSeconds(version.since), RotationType: version.cause }),
 });
+
+const waitingEntry = ({ arn }: FoundKey, { materialId, imported }: PendingRotation): Wire<RotationsListEntry> => ({
+  KeyId: arn,
+  KeyMaterialId: materialId,
+  KeyMaterialState: 'PENDING_ROTATION',
+  ...importFields(imported),
+});
+
+function importFields(imported: ImportStatus | undefined): Partial<Wire<RotationsListEntry>> {
+  if (!imported) return {};
+  const { importState, validTo, description } = imported;
+  const expires = validTo === undefined ? 'KEY_MATERIAL_DOES_NOT_EXPIRE' : 'KEY_MATERIAL_EXPIRES';
+  return {
+    ...(description === undefined ? {} : { KeyMaterialDescription: description }),
+    ImportState: importState,
+    ...(importState === 'IMPORTED' ? { ExpirationModel: expires } : {}),
+    ...(validTo === undefined ? {} : { ValidTo: epochSeconds(validTo) }),
+  };
+}

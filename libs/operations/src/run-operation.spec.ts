@@ -1,7 +1,8 @@
 import { KmsError } from '#domain/errors';
 import { ConflictError } from '#event-store/event-store';
-import { MemoryOperations } from '../../../test/support/memory-operations';
+import { ACCOUNT, MemoryOperations } from '../../../test/support/memory-operations';
 import { rootCaller } from '../../../test/support/root-caller';
+import { endDryRun } from './dry-run';
 import {
   type ControlPorts,
   control,
@@ -21,6 +22,17 @@ describe('a refusal', () => {
   ])('of the form of a request does not trouble the log: %s %j', async (operation, input, code) => {
     const operations = new MemoryOperations();
     expect(await operations.call(operation, input)).toMatchObject({ code });
+    expect(operations.askedWhetherBehind).toBe(0);
+  });
+
+  test.each([
+    ['GenerateDataKey', {}, 'ValidationException'],
+    ['Encrypt', { Plaintext: 'AAAA', DryRun: true }, 'DryRunOperationException'],
+    ['CreateGrant', { GranteePrincipal: ACCOUNT, Operations: ['Decrypt'], DryRun: true }, 'DryRunOperationException'],
+  ])('that no view is the reason of does not trouble it either: %s %j', async (operation, input, code) => {
+    const operations = new MemoryOperations();
+    const { KeyId } = await operations.newKey();
+    expect(await operations.call(operation, { KeyId, ...input })).toMatchObject({ code });
     expect(operations.askedWhetherBehind).toBe(0);
   });
 
@@ -67,13 +79,15 @@ test('a refusal on a view that heard of the rest right after it does not count e
 const gone = (): never => {
   throw new KmsError('NotFoundException', 'gone');
 };
+const passed = (): undefined => endDryRun(true) as undefined;
 
 test.each([
-  ['DeleteAlias', ['settled', 'answered']],
-  ['ListAliases', ['answered']],
+  ['DeleteAlias', gone, ['settled', 'answered']],
+  ['ListAliases', gone, ['answered']],
+  ['RevokeGrant', passed, ['answered']],
 ])(
   'a refusal that may mean that an earlier try changed it waits for what that one waited for: %s',
-  async (name, order) => {
+  async (name, run, order) => {
     const seen: string[] = [];
     const ofControl = {
       projection: { position: 1 },
@@ -88,10 +102,11 @@ test.each([
       serving,
       grantTokens: {} as PlanePorts['grantTokens'],
     };
-    const operation = control({ name, request: class {}, run: gone });
+    const operation = control({ name, request: class {}, run });
     const reply = await runOperation(operation, Buffer.from('{}'), { ...call, operation: name }, ports, () => {});
     seen.push('answered');
-    expect({ error: reply.error, seen }).toEqual({ error: 'NotFoundException', seen: order });
+    expect(reply.status).toBe(400);
+    expect(seen).toEqual(order);
   },
 );
 

@@ -2,6 +2,7 @@ import { type ErrorCode, KmsError } from '#domain/errors';
 import { ConflictError } from '#event-store/event-store';
 import { Checks } from './checks';
 import { followGrantTokens, type GrantTokenClaims, type GrantTokenReader } from './grants/grant-tokens';
+import { ManagedKeyToMint, type MintingCause } from './managed-keys';
 import { OffLoop, WorkToDo } from './off-loop';
 import {
   type AuditOperation,
@@ -97,7 +98,6 @@ class Attempt {
   private begun: Begun | undefined;
   /** Of a control operation. */
   readonly uses = new AskedUses();
-  /** Of a data operation. */
   readonly offLoop = new OffLoop();
 
   constructor(
@@ -106,6 +106,10 @@ class Attempt {
     private readonly unresolved: UnresolvedCall,
     private readonly grantTokens: GrantTokenReader,
   ) {}
+
+  cause(): MintingCause {
+    return { requestId: this.unresolved.requestId, now: this.unresolved.now() };
+  }
 
   /** Before each `begin`: the wait until the view holds the grants that the request's tokens mean, if there is one. */
   follow(): Promise<void> | undefined {
@@ -145,9 +149,13 @@ class Attempt {
     this.offLoop.wipe();
   }
 
-  /** Whether it is a refusal that may have been made on an outdated view: what is wrong with the request itself stays so. */
+  /**
+   * Whether it is a refusal that may have been made on an outdated view. What is wrong with the request itself stays so, and a
+   * dry run that has passed is refused nothing.
+   */
   isDoubtful(failure: unknown): boolean {
-    return failure !== this.malformed && failure instanceof KmsError && !failure.retryable;
+    if (failure === this.malformed || !(failure instanceof KmsError) || failure.retryable) return false;
+    return failure.code !== 'ValidationException' && failure.code !== 'DryRunOperationException';
   }
 
   private decoded(): object {
@@ -162,7 +170,7 @@ class Attempt {
   /** Who is not known does not learn what is wrong with the request. */
   private resolved(): Begun {
     const { grantToken } = this;
-    const { requestId, operation, trail } = this.unresolved;
+    const { requestId, operation, trail, countAs } = this.unresolved;
     const now = this.unresolved.now();
     const caller = this.unresolved.resolveCaller();
     trail?.begin(caller);
@@ -177,6 +185,7 @@ class Attempt {
       uses: undefined,
       trail,
       offLoop: this.offLoop,
+      countAs,
     };
     this.request ??= this.decoded();
     if (trail) {
@@ -220,6 +229,14 @@ async function runControl(
       }
       if (failure instanceof LastUseNotKnown) {
         await attempt.uses.learn(failure, ports.lastUses);
+        continue;
+      }
+      if (failure instanceof WorkToDo) {
+        await attempt.offLoop.do(failure);
+        continue;
+      }
+      if (failure instanceof ManagedKeyToMint) {
+        await ports.mintManagedKey(failure.which, attempt.cause());
         continue;
       }
       if (!attempt.isDoubtful(failure)) throw failure;
@@ -279,6 +296,7 @@ function runData(
 function waitedFor(error: unknown, attempt: Attempt, ports: DataPorts): Promise<void> | undefined {
   if (error instanceof MaterialNotLoaded) return ports.loadBackingKey(error.keyArn, error.materialId);
   if (error instanceof WorkToDo) return attempt.offLoop.do(error);
+  if (error instanceof ManagedKeyToMint) return ports.mintManagedKey(error.which, attempt.cause());
   return undefined;
 }
 

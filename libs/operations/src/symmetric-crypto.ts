@@ -1,10 +1,21 @@
 import { LRUCache } from 'lru-cache';
-import { encodeHeaderPrefix, invalidCiphertext, type ParsedBlob, parseBlob } from '#crypto/ciphertext-blob';
+import {
+  encodeHeaderPrefix,
+  invalidCiphertext,
+  type ParsedBlob,
+  parseBlob,
+  RANDOM_LENGTH,
+} from '#crypto/ciphertext-blob';
 import { canonicalContext } from '#crypto/encryption-context';
-import { decryptSymmetric, encryptSymmetric, RANDOM_BYTES } from '#crypto/symmetric';
+import { decryptSymmetric, encryptSymmetric } from '#crypto/symmetric';
 import { keyArn, parseKmsArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
-import { assertKindAllows, type CryptographicOperation } from '#domain/key/key-kinds';
+import {
+  assertAlgorithmFits,
+  assertUsageAllows,
+  type CryptographicOperation,
+  isSymmetricEncryption,
+} from '#domain/key/key-kinds';
 import { isMultiRegionId, materialOwner, sharesMaterial } from '#domain/key/material-owner';
 import { currentVersion, isLiving, type KeyVersion } from '#domain/key/state';
 import { assertStateAllows, type KeyOperation } from '#domain/key/state-table';
@@ -12,6 +23,7 @@ import type { BackingKey } from '#hsm/backing-key';
 import { type Asked, authorizeKey } from './authorization';
 import { existingKey, type FoundKey, findKey, nowhereFor } from './key-lookup';
 import type { Call, DataPorts } from './operation';
+import type { Recipient } from './recipient';
 
 export const SYMMETRIC = 'SYMMETRIC_DEFAULT';
 
@@ -20,20 +32,26 @@ export interface Encrypted {
   materialId: string;
 }
 
-/** Refuses what the key's state, and then its usage and spec, do not allow. */
+/** In AWS's order: refuses what the key is not for, what its state does not allow, and what its spec has not. */
 export function assertUsable(
   { key, arn }: FoundKey,
   operation: KeyOperation & CryptographicOperation,
-  algorithm: string | undefined,
+  algorithm: string = SYMMETRIC,
 ): void {
+  assertUsageAllows(operation, key, arn);
   assertStateAllows(operation, key.keyState, arn);
-  assertKindAllows(operation, key, algorithm ?? SYMMETRIC, arn);
+  assertAlgorithmFits(algorithm, key);
 }
 
-export function assertNoRecipient(recipient: unknown): void {
-  if (recipient !== undefined) {
-    throw new KmsError('UnsupportedOperationException', 'Recipient is not supported by this version of Keytrail.');
-  }
+/** The same of an operation that encrypts a data key. */
+export function assertUsableForDataKeys(
+  { key, arn }: FoundKey,
+  operation: KeyOperation & CryptographicOperation,
+): void {
+  assertUsageAllows(operation, key, arn);
+  assertStateAllows(operation, key.keyState, arn);
+  if (isSymmetricEncryption(key.keySpec)) return;
+  throw new KmsError('InvalidKeyUsageException', 'You cannot generate a data key with an asymmetric CMK');
 }
 
 /** By material id, of related keys by region too: small, and the same for every call. */
@@ -66,7 +84,7 @@ export function encryptUnder(
     prefix,
     canonicalContext(context),
     plaintext,
-    ports.random(RANDOM_BYTES),
+    ports.random(RANDOM_LENGTH),
   );
   return { ciphertext, materialId };
 }
@@ -80,8 +98,10 @@ export interface Source {
 export const cryptographic = (
   encryptionContext: Record<string, string> | undefined,
   algorithm: string | undefined = SYMMETRIC,
+  recipient?: Recipient,
 ): Asked => ({
   encryptionContext,
+  recipient,
   context: (key) => (key === 'kms:encryptionalgorithm' ? algorithm : undefined),
 });
 

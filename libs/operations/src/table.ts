@@ -1,9 +1,11 @@
 import { createAlias, deleteAlias, listAliases, updateAlias } from './aliases';
 import { listPublicKeys } from './audit/list-public-keys';
 import { lookupEvents } from './audit/lookup-events';
+import { generateDataKeyPair, generateDataKeyPairWithoutPlaintext } from './data-key-pairs';
 import { generateDataKey, generateDataKeyWithoutPlaintext, generateRandom } from './data-keys';
 import { cancelKeyDeletion, scheduleKeyDeletion } from './deletion';
-import { decrypt, encrypt, reEncrypt } from './encryption';
+import { decapsulate, encapsulate } from './encapsulation';
+import { decrypt, encrypt } from './encryption';
 import { createGrant } from './grants/create-grant';
 import { retireGrant, revokeGrant } from './grants/end-grant';
 import { listGrants, listRetirableGrants } from './grants/list-grants';
@@ -21,11 +23,18 @@ import {
 import { listRoleTags, listUserTags, tagRole, tagUser, untagRole, untagUser } from './iam/principal-tags';
 import { createRole, deleteRole, getRole, listRoles, updateAssumeRolePolicy } from './iam/roles';
 import { createUser, deleteUser, getUser, listUsers } from './iam/users';
+import { deleteImportedKeyMaterial } from './import/delete-material';
+import { getParametersForImport } from './import/get-parameters';
+import { importKeyMaterial } from './import/import-material';
+import { deriveSharedSecret } from './key-agreement';
 import { createKey, describeKey, disableKey, enableKey, listKeys, updateKeyDescription } from './keys';
+import { generateMac, verifyMac } from './macs';
 import { replicateKey } from './multi-region/replicate-key';
 import { updatePrimaryRegion } from './multi-region/update-primary-region';
 import type { Operation } from './operation';
 import { getKeyPolicy, listKeyPolicies, putKeyPolicy } from './policies';
+import { getPublicKey } from './public-keys';
+import { reEncrypt } from './re-encryption';
 import {
   disableKeyRotation,
   enableKeyRotation,
@@ -33,6 +42,7 @@ import {
   listKeyRotations,
   rotateKeyOnDemand,
 } from './rotation';
+import { sign, verify } from './signing';
 import { assumeRole } from './sts/assume-role';
 import { getCallerIdentity } from './sts/caller-identity';
 import { getSessionToken } from './sts/session-token';
@@ -60,12 +70,25 @@ const OPERATIONS: readonly Operation[] = [
   reEncrypt,
   generateDataKey,
   generateDataKeyWithoutPlaintext,
+  generateDataKeyPair,
+  generateDataKeyPairWithoutPlaintext,
+  deriveSharedSecret,
+  encapsulate,
+  decapsulate,
   generateRandom,
+  sign,
+  verify,
+  getPublicKey,
+  generateMac,
+  verifyMac,
   enableKeyRotation,
   disableKeyRotation,
   getKeyRotationStatus,
   rotateKeyOnDemand,
   listKeyRotations,
+  getParametersForImport,
+  importKeyMaterial,
+  deleteImportedKeyMaterial,
   scheduleKeyDeletion,
   cancelKeyDeletion,
   replicateKey,

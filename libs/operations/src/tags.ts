@@ -11,7 +11,7 @@ import { authorizeKey } from './authorization';
 import { fixedContext, tagContext } from './condition-context';
 import { findKey } from './key-lookup';
 import { control } from './operation';
-import { pageFields, pageOfList } from './pagination';
+import { pageAsked, pageFields, pageOfList } from './pagination';
 import { KEY_ID, LIMIT, MARKER, MAX_TAGS_GIVEN, Optional, Required, TAGS } from './wire/fields';
 import type { Wire } from './wire/wire';
 
@@ -78,13 +78,15 @@ class ListResourceTags implements ListResourceTagsRequest {
   @Optional(MARKER) Marker?: string;
 }
 
+const PAGE_SIZES = { byDefault: TAGS_PER_KEY, atMost: TAGS_PER_KEY };
+
 export const listResourceTags = control<ListResourceTags, Wire<ListResourceTagsResponse>>({
   name: 'ListResourceTags',
   request: ListResourceTags,
   run(request, call, { projection }) {
     const found = findKey(request.KeyId, 'key', call, projection);
     authorizeKey(call, projection, found);
-    const page = pageOfList(found.key.tags, request.Limit ?? TAGS_PER_KEY, request.Marker);
+    const page = pageOfList(found.key.tags, pageAsked(request, call, PAGE_SIZES, found.arn));
     return { Tags: page.items.map((tag) => ({ TagKey: tag.key, TagValue: tag.value })), ...pageFields(page) };
   },
 });

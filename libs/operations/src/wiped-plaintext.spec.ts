@@ -87,6 +87,12 @@ test('every plaintext that any request brings is one of these', () => {
   expect(blobs.sort()).toEqual([
     'Decrypt CiphertextBlob false',
     'Encrypt Plaintext true',
+    'GenerateMac Message true',
     'ReEncrypt CiphertextBlob false',
+    'Sign Message true',
+    'Verify Message true',
+    'Verify Signature false',
+    'VerifyMac Mac false',
+    'VerifyMac Message true',
   ]);
 });

@@ -1,3 +1,4 @@
+import { AttestationVerifier } from '#crypto/attestation/attestation-verifier';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import { rootArn, userArn } from '#domain/arn';
 import { accessKeyMaterialId } from '#domain/principal/access-key-material-id';
@@ -15,10 +16,12 @@ import { rootCaller } from '../../../test/support/root-caller';
 import { AccessKeys } from './access-keys';
 import { Accounts } from './accounts';
 import { CryptoWorker } from './crypto-worker';
+import { Imports } from './imports';
 import { KeyManager } from './key-manager';
 import { UNTRACKED } from './last-uses';
 import { SecretSigningKeys } from './secret-signing-keys';
 import { CachedSigningKeys } from './signing-keys';
+import { WorkerCommands } from './worker-commands';
 
 const ACCOUNT = '000000000000';
 const OTHER = '111122223333';
@@ -48,8 +51,18 @@ async function started() {
     logPosition: () => view.position,
   });
   const tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH, 2));
-  const accessKeys = new AccessKeys(vault, view, (...command) => manager.runFor(...command));
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys);
+  const commands = new WorkerCommands(view, (...command) => manager.runFor(...command));
+  const accessKeys = new AccessKeys(vault, commands);
+  const imports = new Imports(Buffer.alloc(TOKEN_SEED_LENGTH, 2), vault, commands);
+  const worker = new CryptoWorker(
+    view,
+    vault,
+    tokens,
+    accessKeys,
+    imports,
+    () => Promise.reject(new Error('mints nothing')),
+    new AttestationVerifier([]),
+  );
   const clock = { now: () => now };
   const manager: KeyManager = new KeyManager({
     ...{ store: log, view, materials: worker },
@@ -72,9 +85,9 @@ async function started() {
     signingKeys,
     tokens,
     view,
-    accounts: new Accounts(ACCOUNT, view.projection, accessKeys, clock),
+    accounts: new Accounts(ACCOUNT, view.projection, accessKeys, commands, clock),
     holds: async (accessKeyId: string) => (await store.get(accessKeyMaterialId(accessKeyId))) !== undefined,
-    sweep: () => worker.sweep(now, DAY_MS, async () => view.waitFor(await log.lastPosition())),
+    sweep: () => worker.sweep(now, DAY_MS, () => view.catchUp(log)),
     later: (ms: number) => {
       now += ms;
     },

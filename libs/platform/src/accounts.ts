@@ -12,6 +12,7 @@ import type { Clock } from './clock';
 import { answer, ask } from './internal-requests';
 import type { RootCredentials } from './root-credentials';
 import type { ServedRequests } from './served-requests';
+import type { WorkerCommands } from './worker-commands';
 
 export const isAccountId = (text: string): boolean => /^\d{12}$/.test(text);
 
@@ -21,7 +22,8 @@ export class Accounts {
     /** That of the settings, which exists without an event. */
     private readonly own: string,
     private readonly projection: Projection,
-    private readonly accessKeys: Pick<AccessKeys, 'create' | 'append'>,
+    private readonly accessKeys: Pick<AccessKeys, 'create'>,
+    private readonly commands: Pick<WorkerCommands, 'append'>,
     private readonly clock: Clock,
   ) {}
 
@@ -43,10 +45,10 @@ export class Accounts {
       operation: 'CreateAccount',
       now: isoDate(this.clock.now()),
     };
-    if (!begun) await this.accessKeys.append(ref, { type: 'CreateAccount' }, origin);
+    if (!begun) await this.commands.append(ref, { type: 'CreateAccount' }, origin);
     const accessKeyId = uniqueId('AKIA', randomBytes(ID_BYTES));
     const secretAccessKey = await this.accessKeys.create(rootArn(account), accessKeyId);
-    await this.accessKeys.append(ref, { type: 'CreateAccessKey', accessKeyId }, origin);
+    await this.commands.append(ref, { type: 'CreateAccessKey', accessKeyId }, origin);
     return { accessKeyId, secretAccessKey };
   }
 }

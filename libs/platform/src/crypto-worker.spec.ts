@@ -1,3 +1,4 @@
+import { AttestationVerifier } from '#crypto/attestation/attestation-verifier';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import { keyArn } from '#domain/arn';
 import type { KeyCommand } from '#domain/key/commands';
@@ -13,9 +14,11 @@ import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { rootCaller } from '../../../test/support/root-caller';
 import { AccessKeys } from './access-keys';
 import { CryptoWorker } from './crypto-worker';
+import { Imports } from './imports';
 import { KeyManager } from './key-manager';
 import { KeyTimers } from './key-timers';
 import { UNTRACKED } from './last-uses';
+import { WorkerCommands } from './worker-commands';
 
 const REF: AggregateRef<'key'> = {
   region: 'us-east-1',
@@ -41,8 +44,18 @@ async function started() {
   const store = new MemoryMaterialStore(() => now);
   const vault = new MaterialVault(provider, store, { logPosition: () => view.position });
   const tokens = new TokenIssuer(Buffer.alloc(TOKEN_SEED_LENGTH));
-  const accessKeys = new AccessKeys(vault, view, (...command) => manager.runFor(...command));
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys);
+  const commands = new WorkerCommands(view, (...command) => manager.runFor(...command));
+  const accessKeys = new AccessKeys(vault, commands);
+  const imports = new Imports(Buffer.alloc(TOKEN_SEED_LENGTH, 2), vault, commands);
+  const worker = new CryptoWorker(
+    view,
+    vault,
+    tokens,
+    accessKeys,
+    imports,
+    () => Promise.reject(new Error('mints nothing')),
+    new AttestationVerifier([]),
+  );
   const manager: KeyManager = new KeyManager({
     store: log,
     view,
@@ -69,7 +82,7 @@ async function started() {
     worker,
     store,
     run,
-    sweep: () => worker.sweep(now, GRACE_MS, async () => view.waitFor(await log.lastPosition())),
+    sweep: () => worker.sweep(now, GRACE_MS, () => view.catchUp(log)),
     later: (ms: number) => {
       now += ms;
       return isoNow();

@@ -1,7 +1,12 @@
+import type { RecipientInfo } from '@aws-sdk/client-kms';
+import type { AttestationVerifier } from '#crypto/attestation/attestation-verifier';
 import { RandomPool } from '#crypto/random-pool';
 import type { TokenIssuer } from '#crypto/signed-token';
-import { keyArn } from '#domain/arn';
+import { keyArn, parseKmsArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
+import type { KeyEvent } from '#domain/key/events';
+import { placesOf, releasedPlaces } from '#domain/key/imported/copies';
+import { materialIdIn } from '#domain/key/imported/status';
 import type { KeySpec } from '#domain/key/key-kinds';
 import { materialIdOf } from '#domain/key/material-id';
 import { materialOwner } from '#domain/key/material-owner';
@@ -11,10 +16,23 @@ import type { AggregateRef } from '#domain/subjects';
 import { shorterThanMaterial } from '#event-store/log-damage';
 import type { BackingKey } from '#hsm/backing-key';
 import type { MaterialVault } from '#hsm/material-vault';
-import { type AccessKeyPorts, type DataPorts, MaterialNotLoaded } from '#operations/operation';
+import type { ManagedKey, MintingCause } from '#operations/managed-keys';
+import {
+  type AccessKeyPorts,
+  type Call,
+  type DataPorts,
+  type ImportPorts,
+  MaterialNotLoaded,
+} from '#operations/operation';
+import { type Recipient, verifiedRecipient } from '#operations/recipient';
 import type { LiveView } from '#views/live-view';
 import type { MaterialCustodian } from './key-manager';
+import type { MintManagedKey } from './managed-keys';
 import { type NeededMaterial, neededMaterial } from './material-check';
+
+/** Where material of the key may lie that is to be erased. */
+const mayErase = (key: Key): readonly string[] =>
+  key.keyState === 'Deleted' ? key.allMaterialIds : isLiving(key) ? releasedPlaces(key) : [];
 
 /** More orphans than crashes explain: the log and the store may not belong together, so nothing is erased. */
 const MAX_ORPHANS = 100;
@@ -35,14 +53,15 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     private readonly vault: MaterialVault,
     readonly tokens: TokenIssuer,
     readonly accessKeys: AccessKeyPorts,
+    readonly imports: ImportPorts,
+    private readonly mint: MintManagedKey,
+    private readonly attestations: AttestationVerifier,
     /** Absent where nobody but this process appends. */
     readonly wasBehind?: (held?: number) => Promise<boolean>,
   ) {
-    // Backing keys of a deleted key leave memory in every worker as soon as it hears of the deletion.
+    // Backing keys of a deleted key, and imported material that is gone, leave memory in every worker as soon as it hears of it.
     view.onCommit((commit) => {
-      if (commit.aggregate !== 'key' || !commit.events.some((event) => event.type === 'KeyDeleted')) return;
-      const key = view.projection.key(commit.region, commit.account, commit.id)?.state;
-      if (key?.keyState === 'Deleted') for (const materialId of key.materialIds) this.vault.evict(materialId);
+      if (commit.aggregate === 'key') for (const event of commit.events) this.forget(commit, event as KeyEvent);
     });
   }
 
@@ -57,7 +76,39 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
   }
 
   async loadBackingKey(arn: string, materialId: string): Promise<void> {
-    await this.vault.load(arn, materialId);
+    const place = this.placeOf(arn, materialId);
+    try {
+      await this.vault.load(arn, materialId, place);
+    } catch (failure) {
+      // Imported again meanwhile, it lies elsewhere, and the copy before has been erased.
+      const now = this.placeOf(arn, materialId);
+      if (now === place) throw failure;
+      await this.vault.load(arn, materialId, now);
+    }
+  }
+
+  private placeOf(arn: string, materialId: string): string {
+    const owner = parseKmsArn(arn);
+    // What related keys share lies under its id.
+    if (!owner) return materialId;
+    const { region, account, resource } = owner;
+    const key = this.projection.key(region, account, resource.slice('key/'.length))?.state;
+    const versions = key && isLiving(key) ? key.versions : [];
+    return versions.find((version) => version.materialId === materialId)?.storedAs ?? materialId;
+  }
+
+  private forget({ region, account, id }: AggregateRef, event: KeyEvent): void {
+    if (event.type === 'KeyMaterialExpired' || event.type === 'ImportedKeyMaterialDeleted') {
+      this.vault.evict(event.materialId);
+    } else if (event.type === 'KeyDeleted') {
+      const key = this.projection.key(region, account, id)?.state;
+      if (key?.keyState === 'Deleted') for (const place of key.materialIds) this.vault.evict(materialIdIn(place));
+    }
+  }
+
+  async mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void> {
+    const { position } = await this.mint(which, cause);
+    await this.view.waitFor(position);
   }
 
   systemSeconds(): number {
@@ -68,20 +119,24 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     return this.pool.take(length);
   }
 
+  recipient(given: RecipientInfo, call: Call): Recipient {
+    return verifiedRecipient(given, call, this.attestations);
+  }
+
   async create(arn: string, materialId: string, keySpec: KeySpec): Promise<string | undefined> {
     return (await this.vault.create(arn, materialId, keySpec))?.toString('base64');
   }
 
-  /** Refuses while the log, as this worker knows it, still has the key alive: erasing is for ever. */
-  async destroy(ref: AggregateRef, materialId: string): Promise<void> {
+  /** Refuses while the log, as this worker knows it, still has the key use the material: erasing is for ever. */
+  async destroy(ref: AggregateRef, place: string): Promise<void> {
     const key = this.projection.key(ref.region, ref.account, ref.id)?.state;
-    if (key?.keyState !== 'Deleted' || !key.allMaterialIds.includes(materialId) || this.isShared(ref, materialId)) {
+    if (!key || !mayErase(key).includes(place) || this.isShared(ref, place)) {
       throw new KmsError(
         'KMSInternalException',
-        `${keyArn(ref.region, ref.account, ref.id)} is not known to be deleted`,
+        `${keyArn(ref.region, ref.account, ref.id)} is not known to be deleted, nor to have released the material`,
       );
     }
-    await this.vault.destroy(materialId);
+    await this.vault.destroy(place);
   }
 
   /** Whether a related key that is not deleted has the material: the primary is deleted last, so that none should. */
@@ -118,9 +173,12 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     const deleted = new Set<string>();
     for (const { ref, state } of this.projection.allKeys()) {
       if (state.keyState === 'None') continue;
-      const known = state.keyState === 'Deleted' ? state.allMaterialIds : state.versions.map((one) => one.materialId);
-      const next = materialIdOf(ownerOf(ref, state), known.length + 1);
-      for (const id of [...known, next]) (state.keyState === 'Deleted' ? deleted : living).add(id);
+      for (const place of mayErase(state)) deleted.add(place);
+      const used = isLiving(state) ? placesOf(state) : [];
+      const versions = isLiving(state) ? state.versions.length : mayErase(state).length;
+      const next = materialIdOf(ownerOf(ref, state), versions + 1);
+      for (const place of used) living.add(place);
+      (isLiving(state) ? living : deleted).add(next);
     }
     for (const { state } of this.projection.all('principal')) {
       if (hasAccessKeys(state)) for (const accessKey of state.accessKeys) living.add(accessKey.materialId);

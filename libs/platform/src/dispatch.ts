@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { headers, type MsgHdrs, type NatsConnection } from 'nats';
 import { isoDate } from '#domain/dates';
-import { ERRORS, type ErrorCode, isErrorCode, KmsError } from '#domain/errors';
+import { ERRORS, type ErrorCode, isErrorCode } from '#domain/errors';
 import {
   gatewaySubject,
   HEADER_ACCESS_KEY,
@@ -20,10 +20,10 @@ import {
 import type { Recorder } from '#operations/audit/recorder';
 import { Trail } from '#operations/audit/trail';
 import type { CallerClaim } from '#operations/caller';
+import { unrecognizedClient } from '#operations/caller-refusals';
 import { isWaiting, type Operation, type PlanePorts, type UnresolvedCall } from '#operations/operation';
-import type { Quotas } from '#operations/quotas/quotas';
+import type { CountedCall, Quotas } from '#operations/quotas/quotas';
 import { type ErrorObserver, errorReply, type OperationReply, runOperation } from '#operations/run-operation';
-import { UNRECOGNIZED_CLIENT } from '#sigv4/verify';
 import type { Callers } from './callers';
 import type { Clock } from './clock';
 import { requestReply } from './nats-request';
@@ -87,10 +87,13 @@ export class LocalDispatcher implements Dispatcher {
     requestId: string,
     trail?: Trail,
   ): OperationReply | Promise<OperationReply> {
+    const failed = (error: unknown): OperationReply =>
+      errorReply(error, { operation: operation.name, requestId }, this.observe);
+    let counted: CountedCall | undefined;
     try {
-      if (!claim.repeated) this.quotas?.charge(operation, claim, performance.now());
+      if (!claim.repeated) counted = this.quotas?.begin(operation, claim, performance.now());
     } catch (error) {
-      return errorReply(error, { operation: operation.name, requestId }, this.observe);
+      return failed(error);
     }
     const { callers, clock } = this;
     const call: UnresolvedCall = {
@@ -98,11 +101,22 @@ export class LocalDispatcher implements Dispatcher {
       operation: operation.name,
       now: () => isoDate(clock.now()),
       trail,
+      countAs: counted?.as,
       resolveCaller: () => callers.resolve(claim),
     };
     const run = () => traced('operation', {}, () => runOperation(operation, body, call, this.ports, this.observe));
     const waiting = callers.prepared(claim);
-    return waiting ? waiting.then(run).catch((error) => errorReply(error, call, this.observe)) : run();
+    const reply = waiting ? waiting.then(run).catch(failed) : run();
+    if (!counted) return reply;
+    const ended = (whole: OperationReply): OperationReply => {
+      try {
+        counted.end();
+        return whole;
+      } catch (error) {
+        return failed(error);
+      }
+    };
+    return reply instanceof Promise ? reply.then(ended) : ended(reply);
   }
 }
 
@@ -167,7 +181,7 @@ function claimHeaders(claim: CallerClaim): MsgHdrs {
   if (tls !== undefined) sent.set(HEADER_TLS, tlsHeader(tls));
   if (sessionToken !== undefined) {
     // One that cannot be sent is none of ours: they are base64.
-    if (!/^[!-~]+$/.test(sessionToken)) throw new KmsError('UnrecognizedClientException', UNRECOGNIZED_CLIENT);
+    if (!/^[!-~]+$/.test(sessionToken)) throw unrecognizedClient();
     sent.set(HEADER_SESSION_TOKEN, sessionToken);
   }
   return sent;

@@ -4,22 +4,20 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isRegionName } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import type { CallerClaim } from '#operations/caller';
+import { unrecognizedClient } from '#operations/caller-refusals';
 import type { Operation } from '#operations/operation';
 import { type ErrorObserver, errorReply, type OperationReply } from '#operations/run-operation';
 import { parseClaim, type SignatureClaim, type SignedRequest } from '#sigv4/claim';
-import { checkFreshness, checkScope, UNRECOGNIZED_CLIENT, verifySignature } from '#sigv4/verify';
+import { checkFreshness, checkScope, verifySignature } from '#sigv4/verify';
 import type { Admission } from './admission';
 import type { Dispatcher } from './dispatch';
-import type { Health } from './health';
+import { type HttpHealthPorts, serveHealth } from './http-health';
 import { apparentProtocol, type HttpProtocol, type HttpReply, protocolOf, SERVICES } from './http-protocols';
-import type { Metrics } from './metrics';
 import { type EdgeRecords, eventIdOf } from './recording/edge-records';
 import { readBody } from './request-body';
 import type { SigningIdentity, SigningKeys } from './signing-keys';
 import { tlsDetailsOf } from './tls-details';
 import { tracedHttp } from './tracing';
-import { serveTlog } from './tree-heads/tlog-http';
-import type { TreeProofs } from './tree-heads/tree-proofs';
 
 /**
  * What a nats-server takes in one message by default (max_payload, 1 MiB with headers), less room for our headers: a
@@ -29,13 +27,9 @@ import type { TreeProofs } from './tree-heads/tree-proofs';
 export const MAX_BODY_BYTES = 1_048_576 - 4_096;
 const EMPTY = Buffer.alloc(0);
 
-export interface HttpEdgePorts {
+export interface HttpEdgePorts extends HttpHealthPorts {
   dispatcher: Dispatcher;
   signingKeys: SigningKeys;
-  metrics: Metrics;
-  health: Health;
-  /** Of the process that keeps the trees. */
-  proofs?: TreeProofs | undefined;
   observe: ErrorObserver;
   /** Absent where no records are kept. */
   records?: EdgeRecords | undefined;
@@ -56,22 +50,6 @@ export function serveHttpEdge(http: FastifyInstance, ports: HttpEdgePorts, admis
     // Never reached: whoever takes the request over before its body is read does all the rest.
     handler: () => {},
     errorHandler: (error, request, reply) => edge.refuse(request, reply, refusalOf(error)),
-  });
-}
-
-/** Health and metrics, which every service serves; beside them the trees, where they are kept. */
-export function serveHealth(
-  http: FastifyInstance,
-  { health, metrics, proofs }: Pick<HttpEdgePorts, 'health' | 'metrics' | 'proofs'>,
-): void {
-  if (proofs) serveTlog(http, proofs);
-  http.get('/healthz', (_request, reply) => {
-    const report = health.report();
-    reply.code(report.status === 'ready' ? 200 : 503).send(report);
-  });
-  http.get('/metrics', async (_request, reply) => {
-    reply.header('Content-Type', metrics.registry.contentType);
-    return metrics.registry.metrics();
   });
 }
 
@@ -121,15 +99,24 @@ class HttpEdge {
     let name = 'Unknown';
     const signed = signedRequestOf(request, body);
     let protocol = apparentProtocol(signed);
-    const answer = (answered: OperationReply): void => {
-      const written = protocol.write(answered, name, requestId);
+    const leave = (): void => {
       if (inFlight) this.admission.leave(socket);
       inFlight = false;
+    };
+    const answer = (answered: OperationReply): void => {
+      const written = protocol.write(answered, name, requestId);
+      leave();
       this.ports.metrics.answered(name, answered.error ?? 'OK', (performance.now() - started) / 1000);
       send(reply, written, requestId);
     };
     let claim: SignatureClaim | undefined;
     let identity: SigningIdentity | undefined;
+    /** For what cannot be answered at all. */
+    const giveUp = (error: unknown): void => {
+      leave();
+      this.ports.observe(error, name, requestId);
+      socket.destroy();
+    };
     const fail = (error: unknown): void => {
       const refusal = errorReply(error, { operation: name, requestId }, this.ports.observe);
       // It failed over the answer itself, which has been counted and may have begun.
@@ -139,8 +126,12 @@ class HttpEdge {
       }
       const call = { operation: operationAskedFor(protocol, signed), requestId, eventId: eventIdOf(requestId) };
       const recorded = this.ports.records?.refused(refusal, call, saidBy(request, claim, identity));
-      if (recorded) void recorded.then(answer).catch(() => socket.destroy());
-      else answer(refusal);
+      if (recorded) return void recorded.then(answer).catch(giveUp);
+      try {
+        answer(refusal);
+      } catch (again) {
+        giveUp(again);
+      }
     };
     try {
       const claimed = parseClaim(signed);
@@ -149,7 +140,7 @@ class HttpEdge {
       protocol = protocolOf(claimed.service);
       checkFreshness(claimed, Date.now());
       const go = (found: SigningIdentity | undefined): void | Promise<void> => {
-        if (!found) throw new KmsError('UnrecognizedClientException', UNRECOGNIZED_CLIENT);
+        if (!found) throw unrecognizedClient();
         verifySignature(claimed, signed, found.signingKey);
         identity = found;
         const { operation, body: input } = protocol.read(signed);

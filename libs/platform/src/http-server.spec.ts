@@ -13,6 +13,7 @@ import { systemClock } from './clock';
 import { type Dispatcher, LocalDispatcher } from './dispatch';
 import { Health } from './health';
 import { serveHttpEdge } from './http-edge';
+import { protocolOf } from './http-protocols';
 import { HTTP_LIMITS, type HttpLimits, type HttpServer, httpServer } from './http-server';
 import { Metrics } from './metrics';
 import type { SigningKeys } from './signing-keys';
@@ -229,6 +230,20 @@ test('what is no HTTP after a request that is being answered is not answered in 
   expect(await ended).toBe('');
 });
 
+test('a request without a Host header is refused in the form of any other', async () => {
+  server = await start();
+  const { socket, heard } = await open('POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}');
+  while (!heard().includes('}')) await new Promise(setImmediate);
+  socket.destroy();
+  expect(heard()).toMatch(/^HTTP\/1\.1 400 .*\r\nContent-Type: application\/x-amz-json-1\.1\r\n/);
+  expect(JSON.parse(heard().split('\r\n\r\n')[1]!)).toMatchObject({ __type: 'MissingAuthenticationTokenException' });
+  const { host: _, ...hostless } = signed('ListKeys', '{}');
+  const lines = Object.entries(hostless).map(([name, value]) => `${name}: ${value}\r\n`);
+  const other = await open(`POST / HTTP/1.1\r\n${lines.join('')}Content-Length: 2\r\n\r\n{}`);
+  while (!other.heard().includes('}')) await new Promise(setImmediate);
+  expect(other.heard()).toMatch(/^HTTP\/1\.1 400 [^]*Exception/);
+});
+
 test('the place of a request whose client went away is free again', async () => {
   server = await start({ ...HTTP_LIMITS, inFlight: 1 });
   const { socket } = await open(wire('ListKeys', '{}'));
@@ -258,4 +273,22 @@ test('a reply that cannot be written is answered once, with an internal error, a
   expect(observed).toEqual([expect.any(SyntaxError)]);
   const counted = await server.metrics.registry.metrics();
   expect(counted).not.toMatch(/="OK"/);
+});
+
+test.each([
+  ['at once', 'GenerateRandom', '{"NumberOfBytes":8}'],
+  ['after a wait', 'ListKeys', '{}'],
+])('the place of a request that cannot even be refused is free again: %s', async (_when, operation, body) => {
+  const observed: unknown[] = [];
+  server = await start({ ...HTTP_LIMITS, inFlight: 1 }, observed);
+  server.release();
+  const unwritable = new Error('cannot be written');
+  const write = jest.spyOn(protocolOf('kms'), 'write').mockImplementation(() => {
+    throw unwritable;
+  });
+  const { ended } = await open(wire(operation, body));
+  expect(await ended).toBe('');
+  write.mockRestore();
+  expect(observed).toContain(unwritable);
+  expect((await call('GenerateRandom', '{"NumberOfBytes":8}')).status).toBe(200);
 });

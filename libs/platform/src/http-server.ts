@@ -50,9 +50,11 @@ export interface HttpServer {
 export function httpServer(certificate?: ServedCertificate, limits: HttpLimits = HTTP_LIMITS): HttpServer {
   const admission = new Admission(limits);
   const serverFactory = (handler: RequestListener): Server => {
+    // Without it a request is refused by its signature, which is over that header: Node would answer in its own form.
+    const options = { ...limits, requireHostHeader: false };
     const server = certificate
-      ? createSecureServer({ ...limits, ...certificate.options }, handler)
-      : createServer(limits, handler);
+      ? createSecureServer({ ...options, ...certificate.options }, handler)
+      : createServer(options, handler);
     // What is expected beside `100-continue` may be passed over (RFC 9110, 10.1.1); Node would refuse it in its own form.
     server.on('checkExpectation', handler);
     server.timeout = limits.inactivityTimeout;

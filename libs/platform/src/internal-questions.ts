@@ -35,7 +35,7 @@ export function tokenOf(members: Members, name: string): string {
   return value;
 }
 
-function timeOf(members: Members, name: string): string {
+export function timeOf(members: Members, name: string): string {
   const value = textOf(members, name);
   const ms = Date.parse(value);
   if (Number.isNaN(ms) || new Date(ms).toISOString() !== value)

@@ -1,12 +1,13 @@
 import { connect, type NatsConnection } from 'nats';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
+import { KmsError } from '#domain/errors';
 import { INTERNAL } from '#domain/subjects';
 import type { Timer } from '#views/due-times';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
-import { serveAccessKeyCommands } from './access-keys';
 import { serveGrantTokens } from './grant-tokens';
 import { ask, fireRemotely, RemoteMaterialCustodian, serveMaterials, serveTimers } from './internal-requests';
 import { ServedRequests } from './served-requests';
+import { serveWorkerCommands } from './worker-commands';
 
 const KEY = { region: 'us-east-1', account: '000000000000', aggregate: 'key', id: 'key-1' } as const;
 const TIMER: Timer = { kind: 'Deletion', ref: KEY, deadline: '2026-01-01T00:00:00.000Z' };
@@ -17,18 +18,32 @@ const COMMAND = {
   origin: { principal: 'ann', requestId: 'r', operation: 'DeleteAccessKey', now: '2026-01-01T00:00:00.000Z' },
   checkedAt: 1,
 };
+const IMPORT = {
+  ...COMMAND,
+  ref: KEY,
+  command: {
+    type: 'ImportKeyMaterial',
+    materialId: 'a'.repeat(64),
+    storedAs: `${'a'.repeat(64)}-1`,
+    importType: 'NEW_KEY_MATERIAL',
+    description: 'safe 1',
+    validTo: '2026-01-01T00:00:00.000Z',
+    publicKey: 'MAA=',
+  },
+};
 const CLAIMS = { grantId: 'a', keyArn: 'arn', position: 1, requestId: 'r' };
 
 let server: TestNats;
 let nats: NatsConnection;
 let asked: unknown[];
 let fire: (timer: Timer) => Promise<boolean>;
+let logged: unknown[];
 
 beforeAll(async () => {
   server = await startNats();
   nats = await connect({ servers: server.url });
   const served = new ServedRequests(nats, () => {});
-  const onError = () => {};
+  const onError = (error: unknown): void => void logged.push(error);
   const note = async (...question: unknown[]) => {
     asked.push(question);
     return undefined;
@@ -40,7 +55,7 @@ beforeAll(async () => {
     async () => {},
     onError,
   );
-  serveAccessKeyCommands(
+  serveWorkerCommands(
     served,
     async (...command) => {
       asked.push(command);
@@ -58,6 +73,7 @@ afterAll(async () => {
 
 beforeEach(() => {
   asked = [];
+  logged = [];
   fire = async (timer) => {
     asked.push(timer);
     return true;
@@ -69,7 +85,7 @@ test('what services ask each other arrives as it was asked', async () => {
   await materials.create('arn', 'material-1', 'HMAC_224');
   await materials.destroy(KEY, 'material-1');
   expect(await fireRemotely(nats, TIMER)).toBe(true);
-  expect(await ask(nats, INTERNAL.principalCommand, COMMAND)).toEqual({ position: 7 });
+  expect(await ask(nats, INTERNAL.workerCommand, COMMAND)).toEqual({ position: 7 });
   const { ref, command, origin, checkedAt } = COMMAND;
   expect(asked).toEqual([
     ['arn', 'material-1', 'HMAC_224'],
@@ -77,10 +93,12 @@ test('what services ask each other arrives as it was asked', async () => {
     TIMER,
     [ref, command, origin, checkedAt],
   ]);
+  await ask(nats, INTERNAL.workerCommand, IMPORT);
+  expect(asked.at(-1)).toEqual([IMPORT.ref, IMPORT.command, IMPORT.origin, IMPORT.checkedAt]);
   expect(await ask(nats, INTERNAL.grantToken, CLAIMS)).toEqual(expect.any(String));
 });
 
-const { timerFire, materialCreate, materialDestroy, principalCommand, grantToken } = INTERNAL;
+const { timerFire, materialCreate, materialDestroy, workerCommand, grantToken } = INTERNAL;
 const OTHER = { type: 'DeleteUser' };
 
 test.each<[string, string, unknown, string]>([
@@ -100,10 +118,37 @@ test.each<[string, string, unknown, string]>([
     { ref: { ...KEY, account: 1 }, materialId: 'a' },
     'account',
   ],
-  ['another command', principalCommand, { ...COMMAND, command: OTHER }, 'type'],
-  ['a command on a key', principalCommand, { ...COMMAND, ref: KEY }, 'aggregate'],
-  ['a command of nobody', principalCommand, { ...COMMAND, origin: { ...COMMAND.origin, principal: '' } }, 'principal'],
-  ['a command checked nowhere', principalCommand, { ...COMMAND, checkedAt: 'then' }, 'checkedAt'],
+  ['another command', workerCommand, { ...COMMAND, command: OTHER }, 'type'],
+  ['a command on a grant', workerCommand, { ...COMMAND, ref: { ...KEY, aggregate: 'grant' } }, 'aggregate'],
+  ['another command on a key', workerCommand, { ...COMMAND, ref: KEY }, 'type'],
+  [
+    'an import of no material',
+    workerCommand,
+    { ...IMPORT, command: { ...IMPORT.command, materialId: 'a' } },
+    'materialId',
+  ],
+  [
+    'an import to several places',
+    workerCommand,
+    { ...IMPORT, command: { ...IMPORT.command, storedAs: 'a.b' } },
+    'storedAs',
+  ],
+  ['an import to no date', workerCommand, { ...IMPORT, command: { ...IMPORT.command, validTo: 'soon' } }, 'validTo'],
+  ['an import of no type', workerCommand, { ...IMPORT, command: { ...IMPORT.command, importType: 'x' } }, 'importType'],
+  [
+    'an import described at length',
+    workerCommand,
+    { ...IMPORT, command: { ...IMPORT.command, description: 'x'.repeat(257) } },
+    'description',
+  ],
+  [
+    'an import with no key for one',
+    workerCommand,
+    { ...IMPORT, command: { ...IMPORT.command, publicKey: '-' } },
+    'publicKey',
+  ],
+  ['a command of nobody', workerCommand, { ...COMMAND, origin: { ...COMMAND.origin, principal: '' } }, 'principal'],
+  ['a command checked nowhere', workerCommand, { ...COMMAND, checkedAt: 'then' }, 'checkedAt'],
   ['a grant token without a position', grantToken, { ...CLAIMS, position: -1 }, 'position'],
 ])('%s is refused by the name of what is wrong, and nothing is done', async (_what, subject, question, member) => {
   const refused = expect.objectContaining({
@@ -112,6 +157,18 @@ test.each<[string, string, unknown, string]>([
   });
   await expect(ask(nats, subject, question)).rejects.toEqual(refused);
   expect(asked).toEqual([]);
+  // No part of Keytrail that is in order asks that.
+  expect(logged).toEqual([refused]);
+});
+
+test.each([
+  ['that others came first is an answer, not an error', new KmsError('ConcurrentModification', 'first'), false],
+  ['that the log is out of reach is an error', new KmsError('DependencyTimeoutException', 'late'), true],
+  ['what nobody foresaw is an error', new Error('unforeseen'), true],
+])('%s', async (_what, failure, isError) => {
+  fire = () => Promise.reject(failure);
+  await expect(fireRemotely(nats, TIMER)).rejects.toThrow(KmsError);
+  expect(logged).toEqual(isError ? [failure] : []);
 });
 
 test('what is no JSON is refused', async () => {

@@ -34,7 +34,10 @@ export async function ask<T>(
   throw new KmsError(isErrorCode(error.code) ? error.code : 'KMSInternalException', error.message);
 }
 
-/** Answers such requests; with a queue name, one instance of the service does. */
+/**
+ * Answers such requests; with a queue name, one instance of the service does. `onError` is told what is somebody's fault: of
+ * this service, or of an asker whose question has not its form. Other refusals, as that others came first, are answers.
+ */
 export function answer<Q, T>(
   served: ServedRequests,
   subject: string,
@@ -47,9 +50,10 @@ export function answer<Q, T>(
     try {
       reply = { result: await run(questionIn(message) as Q) };
     } catch (error) {
-      onError(error);
-      const { code, message: text } =
+      const known =
         error instanceof KmsError ? error : new KmsError('KMSInternalException', 'An internal error occurred.');
+      if (known.status >= 500 || known.code === 'ValidationException') onError(error);
+      const { code, message: text } = known;
       reply = { error: { code, message: text } };
     }
     try {

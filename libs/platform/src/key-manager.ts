@@ -3,7 +3,7 @@ import { type AggregateType, aggregateOf, type CommandOf, type EventOf, isRevoki
 import { keyArn } from '#domain/arn';
 import { type DomainEvent, NO_HASH } from '#domain/commit';
 import { KmsError } from '#domain/errors';
-import type { KeySpec } from '#domain/key/key-kinds';
+import { isAsymmetric, type KeySpec } from '#domain/key/key-kinds';
 import { materialOwner } from '#domain/key/material-owner';
 import { isLiving } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
@@ -11,12 +11,16 @@ import { ConflictError, type EventStore } from '#event-store/event-store';
 import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
 import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
 import { Limits } from '#operations/limits';
+import type { ManagedKey, MintingCause } from '#operations/managed-keys';
+import type { OffLoop } from '#operations/off-loop';
 import type { Call, ControlPorts, Serving, Tenure } from '#operations/operation';
 import type { LastUses } from '#operations/usage/last-uses';
 import type { LiveView } from '#views/live-view';
 import type { Projection } from '#views/projection';
 import type { FailPoint } from './fail-points';
 import type { GrantTokenSigner } from './grant-tokens';
+import { mintManagedKey } from './managed-keys';
+import { eraseReleased } from './released-material';
 import { settleRelated } from './settle-related';
 
 /** What the key-manager asks of whoever holds key material. */
@@ -26,7 +30,7 @@ export interface MaterialCustodian {
    * asymmetric key.
    */
   create(keyArn: string, materialId: string, keySpec: KeySpec): Promise<string | undefined>;
-  /** Erases material of a deleted key for good; harmless to repeat. */
+  /** Erases material of a deleted key, or a copy that a key has released, for good; harmless to repeat. */
   destroy(ref: AggregateRef, materialId: string): Promise<void>;
 }
 
@@ -51,7 +55,7 @@ export class KeyManager implements ControlPorts {
   private newestRevocation: number;
 
   constructor(private readonly ports: KeyManagerPorts) {
-    // Of what was in the log before this process, anything may have.
+    // Any commit that was in the log before this process may have taken something away.
     this.newestRevocation = ports.view.position;
     ports.view.onCommit(({ aggregate, events }, position) => {
       if (events.some((event) => isRevoking(aggregate, event as EventOf<typeof aggregate>))) {
@@ -101,6 +105,10 @@ export class KeyManager implements ControlPorts {
     await settleRelated(this, ref, { now, requestId });
   }
 
+  async mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void> {
+    await mintManagedKey(this)(which, cause);
+  }
+
   runCommand<T extends AggregateType>(
     ref: AggregateRef<T>,
     command: CommandOf<T>,
@@ -108,7 +116,8 @@ export class KeyManager implements ControlPorts {
   ): Promise<CommandResult<EventOf<T>>> {
     const { tenure, checks } = call;
     const stillAllowed = () => checks?.assertHold(this.newestRevocation, this.ports.view.position);
-    return this.run(ref, command, originOf(call), tenure && { tenure, assertStillAllowed: stillAllowed });
+    const checked = tenure && { tenure, assertStillAllowed: stillAllowed };
+    return this.run(ref, command, originOf(call), checked, call.offLoop);
   }
 
   /**
@@ -148,6 +157,7 @@ export class KeyManager implements ControlPorts {
     command: CommandOf<T>,
     origin: CommandOrigin,
     checked?: { tenure: Tenure; assertStillAllowed(): void },
+    offLoop?: OffLoop,
   ): Promise<CommandResult<EventOf<T>>> {
     const { region, account, aggregate, id } = ref;
     const { initial, decide } = aggregateOf(aggregate);
@@ -158,7 +168,7 @@ export class KeyManager implements ControlPorts {
           ref,
           load: () => this.projection.folded(ref) ?? { state: initial, version: 0, seq: 0, hash: NO_HASH, time: '' },
           decide: (state, now) => decide(command, state, { region, account, id, now }),
-          prepare: (events) => this.withMaterial(ref, events),
+          prepare: (events) => this.withMaterial(ref, events, offLoop),
           ...(checked && {
             checks: {
               assertNotOver: () => checked.tenure.assertNotOver(),
@@ -192,19 +202,39 @@ export class KeyManager implements ControlPorts {
     return this.ports.appliedEverywhere(position);
   }
 
-  /** The events, once the material that they name is stored; of a new key pair the event tells the public half. */
-  private async withMaterial<E extends DomainEvent>(ref: AggregateRef, events: readonly E[]): Promise<E[]> {
+  /** Rejects where the material cannot be erased now: its timer has it done then. */
+  async eraseReleased(ref: AggregateRef<'key'>, call: Call): Promise<void> {
+    await eraseReleased({ manager: this, materials: this.ports.materials }, ref, originOf(call));
+  }
+
+  private makesMaterial(ref: AggregateRef): boolean {
+    const key = this.projection.key(ref.region, ref.account, ref.id)?.state;
+    return !key || !isLiving(key) || key.origin !== 'EXTERNAL';
+  }
+
+  /**
+   * The events, once the material that they name is stored; of a new key pair the event tells the public half. A pair can take
+   * longer than a lease: a call that can be begun anew is broken off for it, so that no right to append is held meanwhile.
+   */
+  private async withMaterial<E extends DomainEvent>(
+    ref: AggregateRef,
+    events: readonly E[],
+    offLoop: OffLoop | undefined,
+  ): Promise<E[]> {
     const arn = keyArn(ref.region, ref.account, ref.id);
     const { materials } = this.ports;
     return Promise.all(
       events.map(async (event) => {
-        if (event.type === 'KeyRotated') {
+        if (event.type === 'KeyRotated' && this.makesMaterial(ref)) {
           const key = this.projection.key(ref.region, ref.account, ref.id)?.state;
           const owner = key && isLiving(key) ? materialOwner(arn, key) : arn;
           await materials.create(owner, event.materialId, 'SYMMETRIC_DEFAULT');
         }
-        if (event.type !== 'KeyCreated') return event;
-        const publicKey = await materials.create(materialOwner(arn, event), event.materialId, event.keySpec);
+        // What is imported has been stored before the command was given.
+        if (event.type !== 'KeyCreated' || event.materialId === undefined) return event;
+        const { materialId, keySpec } = event;
+        const create = () => materials.create(materialOwner(arn, event), materialId, keySpec);
+        const publicKey = await (offLoop && isAsymmetric(keySpec) ? offLoop.result(materialId, create) : create());
         return publicKey === undefined ? event : { ...event, publicKey };
       }),
     );

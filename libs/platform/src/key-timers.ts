@@ -5,6 +5,7 @@ import type { CommandOrigin } from '#event-store/run-command';
 import type { Timer } from '#views/due-times';
 import type { Clock } from './clock';
 import type { KeyManager, MaterialCustodian } from './key-manager';
+import { eraseReleased } from './released-material';
 import { settleRelated } from './settle-related';
 
 export interface KeyTimersPorts {
@@ -45,7 +46,11 @@ export class KeyTimers {
       case 'Deletion':
         return this.deleteKey(ref, deadline);
       case 'Cleanup':
-        return this.finishDeletion(ref, this.deletion());
+        return this.finishDeletion(ref, this.originsOfDeletion());
+      case 'MaterialExpiry':
+        return this.expire(ref, deadline);
+      case 'MaterialErasure':
+        return eraseReleased(this.ports, ref, this.originsOfExpiry()());
       case 'MultiRegion':
         return this.settleRelated(ref);
     }
@@ -60,7 +65,7 @@ export class KeyTimers {
 
   /** A crash after the first step leaves a deleted key that is due for clean-up. */
   private async deleteKey(ref: AggregateRef<'key'>, deadline: string): Promise<boolean> {
-    const origin = this.deletion();
+    const origin = this.originsOfDeletion();
     const { events } = await this.ports.manager.runUnchecked(ref, { type: 'FireDeletion', deadline }, origin(deadline));
     const finished = await this.finishDeletion(ref, origin);
     if (events.length > 0) await this.settleRelated(ref);
@@ -89,7 +94,20 @@ export class KeyTimers {
     return settleRelated(this.ports.manager, ref, { now, requestId: randomUUID() });
   }
 
-  private deletion(): (dated?: string) => CommandOrigin {
+  /** A crash after the first step leaves a copy of the material that is due to be erased. */
+  private async expire(ref: AggregateRef<'key'>, deadline: string): Promise<boolean> {
+    const origin = this.originsOfExpiry();
+    const command = { type: 'FireMaterialExpiry', deadline } as const;
+    const { events } = await this.ports.manager.runUnchecked(ref, command, origin(deadline));
+    const erased = await eraseReleased(this.ports, ref, origin());
+    return erased || events.length > 0;
+  }
+
+  private originsOfExpiry(): (dated?: string) => CommandOrigin {
+    return this.origin('keytrail:deletion-scheduler', 'MaterialExpiry');
+  }
+
+  private originsOfDeletion(): (dated?: string) => CommandOrigin {
     return this.origin('keytrail:deletion-scheduler', 'KeyDeletion');
   }
 

@@ -1,5 +1,6 @@
 import type { NatsConnection } from 'nats';
 import { keyArn, rootArn, userArn } from '#domain/arn';
+import { placesOf } from '#domain/key/imported/copies';
 import { materialOwner, sharesMaterial } from '#domain/key/material-owner';
 import { isLiving } from '#domain/key/state';
 import { hasAccessKeys } from '#domain/principal/state';
@@ -37,7 +38,7 @@ export function* neededMaterial(projection: Projection): Generator<NeededMateria
     if (!isLiving(state)) continue;
     const owner = materialOwner(keyArn(ref.region, ref.account, ref.id), state);
     const type = materialTypeOf(state.keySpec);
-    for (const { materialId } of state.versions) {
+    for (const materialId of placesOf(state)) {
       if (shared.has(materialId)) continue;
       if (sharesMaterial(state)) shared.add(materialId);
       yield { type, materialId, owner };

@@ -93,6 +93,23 @@ describe('a request over NATS', () => {
     expect(dispatched).toEqual([]);
   });
 
+  test.each(['two words', 'tab\there', 'caf\u00e9'])(
+    'is refused with the header %j, and is nobody’s error',
+    async (name) => {
+      const sent = headers();
+      // As no client library sends it.
+      (sent as unknown as { headers: Map<string, string[]> }).headers.set(name, ['x']);
+      const subject = requestSubject('us-east-1', ACCOUNT, 'root', 'ListKeys');
+      const refused = await nats.request(subject, '{}', { headers: sent, timeout: 20_000 });
+      expect(errorOf(refused)).toEqual([
+        'ValidationException',
+        'Headers: expected names of printable ASCII without spaces.',
+      ]);
+      expect(dispatched).toEqual([]);
+      expect(observed).toEqual([]);
+    },
+  );
+
   test.each(['US_EAST_1', '-', 'a'.repeat(40), 'us:east'])('is refused for a region named %s', async (region) => {
     expect(errorOf(await ask({}, region))).toEqual([
       'ValidationException',

@@ -100,6 +100,7 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
       return recorded ? recorded.then(answer) : answer(reply);
     };
     try {
+      assertHeadersReadable(message);
       requestId = requestIdOf(message) ?? requestId;
       claim = claimOfMessage(message);
       const found = claim;
@@ -148,6 +149,15 @@ export class NatsTransport extends Server implements CustomTransportStrategy {
     sent.set(HEADER_POSITION, String(this.ports.view.position));
     if (error !== undefined) sent.set(HEADER_ERROR, error);
     this.served.respond(message, bytes, sent);
+  }
+}
+
+/** The NATS server passes on whatever a client calls headers; the library throws where it reads them first. */
+function assertHeadersReadable(message: Msg): void {
+  try {
+    void message.headers;
+  } catch (error) {
+    throw new KmsError('ValidationException', 'Headers: expected names of printable ASCII without spaces.', error);
   }
 }
 

@@ -1,13 +1,13 @@
 import type { NatsConnection } from 'nats';
 import type { LastUses } from '#operations/usage/last-uses';
 import type { Timer } from '#views/due-times';
-import { type AppendAccessKey, appendRemotely } from './access-keys';
 import { askForAnchors, type PublishedAnchors } from './callers';
 import { type GrantTokenSigner, localSigner, remoteSigner } from './grant-tokens';
 import type { StartedHistory } from './history/start-history';
 import { fireRemotely, RemoteMaterialCustodian } from './internal-requests';
 import type { MaterialCustodian } from './key-manager';
 import { RemoteLastUses } from './last-uses';
+import { type MintManagedKey, mintManagedKey, mintRemotely } from './managed-keys';
 import { RemoteSealingKeys, type SealingKeys } from './recording/sealing-keys';
 import { type AppendShredding, appendShreddingRemotely, SHRED_RECORDS } from './recording/shredding';
 import { CachedSigningKeys, RemoteSigningKeys, type SigningKeys } from './signing-keys';
@@ -15,6 +15,7 @@ import type { StartedCryptoWorker } from './start-crypto-worker';
 import type { StartedKeyManager } from './start-key-manager';
 import { type DigestSigner, RemoteDigestSigner } from './trail-files/digest-signer';
 import { RemoteTreeHeadSigner, type TreeHeadSigner } from './tree-heads/head-signer';
+import { type AppendForWorker, appendRemotely } from './worker-commands';
 
 /**
  * THE table of what the parts of Keytrail ask of each other: in process where the other part is in this one, else over
@@ -43,10 +44,16 @@ export class Neighbours {
     return this.worker ? localSigner(this.worker.tokens) : remoteSigner(this.nats, this.onError('grant token'));
   }
 
-  /** The crypto-worker, which starts before the key-manager, has events of access keys appended. */
-  appendAccessKey(): AppendAccessKey {
+  /** The crypto-worker, which starts before the key-manager, has events of access keys and imports appended. */
+  appendForWorker(): AppendForWorker {
     if (!this.has('key-manager')) return appendRemotely(this.nats);
     return (...command) => this.keyManager!.manager.runFor(...command);
+  }
+
+  /** And AWS managed keys made that are used for the first time. */
+  mintManagedKey(): MintManagedKey {
+    if (!this.has('key-manager')) return mintRemotely(this.nats);
+    return (...asked) => mintManagedKey(this.keyManager!.manager)(...asked);
   }
 
   /** The key-manager, which starts before the history, learns when keys were last used. */
@@ -55,7 +62,7 @@ export class Neighbours {
     return { lastUse: (...used) => this.history!.ports.lastUses.lastUse(...used) };
   }
 
-  /** And that records are shredded. */
+  /** The crypto-worker has it appended that records are shredded. */
   appendShredding(): AppendShredding {
     if (!this.has('key-manager')) return appendShreddingRemotely(this.nats);
     return (ref, origin) => this.keyManager!.manager.runUnchecked(ref, SHRED_RECORDS, origin);
@@ -100,7 +107,7 @@ export class Neighbours {
     return this.worker ? this.worker.anchors : askForAnchors(this.nats);
   }
 
-  /** And what grant tokens are checked against. */
+  /** Whoever serves operations learns what grant tokens are checked against. */
   tokenKey(): string | (() => Promise<string>) {
     return this.worker ? this.worker.anchors.tokenKey : async () => (await askForAnchors(this.nats)()).tokenKey;
   }

@@ -1,6 +1,7 @@
 import { connect, type NatsConnection } from 'nats';
 import { INTERNAL } from '#domain/subjects';
 import { startNats, type TestNats, until } from '../../../test/support/nats-server';
+import { elapsedTime } from './elapsed-time';
 import { beat, RevocationBarrier } from './revocation-barrier';
 
 /** Longer than any test: what returns has not waited it out. */
@@ -27,8 +28,8 @@ afterAll(async () => {
   await server.stop();
 });
 
-async function barrierOf(leaseMs: number): Promise<RevocationBarrier> {
-  const barrier = new RevocationBarrier(leaseMs, manager);
+async function barrierOf(leaseMs: number, elapsed?: () => number): Promise<RevocationBarrier> {
+  const barrier = new RevocationBarrier(leaseMs, manager, elapsed);
   barriers.push(barrier);
   await manager.flush();
   return barrier;
@@ -120,5 +121,37 @@ describe('the barrier of a revoking write', () => {
     await barrier.applied(7);
     // A bound from below: it must not have returned at once.
     expect(performance.now() - started).toBeGreaterThan(SHORT / 2);
+  });
+
+  it('waits a lease out again after its machine slept: beats may have been missed', async () => {
+    const clocks = { monotonic: 0, wall: Date.UTC(2026, 0) };
+    const elapsed = elapsedTime(
+      () => clocks.monotonic,
+      () => clocks.wall,
+    );
+    const barrier = await barrierOf(SHORT, elapsed);
+    await barrier.applied(1);
+    await say('w1', 10, LONG);
+    clocks.wall += SHORT + 1;
+    const outcome = outcomeOf(barrier.applied(7));
+    await say('w1', 11, LONG);
+    expect(outcome.done).toBe(false);
+    await opens(outcome, () => say('w1', 12, LONG));
+  });
+
+  it('does not take the leases of others for over because the wall clock was set forward', async () => {
+    const clocks = { monotonic: 0, wall: Date.UTC(2026, 0) };
+    const elapsed = elapsedTime(
+      () => clocks.monotonic,
+      () => clocks.wall,
+    );
+    const barrier = await barrierOf(SHORT, elapsed);
+    await barrier.applied(1);
+    await say('w1', 6, LONG);
+    const outcome = outcomeOf(barrier.applied(7));
+    clocks.wall += 3 * LONG;
+    await opens(outcomeOf(barrier.applied(5)), () => say('w1', 6, LONG));
+    expect(outcome.done).toBe(false);
+    await opens(outcome, () => say('w1', 7, LONG));
   });
 });

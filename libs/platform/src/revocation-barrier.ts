@@ -3,6 +3,7 @@ import { KmsError } from '#domain/errors';
 import { INTERNAL } from '#domain/subjects';
 import { watchConnection } from '#event-store/connection-watch';
 import { messageCallback } from '#event-store/message-callback';
+import { elapsedTime } from './elapsed-time';
 
 /** What a process that serves under a lease says of itself: with each commit it applies, and before each lease it takes. */
 export interface Beat {
@@ -46,7 +47,7 @@ export class RevocationBarrier {
   private waiters = new Set<() => void>();
   private readonly alone: boolean;
   private knownSince: number;
-  private lastTick = performance.now();
+  private lastTick: number;
   private stopped = false;
   private readonly ticking: NodeJS.Timeout;
   private readonly unwatch: () => void = () => {};
@@ -56,7 +57,13 @@ export class RevocationBarrier {
     private readonly leaseMs: number,
     /** By which the other processes are heard; without it there are none. */
     nats?: NatsConnection,
+    /**
+     * In ms, by which it knows that this process was held up: while its machine slept, too. What it waits for goes by the
+     * monotonic clock, since the leases of others do not end because the wall clock here was set.
+     */
+    private readonly elapsed: () => number = elapsedTime(),
   ) {
+    this.lastTick = elapsed();
     this.ticking = setInterval(() => this.tick(), leaseMs / TICKS_PER_LEASE);
     this.ticking.unref();
     this.alone = !nats;
@@ -103,7 +110,7 @@ export class RevocationBarrier {
   }
 
   private tick(): void {
-    const now = performance.now();
+    const now = this.elapsed();
     if (now - this.lastTick > this.leaseMs) this.beginAnew();
     this.lastTick = now;
   }

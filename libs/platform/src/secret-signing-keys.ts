@@ -2,11 +2,12 @@ import type { TokenIssuer } from '#crypto/signed-token';
 import { rootArn, userArn } from '#domain/arn';
 import type { MaterialVault } from '#hsm/material-vault';
 import type { SessionClaims } from '#operations/caller';
+import { expiredToken } from '#operations/caller-refusals';
 import { deriveSigningKey } from '#sigv4/signing-key';
 import type { FoundAccessKey } from '#views/indexes/principals';
 import type { Projection } from '#views/projection';
 import type { RootCredentials } from './root-credentials';
-import { expiredToken, type SigningIdentity, type SigningKeys, type SigningScope } from './signing-keys';
+import type { SigningIdentity, SigningKeys, SigningScope } from './signing-keys';
 
 export interface SecretSigningKeysPorts {
   /** Whose root the credentials are. */

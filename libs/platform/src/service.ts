@@ -189,7 +189,7 @@ export class Service {
 
   private addSchedulers(): void {
     const { view, clock, health, metrics, log, store, neighbours, parts } = this.around;
-    const fire = neighbours.fire(async () => view.waitFor(await store.lastPosition()));
+    const fire = neighbours.fire(() => view.catchUp(store));
     this.schedulers = new Schedulers({ view, clock, fire, health, metrics, log });
     for (const part of parts) if (isScheduler(part)) this.schedulers.add(part);
   }

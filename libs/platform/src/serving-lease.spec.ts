@@ -3,10 +3,12 @@ import { eventSubject } from '#domain/subjects';
 import type { LogEnd } from '#event-store/event-store';
 import { LiveView } from '#views/live-view';
 import { until } from '../../../test/support/nats-server';
+import { elapsedTime } from './elapsed-time';
 import { ServingLease } from './serving-lease';
 
 /** Longer than any test. */
 const LONG = 600_000;
+const MINUTE = 60_000;
 
 /** A log whose leader answers what the test says, and a lease on it. */
 function leaseOn(leaseMs: number, ...answers: Partial<LogEnd>[]) {
@@ -21,6 +23,35 @@ function leaseOn(leaseMs: number, ...answers: Partial<LogEnd>[]) {
   const lease = new ServingLease({ end }, view, leaseMs, (settled) => announced.push(settled));
   leases.push(lease);
   return { lease, view, asked, announced, commit: () => appendTo(view) };
+}
+
+/** A lease of a minute that is not renewed, something begun under it, and the clocks of its machine. */
+async function leaseByClocks() {
+  const clocks = { monotonic: 0, wall: Date.UTC(2026, 0) };
+  const now = elapsedTime(
+    () => clocks.monotonic,
+    () => clocks.wall,
+  );
+  const lease = new ServingLease(
+    { end: async () => ({ position: 0, majorityAgeMs: 0 }) },
+    new LiveView(),
+    MINUTE,
+    () => {},
+    now,
+  );
+  await lease.start();
+  lease.stop();
+  const { assertNotOver } = lease.begin();
+  const expectOver = (): void => {
+    expect(lease.held).toBe(false);
+    expect(() => lease.assertHeld()).toThrow('lost touch');
+    expect(assertNotOver).toThrow('could not be made in time');
+  };
+  const expectHeld = (): void => {
+    lease.assertHeld();
+    assertNotOver();
+  };
+  return { clocks, expectOver, expectHeld };
 }
 
 const leases: ServingLease[] = [];
@@ -149,4 +180,33 @@ test('what was begun under a lease must end with it, though the lease is renewed
   await until(over, 'the tenure did not end');
   expect(asked.length).toBeGreaterThan(1);
   lease.assertHeld();
+});
+
+describe('a lease of a minute, and what was begun under it,', () => {
+  test('is over after a minute of which the machine slept, though the monotonic clock stood still meanwhile', async () => {
+    const { clocks, expectHeld, expectOver } = await leaseByClocks();
+    clocks.wall += MINUTE;
+    expectHeld();
+    clocks.wall += 1;
+    expectOver();
+  });
+
+  test('is no longer when the wall clock is set back, not even by the sleep after that', async () => {
+    const { clocks, expectHeld, expectOver } = await leaseByClocks();
+    clocks.wall -= 60 * MINUTE;
+    clocks.monotonic += MINUTE / 2;
+    clocks.wall += MINUTE / 2;
+    expectHeld();
+    clocks.wall += MINUTE / 2 + 1;
+    expectOver();
+  });
+
+  test('is over by the monotonic clock, whatever the wall clock says', async () => {
+    const { clocks, expectHeld, expectOver } = await leaseByClocks();
+    clocks.monotonic += MINUTE;
+    clocks.wall -= MINUTE;
+    expectHeld();
+    clocks.monotonic += 1;
+    expectOver();
+  });
 });

@@ -2,6 +2,7 @@ import { KmsError } from '#domain/errors';
 import type { LogEnd } from '#event-store/event-store';
 import type { Serving, Tenure } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
+import { elapsedTime } from './elapsed-time';
 
 const RENEWALS_PER_LEASE = 4;
 
@@ -28,6 +29,8 @@ export class ServingLease implements Serving {
      * before the log's leader is asked as well, so whoever appends after the leader's answer knows of this process.
      */
     private readonly announce: (settled: number) => void = () => {},
+    /** In ms; a lease must end in the sleep of its machine too. */
+    private readonly now: () => number = elapsedTime(),
   ) {}
 
   assertHeld(): void {
@@ -36,17 +39,17 @@ export class ServingLease implements Serving {
   }
 
   get held(): boolean {
-    return performance.now() <= this.validUntil && !this.view.failed;
+    return this.now() <= this.validUntil && !this.view.failed;
   }
 
   begin(): Tenure {
     this.assertHeld();
-    const { validUntil } = this;
+    const { validUntil, now } = this;
     const open: OpenTenure = { position: this.view.position };
     this.tenures.add(open);
     return {
       assertNotOver() {
-        if (performance.now() <= validUntil) return;
+        if (now() <= validUntil) return;
         throw new KmsError('DependencyTimeoutException', 'The change could not be made in time; try again.');
       },
       end: () => {
@@ -100,14 +103,14 @@ export class ServingLease implements Serving {
   private async renew(): Promise<void> {
     // Known before it holds: whoever appends after the leader's answer below waits for this holder.
     this.tell();
-    const asked = performance.now();
+    const asked = this.now();
     const { position, majorityAgeMs } = await this.log.end();
     await this.view.waitFor(position, this.leaseMs);
     const known = asked - majorityAgeMs;
     if (!this.held && majorityAgeMs > 0) {
       // The leader itself may have been frozen, and neither know yet that another took its place nor that what it reads now
       // was sent long ago: only what it hears from here on proves it.
-      this.doubtedAt ??= performance.now();
+      this.doubtedAt ??= this.now();
       if (known < this.doubtedAt) return;
     }
     this.doubtedAt = undefined;

@@ -16,6 +16,8 @@ export interface Settings {
   tlsKey?: string | undefined;
   /** PEM file of the authorities whose client certificates are required; absent to ask for none. */
   tlsClientCa?: string | undefined;
+  /** PEM file of the roots that attestation documents are verified with; absent for none. */
+  nitroRoots?: string | undefined;
   dataDir: string;
   accountId: string;
   /** Both or neither; neither means that they are generated and kept in the data folder. */
@@ -149,6 +151,7 @@ export function parseSettings(environment: Environment): Settings {
     tlsCert: file('KEYTRAIL_TLS_CERT'),
     tlsKey: file('KEYTRAIL_TLS_KEY'),
     tlsClientCa: file('KEYTRAIL_TLS_CLIENT_CA'),
+    nitroRoots: file('KEYTRAIL_NITRO_ROOTS'),
     dataDir: isAbsolute(dataDir) ? dataDir : resolve(dataDir),
     accountId: text('KEYTRAIL_ACCOUNT_ID', (value) => /^\d{12}$/.test(value), '12 digits', '000000000000')!,
     rootAccessKeyId: text(

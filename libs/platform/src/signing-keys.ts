@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { NatsConnection } from 'nats';
 import { KmsError } from '#domain/errors';
 import { INTERNAL, QUEUE } from '#domain/subjects';
+import { expiredToken } from '#operations/caller-refusals';
 import { answer, ask } from './internal-requests';
 import type { ServedRequests } from './served-requests';
 
@@ -31,9 +32,6 @@ export interface SigningScope {
 export interface SigningKeys {
   identify(scope: SigningScope): SigningIdentity | undefined | Promise<SigningIdentity | undefined>;
 }
-
-export const expiredToken = (): KmsError =>
-  new KmsError('ExpiredTokenException', 'The security token included in the request is expired');
 
 const REQUEST_TIMEOUT_MS = 5_000;
 
@@ -89,10 +87,7 @@ export function serveSigningKeys(
       const identity = await keys.identify(question);
       return identity && { ...identity, signingKey: identity.signingKey.toString('base64') };
     },
-    (error) => {
-      // Whoever shows an old token may do so as often as they like.
-      if (!(error instanceof KmsError && error.code === 'ExpiredTokenException')) onError(error);
-    },
+    onError,
   );
 }
 

@@ -13,8 +13,9 @@ import { endOffLoop } from '#hsm/off-loop';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { Serving } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
-import { AccessKeys, type AppendAccessKey } from './access-keys';
+import { AccessKeys } from './access-keys';
 import { Accounts, serveAccounts } from './accounts';
+import { openAttestations } from './attestation-roots';
 import { serveAuthCallout } from './auth-callout';
 import { Callers, type PublishedAnchors, serveAnchors } from './callers';
 import { type CalloutSeeds, calloutKeys } from './callout-keys';
@@ -23,7 +24,9 @@ import { SecretCredentialCheck } from './credential-check';
 import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
 import { serveGrantTokens } from './grant-tokens';
+import { Imports } from './imports';
 import { serveMaterials } from './internal-requests';
+import type { MintManagedKey } from './managed-keys';
 import { serveMaterialCheck } from './material-check';
 import type { Metrics } from './metrics';
 import { ObservedHsmProvider } from './observed-hsm';
@@ -36,6 +39,7 @@ import { type Settings, SettingsError } from './settings';
 import { CachedSigningKeys, type SigningKeys, serveSigningKeys } from './signing-keys';
 import { type DigestSigner, serveDigestSigner, VaultDigestSigner } from './trail-files/digest-signer';
 import { openTreeHeadSigner, serveTreeHeads, type TreeHeadSigner } from './tree-heads/head-signer';
+import { type AppendForWorker, WorkerCommands } from './worker-commands';
 
 const MAX_NAMED = 100;
 
@@ -55,7 +59,8 @@ export interface CryptoWorkerSurroundings {
   callout: CalloutSeeds | undefined;
   /** With the gateway in one process the root credentials are made here and kept in the data folder. */
   besideGateway: boolean;
-  appendAccessKey: AppendAccessKey;
+  appendForWorker: AppendForWorker;
+  mintManagedKey: MintManagedKey;
   appendShredding: AppendShredding;
   /** Nobody but this process appends. */
   alone: boolean;
@@ -83,11 +88,14 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
   await ensureMaterialStream(nats, settings);
   const vault = await openVault(settings, new JetStreamMaterialStore(nats), view, metrics);
-  const tokens = await openTokens(vault);
-  const accessKeys = new AccessKeys(vault, view, around.appendAccessKey);
+  const commands = new WorkerCommands(view, around.appendForWorker);
+  const { tokens, imports } = await openTokens(vault, commands);
+  const accessKeys = new AccessKeys(vault, commands);
   const behindable = { position: () => view.position, reached: (position: number) => view.waitFor(position) };
   const behind = around.alone ? undefined : (held?: number) => wasBehind(behindable, store, held);
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys, behind);
+  const attestations = openAttestations(settings);
+  const { mintManagedKey } = around;
+  const worker = new CryptoWorker(view, vault, tokens, accessKeys, imports, mintManagedKey, attestations, behind);
   await worker.checkLog(() => store.lastPosition());
   const credentials = around.besideGateway ? rootCredentials(settings) : fromSettings(settings);
   if (!credentials) {
@@ -110,7 +118,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     (position) => view.waitFor(position),
     (error) => log.error({ err: error }, 'signing key request failed'),
   );
-  const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
+  const caughtUp = (): Promise<void> => view.catchUp(store);
   const shredding = new Shredding({ vault, view, append: around.appendShredding, clock: around.clock });
   const erased = await shredding.eraseShredded();
   if (erased > 0) log.warn({ erased }, 'erased sealing keys of records that the log says are shredded');
@@ -124,9 +132,8 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   serveGrantTokens(served, tokens, (error) => log.error({ err: error }, 'grant token request failed'));
   const anchors = { rootAccessKeyId: credentials.accessKeyId, tokenKey: tokens.publicKey.export() };
   serveAnchors(served, anchors, (error) => log.error({ err: error }, 'token key request failed'));
-  serveAccounts(served, new Accounts(settings.accountId, view.projection, accessKeys, around.clock), (error) =>
-    log.error({ err: error }, 'account request failed'),
-  );
+  const accounts = new Accounts(settings.accountId, view.projection, accessKeys, commands, around.clock);
+  serveAccounts(served, accounts, (error) => log.error({ err: error }, 'account request failed'));
   serveMaterials(served, worker, caughtUp, (error) => log.error({ err: error }, 'material request failed'));
   serveMaterialCheck(served, view.projection, vault, (error) => log.error({ err: error }, 'material check failed'));
   const stopping = new AbortController();
@@ -157,10 +164,13 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   };
 }
 
-async function openTokens(vault: MaterialVault): Promise<TokenIssuer> {
+async function openTokens(
+  vault: MaterialVault,
+  commands: WorkerCommands,
+): Promise<{ tokens: TokenIssuer; imports: Imports }> {
   const seed = await vault.tokenSeed(TOKEN_SEED_LENGTH);
   try {
-    return new TokenIssuer(seed);
+    return { tokens: new TokenIssuer(seed), imports: new Imports(seed, vault, commands) };
   } finally {
     seed.fill(0);
   }

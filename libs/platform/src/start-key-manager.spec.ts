@@ -4,11 +4,12 @@ import { MemoryEventStore } from '#event-store/memory-event-store';
 import { LiveView } from '#views/live-view';
 import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { startNats } from '../../../test/support/nats-server';
-import { appendRemotely } from './access-keys';
+
 import { systemClock } from './clock';
 import { UNTRACKED } from './last-uses';
 import { ServedRequests } from './served-requests';
 import { startKeyManager } from './start-key-manager';
+import { appendRemotely } from './worker-commands';
 
 const ACCOUNT = '000000000000';
 const ANN = userRef(ACCOUNT, 'ann');

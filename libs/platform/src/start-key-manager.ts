@@ -1,18 +1,19 @@
 import type { EventStore } from '#event-store/event-store';
 import type { LastUses } from '#operations/usage/last-uses';
 import type { LiveView } from '#views/live-view';
-import { serveAccessKeyCommands } from './access-keys';
 import type { Clock } from './clock';
 import { failPoints } from './fail-points';
 import type { GrantTokenSigner } from './grant-tokens';
 import { serveTimers } from './internal-requests';
 import { KeyManager, type MaterialCustodian } from './key-manager';
 import { KeyTimers } from './key-timers';
+import { mintManagedKey, serveMinting } from './managed-keys';
 import { SHRED_RECORDS, serveTrailCommands } from './recording/shredding';
 import type { RevocationBarrier } from './revocation-barrier';
 import type { ServedRequests } from './served-requests';
 import type { ServingLease } from './serving-lease';
 import type { Settings } from './settings';
+import { serveWorkerCommands } from './worker-commands';
 
 export interface KeyManagerSurroundings {
   settings: Pick<Settings, 'failPoint'>;
@@ -43,9 +44,10 @@ export function startKeyManager(around: KeyManagerSurroundings): StartedKeyManag
     failPoint: failPoints(around.settings.failPoint),
   });
   const timers = new KeyTimers({ manager, materials, clock: around.clock });
-  const caughtUp = async (): Promise<void> => view.waitFor(await store.lastPosition());
+  const caughtUp = (): Promise<void> => view.catchUp(store);
   serveTimers(served, (timer) => timers.fire(timer), caughtUp, onError('timer'));
-  serveAccessKeyCommands(served, (...command) => manager.runFor(...command), onError('access key'));
+  serveWorkerCommands(served, (...command) => manager.runFor(...command), onError('worker command'));
+  serveMinting(served, mintManagedKey(manager), onError('managed key'));
   serveTrailCommands(served, (ref, origin) => manager.runUnchecked(ref, SHRED_RECORDS, origin), onError('shredding'));
   return { manager, timers };
 }

@@ -45,7 +45,8 @@ async function startWorker(around: Surroundings, serving: ServingLease): Promise
     ...{ settings, store, view, served, serving, metrics, log, alone, clock },
     callout: around.link.callout,
     besideGateway: around.has('gateway'),
-    appendAccessKey: neighbours.appendAccessKey(),
+    appendForWorker: neighbours.appendForWorker(),
+    mintManagedKey: neighbours.mintManagedKey(),
     appendShredding: neighbours.appendShredding(),
   });
   around.onStop(started.stop);

@@ -2,12 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node';
-import { headers } from 'nats';
+import { headers, type Msg } from 'nats';
 import { KmsError } from '#domain/errors';
 import type { Recorder } from '#operations/audit/recorder';
 import type { Dispatcher } from './dispatch';
 import { tracedDispatcher, tracedRecorder } from './traced-ports';
-import { isTracing, traced, traceOfLine, traceWith, withTrace } from './tracing';
+import { isTracing, traced, tracedMessage, traceOfLine, traceWith, withTrace } from './tracing';
 
 describe('with tracing off', () => {
   test('nothing stands between a request and who answers it', async () => {
@@ -35,6 +35,20 @@ describe('with tracing off', () => {
     expect(loaded).toContain('/platform/src/tracing.js');
     expect(loaded).not.toMatch(/opentelemetry\/(sdk|exporter|resources)/);
   });
+});
+
+test('a message whose headers cannot be read is answered all the same', () => {
+  const message = {
+    get headers(): never {
+      throw new Error('no header');
+    },
+  } as unknown as Msg;
+  traceWith(new BasicTracerProvider().getTracer('test'));
+  try {
+    expect(tracedMessage('kms.req', message, () => 'answered')).toBe('answered');
+  } finally {
+    traceWith(undefined);
+  }
 });
 
 test('a span says what kind of failure ended it, and nothing of the message, which may quote a request', async () => {

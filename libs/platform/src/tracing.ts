@@ -53,10 +53,19 @@ export function tracedHttp(request: FastifyRequest, reply: FastifyReply, run: ()
 /** A request over NATS in a span that ends with its answer, in the trace that its headers name. */
 export function tracedMessage<T>(subscription: string, message: Msg, run: () => T): T {
   if (tracer === undefined) return run();
-  const around = propagation.extract(ROOT_CONTEXT, message.headers, FROM_NATS);
+  const around = traceAround(message);
   // The subscription, since a subject names account and principal.
   const attributes = { 'messaging.system': 'nats', 'messaging.destination.template': subscription };
   return spanned(tracer, `NATS ${subscription}`, { kind: SpanKind.SERVER, attributes }, around, run);
+}
+
+/** None for headers that cannot be read: whoever answers the request says so. */
+function traceAround(message: Msg): Context {
+  try {
+    return propagation.extract(ROOT_CONTEXT, message.headers, FROM_NATS);
+  } catch {
+    return ROOT_CONTEXT;
+  }
 }
 
 /** The headers of a request over NATS, with the trace that it belongs to. */

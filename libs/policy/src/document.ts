@@ -199,6 +199,28 @@ const shown = (text: string): string => JSON.stringify(text.slice(0, 64));
 const malformed = (reason: string): KmsError => new KmsError('MalformedPolicyDocumentException', reason);
 
 /** The policy of a key that is created without one, spaced as AWS's GetKeyPolicy returns it. */
+/**
+ * The policy of an AWS managed key: principals of the account may use it and look at it where their own policies let them,
+ * and change nothing. AWS lets them use it through the service alone; there is no service here to go through.
+ */
+export const managedKeyPolicy = (account: string): string =>
+  JSON.stringify({
+    Version: '2012-10-17',
+    Id: 'keytrail-managed-1',
+    Statement: [
+      {
+        Sid: 'Use and look at',
+        Effect: 'Allow',
+        Principal: { AWS: `arn:aws:iam::${account}:root` },
+        Action: [
+          ...['kms:Encrypt', 'kms:Decrypt', 'kms:ReEncrypt*', 'kms:GenerateDataKey*'],
+          ...['kms:Describe*', 'kms:Get*', 'kms:List*'],
+        ],
+        Resource: '*',
+      },
+    ],
+  });
+
 export const defaultKeyPolicy = (account: string): string => `{
   "Version" : "2012-10-17",
   "Id" : "key-default-1",

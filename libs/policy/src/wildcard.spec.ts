@@ -27,6 +27,29 @@ describe('a wildcard pattern', () => {
     }
   });
 
+  it('is not compared anew at each place with a question mark in it', () => {
+    // By comparing at each place, 10^10 steps and more.
+    const text = `${'a'.repeat(2_000_000)}c`;
+    expect(matchesWildcard(`*${'a'.repeat(20_000)}?b*`, text)).toBe(false);
+    expect(matchesWildcard(`*${'a'.repeat(20_000)}?c`, text)).toBe(true);
+  }, 60_000);
+
+  it('is found in a long text, whatever it is made of', () => {
+    const unit = fc.constantFrom('a', 'b', '\u00e9', '\u{1f600}');
+    const piece = fc.string({ unit: fc.oneof({ weight: 3, arbitrary: unit }, fc.constant('?')), maxLength: 50 });
+    const near = fc.tuple(fc.constantFrom('a', 'ab', 'aab', '\u00e9a'), fc.nat(60), fc.string({ unit, maxLength: 60 }));
+    fc.assert(
+      fc.property(piece, fc.nat(40), near, (pattern, more, [again, times, rest]) => {
+        // Almost the same many times over, so that a few tries do not do.
+        const searched = `${again.repeat(more)}${pattern}`;
+        const text = again.repeat(times + more) + rest;
+        const expression = new RegExp(searched.replaceAll('?', '[^]'));
+        expect(matchesWildcard(`*${searched}*`, text)).toBe(expression.test(text));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
   it('agrees with a regular expression of the same meaning', () => {
     const few = fc.string({ unit: fc.constantFrom('a', 'b', '*', '?'), maxLength: 10 });
     const letters = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 10 });

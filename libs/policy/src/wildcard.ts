@@ -1,3 +1,5 @@
+import { ANY, findPiece, fitsAt, type Piece } from './find-piece';
+
 /**
  * Whether `text` fits a policy pattern, where `*` stands for any characters, `?` for one, and `\` makes the next
  * character an ordinary one (policies have no such escape: see escapeBackslashes and escapeLiteral).
@@ -5,18 +7,7 @@
  */
 export const matchesPattern = (pattern: string, text: string): boolean => compilePieces(pattern)(text);
 
-/** What is between two stars: its characters, and which of them may be any. */
-interface Piece {
-  length: number;
-  /** Of UTF-16; ANY for a `?`. */
-  codes: readonly number[];
-  /** Its longest run without `?`, by which it is looked for, and where in it that is. */
-  run: string;
-  runAt: number;
-}
-
-const ANY = -1;
-
+/** What is between two stars. */
 function pieceOf(codes: readonly number[]): Piece {
   let run = '';
   let runAt = 0;
@@ -53,27 +44,6 @@ function piecesOf(pattern: string): Piece[] | undefined {
   }
   pieces.push(pieceOf(codes));
   return pieces;
-}
-
-function fitsAt({ codes, length, run, runAt }: Piece, text: string, start: number): boolean {
-  if (start < 0 || start + length > text.length || !text.startsWith(run, start + runAt)) return false;
-  if (run.length === length) return true;
-  for (let at = 0; at < length; at++) {
-    if (codes[at] !== ANY && codes[at] !== text.charCodeAt(start + at)) return false;
-  }
-  return true;
-}
-
-/** Where the piece fits first, from `from` on; -1 if nowhere. */
-function findPiece(piece: Piece, text: string, from: number): number {
-  const { run, runAt } = piece;
-  for (let start = from; start + piece.length <= text.length; start++) {
-    const found = text.indexOf(run, start + runAt);
-    if (found < 0) return -1;
-    start = found - runAt;
-    if (fitsAt(piece, text, start)) return start;
-  }
-  return -1;
 }
 
 function compilePieces(pattern: string): TextTest {

@@ -1,9 +1,6 @@
 import { createHash } from 'node:crypto';
 import { KmsError } from '#domain/errors';
 
-/** The message of UnrecognizedClientException for an access key that nobody has. */
-export const UNRECOGNIZED_CLIENT = 'The security token included in the request is invalid.';
-
 const MISMATCH =
   'The request signature we calculated does not match the signature you provided. ' +
   'Check your AWS Secret Access Key and signing method. Consult the service documentation for details.';

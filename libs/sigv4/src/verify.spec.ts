@@ -4,7 +4,7 @@ import { KmsError } from '#domain/errors';
 import { parseClaim, type SignatureClaim, type SignedRequest } from './claim';
 import { presignQuery, type SigningInput, signRequest } from './sign';
 import { deriveSigningKey } from './signing-key';
-import { checkFreshness, checkScope, UNRECOGNIZED_CLIENT, verifySignature } from './verify';
+import { checkFreshness, checkScope, verifySignature } from './verify';
 
 const TIME = Date.UTC(2015, 7, 30, 12, 36);
 const SECRET = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
@@ -44,7 +44,7 @@ function authenticate(request: SignedRequest, nowMs = TIME): SignatureClaim {
   const claim = parseClaim(request);
   checkScope(claim, ['kms']);
   checkFreshness(claim, nowMs);
-  if (claim.accessKeyId !== 'AKIDEXAMPLE') throw new KmsError('UnrecognizedClientException', UNRECOGNIZED_CLIENT);
+  if (claim.accessKeyId !== 'AKIDEXAMPLE') throw new KmsError('UnrecognizedClientException', 'nobody');
   verifySignature(claim, request, deriveSigningKey(SECRET, claim.date, claim.region, claim.service));
   return claim;
 }

@@ -5,8 +5,6 @@ import { incomplete, invalid, mismatch, quoted } from './authentication-errors';
 import { canonicalRequest, hashOfBody, parseQuery, signatureOf, TERMINATOR } from './canonical-request';
 import type { SignatureClaim, SignedRequest } from './claim';
 
-export { UNRECOGNIZED_CLIENT } from './authentication-errors';
-
 const SKEW_SECONDS = 300;
 const SKEW = '5 min.';
 const LONGEST_EXPIRES_SECONDS = 604_800;

@@ -1,5 +1,6 @@
 import BTree from 'sorted-btree';
-import { isLiving, isReplica } from '#domain/key/state';
+import { nextExpiry } from '#domain/key/imported/copies';
+import { isLiving, isReplica, type LivingKey } from '#domain/key/state';
 import { type AggregateRef, eventSubject } from '#domain/subjects';
 import type { Projection } from './projection';
 import { dueStepsOf } from './related-keys';
@@ -7,9 +8,18 @@ import { dueStepsOf } from './related-keys';
 /**
  * `Rotation`: an automatic rotation. `Deletion`: the end of a waiting period.
  * `Cleanup`: a deleted key whose aliases or material are not gone yet (a crash came between); due since its deletion.
+ * `MaterialExpiry`: the date up to which imported material is valid. `MaterialErasure`: a copy of imported material that is
+ * not gone yet, due since its key released it.
  * `MultiRegion`: what a change of this key asks of a related key, or of itself, is not done yet; due since the change.
  */
-export const TIMER_KINDS = ['Rotation', 'Deletion', 'Cleanup', 'MultiRegion'] as const;
+export const TIMER_KINDS = [
+  'Rotation',
+  'Deletion',
+  'Cleanup',
+  'MaterialExpiry',
+  'MaterialErasure',
+  'MultiRegion',
+] as const;
 export type TimerKind = (typeof TIMER_KINDS)[number];
 
 export interface Timer {
@@ -19,7 +29,7 @@ export interface Timer {
   deadline: string;
 }
 
-/** The next timer of a key: a pure function of its folded state. A key has at most one at a time. */
+/** The next timer of a key: a pure function of its folded state. Of several the earliest: one scheduler has all that a key can have at once. */
 export function timerOf(projection: Projection, keySubject: string): Timer | undefined {
   const folded = projection.keyBySubject(keySubject);
   if (!folded) return undefined;
@@ -28,26 +38,43 @@ export function timerOf(projection: Projection, keySubject: string): Timer | und
   if (step) return { kind: 'MultiRegion', ref, deadline: step.since };
   switch (state.keyState) {
     case 'Enabled':
-      return state.rotation && !isReplica(state)
-        ? { kind: 'Rotation', ref, deadline: state.rotation.nextRotationDate }
-        : undefined;
+      return earliest(
+        state.rotation && !isReplica(state)
+          ? { kind: 'Rotation', ref, deadline: state.rotation.nextRotationDate }
+          : undefined,
+        ...ofImports(ref, state),
+      );
     case 'PendingDeletion':
-      return { kind: 'Deletion', ref, deadline: state.deletionDate };
+      return earliest({ kind: 'Deletion', ref, deadline: state.deletionDate }, ...ofImports(ref, state));
     case 'Deleted':
       return state.materialIds.length > 0 || projection.aliasNamesOf(ref).size > 0
         ? { kind: 'Cleanup', ref, deadline: state.deletedAt }
         : undefined;
-    case 'None':
     case 'Disabled':
+    case 'PendingImport':
     case 'Creating':
     case 'Updating':
     case 'PendingReplicaDeletion':
+      return earliest(...ofImports(ref, state));
+    case 'None':
       return undefined;
   }
 }
 
 const nextStep = (projection: Projection, ref: AggregateRef<'key'>) =>
   dueStepsOf(projection, ref).find(({ askedBy }) => askedBy === ref.region);
+function ofImports(ref: AggregateRef<'key'>, key: LivingKey): (Timer | undefined)[] {
+  if (key.origin !== 'EXTERNAL') return [];
+  const expiry = nextExpiry(key);
+  const released = key.released?.[0]?.since;
+  return [
+    expiry === undefined ? undefined : { kind: 'MaterialExpiry', ref, deadline: expiry },
+    released === undefined ? undefined : { kind: 'MaterialErasure', ref, deadline: released },
+  ];
+}
+
+const earliest = (...timers: (Timer | undefined)[]): Timer | undefined =>
+  timers.reduce((first, timer) => (timer && (!first || timer.deadline < first.deadline) ? timer : first), undefined);
 
 const NONE: { has(keySubject: string): boolean } = { has: () => false };
 

@@ -97,6 +97,11 @@ export class LiveView {
     });
   }
 
+  /** Resolves once everything that the log holds now has been folded in. */
+  async catchUp(log: Pick<FollowedLog, 'lastPosition'>): Promise<void> {
+    await this.waitFor(await log.lastPosition());
+  }
+
   private releaseWaiters(): void {
     for (const waiter of this.waiters) {
       if (waiter.position > this.position) continue;

@@ -2,6 +2,7 @@ import type { AggregateType } from '#domain/aggregates';
 import { aliasArn, keyArn, roleArn, rootArn, userArn } from '#domain/arn';
 import { laterOf } from '#domain/dates';
 import type { ActiveGrant } from '#domain/grant/grant';
+import type { ImportStatus } from '#domain/key/imported/status';
 import { livingKeyAt } from '#domain/key/living';
 import { type Family, isLiving, type Key } from '#domain/key/state';
 import { parsePrincipalId } from '#domain/principal/principal-id';
@@ -88,12 +89,17 @@ function reportKey({ ref, state }: FoldedOf<'key'>, { projection, at }: Moment):
   const timer = timerOf(projection, eventSubject(ref));
   const aliases = [...projection.aliasNamesOf(ref)].sort().map((name) => `alias/${name}`);
   const grants = exists ? [...projection.grantsOf(ref, undefined)] : [];
-  const lines = [stateLine(state, exists)];
+  const lines = [stateLine(livingKeyAt(state, at) ?? state, exists)];
   if (isLiving(state)) {
     if (state.family) lines.push(familyLine(state.family));
     if (state.rotation) lines.push(`rotation: every ${state.rotation.periodInDays} days`);
-    for (const { version, materialId, since, cause } of state.versions) {
-      lines.push(`version ${version}: material ${materialId}, since ${since} (${cause})`);
+    const { versions, pendingRotation } = livingKeyAt(state, at) ?? state;
+    for (const { version, materialId, since, cause, imported } of versions) {
+      lines.push(`version ${version}: material ${materialId}, since ${since} (${cause})${importPart(imported)}`);
+    }
+    if (pendingRotation) {
+      const { materialId, imported } = pendingRotation;
+      lines.push(`pending rotation: material ${materialId}${importPart(imported)}`);
     }
     for (const alias of aliases) lines.push(`alias: ${alias}`);
     for (const grant of grants) lines.push(`grant ${grant.ref.id}: ${grantee(grant.state)}`);
@@ -108,6 +114,14 @@ function reportKey({ ref, state }: FoldedOf<'key'>, { projection, at }: Moment):
   lines.push(`next timer: ${when ?? 'none'}`);
   const nextTimer = timer ? { kind: timer.kind, deadline: timer.deadline, overdue } : null;
   return { identity: { arn }, heading: arn, exists, more: { aliases, grants: grants.map(idOf), nextTimer }, lines };
+}
+
+function importPart(imported: ImportStatus | undefined): string {
+  if (!imported) return '';
+  const { importState, validTo, description } = imported;
+  const copy =
+    importState === 'IMPORTED' ? `imported, valid ${validTo ? `to ${validTo}` : 'for ever'}` : 'to be imported again';
+  return `, ${copy}${description === undefined ? '' : ` (${description})`}`;
 }
 
 const idOf = ({ ref }: { ref: AggregateRef }): string => ref.id;

@@ -3,14 +3,15 @@ import { reportFailure } from '#platform/run-service';
 import { parseSettings, type Settings } from '#platform/settings';
 import { type Operator, openOperator } from './operator';
 import { putOnRecord } from './operator-record';
+import { printable } from './printable';
 import { timeNow } from './services';
 
 export const print = (line: string): void => {
-  process.stdout.write(`${line}\n`);
+  process.stdout.write(`${printable(line)}\n`);
 };
 
 export const warn = (line: string): void => {
-  process.stderr.write(`keytrail: ${line}\n`);
+  process.stderr.write(`keytrail: ${printable(line)}\n`);
 };
 
 /** Runs a command, and turns what goes wrong into one message and exit code 1. */

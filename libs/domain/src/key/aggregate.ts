@@ -39,5 +39,9 @@ export const keyAggregate: Aggregate<Key, KeyEvent, KeyCommand> = {
     KeySynchronized: false,
     KeyReplicaRemoved: false,
     KeyDeletionDeferred: true,
+    KeyMaterialImported: false,
+    KeyMaterialExpired: true,
+    ImportedKeyMaterialDeleted: true,
+    ReleasedMaterialErased: false,
   },
 };

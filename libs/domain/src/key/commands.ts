@@ -1,20 +1,26 @@
 import type { NamedIds } from '../named-ids';
-import type { Tag } from './events';
+import type { KeyOrigin, Tag } from './events';
+import type { ImportCommand } from './imported/commands';
 import type { KeySpec, KeyUsage } from './key-kinds';
 import type { MultiRegionCommand } from './multi-region-commands';
 
 /** What can be asked of a key. Time comes in beside the command; nothing in decide reads a clock. */
 export type KeyCommand =
+  | ImportCommand
   | {
       type: 'CreateKey';
       description: string;
       keyUsage: KeyUsage;
       keySpec: KeySpec;
+      /** AWS_KMS where it is not said. */
+      origin?: KeyOrigin | undefined;
       multiRegion: boolean;
       policy: string;
       namedIds?: NamedIds | undefined;
       tags: Tag[];
     }
+  /** `service` has it; see managed-key.ts. */
+  | { type: 'CreateManagedKey'; service: string; policy: string }
   | { type: 'EnableKey' }
   | { type: 'DisableKey' }
   | { type: 'UpdateKeyDescription'; description: string }

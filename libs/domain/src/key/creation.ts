@@ -10,18 +10,19 @@ export const creationDeciders: KeyDeciders<'CreateKey'> = {
   CreateKey: (command, key, { keyArn }) => {
     if (key.keyState !== 'None') throw new KmsError('AlreadyExistsException', `${keyArn} already exists`);
     assertTagCount(command.tags, keyArn);
-    const { type: _type, namedIds, ...facts } = command;
-    const origin = 'AWS_KMS';
-    const materialId = materialIdOf(materialOwner(keyArn, { ...facts, origin }), 1);
-    return [{ type: 'KeyCreated', v: 1, ...facts, ...recordedIds(namedIds), origin, materialId }];
+    const { type: _type, namedIds, origin = 'AWS_KMS', ...facts } = command;
+    const owner = materialOwner(keyArn, { ...facts, origin });
+    const material = origin === 'EXTERNAL' ? {} : { materialId: materialIdOf(owner, 1) };
+    return [{ type: 'KeyCreated', v: 1, ...facts, ...recordedIds(namedIds), origin, ...material }];
   },
 };
 
 export const creationEvolvers: KeyEvolvers<'KeyCreated'> = {
   KeyCreated: (key, event, time) => {
     if (key.keyState !== 'None') throw new EvolveError('KeyCreated on a key that exists');
+    const { materialId } = event;
     return {
-      keyState: 'Enabled',
+      keyState: materialId === undefined ? 'PendingImport' : 'Enabled',
       createdAt: time,
       description: event.description,
       keyUsage: event.keyUsage,
@@ -32,8 +33,9 @@ export const creationEvolvers: KeyEvolvers<'KeyCreated'> = {
       policy: event.policy,
       ...recordedIds(event.namedIds),
       tags: event.tags,
-      versions: [{ version: 1, materialId: event.materialId, since: time, cause: 'CREATED' }],
+      versions: materialId === undefined ? [] : [{ version: 1, materialId, since: time, cause: 'CREATED' }],
       ...(event.publicKey === undefined ? {} : { publicKey: event.publicKey }),
+      ...(event.manager === undefined ? {} : { manager: event.manager }),
     };
   },
 };

@@ -3,6 +3,8 @@ import { creationDeciders } from './creation';
 import { deletionDeciders } from './deletion';
 import type { KeyEvent } from './events';
 import type { KeyDeciders } from './families';
+import { importDeciders } from './imported/decide';
+import { managedKeyDeciders } from './managed-key';
 import { multiRegionDeciders } from './multi-region';
 import { propertyDeciders } from './properties';
 import { rotationDeciders } from './rotation';
@@ -11,10 +13,12 @@ import type { Key } from './state';
 /** THE table of key commands. No events means that there is nothing to change, which is a success. */
 const deciders: KeyDeciders<KeyCommand['type']> = {
   ...creationDeciders,
+  ...managedKeyDeciders,
   ...propertyDeciders,
   ...rotationDeciders,
   ...deletionDeciders,
   ...multiRegionDeciders,
+  ...importDeciders,
 };
 
 type Decider = (command: KeyCommand, key: Key, context: DecideContext) => KeyEvent[];

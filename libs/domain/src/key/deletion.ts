@@ -1,6 +1,7 @@
 import { EvolveError } from '../aggregate';
 import { plusDays } from '../dates';
 import { type KeyDeciders, type KeyEvolvers, livingBefore } from './families';
+import { inState, placesOf, releasedPlaces } from './imported/copies';
 import { usableKey } from './living';
 import { sharesMaterial } from './material-owner';
 import { factsOf, isReplica, settled } from './state';
@@ -42,19 +43,20 @@ export const deletionEvolvers: KeyEvolvers<
     deletionDate: event.deletionDate,
     pendingWindowInDays: event.pendingWindowInDays,
   }),
-  KeyDeletionCancelled: (key, event) => settled(livingBefore(key, event), 'Disabled'),
+  KeyDeletionCancelled: (key, event) => inState(settled(livingBefore(key, event), 'Disabled')),
   KeyDeleted: (key, event, time) => {
     const current = livingBefore(key, event);
     const { family } = current;
     // What related keys share is the primary's to take with it: it goes last.
     const shared = isReplica(current) && sharesMaterial(current);
-    const materialIds = shared ? [] : current.versions.map((version) => version.materialId);
+    const released = (current.released ?? []).map(({ storedAs }) => storedAs);
+    const materialIds = shared ? [] : [...placesOf(current), ...released];
     return {
       keyState: 'Deleted',
       createdAt: current.createdAt,
       deletedAt: time,
       materialIds,
-      allMaterialIds: materialIds,
+      allMaterialIds: [...new Set([...materialIds, ...releasedPlaces(current)])],
       ...(family && { family: { term: family.term, generation: family.generation } }),
     };
   },

@@ -1,4 +1,5 @@
 import type { NamedIds } from '../named-ids';
+import type { ImportEvent } from './imported/events';
 import type { KeySpec, KeyUsage } from './key-kinds';
 import type { MultiRegionEvent } from './multi-region-events';
 
@@ -19,10 +20,12 @@ export interface KeyCreated {
   /** Whom the policy meant; absent where it names nobody. */
   namedIds?: NamedIds;
   tags: Tag[];
-  /** Version 1 of the backing key; stored before this event is appended. */
-  materialId: string;
+  /** Version 1 of the backing key; stored before this event is appended. Absent where it is to be imported. */
+  materialId?: string;
   /** SubjectPublicKeyInfo (RFC 5280) in base64; of asymmetric keys. */
   publicKey?: string;
+  /** Set for an AWS managed key; the customer's otherwise. */
+  manager?: 'AWS';
 }
 
 export interface KeyEnabled {
@@ -127,11 +130,12 @@ export type KeyEvent =
   | KeyDeletionCancelled
   | KeyDeleted
   | KeyMaterialDestroyed
-  | MultiRegionEvent;
+  | MultiRegionEvent
+  | ImportEvent;
 
 export interface Tag {
   key: string;
   value: string;
 }
 
-export type KeyOrigin = 'AWS_KMS';
+export type KeyOrigin = 'AWS_KMS' | 'EXTERNAL';

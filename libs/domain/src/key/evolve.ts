@@ -2,6 +2,7 @@ import { type Evolvers, evolveBy, isEventOf } from '../aggregate';
 import { creationEvolvers } from './creation';
 import { deletionEvolvers } from './deletion';
 import type { KeyEvent } from './events';
+import { importEvolvers } from './imported/evolve';
 import { multiRegionEvolvers } from './multi-region';
 import { propertyEvolvers } from './properties';
 import { rotationEvolvers } from './rotation';
@@ -14,6 +15,7 @@ const evolvers: Evolvers<Key, KeyEvent> = {
   ...rotationEvolvers,
   ...deletionEvolvers,
   ...multiRegionEvolvers,
+  ...importEvolvers,
 };
 
 export const isKeyEvent = (type: string): type is KeyEvent['type'] => isEventOf(evolvers, type);

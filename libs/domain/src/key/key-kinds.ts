@@ -22,6 +22,7 @@ const ECDH = ['ECDH'] as const;
 
 const RSA = { ENCRYPT_DECRYPT: OAEP, SIGN_VERIFY: RSA_SIGNING } as const;
 const ML_DSA = { SIGN_VERIFY: ['ML_DSA_SHAKE_256'] } as const;
+const ML_KEM = { ENCAPSULATE_DECAPSULATE: ['ML_KEM'] } as const;
 
 /**
  * THE table of key kinds: by key spec what keys can be for, and with which algorithms, in AWS's order (AWS KMS Developer
@@ -45,9 +46,9 @@ const KEY_KINDS = {
   ML_DSA_65: ML_DSA,
   ML_DSA_87: ML_DSA,
   ECC_NIST_EDWARDS25519: { SIGN_VERIFY: ['ED25519_SHA_512', 'ED25519_PH_SHA_512'] },
-  ML_KEM_512: { ENCAPSULATE_DECAPSULATE: ['ML_KEM_512'] },
-  ML_KEM_768: { ENCAPSULATE_DECAPSULATE: ['ML_KEM_768'] },
-  ML_KEM_1024: { ENCAPSULATE_DECAPSULATE: ['ML_KEM_1024'] },
+  ML_KEM_512: ML_KEM,
+  ML_KEM_768: ML_KEM,
+  ML_KEM_1024: ML_KEM,
 } as const satisfies Record<string, Partial<Record<KeyUsage, readonly string[]>>>;
 
 export type KeySpec = keyof typeof KEY_KINDS;
@@ -102,20 +103,33 @@ const USAGE_OF_OPERATION = {
 
 export type CryptographicOperation = keyof typeof USAGE_OF_OPERATION;
 
+interface KeyKind {
+  keySpec: KeySpec;
+  keyUsage: KeyUsage;
+}
+
+/** Throws InvalidKeyUsageException where the key is for something else. */
+export function assertUsageAllows(operation: CryptographicOperation, { keyUsage }: KeyKind, arn: string): void {
+  if (USAGE_OF_OPERATION[operation] === keyUsage) return;
+  throw new KmsError(
+    'InvalidKeyUsageException',
+    `${arn} key usage is ${keyUsage} which is not valid for ${operation}.`,
+  );
+}
+
+/** Throws InvalidKeyUsageException where the key has no such algorithm. */
+export function assertAlgorithmFits(algorithm: string, { keySpec, keyUsage }: KeyKind): void {
+  if (algorithmsOf(keySpec, keyUsage).includes(algorithm)) return;
+  throw new KmsError('InvalidKeyUsageException', `Algorithm ${algorithm} is incompatible with key spec ${keySpec}.`);
+}
+
 /** Throws InvalidKeyUsageException where the key is for something else, or has no such algorithm. */
 export function assertKindAllows(
   operation: CryptographicOperation,
-  { keySpec, keyUsage }: { keySpec: KeySpec; keyUsage: KeyUsage },
+  kind: KeyKind,
   algorithm: string | undefined,
   arn: string,
 ): void {
-  if (USAGE_OF_OPERATION[operation] !== keyUsage) {
-    throw new KmsError(
-      'InvalidKeyUsageException',
-      `${arn} key usage is ${keyUsage} which is not valid for ${operation}.`,
-    );
-  }
-  if (algorithm !== undefined && !algorithmsOf(keySpec, keyUsage).includes(algorithm)) {
-    throw new KmsError('InvalidKeyUsageException', `Algorithm ${algorithm} is incompatible with key spec ${keySpec}.`);
-  }
+  assertUsageAllows(operation, kind, arn);
+  if (algorithm !== undefined) assertAlgorithmFits(algorithm, kind);
 }

@@ -5,7 +5,7 @@ import type { DecideContext } from './commands';
 import type { KeyRotated } from './events';
 import { type KeyDeciders, type KeyEvolvers, livingBefore } from './families';
 import { isSymmetricEncryption } from './key-kinds';
-import { keyNotFound, livingKeyAt } from './living';
+import { assertChangeable, keyNotFound, livingKeyAt } from './living';
 import { materialIdOf } from './material-id';
 import { materialOwner } from './material-owner';
 import { assertPrimary } from './primary';
@@ -26,11 +26,22 @@ export function assertRotatable(keySpec: LivingKey['keySpec'], keyArn: string): 
   );
 }
 
+/** Throws UnsupportedOperationException for a key whose owner alone can bring the next material. */
+function assertMakesItsMaterial({ origin }: LivingKey, keyArn: string): void {
+  if (origin === 'AWS_KMS') return;
+  throw new KmsError(
+    'UnsupportedOperationException',
+    `${keyArn} origin is ${origin} which is not valid for this operation.`,
+  );
+}
+
 function rotatable(operation: KeyOperation, key: Key, { keyArn, now }: DecideContext): LivingKey {
   const living = livingKeyAt(key, now);
   if (!living) throw keyNotFound(keyArn);
+  assertChangeable(living, keyArn);
   assertRotatable(living.keySpec, keyArn);
   if (living.multiRegion) assertPrimary(living, keyArn);
+  if (operation !== 'RotateKeyOnDemand') assertMakesItsMaterial(living, keyArn);
   assertStateAllows(operation, living.keyState, keyArn);
   return living;
 }
@@ -83,9 +94,16 @@ const nextVersion = (
     rotationType,
     rotationDate,
     keyVersion,
-    materialId: materialIdOf(materialOwner(keyArn, key), keyVersion),
+    materialId:
+      key.origin === 'EXTERNAL' ? waitingMaterial(key, keyArn) : materialIdOf(materialOwner(keyArn, key), keyVersion),
   };
 };
+
+/** Keys with imported material rotate to what was imported for it. */
+function waitingMaterial({ pendingRotation }: LivingKey, keyArn: string): string {
+  if (pendingRotation) return pendingRotation.materialId;
+  throw new KmsError('KMSInvalidStateException', `${keyArn} has no key material that is pending rotation.`);
+}
 
 export const rotationEvolvers: KeyEvolvers<'KeyRotationEnabled' | 'KeyRotationDisabled' | 'KeyRotated'> = {
   KeyRotationEnabled: (key, event) => ({
@@ -101,11 +119,15 @@ export const rotationEvolvers: KeyEvolvers<'KeyRotationEnabled' | 'KeyRotationDi
 
 const rotated = (key: LivingKey, event: KeyRotated): LivingKey => {
   if (event.keyVersion !== key.versions.length + 1) throw new EvolveError('KeyRotated out of order');
+  const { pendingRotation, ...rest } = key;
+  const waiting = pendingRotation?.materialId === event.materialId ? pendingRotation : undefined;
+  if (key.origin === 'EXTERNAL' && !waiting) throw new EvolveError('KeyRotated to material that is not imported');
   const next = {
     version: event.keyVersion,
     materialId: event.materialId,
     since: event.rotationDate,
     cause: event.rotationType,
+    ...(waiting && { storedAs: waiting.storedAs, imported: waiting.imported }),
   };
-  return { ...key, versions: [...key.versions, next], ...movedRotation(key, event.nextRotationDate) };
+  return { ...rest, versions: [...key.versions, next], ...movedRotation(key, event.nextRotationDate) };
 };

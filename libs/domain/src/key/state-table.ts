@@ -42,6 +42,7 @@ const CANCEL = row('invalid', 'invalid', 'ok', 'invalid', 'invalid', 'invalid', 
 const SCHEDULE = row('ok', 'ok', 'invalid', 'ok', 'ok', 'ok', 'invalid');
 const SWITCH = row('ok', 'ok', 'invalid', 'invalid', 'ok', 'invalid', 'invalid');
 const ROTATE = row('ok', 'disabled', 'invalid', 'unsupported', 'unsupported', 'invalid', 'ok');
+const ROTATE_NOW = row('ok', 'disabled', 'invalid', 'invalid', 'unsupported', 'invalid', 'ok');
 const SHOW_ROTATION = row('ok', 'ok', 'ok', 'ok', 'unsupported', 'ok', 'ok');
 const CHANGE = row('ok', 'ok', 'invalid', 'ok', 'ok', 'ok', 'ok');
 const PREPARE_IMPORT = row('ok', 'ok', 'invalid', 'ok', 'unsupported', 'invalid', 'invalid');
@@ -80,7 +81,7 @@ export const STATE_TABLE = {
   DisableKey: SWITCH,
   EnableKeyRotation: ROTATE,
   DisableKeyRotation: ROTATE,
-  RotateKeyOnDemand: ROTATE,
+  RotateKeyOnDemand: ROTATE_NOW,
   GetKeyRotationStatus: SHOW_ROTATION,
   ListKeyRotations: SHOW_ROTATION,
   CreateAlias: CHANGE,

@@ -1,5 +1,6 @@
 import type { NamedIds } from '../named-ids';
 import type { KeyOrigin, Tag } from './events';
+import type { ImportStatus, PendingRotation, ReleasedCopy } from './imported/status';
 import type { KeySpec, KeyUsage } from './key-kinds';
 import type { ReplicaProperties } from './multi-region-events';
 
@@ -11,6 +12,10 @@ export interface KeyVersion {
   since: string;
   /** How it came; `CREATED` for version 1. */
   cause: 'CREATED' | 'AUTOMATIC' | 'ON_DEMAND';
+  /** Where it lies in the material store, where that is not under its id; absent too while there is no copy. */
+  storedAs?: string;
+  /** Of imported material. */
+  imported?: ImportStatus;
 }
 
 export interface AutomaticRotation {
@@ -57,8 +62,16 @@ export interface KeyFacts {
   versions: readonly KeyVersion[];
   /** SubjectPublicKeyInfo (RFC 5280) in base64; of asymmetric keys. */
   publicKey?: string;
+  /** Set for an AWS managed key: nothing about it can be changed. */
+  manager?: 'AWS';
   /** Automatic rotation; absent when it is off. */
   rotation?: AutomaticRotation;
+  /** Of keys with imported material. */
+  pendingRotation?: PendingRotation;
+  /** Copies of material to be erased; absent where there are none. */
+  released?: readonly ReleasedCopy[];
+  /** Copies that were: should a backup bring one back, it is erased again. */
+  erased?: readonly string[];
 }
 
 export interface NoKey {
@@ -69,6 +82,10 @@ export interface EnabledKey extends KeyFacts {
 }
 export interface DisabledKey extends KeyFacts {
   keyState: 'Disabled';
+}
+/** Without material that it needs, or with none yet. */
+export interface PendingImportKey extends KeyFacts {
+  keyState: 'PendingImport';
 }
 export interface PendingDeletionKey extends KeyFacts {
   keyState: 'PendingDeletion';
@@ -105,6 +122,7 @@ export interface DeletedKey {
 export type LivingKey =
   | EnabledKey
   | DisabledKey
+  | PendingImportKey
   | PendingDeletionKey
   | PendingReplicaDeletionKey
   | CreatingKey
@@ -115,6 +133,7 @@ export const initialKey: Key = { keyState: 'None' };
 
 export const isLiving = (key: Key): key is LivingKey => key.keyState !== 'None' && key.keyState !== 'Deleted';
 
+/** Of a key that has been imported into, or was made with material. */
 export const currentVersion = (key: KeyFacts): KeyVersion => key.versions[key.versions.length - 1]!;
 
 /** With the next automatic rotation moved, where one is due at all. */
@@ -138,6 +157,7 @@ export function factsOf(key: LivingKey): KeyFacts {
     }
     case 'Enabled':
     case 'Disabled':
+    case 'PendingImport':
     case 'Creating': {
       const { keyState: _keyState, ...facts } = key;
       return facts;

@@ -152,12 +152,13 @@ test('material, statement and keys are what the newest try of the call noted', (
   const trail = trailOf({});
   const caller = trail.caller!;
   trail.about('arn:old', ACCOUNT);
-  trail.used('old', 'older');
+  trail.used('old');
+  trail.reEncrypted('older', 'old');
   trail.begin(caller);
   trail.about('arn:new', ACCOUNT);
   trail.about('arn:new', ACCOUNT);
   trail.about('arn:alias', ACCOUNT, 'AWS::KMS::Alias');
-  trail.used('destination', 'source');
+  trail.reEncrypted('source', 'destination');
   const decidedBy = { kind: 'grant', grantId: 'g' } as never;
   trail.decided({ decidedBy } as never);
   expect(callRecord(call({ trail }))).toMatchObject({
@@ -171,7 +172,9 @@ test('material, statement and keys are what the newest try of the call noted', (
     destinationKeyMaterialId: 'destination',
     decidedBy,
   });
+  trail.begin(caller);
   trail.used('only');
+  trail.decided({ decidedBy } as never);
   expect(callRecord(call({ trail })).additionalEventData).toEqual({ keyMaterialId: 'only', decidedBy });
   trail.begin(caller);
   expect(callRecord(call({ trail }))).not.toHaveProperty('additionalEventData');

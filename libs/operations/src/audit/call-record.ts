@@ -4,6 +4,7 @@ import type { CallerClaim } from '../caller';
 import { isReadOnly, type Operation } from '../operation';
 import type { OperationReply } from '../run-operation';
 import { decisionInputOf } from './decision-input';
+import { recordedRecipient } from './recorded-attestation';
 import { isAccessDenied, recordedCode } from './recorded-error';
 import { requestParametersOf, responseElementsOf } from './recorded-members';
 import type { Trail } from './trail';
@@ -80,17 +81,17 @@ function shared(account: string, eventId: string, trail: Trail | undefined, erro
 
 function additional(trail: Trail | undefined): { additionalEventData?: AdditionalEventData } {
   if (!trail) return {};
-  const { decidedBy, keyMaterialId, sourceKeyMaterialId, retiredGrantId } = trail;
-  if (!decidedBy && !keyMaterialId) return {};
-  return {
-    additionalEventData: {
-      ...(sourceKeyMaterialId
-        ? { sourceKeyMaterialId, ...(keyMaterialId && { destinationKeyMaterialId: keyMaterialId }) }
-        : keyMaterialId && { keyMaterialId }),
-      ...(retiredGrantId && { grantId: retiredGrantId }),
-      ...(decidedBy && { decidedBy }),
-    },
+  const { decidedBy, keyMaterialId, sourceKeyMaterialId, destinationKeyMaterialId, retiredGrantId, attestation } =
+    trail;
+  const data = {
+    ...(keyMaterialId && { keyMaterialId }),
+    ...(sourceKeyMaterialId && { sourceKeyMaterialId }),
+    ...(destinationKeyMaterialId && { destinationKeyMaterialId }),
+    ...(retiredGrantId && { grantId: retiredGrantId }),
+    ...(attestation && { recipient: recordedRecipient(attestation) }),
+    ...(decidedBy && { decidedBy }),
   };
+  return Object.keys(data).length === 0 ? {} : { additionalEventData: data };
 }
 
 const messageOf = (reply: OperationReply): string | undefined =>

@@ -1,11 +1,12 @@
 import type { DecisionInput } from '#audit-log/record';
+import { recordedAttestation } from './recorded-attestation';
 import type { Trail } from './trail';
 
 /** What decided the call, where the rest of its record does not say it; of most calls nothing. */
 export function decisionInputOf(trail: Trail | undefined): { decisionInput?: DecisionInput } {
-  const { caller, grantToken, trailingDays } = trail ?? {};
+  const { caller, grantToken, trailingDays, attestation } = trail ?? {};
   const session = caller?.session;
-  if (!caller?.secureTransport && !session && !grantToken && trailingDays === undefined) return {};
+  if (!caller?.secureTransport && !session && !grantToken && trailingDays === undefined && !attestation) return {};
   const input: DecisionInput = {
     ...(caller?.secureTransport && { secureTransport: true }),
     ...(session?.policy !== undefined && { sessionPolicy: session.policy }),
@@ -13,6 +14,7 @@ export function decisionInputOf(trail: Trail | undefined): { decisionInput?: Dec
     ...(session?.issuingAccessKeyId !== undefined && { issuingAccessKeyId: session.issuingAccessKeyId }),
     ...(grantToken && { retiring: { keyArn: grantToken.keyArn, grantId: grantToken.grantId } }),
     ...(trailingDays !== undefined && { trailingDaysWithoutKeyUsage: trailingDays }),
+    ...(attestation && { attestation: recordedAttestation(attestation) }),
   };
   return Object.keys(input).length === 0 ? {} : { decisionInput: input };
 }

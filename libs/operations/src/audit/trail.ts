@@ -1,4 +1,5 @@
 import type { AuditedResource } from '#audit-log/record';
+import type { Attestation } from '#crypto/attestation/attestation-verifier';
 import type { DecidedBy, Decision } from '#policy/decision';
 import type { Caller } from '../caller';
 import type { GrantTokenClaims } from '../grants/grant-tokens';
@@ -15,13 +16,16 @@ export class Trail {
   readonly resources: AuditedResource[] = [];
   /** What settled the newest decision. */
   decidedBy: DecidedBy | undefined;
-  /** Of the key material that was used; for a re-encryption, the destination's. */
+  /** Of the key material that was used, of symmetric keys alone, as AWS records it. Of a re-encryption the other two. */
   keyMaterialId: string | undefined;
   sourceKeyMaterialId: string | undefined;
+  destinationKeyMaterialId: string | undefined;
   /** The grant that RetireGrant was about. */
   retiredGrantId: string | undefined;
   /** kms:TrailingDaysWithoutKeyUsage, where a policy asked for it. */
   trailingDays: number | undefined;
+  /** What the verified attestation document of the request says. */
+  attestation: Attestation | undefined;
 
   begin(caller: Caller): void {
     this.caller = caller;
@@ -29,8 +33,14 @@ export class Trail {
     this.decidedBy = undefined;
     this.keyMaterialId = undefined;
     this.sourceKeyMaterialId = undefined;
+    this.destinationKeyMaterialId = undefined;
     this.retiredGrantId = undefined;
     this.trailingDays = undefined;
+    this.attestation = undefined;
+  }
+
+  attested(attestation: Attestation): void {
+    this.attestation = attestation;
   }
 
   hadBeenIdle(days: number): void {
@@ -41,10 +51,15 @@ export class Trail {
     this.decidedBy = decidedBy;
   }
 
-  /** The key material that encrypted or decrypted; of a re-encryption both. */
-  used(keyMaterialId: string, sourceKeyMaterialId?: string): void {
+  /** The key material that encrypted or decrypted. */
+  used(keyMaterialId: string): void {
     this.keyMaterialId = keyMaterialId;
+  }
+
+  /** The key materials on both sides, where the keys are symmetric. */
+  reEncrypted(sourceKeyMaterialId: string | undefined, destinationKeyMaterialId: string | undefined): void {
     this.sourceKeyMaterialId = sourceKeyMaterialId;
+    this.destinationKeyMaterialId = destinationKeyMaterialId;
   }
 
   retired(grantId: string): void {

@@ -101,7 +101,7 @@ describe('CreateGrant', () => {
       'an operation that no grant can have',
       { Operations: ['Decrypt', 'ScheduleKeyDeletion'] },
       'ValidationException',
-      "Value 'ScheduleKeyDeletion' at 'operations.2.member' failed to satisfy constraint: Member must satisfy enum value set: [Decrypt, Encrypt,",
+      "Value '[Decrypt, ScheduleKeyDeletion]' at 'operations' failed to satisfy constraint: Member must satisfy constraint: [Member must satisfy enum value set: [Decrypt, Encrypt,",
     ],
     ['no operation', { Operations: [] }, 'ValidationException', "at 'operations' failed"],
     ['CreateGrant alone', { Operations: ['CreateGrant'] }, 'ValidationException', 'only the CreateGrant operation'],
@@ -242,12 +242,9 @@ describe('ListGrants', () => {
   });
 
   test('gives 50 at first, and never more than 100', async () => {
-    await Promise.all(Array.from({ length: 51 }, () => grant()));
+    await Promise.all(Array.from({ length: 101 }, () => grant()));
     expect((await list()).Grants).toHaveLength(50);
-    expect(await kms.call('ListGrants', { KeyId, Limit: 101 })).toMatchObject({
-      code: 'ValidationException',
-      message: expect.stringContaining("Value '101' at 'limit' failed to satisfy constraint") as string,
-    });
+    expect((await list({ Limit: 1_000 })).Grants).toHaveLength(100);
   });
 
   test.each([

@@ -11,17 +11,16 @@ import type { Projection } from '#views/projection';
 import { authorizeAccount, authorizeKey } from '../authorization';
 import { existingKey, type FoundKey, findKey } from '../key-lookup';
 import { type Call, control } from '../operation';
-import { decodeMarker, entriesOf, pageFields, takePage } from '../pagination';
-import { GRANT_ID, KEY_ID, MARKER, Optional, PRINCIPAL_ID, Required } from '../wire/fields';
+import { entriesOf, type PageAsked, pageAsked, pageFields, positionOf, takePage } from '../pagination';
+import { GRANT_ID, KEY_ID, LIMIT, MARKER, Optional, PRINCIPAL_ID, Required } from '../wire/fields';
 import { epochSeconds, type Wire } from '../wire/wire';
 import { assertGrantId } from './grant-lookup';
 import { accountOf, grantPrincipal, principalArn, shownGrantee, shownRetiring } from './grant-principals';
 
-const GRANTS_LIMIT = { kind: 'integer', min: 1, max: 100 } as const;
-const DEFAULT_LIST_LIMIT = 50;
+const PAGE_SIZES = { byDefault: 50, atMost: 100 };
 
 class ListGrants implements ListGrantsRequest {
-  @Optional(GRANTS_LIMIT) Limit?: number;
+  @Optional(LIMIT) Limit?: number;
   @Optional(MARKER) Marker?: string;
   @Required(KEY_ID) KeyId!: string;
   @Optional(GRANT_ID) GrantId?: string;
@@ -35,14 +34,19 @@ export const listGrants = control<ListGrants, Wire<ListGrantsResponse>>({
     const found = findKey(request.KeyId, 'key', call, projection);
     authorizeKey(call, projection, found);
     if (request.GrantId !== undefined) assertGrantId(request.GrantId);
-    const grants = selected(request, found, projection);
-    return listed(grants, request.Limit, projection);
+    const asked = pageAsked(request, call, PAGE_SIZES, found.arn, request.GrantId, request.GranteePrincipal);
+    return listed(selected(request, asked, found, projection), asked, projection);
   },
 });
 
-function* selected(request: ListGrants, { ref }: FoundKey, projection: Projection): Iterable<FoldedGrant> {
+function* selected(
+  request: ListGrants,
+  asked: PageAsked,
+  { ref }: FoundKey,
+  projection: Projection,
+): Iterable<FoldedGrant> {
   const grantee = request.GranteePrincipal === undefined ? undefined : principalArn(request.GranteePrincipal);
-  for (const grant of projection.grantsOf(ref, decodeMarker(request.Marker))) {
+  for (const grant of projection.grantsOf(ref, positionOf(asked))) {
     if (request.GrantId !== undefined && grant.ref.id !== request.GrantId) continue;
     if (grantee !== undefined && shownGrantee(grant.state, projection) !== grantee) continue;
     yield grant;
@@ -50,7 +54,7 @@ function* selected(request: ListGrants, { ref }: FoundKey, projection: Projectio
 }
 
 class ListRetirableGrants implements ListRetirableGrantsRequest {
-  @Optional(GRANTS_LIMIT) Limit?: number;
+  @Optional(LIMIT) Limit?: number;
   @Optional(MARKER) Marker?: string;
   @Required(PRINCIPAL_ID) RetiringPrincipal!: string;
 }
@@ -64,31 +68,22 @@ export const listRetirableGrants = control<ListRetirableGrants, Wire<ListGrantsR
     if (accountOf(retiring.arn) !== call.caller.account) {
       throw new KmsError('InvalidArnException', 'The retiring principal must be one of your own account.');
     }
-    const grants = retirable(retiring.arn, request.Marker, call, projection);
-    return listed(grants, request.Limit, projection);
+    const asked = pageAsked(request, call, PAGE_SIZES, retiring.arn);
+    return listed(retirable(retiring.arn, asked, call, projection), asked, projection);
   },
 });
 
-function* retirable(
-  retiring: string,
-  marker: string | undefined,
-  call: Call,
-  projection: Projection,
-): Iterable<FoldedGrant> {
-  for (const grant of projection.retirableGrants(call.caller.region, retiring, decodeMarker(marker))) {
+function* retirable(retiring: string, asked: PageAsked, call: Call, projection: Projection): Iterable<FoldedGrant> {
+  for (const grant of projection.retirableGrants(call.caller.region, retiring, positionOf(asked))) {
     const { region, account } = grant.ref;
     if (shownRetiring(grant.state, projection) !== retiring) continue;
     if (existingKey(region, account, grant.state.keyId, call, projection)) yield grant;
   }
 }
 
-function listed(
-  grants: Iterable<FoldedGrant>,
-  limit: number | undefined,
-  projection: Projection,
-): Wire<ListGrantsResponse> {
+function listed(grants: Iterable<FoldedGrant>, asked: PageAsked, projection: Projection): Wire<ListGrantsResponse> {
   const entries = entriesOf(grants, (grant) => grantListEntry(grant, projection));
-  const page = takePage(entries, limit ?? DEFAULT_LIST_LIMIT, ({ GrantId }) => GrantId!);
+  const page = takePage(entries, asked, ({ GrantId }) => GrantId!);
   return { Grants: page.items, ...pageFields(page) };
 }
 

@@ -19,7 +19,7 @@ import { Optional, Required } from '../wire/fields';
 import { epochSeconds, type Wire } from '../wire/wire';
 import { mayActOn, ownUserName, userFor } from './access';
 import { ACCESS_KEY_ID, MARKER, MAX_ITEMS, USER_NAME } from './fields';
-import { listPage, pageFields } from './iam-pages';
+import { listPage, pageAsked, pageFields } from './iam-pages';
 import { ID_BYTES, uniqueId } from './unique-ids';
 
 /** Whose access keys a call is about: a user, or root. */
@@ -142,7 +142,7 @@ export const listAccessKeys = control<ListAccessKeys, Wire<ListAccessKeysRespons
   request: ListAccessKeys,
   run(request, call, { projection }) {
     const owner = ownerFor(request.UserName, call, projection);
-    const page = listPage(keysOf(owner), request);
+    const page = listPage(keysOf(owner), pageAsked(request, call, owner.arn));
     return {
       AccessKeyMetadata: page.items.map(({ accessKeyId, status, createdAt }) => ({
         ...owner.named,

@@ -1,5 +1,6 @@
 import { KmsError } from '#domain/errors';
-import { decodeMarker, type Page, pageOfList } from '../pagination';
+import type { Call } from '../operation';
+import { listName, positionOf as markedPosition, type Page, type PageAsked, pageOfList } from '../pagination';
 
 /** Of the requests that list. */
 export interface PageRequest {
@@ -9,14 +10,18 @@ export interface PageRequest {
 
 const DEFAULT_ITEMS = 100;
 
-export const pageSize = ({ MaxItems }: PageRequest): number => MaxItems ?? DEFAULT_ITEMS;
+/** `chosenBy`: what chooses the items of the list, besides the account. */
+export const pageAsked = (
+  { MaxItems, Marker }: PageRequest,
+  call: Call,
+  ...chosenBy: readonly (string | undefined)[]
+): PageAsked => ({ list: listName(call, chosenBy), limit: MaxItems ?? DEFAULT_ITEMS, marker: Marker });
 
-/** The position that the marker names. Throws ValidationError for one that no reply of ours has given out. */
-export const positionOf = ({ Marker }: PageRequest): string | undefined => inIamWords(() => decodeMarker(Marker));
+/** The position that the marker names. Throws ValidationError for one that no page of this list has given out. */
+export const positionOf = (asked: PageAsked): string | undefined => inIamWords(() => markedPosition(asked));
 
 /** A page of a list that is at hand whole and in a stable order. */
-export const listPage = <T>(list: readonly T[], request: PageRequest): Page<T> =>
-  inIamWords(() => pageOfList(list, pageSize(request), request.Marker));
+export const listPage = <T>(all: readonly T[], asked: PageAsked): Page<T> => inIamWords(() => pageOfList(all, asked));
 
 export const pageFields = ({ nextMarker }: Page<unknown>): { IsTruncated: boolean; Marker?: string } =>
   nextMarker === undefined ? { IsTruncated: false } : { IsTruncated: true, Marker: nextMarker };

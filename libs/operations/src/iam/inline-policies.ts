@@ -4,7 +4,7 @@ import { type ControlOperation, control } from '../operation';
 import { Optional, Required } from '../wire/fields';
 import type { Wire } from '../wire/wire';
 import { MARKER, MAX_ITEMS, POLICY_DOCUMENT, POLICY_NAME } from './fields';
-import { listPage, type PageRequest, pageFields } from './iam-pages';
+import { listPage, type PageRequest, pageAsked, pageFields } from './iam-pages';
 import { assertIdentityPolicy, encodedDocument } from './policy-documents';
 import { found, type Naming, type PrincipalKind, ROLE, requestClass, USER } from './principal-kinds';
 
@@ -64,7 +64,8 @@ const listPolicies = (of: PrincipalKind): ControlOperation =>
     name: `List${of.kind}Policies`,
     request: requestClass<PageRequest>(of, { Marker: Optional(MARKER), MaxItems: Optional(MAX_ITEMS) }),
     run(request, call, { projection }) {
-      const page = listPage(Object.keys(found(of, request, call, projection).state.policies), request);
+      const { arn, state } = found(of, request, call, projection);
+      const page = listPage(Object.keys(state.policies), pageAsked(request, call, arn));
       return { PolicyNames: page.items, ...pageFields(page) };
     },
   });

@@ -3,7 +3,7 @@ import { type ControlOperation, control } from '../operation';
 import { Optional, Required } from '../wire/fields';
 import type { Wire } from '../wire/wire';
 import { MARKER, MAX_ITEMS, TAG_KEYS, TAGS } from './fields';
-import { listPage, type PageRequest, pageFields } from './iam-pages';
+import { listPage, type PageRequest, pageAsked, pageFields } from './iam-pages';
 import { assertNotReserved, domainTags, type WireTag, wireTags } from './iam-tags';
 import { found, type Naming, type PrincipalKind, ROLE, requestClass, USER } from './principal-kinds';
 
@@ -48,7 +48,8 @@ const listTags = (of: PrincipalKind): ControlOperation =>
     name: `List${of.kind}Tags`,
     request: requestClass<PageRequest>(of, { Marker: Optional(MARKER), MaxItems: Optional(MAX_ITEMS) }),
     run(request, call, { projection }) {
-      const page = listPage(found(of, request, call, projection).state.tags, request);
+      const { arn, state } = found(of, request, call, projection);
+      const page = listPage(state.tags, pageAsked(request, call, arn));
       return { Tags: wireTags(page.items), ...pageFields(page) };
     },
   });

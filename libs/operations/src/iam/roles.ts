@@ -22,7 +22,7 @@ import { Optional, Required } from '../wire/fields';
 import { epochSeconds, type Wire } from '../wire/wire';
 import { mayActOn, roleFor } from './access';
 import { MARKER, MAX_ITEMS, PATH, PATH_PREFIX, POLICY_DOCUMENT, ROLE_NAME, TAGS } from './fields';
-import { pageFields, pageSize, positionOf } from './iam-pages';
+import { pageAsked, pageFields, positionOf } from './iam-pages';
 import { domainTags, type WireTag, wireTags } from './iam-tags';
 import { assertNoBoundary, BOUNDARY } from './permissions-boundary';
 import { checkTrustPolicy, encodedDocument } from './policy-documents';
@@ -137,9 +137,10 @@ export const listRoles = control<ListRoles, Wire<ListRolesResponse>>({
   run(request, call, { projection }) {
     const { account } = call.caller;
     mayActOn(roleArn(account, request.PathPrefix ?? '/', ''), call);
-    const roles = projection.rolesAfter(account, positionOf(request), request.PathPrefix);
+    const asked = pageAsked(request, call, request.PathPrefix);
+    const roles = projection.rolesAfter(account, positionOf(asked), request.PathPrefix);
     const shown = entriesOf(roles, ({ state }) => roleFields(account, state, projection));
-    const page = takePage(shown, pageSize(request), ({ RoleName }) => RoleName!);
+    const page = takePage(shown, asked, ({ RoleName }) => RoleName!);
     return { Roles: page.items, ...pageFields(page) };
   },
 });

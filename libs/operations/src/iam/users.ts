@@ -20,7 +20,7 @@ import { Optional, Required } from '../wire/fields';
 import { epochSeconds, type Wire } from '../wire/wire';
 import { mayActOn, ownUserName, userFor } from './access';
 import { MARKER, MAX_ITEMS, NEW_USER_NAME, PATH, PATH_PREFIX, TAGS, USER_NAME } from './fields';
-import { pageFields, pageSize, positionOf } from './iam-pages';
+import { pageAsked, pageFields, positionOf } from './iam-pages';
 import { domainTags, type WireTag, wireTags } from './iam-tags';
 import { assertNoBoundary, BOUNDARY } from './permissions-boundary';
 import { ID_BYTES, uniqueId } from './unique-ids';
@@ -114,8 +114,9 @@ export const listUsers = control<ListUsers, Wire<ListUsersResponse>>({
   run(request, call, { projection }) {
     const { account } = call.caller;
     mayActOn(userArn(account, request.PathPrefix ?? '/', ''), call);
-    const users = projection.usersAfter(account, positionOf(request), request.PathPrefix);
-    const page = takePage(users, pageSize(request), ({ state }) => state.name);
+    const asked = pageAsked(request, call, request.PathPrefix);
+    const users = projection.usersAfter(account, positionOf(asked), request.PathPrefix);
+    const page = takePage(users, asked, ({ state }) => state.name);
     return { Users: page.items.map(({ state }) => userFields(account, state)), ...pageFields(page) };
   },
 });

@@ -1,3 +1,5 @@
+import type { KeySpec } from '#domain/key/key-kinds';
+
 /**
  * THE table of request quotas: requests a second that an account may make in a region, as AWS sets them by default
  * (AWS KMS Developer Guide, "Request quotas"). A class is what shares a quota: cryptographic operations by the kind of
@@ -7,6 +9,8 @@ const QUOTA_CLASSES = {
   symmetric: 10_000,
   rsa: 1_000,
   'ml-dsa': 1_000,
+  /** AWS's page has none yet: as for ML-DSA. */
+  'ml-kem': 1_000,
   ecc: 1_000,
   'custom-key-store': 1_800,
   'GenerateDataKeyPair-ecc': 100,
@@ -57,6 +61,25 @@ const QUOTA_CLASSES = {
 } as const satisfies Record<string, number>;
 
 export type QuotaClass = keyof typeof QUOTA_CLASSES;
+
+/** That of cryptographic operations with keys of a spec. */
+export function quotaClassOfKey(keySpec: KeySpec): QuotaClass {
+  if (keySpec.startsWith('RSA_')) return 'rsa';
+  if (keySpec.startsWith('ECC_') || keySpec === 'SM2') return 'ecc';
+  if (keySpec.startsWith('ML_DSA_')) return 'ml-dsa';
+  if (keySpec.startsWith('ML_KEM_')) return 'ml-kem';
+  return 'symmetric';
+}
+
+/** That of making a data key pair of a spec. */
+export const quotaClassOfPair = (pairSpec: KeySpec): QuotaClass =>
+  PAIR_CLASSES[pairSpec as keyof typeof PAIR_CLASSES] ?? 'GenerateDataKeyPair-ecc';
+
+const PAIR_CLASSES = {
+  RSA_2048: 'GenerateDataKeyPair-rsa-2048',
+  RSA_3072: 'GenerateDataKeyPair-rsa-3072',
+  RSA_4096: 'GenerateDataKeyPair-rsa-4096',
+} as const;
 
 export const isQuotaClass = (name: string): name is QuotaClass => Object.hasOwn(QUOTA_CLASSES, name);
 

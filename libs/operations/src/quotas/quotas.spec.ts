@@ -1,19 +1,27 @@
 import fc from 'fast-check';
 import { KmsError } from '#domain/errors';
-import { type Operation, quotaClassOf } from '../operation';
+import { KEY_SPECS, type KeySpec } from '#domain/key/key-kinds';
+import { OF_THE_KEY, type Operation, quotaClassOf } from '../operation';
 import { OPERATION_TABLE } from '../table';
-import { awsRate, isQuotaClass } from './quota-classes';
+import { awsRate, isQuotaClass, quotaClassOfKey, quotaClassOfPair } from './quota-classes';
 import { Quotas } from './quotas';
 
 const operation = (name: string): Operation => OPERATION_TABLE.get(name)!;
 const ALICE = { account: '111122223333', region: 'eu-west-3' };
 
+/** Counts a call, on a key of this spec where it is a cryptographic one. */
+function call(quotas: Quotas, name: string, caller = ALICE, now = 0, keySpec: KeySpec = 'SYMMETRIC_DEFAULT'): void {
+  const counted = quotas.begin(operation(name), caller, now);
+  counted?.as(quotaClassOfKey(keySpec));
+  counted?.end();
+}
+
 /** How many of `count` requests at once are allowed. */
-function allowed(quotas: Quotas, name: string, caller = ALICE, count = 2_010, now = 0): number {
+function allowed(quotas: Quotas, name: string, caller = ALICE, count = 2_010, now = 0, keySpec?: KeySpec): number {
   const refusals: unknown[] = [];
   for (let i = 0; i < count; i++) {
     try {
-      quotas.charge(operation(name), caller, now);
+      call(quotas, name, caller, now, keySpec);
     } catch (error) {
       refusals.push(error);
     }
@@ -26,7 +34,8 @@ describe('request quotas', () => {
   it.each([...OPERATION_TABLE.values()].filter(({ service }) => service === 'kms'))(
     'have a class for $name',
     (operation) => {
-      expect(isQuotaClass(quotaClassOf(operation)!)).toBe(true);
+      const quotaClass = quotaClassOf(operation)!;
+      expect(quotaClass === OF_THE_KEY || isQuotaClass(quotaClass)).toBe(true);
     },
   );
 
@@ -44,6 +53,42 @@ describe('request quotas', () => {
     );
     expect(passed).toEqual([4, 4, 2, 0]);
     expect(allowed(quotas, 'CreateKey')).toBe(5);
+  });
+
+  it('are shared by what is done with keys of one kind, and by nothing else', () => {
+    const quotas = new Quotas({ symmetric: 2, rsa: 3, ecc: 4, 'ml-dsa': 5 });
+    const passed = (name: string, keySpec: KeySpec) => allowed(quotas, name, ALICE, 2, 0, keySpec);
+    expect([passed('Sign', 'RSA_2048'), passed('Decrypt', 'RSA_4096')]).toEqual([2, 1]);
+    expect([passed('Sign', 'ECC_NIST_P256'), passed('Verify', 'SM2')]).toEqual([2, 2]);
+    expect(passed('Verify', 'ECC_NIST_EDWARDS25519')).toBe(0);
+    expect(passed('Sign', 'ML_DSA_44')).toBe(2);
+    expect([passed('GenerateMac', 'HMAC_256'), passed('Encrypt', 'SYMMETRIC_DEFAULT')]).toEqual([2, 0]);
+  });
+
+  it('count a call once, however often it is begun anew and whatever keys it is about', () => {
+    const quotas = new Quotas({ rsa: 2, symmetric: 2 });
+    const counted = quotas.begin(operation('ReEncrypt'), ALICE, 0)!;
+    for (const quotaClass of ['rsa', 'symmetric', 'rsa'] as const) counted.as(quotaClass);
+    counted.end();
+    expect(allowed(quotas, 'Sign', ALICE, 5, 0, 'RSA_2048')).toBe(1);
+    expect(allowed(quotas, 'Encrypt', ALICE, 5)).toBe(2);
+  });
+
+  it('count a call that found no key as one on a symmetric key', () => {
+    const quotas = new Quotas({ symmetric: 1 });
+    quotas.begin(operation('Sign'), ALICE, 0)!.end();
+    expect(() => quotas.begin(operation('Sign'), ALICE, 0)!.end()).toThrow('You have exceeded the rate');
+  });
+
+  it('have a class for each kind of key, and of data key pairs by what they cost', () => {
+    expect(Object.fromEntries(KEY_SPECS.map((spec) => [spec, quotaClassOfKey(spec)]))).toMatchObject({
+      ...{ SYMMETRIC_DEFAULT: 'symmetric', HMAC_512: 'symmetric', RSA_3072: 'rsa', ECC_SECG_P256K1: 'ecc' },
+      ...{ ECC_NIST_EDWARDS25519: 'ecc', SM2: 'ecc', ML_DSA_87: 'ml-dsa', ML_KEM_768: 'ml-kem' },
+    });
+    expect((['RSA_4096', 'ECC_NIST_P256'] as const).map(quotaClassOfPair)).toEqual([
+      'GenerateDataKeyPair-rsa-4096',
+      'GenerateDataKeyPair-ecc',
+    ]);
   });
 
   it.each([
@@ -66,8 +111,8 @@ describe('request quotas', () => {
 
   it("are refused in AWS's words", () => {
     const quotas = new Quotas({ DescribeKey: 1 });
-    quotas.charge(operation('DescribeKey'), ALICE, 0);
-    expect(() => quotas.charge(operation('DescribeKey'), ALICE, 0)).toThrow(
+    call(quotas, 'DescribeKey');
+    expect(() => call(quotas, 'DescribeKey')).toThrow(
       'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.',
     );
   });
@@ -82,7 +127,7 @@ describe('request quotas', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ minLength: 1, maxLength: 8 }), { maxLength: 300 }), (regions) => {
         const quotas = new Quotas({}, 50);
-        for (const region of regions) quotas.charge(operation('Encrypt'), { ...ALICE, region }, 0);
+        for (const region of regions) call(quotas, 'Encrypt', { ...ALICE, region });
         expect(quotas.size).toBeLessThanOrEqual(50);
       }),
     );

@@ -1,12 +1,14 @@
 import { LRUCache } from 'lru-cache';
 import { KmsError } from '#domain/errors';
 import type { CallerClaim } from '../caller';
-import { type Operation, quotaClassOf } from '../operation';
+import { OF_THE_KEY, type Operation, quotaClassOf } from '../operation';
 import { awsRate, isQuotaClass, type QuotaClass } from './quota-classes';
 import { fullBucket, type TokenBucket, take } from './token-bucket';
 
 /** Rates in requests a second that take the place of AWS's, in every region. */
 export type QuotaRates = Readonly<Partial<Record<QuotaClass, number>>>;
+
+type Caller = Pick<CallerClaim, 'account' | 'region'>;
 
 /** AWS's own sentence. */
 const EXCEEDED = 'You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.';
@@ -30,10 +32,19 @@ export class Quotas {
     this.buckets = new LRUCache({ max: maxBuckets });
   }
 
-  /** Counts one request against the caller's account, whoever owns the key. Throws ThrottlingException beyond the rate. */
-  charge(operation: Operation, { account, region }: Pick<CallerClaim, 'account' | 'region'>, now: number): void {
+  /**
+   * Counts a call against the caller's account, whoever owns the key. Throws ThrottlingException beyond the rate. A call whose
+   * class depends on its key is counted by what is returned.
+   */
+  begin(operation: Operation, caller: Caller, now: number): CountedCall | undefined {
     const quotaClass = quotaClassOf(operation);
-    if (quotaClass === undefined || !isQuotaClass(quotaClass)) return;
+    if (quotaClass === OF_THE_KEY) return new CountedCall((found) => this.count(found, caller, now));
+    if (quotaClass !== undefined && isQuotaClass(quotaClass)) this.count(quotaClass, caller, now);
+    return undefined;
+  }
+
+  /** Counts one request of this class. Throws ThrottlingException beyond the rate. */
+  count(quotaClass: QuotaClass, { account, region }: Caller, now: number): void {
     const name = `${account} ${region} ${quotaClass}`;
     const bucket = this.buckets.get(name) ?? fullBucket(this.rates[quotaClass] ?? awsRate(quotaClass, region), now);
     const taken = take(bucket, now);
@@ -45,5 +56,24 @@ export class Quotas {
 
   get size(): number {
     return this.buckets.size;
+  }
+}
+
+/** A call that is counted once, however often it is begun anew. */
+export class CountedCall {
+  private counted = false;
+
+  constructor(private readonly count: (quotaClass: QuotaClass) => void) {}
+
+  /** Throws ThrottlingException beyond the rate. */
+  readonly as = (quotaClass: QuotaClass): void => {
+    if (this.counted) return;
+    this.counted = true;
+    this.count(quotaClass);
+  };
+
+  /** It is over: where no key was found that it could be counted by, what symmetric keys have it costs. */
+  end(): void {
+    this.as('symmetric');
   }
 }

@@ -6,11 +6,13 @@ import { type ErrorCode, KmsError } from '#domain/errors';
 import type { AggregateRef } from '#domain/subjects';
 import type { DecidedBy } from '#policy/decision';
 import type { Projection } from '#views/projection';
+import { attestationFrom } from '../audit/recorded-attestation';
 import { recordedRequest } from '../audit/recorded-request';
 import { Trail } from '../audit/trail';
 import type { CallerClaim, SessionClaims } from '../caller';
 import { Limits } from '../limits';
 import { type AuditPorts, type Call, type ControlPorts, type DataPorts, isWaiting, type Operation } from '../operation';
+import type { Recipient } from '../recipient';
 import { resolveCaller } from '../resolve-caller';
 import { OPERATION_TABLE } from '../table';
 
@@ -56,7 +58,7 @@ export async function decideAgain(
       uses: usesOf(record),
       ...(retiring && { grantToken: { ...retiring, position: 0, requestId: '' } }),
     };
-    await run(operation, requestOf(operation, record), call, projection);
+    await run(operation, requestOf(operation, record), call, projection, record);
     return elsewhere(operation, record, trail);
   } catch (error) {
     if (error instanceof Passed) return elsewhere(operation, record, trail);
@@ -152,11 +154,17 @@ function sessionOf(
   };
 }
 
-async function run(operation: Operation, request: object, call: Call, projection: Projection): Promise<void> {
+async function run(
+  operation: Operation,
+  request: object,
+  call: Call,
+  projection: Projection,
+  record: RecordedCall,
+): Promise<void> {
   if (operation.plane === 'control') await operation.run(request, call, controlPorts(projection));
   else if (operation.plane === 'audit') await operation.lookUp(request, call, auditPorts(projection));
-  else if (isWaiting(operation)) await operation.runAsync(request, call, dataPorts(projection));
-  else operation.run(request, call, dataPorts(projection));
+  else if (isWaiting(operation)) await operation.runAsync(request, call, dataPorts(projection, record));
+  else operation.run(request, call, dataPorts(projection, record));
 }
 
 const pass = (): never => {
@@ -188,6 +196,17 @@ const usesOf = ({ eventTime, decisionInput }: RecordedCall): NonNullable<Call['u
   },
 });
 
+/** What the document said, since the record does not have the document. */
+function recipientFrom(attestation: DecisionInput['attestation']): Recipient {
+  if (!attestation) throw new NotDecidable('the record does not have what an attestation document said');
+  return {
+    ...attestationFrom(attestation),
+    get recipientKey() {
+      return pass();
+    },
+  };
+}
+
 const auditPorts = (projection: Projection): AuditPorts => ({
   projection,
   history: { lookUp: async () => pass() },
@@ -209,13 +228,17 @@ const controlPorts = (projection: Projection): ControlPorts => ({
   limits: new Limits(),
   lastUses: { lastUse: async () => pass() },
   settleRelated: async () => {},
+  mintManagedKey: async () => pass(),
   runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
+  eraseReleased: async () => {},
 });
 
-const dataPorts = (projection: Projection): DataPorts => ({
+const dataPorts = (projection: Projection, { decisionInput }: RecordedCall): DataPorts => ({
   projection,
+  recipient: () => recipientFrom(decisionInput?.attestation),
   backingKey: pass,
   loadBackingKey: pass,
+  mintManagedKey: async () => pass(),
   random: pass,
   get tokens(): never {
     return pass();
@@ -225,5 +248,9 @@ const dataPorts = (projection: Projection): DataPorts => ({
     create: pass,
     runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
     erase: pass,
+  },
+  // What was imported is not on record.
+  get imports(): never {
+    return pass();
   },
 });

@@ -1,7 +1,8 @@
 import { ValidateBy } from 'class-validator';
-import { type Constraint, type MemberRule, memberPath, violationsOf } from './constraints';
+import { type Constraint, type MemberRule, memberPath, wholly } from './constraints';
+import { violationsOf } from './violations';
 
-/** A request class's members, for the decoder: what each must be in JSON. */
+/** A request class's members, for the decoder: what each must be in JSON. With members of its own it has those of the class it extends too. */
 const MEMBERS = new WeakMap<object, Map<string, MemberRule>>();
 
 export const membersOf = (requestClass: { prototype: object }): ReadonlyMap<string, MemberRule> =>
@@ -12,7 +13,7 @@ function member(constraint: Constraint, required: boolean): PropertyDecorator {
   return (prototype, property) => {
     const name = property as string;
     const path = memberPath(name);
-    const members = MEMBERS.get(prototype) ?? new Map<string, MemberRule>();
+    const members = MEMBERS.get(prototype) ?? new Map(MEMBERS.get(Object.getPrototypeOf(prototype)));
     MEMBERS.set(prototype, members.set(name, rule));
     ValidateBy({
       name: 'awsConstraint',
@@ -31,6 +32,7 @@ export const Required = (constraint: Constraint): PropertyDecorator => member(co
 export const Optional = (constraint: Constraint): PropertyDecorator => member(constraint, false);
 
 // Shapes that many operations share, with the bounds of the API model.
+/** Its pattern is not in the API model: it is what AWS answers with. */
 export const KEY_ID = { kind: 'string', min: 1, max: 2048, pattern: /^\p{ASCII}+$/u } as const satisfies Constraint;
 export const ALIAS_NAME = {
   kind: 'string',
@@ -43,7 +45,7 @@ export const MARKER = {
   kind: 'string',
   min: 1,
   max: 1024,
-  pattern: /^[\u0020-\u00FF]*$/,
+  pattern: wholly('[\\u0020-\\u00FF]*'),
 } as const satisfies Constraint;
 export const BOOLEAN = { kind: 'boolean' } as const satisfies Constraint;
 export const GRANT_TOKEN = { kind: 'string', min: 1, max: 8192, sensitive: true } as const satisfies Constraint;
@@ -72,16 +74,27 @@ export const PRINCIPAL_ID = {
  */
 export const CONTEXT = { kind: 'stringMap', maxBytes: 8192 } as const satisfies Constraint;
 export const CIPHERTEXT = { kind: 'blob', min: 1, max: 6144 } as const satisfies Constraint;
+/** What is signed or encrypted. */
+export const MESSAGE = { kind: 'blob', min: 1, max: 4096, sensitive: true } as const satisfies Constraint;
+/** A signature or MAC. */
+export const SIGNATURE = CIPHERTEXT;
+/** SubjectPublicKeyInfo in DER. */
+export const PUBLIC_KEY = { kind: 'blob', min: 1, max: 8192 } as const satisfies Constraint;
 export const ENCRYPTION_ALGORITHM = {
   kind: 'enum',
   values: ['RSAES_OAEP_SHA_1', 'RSAES_OAEP_SHA_256', 'SM2PKE', 'SYMMETRIC_DEFAULT'],
 } as const satisfies Constraint;
-export const POLICY_NAME = { kind: 'string', min: 1, max: 128, pattern: /^[\w]+$/ } as const satisfies Constraint;
+export const POLICY_NAME = {
+  kind: 'string',
+  min: 1,
+  max: 128,
+  pattern: wholly('[\\w]+'),
+} as const satisfies Constraint;
 export const POLICY = {
   kind: 'string',
   min: 1,
   max: 131072,
-  pattern: /^[\u0009\u000A\u000D\u0020-\u00FF]+$/,
+  pattern: wholly('[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+'),
 } as const satisfies Constraint;
 /**
  * Of tags in one request. The API model has no bound, and a key that would have more than 50 is refused for that once the

@@ -1,5 +1,6 @@
 import { KmsError } from '#domain/errors';
-import { type Constraint, memberPath, validationMessage, violationsOf } from './constraints';
+import { type Constraint, memberPath } from './constraints';
+import { validationMessage, violationsOf } from './violations';
 
 /** A member that only some requests need. Throws ValidationException, as for any other, where it is missing. */
 export function present<T>(value: T | undefined, constraint: Constraint, name: string): T {

@@ -69,8 +69,11 @@ describe('a query request', () => {
   });
 
   test.each([
-    ['UserName=u&MaxItems=seven', 'SerializationException: STRING_VALUE can not be converted to an Integer'],
-    ['UserName=u&Really=yes', 'SerializationException: STRING_VALUE can not be converted to a Boolean'],
+    [
+      'UserName=u&MaxItems=seven',
+      "SerializationException: STRING_VALUE can not be converted to an Integer at 'maxItems'",
+    ],
+    ['UserName=u&Really=yes', "SerializationException: STRING_VALUE can not be converted to a Boolean at 'really'"],
     ['UserName=u&UserName=v', 'SerializationException: The parameter UserName is given twice.'],
     ['UserName=u&TagKeys.member.x=k', 'SerializationException: TagKeys.member.x: expected a number after ".member.".'],
     [

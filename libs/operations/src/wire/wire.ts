@@ -16,3 +16,7 @@ export type Wire<T> = T extends Uint8Array
 
 /** Epoch seconds with a fraction, as AWS JSON 1.1 writes dates. */
 export const epochSeconds = (iso: string): number => Date.parse(iso) / 1000;
+
+/** Of bytes that may have come from another thread. */
+export const base64 = ({ buffer, byteOffset, byteLength }: Uint8Array): string =>
+  Buffer.from(buffer, byteOffset, byteLength).toString('base64');

@@ -83,7 +83,7 @@ export function startHistory(around: HistorySurroundings): StartedHistory {
       history: projector,
       trailKeys: async () => [await around.digests.publicKey()],
       lastUses: settings.records ? projector : UNTRACKED,
-      current: async () => view.waitFor(await store.lastPosition()),
+      current: () => view.catchUp(store),
     },
     async placeOf(eventId) {
       const place = await projector.placeOf(eventId);

@@ -33,6 +33,14 @@ describe('the key that a lane seals with', () => {
     expect(one.hasKey(NAME)).toBe(true);
   });
 
+  test('may have been shredded while the machine slept', async () => {
+    const one = lane();
+    await one.learnKey(SCOPE);
+    // By the wall clock alone.
+    jest.setSystemTime(Date.now() + SEALING_KEY_MS + 1);
+    expect(one.hasKey(NAME)).toBe(false);
+  });
+
   test('counts from when it was asked for, not from the answer', async () => {
     const one = lane([SEALING_KEY_MS - 10]);
     await one.learnKey(SCOPE);

@@ -10,6 +10,7 @@ import {
 } from '#audit-log/batch';
 import { recordSubject } from '#domain/subjects';
 import { type AppendRequest, StoreUnavailableError } from '#event-store/event-store';
+import { elapsedTime } from '../elapsed-time';
 import { SEALING_KEY_MS } from './sealing-keys';
 
 export interface RecordLanePorts {
@@ -28,7 +29,7 @@ const KEYS_REMEMBERED = 5_000;
 
 interface LearntKey {
   key: SealingKey;
-  /** Until when it is good, by performance.now(). */
+  /** Until when it is good, by `elapsed` of the lane. */
   until: number;
 }
 
@@ -42,6 +43,8 @@ export class RecordLane {
   private prev = NO_BATCH;
   private since = 0;
   private readonly keys = new LRUCache<string, LearntKey>({ max: KEYS_REMEMBERED });
+  /** A key that was shredded while this machine slept is not good any more. */
+  private readonly elapsed = elapsedTime();
   busy = false;
 
   constructor(private readonly ports: RecordLanePorts) {}
@@ -54,7 +57,7 @@ export class RecordLane {
   /** `scope`: of scopeName. */
   hasKey(scope: string): boolean {
     const learnt = this.keys.get(scope);
-    return learnt !== undefined && performance.now() < learnt.until;
+    return learnt !== undefined && this.elapsed() < learnt.until;
   }
 
   /** Whether it has ever had one, good still or not. `scope`: of scopeName. */
@@ -67,7 +70,7 @@ export class RecordLane {
     const name = scopeName(scope);
     if (this.hasKey(name)) return;
     const { writer } = this;
-    const until = performance.now() + SEALING_KEY_MS;
+    const until = this.elapsed() + SEALING_KEY_MS;
     const key = await this.ports.sealingKey({ ...scope, writer });
     if (writer === this.writer) this.keys.set(name, { key, until });
   }
