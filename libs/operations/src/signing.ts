@@ -73,8 +73,7 @@ export const sign = data<Sign, Wire<SignResponse>>({
   recordedDefaults: { MessageType: RAW },
   run(request, call, ports) {
     const found = signingKey('Sign', request, call, ports);
-    const { materialId } = currentVersion(found.key);
-    const { keyObject } = ports.backingKey(found.arn, materialId);
+    const { keyObject, materialId } = currentBackingKey(found, ports);
     endDryRun(request.DryRun);
     const signature = signatureOf({ ...signed(request, found), key: keyObject }, materialId, call);
     return {

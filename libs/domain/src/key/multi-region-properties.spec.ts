@@ -233,7 +233,7 @@ describe('related keys, whatever is asked of them, in whatever order, with steps
         }
         expect(replayed).toEqual(world.keys);
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
   });
 });

@@ -241,6 +241,7 @@ function updating(key: LivingKey): LivingKey {
     case 'PendingDeletion':
       return { keyState: 'PendingReplicaDeletion', ...factsOf(key), pendingWindowInDays: key.pendingWindowInDays };
     case 'PendingReplicaDeletion':
+    case 'PendingImport':
     case 'Updating':
     case 'PendingImport':
       return key;
