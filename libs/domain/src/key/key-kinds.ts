@@ -119,14 +119,3 @@ export function assertAlgorithmFits(algorithm: string, { keySpec, keyUsage }: Ke
   if (algorithmsOf(keySpec, keyUsage).includes(algorithm)) return;
   throw new KmsError('InvalidKeyUsageException', `Algorithm ${algorithm} is incompatible with key spec ${keySpec}.`);
 }
-
-/** Throws InvalidKeyUsageException where the key is for something else, or has no such algorithm. */
-export function assertKindAllows(
-  operation: CryptographicOperation,
-  kind: KeyKind,
-  algorithm: string | undefined,
-  arn: string,
-): void {
-  assertUsageAllows(operation, kind, arn);
-  if (algorithm !== undefined) assertAlgorithmFits(algorithm, kind);
-}
