@@ -3,7 +3,8 @@ import { signMessageInPool, verifyMessageInPool } from '#crypto/signing/openssl-
 import { isWholeMessage, placeToSign, placeToVerify } from '#crypto/signing/places';
 import { type SigningJob, sign as signNow, type VerifyingJob, verify as verifyNow } from '#crypto/signing/signatures';
 import {
-  assertMessageFits,
+  assertLengthFits,
+  assertTakes,
   MESSAGE_TYPES,
   type MessageType,
   SIGNING_ALGORITHMS,
@@ -42,7 +43,9 @@ function signingKey(operation: 'Sign' | 'Verify', request: Asked, call: Call, po
   const context = fixedContext({ 'kms:signingalgorithm': SigningAlgorithm, 'kms:messagetype': MessageType });
   authorizeKey(call, ports.projection, found, { context });
   assertUsable(found, operation, SigningAlgorithm);
-  assertMessageFits(SigningAlgorithm, found.key.keySpec, MessageType, Message);
+  assertTakes(SigningAlgorithm, found.key.keySpec, MessageType);
+  call.beyondRecord?.();
+  assertLengthFits(SigningAlgorithm, MessageType, Message);
   return found;
 }
 
@@ -70,8 +73,7 @@ export const sign = data<Sign, Wire<SignResponse>>({
   recordedDefaults: { MessageType: RAW },
   run(request, call, ports) {
     const found = signingKey('Sign', request, call, ports);
-    const { materialId } = currentVersion(found.key);
-    const { keyObject } = ports.backingKey(found.arn, materialId);
+    const { keyObject, materialId } = currentBackingKey(found, ports);
     endDryRun(request.DryRun);
     const signature = signatureOf({ ...signed(request, found), key: keyObject }, materialId, call);
     return {

@@ -1,4 +1,4 @@
-import { KmsError } from '../errors';
+import { KmsError, RequestFault } from '../errors';
 
 export const KEY_USAGES = [
   'SIGN_VERIFY',
@@ -72,13 +72,10 @@ export const isAsymmetric = (keySpec: KeySpec): boolean =>
 export function fittingUsage(keySpec: KeySpec, keyUsage: KeyUsage | undefined): KeyUsage {
   if (keyUsage === undefined) {
     if (isSymmetricEncryption(keySpec)) return 'ENCRYPT_DECRYPT';
-    throw new KmsError(
-      'ValidationException',
-      'You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.',
-    );
+    throw new RequestFault('You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.');
   }
   if (algorithmsOf(keySpec, keyUsage).length === 0) {
-    throw new KmsError('ValidationException', `KeyUsage ${keyUsage} is not compatible with KeySpec ${keySpec}`);
+    throw new RequestFault(`KeyUsage ${keyUsage} is not compatible with KeySpec ${keySpec}`);
   }
   return keyUsage;
 }
