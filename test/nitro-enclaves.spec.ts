@@ -28,7 +28,7 @@ import {
 import type { NatsConnection } from 'nats';
 import { requestSubject } from '#domain/subjects';
 import { readEndpoint } from '#platform/embedded-nats';
-import { certificate, type DocumentOptions, pemOf, TestNitro } from './support/attestation-documents';
+import { certificate, type DocumentOptions, TestNitro } from './support/attestation-documents';
 import { auditRecords, connectAsUser } from './support/audit-records';
 import { findOpenssl } from './support/certificates';
 import { readAsEnclavesSdk } from './support/enclaves-sdk';
@@ -348,22 +348,17 @@ describe('a request for an enclave is refused', () => {
     for (const call of calls) expect(await refusal(call)).toEqual(['ValidationException', message, 400]);
   });
 
-  test('where the server trusts no root, and a server that is to trust what is none does not start', async () => {
+  test('where the server trusts no root', async () => {
     const bare = mkdtempSync(join(tmpdir(), 'keytrail-bare-'));
+    const other = await startProcess(bare);
     try {
-      const other = await startProcess(bare);
       const message =
         'Recipient cannot be used: this server trusts no root of attestation documents. ' +
         'KEYTRAIL_NITRO_ROOTS names the PEM file of those that it is to trust.';
       const asked = new GenerateRandomCommand({ NumberOfBytes: 32, Recipient: recipient() });
       expect(await refusal(other.kms.send(asked))).toEqual(['ValidationException', message, 400]);
-      await other.stop();
-      const file = join(bare, 'roots.pem');
-      const starting = () => startProcess(bare, { KEYTRAIL_NITRO_ROOTS: file });
-      await expect(starting()).rejects.toThrow('KEYTRAIL_NITRO_ROOTS');
-      writeFileSync(file, pemOf(nitro.signer));
-      await expect(starting()).rejects.toThrow('certificate 1 is not that of an authority');
     } finally {
+      await other.stop();
       rmSync(bare, { recursive: true, force: true });
     }
   });

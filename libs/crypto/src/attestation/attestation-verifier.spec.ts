@@ -118,6 +118,11 @@ describe('an attestation document', () => {
     ['a payload far too long', { payload: bytes(200_000) }, 'its payload is longer than 16384 bytes'],
     ['a signature of DER', { signature: bytes(104) }, 'its signature is not a byte string of 96 bytes'],
     ['a payload that is no CBOR', { payload: bytes(9) }, 'its payload is not well-formed CBOR'],
+    [
+      'a payload of 16,000 numbers',
+      { payload: encode(Array(16_000).fill(0)) },
+      'its payload has more than 128 items of CBOR',
+    ],
     ['a payload that is a list', { payload: encode([1]) }, 'its payload is not a map'],
   ])('with %s is refused', async (_what, options, why) => {
     expect(await refusal(nitro.document(options))).toBe(invalid(why));
@@ -244,8 +249,22 @@ describe('the bytes of an attestation document', () => {
     ['a list of 2^64 items', '9bffffffffffffffff', 'its COSE_Sign1 structure is not well-formed CBOR'],
     ['a list of 2^32 items', '9affffffff', 'its COSE_Sign1 structure is not well-formed CBOR'],
     ['a byte string of 2^63 bytes', '5b7fffffffffffffff00', 'its COSE_Sign1 structure is not well-formed CBOR'],
-    ['lists in lists', '81'.repeat(16_000), 'its COSE_Sign1 structure is not well-formed CBOR'],
-    ['tags on tags', 'd2'.repeat(16_000), 'its COSE_Sign1 structure is not well-formed CBOR'],
+    ['lists in lists', '81'.repeat(16_000), 'its COSE_Sign1 structure has more than 128 items of CBOR'],
+    ['five lists in lists', '8181818180', 'its COSE_Sign1 structure is not well-formed CBOR'],
+    ['tags on tags', 'd2'.repeat(16_000), 'its COSE_Sign1 structure has more than 128 items of CBOR'],
+    ['five tags on tags', 'd2d2d2d2d200', 'its COSE_Sign1 structure is not well-formed CBOR'],
+    ['a list of 127 numbers', `98 7f ${'00'.repeat(127)}`, 'it is not a COSE_Sign1 structure of 4 parts'],
+    ['a list of 128 numbers', `98 80 ${'00'.repeat(128)}`, 'its COSE_Sign1 structure has more than 128 items of CBOR'],
+    [
+      '128 numbers behind a text',
+      `78 80 ${'61'.repeat(128)} ${'00'.repeat(128)}`,
+      'its COSE_Sign1 structure has more than 128 items of CBOR',
+    ],
+    [
+      'numbers without end',
+      `9f ${'1a00000000'.repeat(200)} ff`,
+      'its COSE_Sign1 structure has more than 128 items of CBOR',
+    ],
     ['a floating point number', 'f90000', 'its COSE_Sign1 structure is not well-formed CBOR'],
     ['text that is not UTF-8', '61ff', 'its COSE_Sign1 structure is not well-formed CBOR'],
     ['a tag of something else', 'd1 84 43a10138 a0 4100 4100', 'it is not a COSE_Sign1 structure of 4 parts'],

@@ -6,6 +6,11 @@ export type CborMap = ReadonlyMap<string | number, unknown>;
 
 /** No part of an attestation document is deeper. */
 const MAX_DEPTH = 4;
+/** Nor has more items: 32 registers, 10 authorities and 9 members, with their names, are 93. */
+const MAX_ITEMS = 128;
+const BYTE_STRING = 2;
+const TEXT_STRING = 3;
+const INDEFINITE = 31;
 
 const STRICT: DecodeOptions = {
   maxDepth: MAX_DEPTH,
@@ -23,6 +28,7 @@ const STRICT: DecodeOptions = {
  * `bytes`. `indefinite`: whether it may have parts of indefinite length. Throws ValidationException; `name` is how that calls it.
  */
 export function decodeCbor(bytes: Uint8Array, name: string, { indefinite = false } = {}): unknown {
+  assertFewItems(bytes, name);
   try {
     // Of a Buffer the parts would be Buffers, which are encoded as what toJSON makes of them.
     const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -31,6 +37,24 @@ export function decodeCbor(bytes: Uint8Array, name: string, { indefinite = false
     if (error instanceof KmsError) throw error;
     throw invalidDocument(`its ${name} is not well-formed CBOR`, error);
   }
+}
+
+/** Decoding takes time by the item, of which 16 KiB can hold 16,000. They are counted before, head by head. */
+function assertFewItems(bytes: Uint8Array, name: string): void {
+  for (let at = 0, items = 1; at < bytes.length; at += lengthOfItem(bytes, at), items++) {
+    if (items > MAX_ITEMS) throw invalidDocument(`its ${name} has more than ${MAX_ITEMS} items of CBOR`);
+  }
+}
+
+/** Of a string with what is in it, of anything else the head alone (RFC 8949, section 3): what it holds are items of their own. */
+function lengthOfItem(bytes: Uint8Array, at: number): number {
+  const [majorType, additional] = [bytes[at]! >> 5, bytes[at]! & 31];
+  const more = additional < 24 || additional > 27 ? 0 : 1 << (additional - 24);
+  const isString = majorType === BYTE_STRING || majorType === TEXT_STRING;
+  if (!isString || additional === INDEFINITE) return 1 + more;
+  let length = more === 0 ? additional : 0;
+  for (const byte of bytes.subarray(at + 1, at + 1 + more)) length = length * 256 + byte;
+  return 1 + more + length;
 }
 
 /** Compared as decoded: the same number in two encodings is one key. */

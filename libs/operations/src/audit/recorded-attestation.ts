@@ -23,19 +23,17 @@ export function recordedRecipient({ moduleId, platform, pcrs }: Attestation): Ad
   return recipient;
 }
 
+type RecordedAttestation = NonNullable<DecisionInput['attestation']>;
+
 /** All that policies can ask of an attestation document. */
-export const recordedAttestation = ({ moduleId, platform, pcrs }: Attestation): DecisionInput['attestation'] => ({
+export const recordedAttestation = ({ moduleId, platform, pcrs }: Attestation): RecordedAttestation => ({
   platform,
   moduleId,
   pcrs: Object.fromEntries([...pcrs].map(([index, value]) => [index, base64(value)])),
 });
 
 /** The reverse of recordedAttestation. */
-export const attestationFrom = ({
-  moduleId,
-  platform,
-  pcrs,
-}: NonNullable<DecisionInput['attestation']>): Attestation => ({
+export const attestationFrom = ({ moduleId, platform, pcrs }: RecordedAttestation): Attestation => ({
   moduleId,
   platform,
   pcrs: new Map(

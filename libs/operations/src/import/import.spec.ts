@@ -582,3 +582,14 @@ test('records name materials and dates, never tokens or material', async () => {
     kms.onRecord = undefined;
   }
 });
+
+test('that a first import may not name its material counts once the log says that it is the first', async () => {
+  const { KeyId } = await externalKey();
+  const request = await importOf(KeyId, SECRET, { ...FOR_EVER, KeyMaterialId: 'a'.repeat(64) });
+  const before = kms.askedWhetherBehind;
+  expect(await refusal('ImportKeyMaterial', request)).toEqual([
+    'ValidationException',
+    'KeyMaterialId cannot be specified when ImportType is NEW_KEY_MATERIAL.',
+  ]);
+  expect(kms.askedWhetherBehind).toBe(before + 1);
+});
