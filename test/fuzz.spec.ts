@@ -28,13 +28,15 @@ test(`a server that gets ${BODIES} requests of any form refuses what is wrong, a
   const { KeyId, Arn } = (await kms.send(new CreateKeyCommand({}))).KeyMetadata!;
   const { CiphertextBlob } = await kms.send(new EncryptCommand({ KeyId, Plaintext: Buffer.from('a') }));
   const known = [KeyId!, Arn!, 'alias/a', Buffer.from(CiphertextBlob!).toString('base64')];
-  const operations = [...OPERATION_TABLE.values()].filter(({ service }) => service === 'kms');
+  const operations = [...OPERATION_TABLE.values()].filter(
+    ({ service, plane }) => service === 'kms' && plane !== 'audit',
+  );
   const asked = fc
     .constantFrom(...operations)
     .chain((operation) => bodyOf(operation, known).map((bytes) => ({ operation, bytes })));
   await fc.assert(
     fc.asyncProperty(asked, async ({ operation, bytes }) => {
-      const reply = JSON.parse((await rawReply(server, operation.name, bytes)).toString('utf8')) as Record<
+      const reply = JSON.parse((await rawReply(server, operation.name, bytes)).toString() || '{}') as Record<
         string,
         string
       >;

@@ -319,7 +319,7 @@ describe('after a kill -9', () => {
   });
 });
 
-test('its history is replayed, explained and verified', async () => {
+test('its history is replayed, and verified', async () => {
   const KeyId = await externalKey();
   const first = await imported(KeyId, newMaterial('SYMMETRIC_DEFAULT').material, {
     KeyMaterialDescription: 'safe 1',

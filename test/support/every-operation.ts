@@ -192,6 +192,21 @@ export function everyOperation(account: string, tag: string, secret: Buffer): St
     { operation: 'DisableKeyRotation', input: onKey() },
     { operation: 'RotateKeyOnDemand', input: onKey() },
     { operation: 'ListKeyRotations', input: onKey() },
+    {
+      operation: 'CreateKey',
+      input: () => ({ MultiRegion: true }),
+      keep: (reply, held) => {
+        held['MultiRegionKeyId'] = at(reply, 'KeyMetadata', 'KeyId');
+      },
+    },
+    {
+      operation: 'ReplicateKey',
+      input: ({ MultiRegionKeyId }) => ({ KeyId: MultiRegionKeyId, ReplicaRegion: 'eu-west-1', Tags: kmsTags }),
+    },
+    {
+      operation: 'UpdatePrimaryRegion',
+      input: ({ MultiRegionKeyId }) => ({ KeyId: MultiRegionKeyId, PrimaryRegion: 'eu-west-1' }),
+    },
     { operation: 'GetKeyPolicy', input: onKey() },
     { operation: 'PutKeyPolicy', input: onKey({ Policy: keyPolicy }) },
     { operation: 'ListKeyPolicies', input: onKey() },

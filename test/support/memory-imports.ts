@@ -11,10 +11,18 @@ import type { ImportPorts } from '#operations/operation';
 export class MemoryImports implements ImportPorts {
   private readonly tokens = new ImportTokens(Buffer.alloc(32, 1));
 
+  /** What a test has come between a copy that is stored and the append of its event. */
+  beforeAppend: () => Promise<unknown> = async () => {};
+
   constructor(
     private readonly backingKeys: Map<string, BackingKey>,
-    readonly runCommand: ImportPorts['runCommand'],
+    private readonly append: ImportPorts['runCommand'],
   ) {}
+
+  readonly runCommand: ImportPorts['runCommand'] = async (ref, command, call) => {
+    await this.beforeAppend();
+    await this.append(ref, command, call);
+  };
 
   newToken(claims: ImportClaims, privateKey: Uint8Array): Buffer {
     return this.tokens.seal(claims, privateKey, randomBytes(12));

@@ -13,7 +13,7 @@ import { generatePair, publicKeyOf } from '#hsm/key-generation';
 import { callRecord } from '#operations/audit/call-record';
 import { Trail } from '#operations/audit/trail';
 import type { Caller, CallerClaim, SessionClaims } from '#operations/caller';
-import { type ImportPorts, MaterialNotLoaded } from '#operations/operation';
+import { MaterialNotLoaded } from '#operations/operation';
 import { verifiedRecipient } from '#operations/recipient';
 import { resolveCaller } from '#operations/resolve-caller';
 import { runOperation } from '#operations/run-operation';
@@ -25,7 +25,7 @@ import { KeyTimers } from '#platform/key-timers';
 import type { MaterialCustodian } from '#platform/material-custodian';
 import { RevocationBarrier } from '#platform/revocation-barrier';
 import { ServingLease } from '#platform/serving-lease';
-import { DueTimes } from '#views/due-times';
+import { DueTimes, TIMER_KINDS } from '#views/due-times';
 import { LiveView } from '#views/live-view';
 import type { Projection } from '#views/projection';
 import { MemoryImports } from './memory-imports';
@@ -74,7 +74,7 @@ export class MemoryOperations {
     },
   };
   private calls = 0;
-  private readonly imports: ImportPorts;
+  readonly imports: MemoryImports;
   /** A test that has attestation documents sets it. */
   attestations = new AttestationVerifier([]);
   /** A test that wants the records of the calls sets it. */
@@ -164,7 +164,7 @@ export class MemoryOperations {
   /** What came due by now, as a scheduler fires it: as late as the test lets it. */
   async fireDue(): Promise<void> {
     await this.ready;
-    const due = new DueTimes(new Set(['Rotation', 'Deletion', 'Cleanup', 'MaterialExpiry', 'MaterialErasure']));
+    const due = new DueTimes(new Set(TIMER_KINDS));
     due.build(this.projection);
     for (const timer of due.due(new Date(this.now).toISOString(), 1_000)) await this.timers.fire(timer);
   }
@@ -195,7 +195,8 @@ export class MemoryOperations {
       {
         control: {
           projection: this.view.projection,
-          newKeyId: () => this.manager.newKeyId(),
+          newKeyId: (multiRegion) => this.manager.newKeyId(multiRegion),
+          settleRelated: (ref, call) => this.manager.settleRelated(ref, call),
           grantToken: (claims) => this.manager.grantToken(claims),
           random: (length) => randomBytes(length),
           wasBehind: (held) => this.wasBehind(held),
@@ -210,7 +211,7 @@ export class MemoryOperations {
           projection: this.view.projection,
           backingKey: (keyArn, materialId) => {
             const backingKey = this.backingKeys.get(this.placeOf(keyArn, materialId));
-            if (!backingKey) throw new MaterialNotLoaded(keyArn, materialId);
+            if (backingKey?.keyArn !== keyArn) throw new MaterialNotLoaded(keyArn, materialId);
             return backingKey;
           },
           mintManagedKey: (which, cause) => this.manager.mintManagedKey(which, cause),

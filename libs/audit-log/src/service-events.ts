@@ -10,7 +10,8 @@ const OF_A_SERVICE = 'keytrail:';
 
 /**
  * Pure. The records of what a service did by itself, made from its commit: no call stands behind it. A commit that was
- * asked for has none. Source: AWS KMS Developer Guide, "Logging AWS KMS API calls", entries of RotateKey, DeleteExpiredKeyMaterial and DeleteKey.
+ * asked for has none. Source: AWS KMS Developer Guide, "Logging AWS KMS API calls", entries of RotateKey, DeleteKey,
+ * DeleteExpiredKeyMaterial, ReplicateKey, UpdatePrimaryRegion and SynchronizeMultiRegionKey.
  */
 export function serviceEventsOf(commit: Commit): AuditRecord[] {
   const { account, region, id, time } = commit;
@@ -19,31 +20,44 @@ export function serviceEventsOf(commit: Commit): AuditRecord[] {
     const done = doneBy(event);
     if (!done) return [];
     const { eventName, details } = done;
+    const about = done.region ?? region;
+    const arn = keyArn(about, account, id);
     return {
       eventVersion: EVENT_VERSION,
       userIdentity: { type: 'AWSService', accountId: account, invokedBy: AWS_INTERNAL },
       eventTime: `${time.slice(0, 19)}Z`,
       eventSource: 'kms.amazonaws.com',
       eventName,
-      awsRegion: region,
+      awsRegion: about,
       eventID: eventUuid(`keytrail service event ${eventSubject(commit)} ${commit.version} ${index}`),
       readOnly: false,
-      resources: [{ accountId: account, type: 'AWS::KMS::Key', ARN: keyArn(region, account, id) }],
-      eventType: 'AwsServiceEvent',
+      resources: [{ accountId: account, type: 'AWS::KMS::Key', ARN: arn }],
+      eventType: details ? 'AwsServiceEvent' : 'AwsApiCall',
       managementEvent: true,
       recipientAccountId: account,
       eventCategory: 'Management',
-      serviceEventDetails: { keyId: id, ...details },
+      ...(details ? { serviceEventDetails: { keyId: id, ...details } } : { requestID: commit.requestId }),
       sourceIPAddress: AWS_INTERNAL,
       userAgent: AWS_INTERNAL,
       requestParameters: null,
-      responseElements: null,
+      responseElements: details ? null : { keyId: arn },
     } satisfies AuditRecord;
   });
 }
 
-/** Erasing what is left of a deleted key is the end of its DeleteKey. */
-function doneBy(event: DomainEvent): { eventName: string; details: Record<string, string> } | undefined {
+interface Done {
+  eventName: string;
+  /** Absent of what AWS records as a call that a service made of itself. */
+  details?: Record<string, string>;
+  /** That of the key which the record is about, where it is a related one. */
+  region?: string;
+}
+
+/**
+ * Erasing what is left of a deleted key is the end of its DeleteKey. ReplicateKey and UpdatePrimaryRegion have two records:
+ * that of the call, in the region where it was made, and one in the other region.
+ */
+function doneBy(event: DomainEvent): Done | undefined {
   switch (event.type) {
     case 'KeyRotated':
       return {
@@ -56,6 +70,12 @@ function doneBy(event: DomainEvent): { eventName: string; details: Record<string
       return { eventName: 'CreateKey', details: {} };
     case 'KeyDeleted':
       return { eventName: 'DeleteKey', details: {} };
+    case 'KeyReplicated':
+      return { eventName: 'CreateKey' };
+    case 'KeyMadePrimary':
+      return { eventName: 'UpdatePrimaryRegion' };
+    case 'KeySynchronized':
+      return { eventName: 'SynchronizeMultiRegionKey', region: event.primaryRegion };
     default:
       return undefined;
   }

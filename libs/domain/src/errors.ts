@@ -103,6 +103,13 @@ export class KmsError extends Error {
   }
 }
 
+/** That a request is wrong in itself: no state of anything makes it right, and so no newer one. */
+export class RequestFault extends KmsError {
+  constructor(message: string) {
+    super('ValidationException', message);
+  }
+}
+
 export function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERRORS, code);
 }

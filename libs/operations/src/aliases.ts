@@ -8,7 +8,7 @@ import type {
 } from '@aws-sdk/client-kms';
 import { aliasAlreadyExists, aliasNotFound } from '#domain/alias/alias';
 import { aliasArn } from '#domain/arn';
-import { KmsError } from '#domain/errors';
+import { KmsError, RequestFault } from '#domain/errors';
 import { assertStateAllows, type KeyOperation } from '#domain/key/state-table';
 import type { AggregateRef } from '#domain/subjects';
 import { authorizeAccount, authorizeKey } from './authorization';
@@ -27,14 +27,13 @@ const PAGE_SIZES = { byDefault: 50, atMost: 100 };
 /** The alias aggregate that a request names; throws where AWS refuses the name itself. */
 function aliasRef(aliasName: string, call: Call): AggregateRef<'alias'> {
   if (!aliasName.startsWith(PREFIX)) {
-    throw new KmsError(
-      'ValidationException',
+    throw new RequestFault(
       'Alias must start with the prefix "alias/". Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html',
     );
   }
   if (aliasName.startsWith('alias/aws/')) throw new KmsError('NotAuthorizedException', '');
   if (aliasName.includes(':') || aliasName === PREFIX) {
-    throw new KmsError('ValidationException', `${aliasName} contains invalid characters for an alias`);
+    throw new RequestFault(`${aliasName} contains invalid characters for an alias`);
   }
   const { region, account } = call.caller;
   return { region, account, aggregate: 'alias', id: aliasName.slice(PREFIX.length) };
@@ -52,7 +51,7 @@ function authorizeAlias(ref: AggregateRef<'alias'>, call: Call): void {
 /** The key that an alias is to point at, if the caller may have it so, in a state that allows it. */
 function targetKey(operation: KeyOperation, targetKeyId: string, call: Call, ports: ControlPorts): FoundKey {
   if (resourceOf(targetKeyId, call).resource.startsWith(PREFIX)) {
-    throw new KmsError('ValidationException', 'Aliases must refer to keys. Not aliases');
+    throw new RequestFault('Aliases must refer to keys. Not aliases');
   }
   const { projection } = ports;
   const target = findKey(targetKeyId, 'key', call, projection);

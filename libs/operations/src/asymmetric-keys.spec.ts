@@ -296,3 +296,48 @@ describe('the record of a call', () => {
     expect(back.record.additionalEventData?.keyMaterialId).toBeUndefined();
   });
 });
+
+describe('what does not fit the key', () => {
+  const SYMMETRIC_DATA = { KeySpec: 'AES_256' };
+  const PAIR = { KeyPairSpec: 'ECC_NIST_P256' };
+
+  /** The key is for `usage`, which is not that of the operation, and the algorithm is none that it would have. */
+  test.each<[operation: string, keySpec: string, usage: string, input: object]>([
+    ['Encrypt', 'RSA_2048', 'SIGN_VERIFY', { Plaintext }],
+    ['Sign', 'RSA_2048', 'ENCRYPT_DECRYPT', { Message: Plaintext, SigningAlgorithm: 'ECDSA_SHA_256' }],
+    ['GenerateMac', 'ECC_NIST_P256', 'SIGN_VERIFY', { Message: Plaintext, MacAlgorithm: 'HMAC_SHA_256' }],
+    ['DeriveSharedSecret', 'ECC_NIST_P256', 'SIGN_VERIFY', { KeyAgreementAlgorithm: 'ECDH', PublicKey: newPeer() }],
+    ['Encapsulate', 'RSA_2048', 'ENCRYPT_DECRYPT', { EncapsulationAlgorithm: 'ML_KEM' }],
+    ['GenerateDataKey', 'HMAC_256', 'GENERATE_VERIFY_MAC', SYMMETRIC_DATA],
+    ['GenerateDataKeyPair', 'ECC_NIST_P256', 'SIGN_VERIFY', PAIR],
+  ])('of %s is its usage, whatever its state', async (operation, keySpec, usage, input) => {
+    const KeyId = await newKey(keySpec, usage);
+    const told = { code: 'InvalidKeyUsageException', message: expect.stringContaining(`key usage is ${usage}`) };
+    expect(await kms.call(operation, { ...input, KeyId })).toMatchObject(told);
+    expect((await kms.call('DisableKey', { KeyId })).code).toBe('OK');
+    expect(await kms.call(operation, { ...input, KeyId })).toMatchObject(told);
+  });
+
+  test.each<[operation: string, keySpec: string, usage: string, input: object]>([
+    ['Encrypt', 'RSA_2048', 'ENCRYPT_DECRYPT', { Plaintext }],
+    ['Sign', 'RSA_2048', 'SIGN_VERIFY', { Message: Plaintext, SigningAlgorithm: 'ECDSA_SHA_256' }],
+    ['GenerateMac', 'HMAC_256', 'GENERATE_VERIFY_MAC', { Message: Plaintext, MacAlgorithm: 'HMAC_SHA_512' }],
+    ['GenerateDataKey', 'RSA_2048', 'ENCRYPT_DECRYPT', SYMMETRIC_DATA],
+    ['GenerateDataKeyPair', 'RSA_2048', 'ENCRYPT_DECRYPT', PAIR],
+  ])('of %s is its algorithm, once its state allows it', async (operation, keySpec, usage, input) => {
+    const KeyId = await newKey(keySpec, usage);
+    expect((await kms.call(operation, { ...input, KeyId })).code).toBe('InvalidKeyUsageException');
+    expect((await kms.call('DisableKey', { KeyId })).code).toBe('OK');
+    expect((await kms.call(operation, { ...input, KeyId })).code).toBe('DisabledException');
+  });
+
+  test('is an encryption context with pairs', async () => {
+    const KeyId = await newKey('RSA_2048', 'ENCRYPT_DECRYPT');
+    const input = { KeyId, Plaintext, EncryptionAlgorithm: OAEP_256 };
+    expect((await kms.call('Encrypt', { ...input, EncryptionContext: {} })).code).toBe('OK');
+    expect(await kms.call('Encrypt', { ...input, EncryptionContext: { a: 'b' } })).toMatchObject({
+      code: 'ValidationException',
+      message: 'EncryptionContext is not supported when encrypting/decrypting with asymmetric CMKs.',
+    });
+  });
+});

@@ -118,6 +118,7 @@ describe('THE table of operations', () => {
     ListRetirableGrants: () => ({ RetiringPrincipal: ANN }),
     PutKeyPolicy: ({ KeyId }) => ({ KeyId, Policy: JSON.stringify({ Statement: [ROOT_MAY] }) }),
     ReEncrypt: ({ KeyId, CiphertextBlob }) => ({ CiphertextBlob, DestinationKeyId: KeyId }),
+    ReplicateKey: ({ KeyId }) => ({ KeyId, ReplicaRegion: 'eu-west-1' }),
     RetireGrant: ({ KeyId }) => ({ KeyId, GrantId }),
     RevokeGrant: ({ KeyId }) => ({ KeyId, GrantId }),
     RotateKeyOnDemand: ({ KeyId }) => ({ KeyId }),
@@ -129,6 +130,7 @@ describe('THE table of operations', () => {
     UpdateKeyDescription: ({ KeyId }) => ({ KeyId, Description: '' }),
     Verify: ({ KeyId }) => ({ KeyId, Message: 'AAAA', Signature: 'AAAA', SigningAlgorithm: 'ECDSA_SHA_256' }),
     VerifyMac: ({ KeyId }) => ({ KeyId, Message: 'AAAA', Mac: 'AAAA', MacAlgorithm: 'HMAC_SHA_256' }),
+    UpdatePrimaryRegion: ({ KeyId }) => ({ KeyId, PrimaryRegion: 'eu-west-1' }),
   };
   /** Whatever may refuse it of root for another reason is told apart by its code. */
   const stateOnly: Record<string, string> = {
@@ -144,6 +146,8 @@ describe('THE table of operations', () => {
     Sign: 'InvalidKeyUsageException',
     Verify: 'InvalidKeyUsageException',
     VerifyMac: 'InvalidKeyUsageException',
+    ReplicateKey: 'UnsupportedOperationException',
+    UpdatePrimaryRegion: 'UnsupportedOperationException',
   };
   /** Asked of these, if not of the operation's own name. */
   const actions: Record<string, string> = { ReEncrypt: 'ReEncryptFrom' };

@@ -47,6 +47,7 @@ const KEYS: Record<string, (around: Surroundings) => Value> = {
   'kms:customermasterkeyusage': ({ found }) => found?.key.keyUsage,
   'kms:keyorigin': ({ found }) => found?.key.origin,
   'kms:multiregion': ({ found }) => text(found?.key.multiRegion),
+  'kms:multiregionkeytype': ({ found }) => found?.key.family?.keyType,
   'kms:requestalias': ({ found }) => found?.viaAlias,
   'kms:resourcealiases': ({ found, projection }) =>
     found && projection && [...projection.aliasNamesOf(found.ref)].map((name) => `alias/${name}`),

@@ -6,7 +6,7 @@ import type {
   GenerateRandomRequest,
   GenerateRandomResponse,
 } from '@aws-sdk/client-kms';
-import { KmsError } from '#domain/errors';
+import { KmsError, RequestFault } from '#domain/errors';
 import { authorizeAccount, authorizeKey } from './authorization';
 import { endDryRun } from './dry-run';
 import { findKey } from './key-lookup';
@@ -34,7 +34,7 @@ class GenerateDataKey extends DataKeyRequest {
 
 function dataKeyLength({ KeySpec, NumberOfBytes }: DataKeyRequest): number {
   if ((KeySpec === undefined) === (NumberOfBytes === undefined)) {
-    throw new KmsError('ValidationException', 'Please specify either number of bytes or key spec.');
+    throw new RequestFault('Please specify either number of bytes or key spec.');
   }
   return KeySpec ? DATA_KEY_BYTES[KeySpec] : NumberOfBytes!;
 }
@@ -101,7 +101,7 @@ export const generateRandom = data<GenerateRandom, Wire<GenerateRandomResponse>>
         `Custom key store ${request.CustomKeyStoreId} does not exist`,
       );
     }
-    if (request.NumberOfBytes === undefined) throw new KmsError('ValidationException', 'NumberOfBytes is required.');
+    if (request.NumberOfBytes === undefined) throw new RequestFault('NumberOfBytes is required.');
     const bytes = ports.random(request.NumberOfBytes);
     try {
       return secretFor(recipient, 'Plaintext', bytes, ports);

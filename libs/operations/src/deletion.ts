@@ -29,14 +29,16 @@ export const scheduleKeyDeletion = control<ScheduleKeyDeletion, Wire<ScheduleKey
     authorizeKey(call, ports.projection, found, { context });
     const { events } = await ports.runCommand(ref, { type: 'ScheduleKeyDeletion', pendingWindowInDays }, call);
     // From what was appended: by now somebody else may have cancelled it.
-    const scheduled = events.find((event) => event.type === 'KeyDeletionScheduled');
-    if (!scheduled) throw new KmsError('KMSInternalException', `${arn} was not scheduled for deletion`);
-    return {
-      KeyId: arn,
-      DeletionDate: epochSeconds(scheduled.deletionDate),
-      KeyState: 'PendingDeletion',
-      PendingWindowInDays: scheduled.pendingWindowInDays,
-    };
+    const [scheduled] = events;
+    if (scheduled?.type === 'KeyDeletionScheduled') {
+      const DeletionDate = epochSeconds(scheduled.deletionDate);
+      return { KeyId: arn, DeletionDate, KeyState: 'PendingDeletion', PendingWindowInDays: pendingWindowInDays };
+    }
+    // Of a primary with replicas the date is not known yet.
+    if (scheduled?.type === 'KeyDeletionDeferred') {
+      return { KeyId: arn, KeyState: 'PendingReplicaDeletion', PendingWindowInDays: pendingWindowInDays };
+    }
+    throw new KmsError('KMSInternalException', `${arn} was not scheduled for deletion`);
   },
 });
 

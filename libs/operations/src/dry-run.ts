@@ -1,4 +1,4 @@
-import { KmsError } from '#domain/errors';
+import { KmsError, RequestFault } from '#domain/errors';
 
 export const DRY_RUN_MODIFIERS = { kind: 'enums', values: ['IGNORE_CIPHERTEXT'] } as const;
 export type DryRunModifier = (typeof DRY_RUN_MODIFIERS.values)[number];
@@ -18,7 +18,7 @@ export function endDryRun(dryRun: boolean | undefined): void {
 export function ignoresCiphertext(request: { DryRun?: boolean; DryRunModifiers?: readonly DryRunModifier[] }): boolean {
   if (!request.DryRunModifiers || request.DryRunModifiers.length === 0) return false;
   if (!request.DryRun) {
-    throw new KmsError('ValidationException', 'DryRunModifiers can be specified only when DryRun is true.');
+    throw new RequestFault('DryRunModifiers can be specified only when DryRun is true.');
   }
   return true;
 }

@@ -1,7 +1,10 @@
 import type { KeyMetadata } from '@aws-sdk/client-kms';
 import { algorithmsOf, isSymmetricEncryption, type KeyUsage } from '#domain/key/key-kinds';
 import { currentVersion, type KeyFacts } from '#domain/key/state';
+import type { Projection } from '#views/projection';
 import type { FoundKey } from './key-lookup';
+import { multiRegionConfiguration } from './multi-region/configuration';
+import type { Call } from './operation';
 import { epochSeconds, type Wire } from './wire/wire';
 
 const ALGORITHMS_MEMBER = {
@@ -20,8 +23,9 @@ export const algorithmsByUsage = ({
   [ALGORITHMS_MEMBER[keyUsage]]: algorithmsOf(keySpec, keyUsage),
 });
 
-/** KeyMetadata as CreateKey and DescribeKey answer it. */
-export function keyMetadata({ ref, arn, key }: FoundKey): Wire<KeyMetadata> {
+/** KeyMetadata as CreateKey, ReplicateKey and DescribeKey answer it. */
+export function keyMetadata(found: FoundKey, call: Pick<Call, 'now'>, projection: Projection): Wire<KeyMetadata> {
+  const { ref, arn, key } = found;
   return {
     AWSAccountId: ref.account,
     KeyId: ref.id,
@@ -32,12 +36,14 @@ export function keyMetadata({ ref, arn, key }: FoundKey): Wire<KeyMetadata> {
     KeyUsage: key.keyUsage,
     KeyState: key.keyState,
     ...(key.keyState === 'PendingDeletion' ? { DeletionDate: epochSeconds(key.deletionDate) } : {}),
+    ...(key.keyState === 'PendingReplicaDeletion' ? { PendingDeletionWindowInDays: key.pendingWindowInDays } : {}),
     Origin: key.origin,
     KeyManager: key.manager ?? 'CUSTOMER',
     CustomerMasterKeySpec: key.keySpec as NonNullable<KeyMetadata['CustomerMasterKeySpec']>,
     KeySpec: key.keySpec,
     ...algorithmsByUsage(key),
     MultiRegion: key.multiRegion,
+    ...(key.family ? { MultiRegionConfiguration: multiRegionConfiguration(found, call, projection) } : {}),
     // AWS tells it of the keys alone that can have several.
     ...(isSymmetricEncryption(key.keySpec) && key.versions.length > 0
       ? { CurrentKeyMaterialId: currentVersion(key).materialId }

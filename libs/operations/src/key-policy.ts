@@ -1,7 +1,7 @@
 import { KmsError } from '#domain/errors';
 import type { NamedIds } from '#domain/named-ids';
 import { compilePolicy } from '#policy/compile';
-import { parsePolicyDocument } from '#policy/document';
+import { defaultKeyPolicy, parsePolicyDocument } from '#policy/document';
 import { assertNotLockedOut } from '#policy/lockout';
 import type { ContextLookup } from '#policy/variables';
 import type { Projection } from '#views/projection';
@@ -31,6 +31,17 @@ export function checkKeyPolicy(
   const namedIds = namedIdsOf(document, call, projection, invalidPrincipal);
   if (!bypassLockoutCheck) assertNotLockedOut(compilePolicy(document, namedIds), call.caller.principal, keyArn);
   return { policy, namedIds };
+}
+
+/** The policy that a new key is to have: the given one, checked, or the default. */
+export function newKeyPolicy(
+  request: { Policy?: string; BypassPolicyLockoutSafetyCheck?: boolean },
+  call: Call,
+  projection: Projection,
+  keyArn?: string,
+): CheckedKeyPolicy {
+  if (request.Policy === undefined) return { policy: defaultKeyPolicy(call.caller.account), namedIds: {} };
+  return checkKeyPolicy(request.Policy, request.BypassPolicyLockoutSafetyCheck, call, projection, keyArn);
 }
 
 /** What CreateKey and PutKeyPolicy add to the condition context. */

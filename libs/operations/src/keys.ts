@@ -11,17 +11,15 @@ import type {
 } from '@aws-sdk/client-kms';
 import { isImportable } from '#crypto/imported-material';
 import { keyArn } from '#domain/arn';
-import { KmsError } from '#domain/errors';
+import { KmsError, RequestFault } from '#domain/errors';
 import type { KeyOrigin } from '#domain/key/events';
 import { fittingUsage, KEY_SPECS, KEY_USAGES, type KeySpec, type KeyUsage } from '#domain/key/key-kinds';
-import { defaultKeyPolicy } from '#policy/document';
 import type { ContextLookup } from '#policy/variables';
-import type { Projection } from '#views/projection';
 import { authorizeAccount, authorizeKey } from './authorization';
 import { fixedContext, tagContext } from './condition-context';
 import { existingKey, findKey } from './key-lookup';
 import { keyMetadata } from './key-metadata';
-import { type CheckedKeyPolicy, checkKeyPolicy } from './key-policy';
+import { newKeyPolicy } from './key-policy';
 import type { Limit } from './limits';
 import { type Call, type ControlPorts, control } from './operation';
 import { pageAsked, pageFields, positionOf, takePage } from './pagination';
@@ -31,7 +29,7 @@ import type { Wire } from './wire/wire';
 
 const ORIGINS = ['AWS_KMS', 'EXTERNAL', 'AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE'] as const;
 const KEYS_PER_ACCOUNT_AND_REGION = 100_000;
-const DESCRIPTION = { kind: 'string', min: 0, max: 8192 } as const;
+export const DESCRIPTION = { kind: 'string', min: 0, max: 8192 } as const;
 
 class CreateKey implements CreateKeyRequest {
   @Optional(POLICY) Policy?: string;
@@ -52,8 +50,7 @@ class CreateKey implements CreateKeyRequest {
 /** What the key is to be. Throws ValidationException for what no key can be; refuses, plainly, what this release does not serve. */
 function keyKind(request: CreateKey): { keySpec: KeySpec; keyUsage: KeyUsage; origin: KeyOrigin } {
   if (request.KeySpec !== undefined && request.CustomerMasterKeySpec !== undefined) {
-    throw new KmsError(
-      'ValidationException',
+    throw new RequestFault(
       'You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.',
     );
   }
@@ -68,14 +65,8 @@ function keyKind(request: CreateKey): { keySpec: KeySpec; keyUsage: KeyUsage; or
   }
   if (request.CustomKeyStoreId !== undefined) throw unsupported('CustomKeyStoreId');
   if (request.XksKeyId !== undefined) throw unsupported('XksKeyId');
-  if (request.MultiRegion) throw unsupported('MultiRegion');
+  if (request.MultiRegion && origin === 'EXTERNAL') throw unsupported('MultiRegion with Origin EXTERNAL');
   return { keySpec, keyUsage, origin };
-}
-
-/** The policy to keep: the given one, checked, or the default. */
-function keyPolicy(request: CreateKey, call: Call, projection: Projection): CheckedKeyPolicy {
-  if (request.Policy === undefined) return { policy: defaultKeyPolicy(call.caller.account), namedIds: {} };
-  return checkKeyPolicy(request.Policy, request.BypassPolicyLockoutSafetyCheck, call, projection);
 }
 
 /** Tags at creation need the permission to tag as well. */
@@ -91,13 +82,14 @@ function authorizeCreation(request: CreateKey, call: Call): void {
     'kms:keyspec': keySpec,
     'kms:keyusage': keyUsage,
     'kms:multiregion': request.MultiRegion ?? false,
+    'kms:multiregionkeytype': request.MultiRegion ? 'PRIMARY' : undefined,
   });
   const context: ContextLookup = (key) => fixed(key) ?? tags(key);
   authorizeAccount(call, { context });
   if (request.Tags && request.Tags.length > 0) authorizeAccount(call, { action: 'TagResource', context });
 }
 
-const keysOf = (region: string, account: string, { projection }: ControlPorts): Limit => ({
+export const keysOf = (region: string, account: string, { projection }: ControlPorts): Limit => ({
   of: `keys of ${account} in ${region}`,
   max: KEYS_PER_ACCOUNT_AND_REGION,
   count: () => projection.keyCount(region, account),
@@ -117,15 +109,16 @@ export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
     const kind = keyKind(request);
     const { region, account } = call.caller;
     const tags = domainTags(request.Tags ?? []);
-    const checked = keyPolicy(request, call, ports.projection);
+    const checked = newKeyPolicy(request, call, ports.projection);
+    const multiRegion = request.MultiRegion ?? false;
     // A key pair takes its time, after which all begins anew: for this key.
-    const keyId = call.offLoop?.once('the new key', () => ports.newKeyId()) ?? ports.newKeyId();
+    const keyId = call.offLoop?.once('the new key', () => ports.newKeyId(multiRegion)) ?? ports.newKeyId(multiRegion);
     const ref = { region, account, aggregate: 'key', id: keyId } as const;
     const command = {
       type: 'CreateKey',
       description: request.Description ?? '',
       ...kind,
-      multiRegion: false,
+      multiRegion,
       ...checked,
       tags,
     } as const;
@@ -133,7 +126,7 @@ export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
     const found = existingKey(region, account, keyId, call, ports.projection);
     if (!found) throw new KmsError('KMSInternalException', `${keyArn(region, account, keyId)} was created and is gone`);
     call.trail?.about(found.arn, account);
-    return { KeyMetadata: keyMetadata(found) };
+    return { KeyMetadata: keyMetadata(found, call, ports.projection) };
   },
 });
 
@@ -148,7 +141,7 @@ export const describeKey = control<DescribeKey, Wire<DescribeKeyResponse>>({
   run(request, call, ports) {
     const found = findKey(request.KeyId, 'any', call, ports.projection);
     authorizeKey(call, ports.projection, found);
-    return { KeyMetadata: keyMetadata(found) };
+    return { KeyMetadata: keyMetadata(found, call, ports.projection) };
   },
 });
 

@@ -1,14 +1,12 @@
 import type { GenerateMacRequest, GenerateMacResponse, VerifyMacRequest, VerifyMacResponse } from '@aws-sdk/client-kms';
 import { isMacOf, MAC_ALGORITHMS, type MacAlgorithm, generateMac as macOf } from '#crypto/macs';
 import { KmsError } from '#domain/errors';
-import { assertKindAllows } from '#domain/key/key-kinds';
-import { assertStateAllows } from '#domain/key/state-table';
 import { authorizeKey } from './authorization';
 import { fixedContext } from './condition-context';
 import { endDryRun } from './dry-run';
 import { findKey } from './key-lookup';
 import { type Call, type DataPorts, data } from './operation';
-import { currentBackingKey } from './symmetric-crypto';
+import { assertUsable, currentBackingKey } from './symmetric-crypto';
 import { BOOLEAN, GRANT_TOKENS, KEY_ID, MESSAGE, Optional, Required, SIGNATURE } from './wire/fields';
 import type { Wire } from './wire/wire';
 
@@ -24,8 +22,7 @@ function macKey(
   const found = findKey(KeyId, 'any', call, ports.projection);
   const context = fixedContext({ 'kms:macalgorithm': MacAlgorithm });
   authorizeKey(call, ports.projection, found, { context });
-  assertStateAllows(operation, found.key.keyState, found.arn);
-  assertKindAllows(operation, found.key, MacAlgorithm, found.arn);
+  assertUsable(found, operation, MacAlgorithm);
   return { arn: found.arn, keyObject: currentBackingKey(found, ports).keyObject };
 }
 

@@ -42,6 +42,11 @@ export interface Call {
   /** Slow work, as `OffLoop.result` has it; absent where nothing begins the call anew. */
   offLoop?: OffLoop | undefined;
   /**
+   * Of a call on record that is decided again: does not return. What follows depends on what no record has, such as a message,
+   * and is not what a policy, a grant or the state of a key refuses. Needed only where no material is asked for before.
+   */
+  beyondRecord?: (() => never) | undefined;
+  /**
    * Of a cryptographic operation, where there are request quotas: counts the call in this class, unless it has been counted
    * already. Throws ThrottlingException beyond the rate.
    */
@@ -75,7 +80,8 @@ export interface UnresolvedCall extends Omit<Call, 'caller' | 'grantToken' | 'ch
 /** What control operations may use. */
 export interface ControlPorts {
   projection: Projection;
-  newKeyId(): string;
+  /** `mrk-` and 32 hex digits, of a multi-Region key. */
+  newKeyId(multiRegion: boolean): string;
   /** Signs a token; undefined while nobody can. */
   grantToken(claims: GrantTokenClaims): Promise<string | undefined>;
   /** Fresh random bytes. */
@@ -92,6 +98,11 @@ export interface ControlPorts {
   eraseReleased(ref: AggregateRef<'key'>, call: Call): Promise<void>;
   /** Makes an AWS managed key; returns once it is in `projection`. */
   mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void>;
+  /**
+   * Has the keys that are related to a multi-Region key do what a change of it asks of them. To be called once the change is
+   * made; where it fails, or this process dies, a timer does it.
+   */
+  settleRelated(ref: AggregateRef<'key'>, call: Call): Promise<void>;
   /**
    * Decides the command and appends its events. Returns once they are in `projection` and, if they revoke, wherever
    * operations are completed. Rejects with ConflictError where somebody else came first: run-operation begins anew.

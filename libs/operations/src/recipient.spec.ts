@@ -56,7 +56,7 @@ describe('on record', () => {
   });
 
   test.each([enclave, tpm])('is all that a decision can ask of $moduleId', (attestation) => {
-    expect(attestationFrom(recordedAttestation(attestation))).toEqual(attestation);
+    expect(attestationFrom(recordedAttestation(attestation)!)).toEqual(attestation);
   });
 });
 

@@ -11,12 +11,12 @@ import type {
 } from '@aws-sdk/client-kms';
 import type { ImportStatus, PendingRotation } from '#domain/key/imported/status';
 import { assertRotatable, ROTATION_LIMITS } from '#domain/key/rotation';
-import { currentVersion, type KeyVersion } from '#domain/key/state';
+import { currentVersion, isPendingDeletion, type KeyVersion } from '#domain/key/state';
 import { assertStateAllows } from '#domain/key/state-table';
 import { authorizeKey } from './authorization';
 import { fixedContext } from './condition-context';
 import { type FoundKey, findKey } from './key-lookup';
-import { control } from './operation';
+import { type Call, type ControlPorts, control } from './operation';
 import { pageAsked, pageFields, pageOfList } from './pagination';
 import { KEY_ID, LIMIT, MARKER, Optional, Required } from './wire/fields';
 import { epochSeconds, type Wire } from './wire/wire';
@@ -40,9 +40,15 @@ export const enableKeyRotation = control<EnableKeyRotation, undefined>({
       { type: 'EnableKeyRotation', rotationPeriodInDays: request.RotationPeriodInDays },
       call,
     );
+    await passOn(found, call, ports);
     return undefined;
   },
 });
+
+/** To the replicas of a multi-Region key. */
+const passOn = async ({ key, ref }: FoundKey, call: Call, ports: ControlPorts): Promise<void> => {
+  if (key.multiRegion) await ports.settleRelated(ref, call);
+};
 
 class KeyIdOnly implements DisableKeyRotationRequest, GetKeyRotationStatusRequest, RotateKeyOnDemandRequest {
   @Required(KEY_ID) KeyId!: string;
@@ -55,6 +61,7 @@ export const disableKeyRotation = control<KeyIdOnly, undefined>({
     const found = findKey(request.KeyId, 'key', call, ports.projection);
     authorizeKey(call, ports.projection, found);
     await ports.runCommand(found.ref, { type: 'DisableKeyRotation' }, call);
+    await passOn(found, call, ports);
     return undefined;
   },
 });
@@ -68,7 +75,7 @@ export const getKeyRotationStatus = control<KeyIdOnly, Wire<GetKeyRotationStatus
     const { key, arn } = found;
     assertStateAllows('GetKeyRotationStatus', key.keyState, arn);
     // While a key is pending deletion its rotation counts as off; cancelling brings the former status back.
-    if (!key.rotation || key.keyState === 'PendingDeletion') return { KeyId: arn, KeyRotationEnabled: false };
+    if (!key.rotation || isPendingDeletion(key)) return { KeyId: arn, KeyRotationEnabled: false };
     return {
       KeyId: arn,
       KeyRotationEnabled: true,
@@ -85,6 +92,7 @@ export const rotateKeyOnDemand = control<KeyIdOnly, Wire<RotateKeyOnDemandRespon
     const found = findKey(request.KeyId, 'key', call, ports.projection);
     authorizeKey(call, ports.projection, found);
     await ports.runCommand(found.ref, { type: 'RotateKeyOnDemand' }, call);
+    await passOn(found, call, ports);
     return { KeyId: found.arn };
   },
 });

@@ -1,4 +1,4 @@
-import { type ErrorCode, KmsError } from '#domain/errors';
+import { type ErrorCode, KmsError, RequestFault } from '#domain/errors';
 import { ConflictError } from '#event-store/event-store';
 import { Checks } from './checks';
 import { followGrantTokens, type GrantTokenClaims, type GrantTokenReader } from './grants/grant-tokens';
@@ -155,7 +155,7 @@ class Attempt {
    */
   isDoubtful(failure: unknown): boolean {
     if (failure === this.malformed || !(failure instanceof KmsError) || failure.retryable) return false;
-    return failure.code !== 'ValidationException' && failure.code !== 'DryRunOperationException';
+    return !(failure instanceof RequestFault) && failure.code !== 'DryRunOperationException';
   }
 
   private decoded(): object {

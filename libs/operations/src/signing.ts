@@ -3,16 +3,15 @@ import { signMessageInPool, verifyMessageInPool } from '#crypto/signing/openssl-
 import { isWholeMessage, placeToSign, placeToVerify } from '#crypto/signing/places';
 import { type SigningJob, sign as signNow, type VerifyingJob, verify as verifyNow } from '#crypto/signing/signatures';
 import {
-  assertMessageFits,
+  assertLengthFits,
+  assertTakes,
   MESSAGE_TYPES,
   type MessageType,
   SIGNING_ALGORITHMS,
   type SigningAlgorithm,
 } from '#crypto/signing/signing-algorithms';
 import { KmsError } from '#domain/errors';
-import { assertKindAllows } from '#domain/key/key-kinds';
 import { currentVersion } from '#domain/key/state';
-import { assertStateAllows } from '#domain/key/state-table';
 import { offLoop } from '#hsm/off-loop';
 import { authorizeKey } from './authorization';
 import { fixedContext } from './condition-context';
@@ -21,6 +20,7 @@ import { type FoundKey, findKey } from './key-lookup';
 import { workedOut } from './off-loop';
 import { type Call, type DataPorts, data } from './operation';
 import { publicHalf } from './public-keys';
+import { assertUsable } from './symmetric-crypto';
 import { BOOLEAN, GRANT_TOKENS, KEY_ID, MESSAGE, Optional, Required, SIGNATURE } from './wire/fields';
 import type { Wire } from './wire/wire';
 
@@ -42,10 +42,10 @@ function signingKey(operation: 'Sign' | 'Verify', request: Asked, call: Call, po
   const found = findKey(request.KeyId, 'any', call, ports.projection);
   const context = fixedContext({ 'kms:signingalgorithm': SigningAlgorithm, 'kms:messagetype': MessageType });
   authorizeKey(call, ports.projection, found, { context });
-  const { key, arn } = found;
-  assertStateAllows(operation, key.keyState, arn);
-  assertKindAllows(operation, key, SigningAlgorithm, arn);
-  assertMessageFits(SigningAlgorithm, key.keySpec, MessageType, Message);
+  assertUsable(found, operation, SigningAlgorithm);
+  assertTakes(SigningAlgorithm, found.key.keySpec, MessageType);
+  call.beyondRecord?.();
+  assertLengthFits(SigningAlgorithm, MessageType, Message);
   return found;
 }
 
@@ -73,8 +73,7 @@ export const sign = data<Sign, Wire<SignResponse>>({
   recordedDefaults: { MessageType: RAW },
   run(request, call, ports) {
     const found = signingKey('Sign', request, call, ports);
-    const { materialId } = currentVersion(found.key);
-    const { keyObject } = ports.backingKey(found.arn, materialId);
+    const { keyObject, materialId } = currentBackingKey(found, ports);
     endDryRun(request.DryRun);
     const signature = signatureOf({ ...signed(request, found), key: keyObject }, materialId, call);
     return {

@@ -16,7 +16,8 @@ import {
   type CryptographicOperation,
   isSymmetricEncryption,
 } from '#domain/key/key-kinds';
-import { currentVersion } from '#domain/key/state';
+import { isMultiRegionId, materialOwner, sharesMaterial } from '#domain/key/material-owner';
+import { currentVersion, isLiving, type KeyVersion } from '#domain/key/state';
 import { assertStateAllows, type KeyOperation } from '#domain/key/state-table';
 import type { BackingKey } from '#hsm/backing-key';
 import { type Asked, authorizeKey } from './authorization';
@@ -53,20 +54,21 @@ export function assertUsableForDataKeys(
   throw new KmsError('InvalidKeyUsageException', 'You cannot generate a data key with an asymmetric CMK');
 }
 
-/** By material id: small, and the same for every call. */
+/** By material id, of related keys by region too: small, and the same for every call. */
 const headerPrefixes = new LRUCache<string, Buffer>({ max: 20_000 });
 
-function headerPrefix({ ref }: FoundKey, materialId: string): Buffer {
-  const known = headerPrefixes.get(materialId);
+function headerPrefix({ ref, key }: FoundKey, materialId: string): Buffer {
+  const id = key.multiRegion ? `${ref.region} ${materialId}` : materialId;
+  const known = headerPrefixes.get(id);
   if (known) return known;
   const prefix = encodeHeaderPrefix({ region: ref.region, account: ref.account, keyId: ref.id, materialId });
-  headerPrefixes.set(materialId, prefix);
+  headerPrefixes.set(id, prefix);
   return prefix;
 }
 
 /** The backing key that encrypts under this key now. */
 export const currentBackingKey = (found: FoundKey, ports: DataPorts): BackingKey =>
-  ports.backingKey(found.arn, currentVersion(found.key).materialId);
+  ports.backingKey(materialOwner(found.arn, found.key), currentVersion(found.key).materialId);
 
 /**
  * Throws MaterialNotLoaded where that one has yet to come: before a dry run passes, and before anything is made or opened that
@@ -114,18 +116,19 @@ export const cryptographic = (
 const OF_CIPHERTEXT = 'the resource associated with this ciphertext';
 
 /**
- * The key that a ciphertext names. Throws AccessDeniedException if it is of another region, or gone from another
- * account, and InvalidCiphertextException if there never was one.
+ * The key that a ciphertext names; the one that is related to it here, where it names a multi-Region key of another region.
+ * Throws AccessDeniedException if there is none in this region, or it is gone from another account, and InvalidCiphertextException if there never was one.
  */
 function sourceOf(ciphertext: Uint8Array, call: Call, ports: DataPorts, action: string): Source {
   const blob = parseBlob(ciphertext);
   const { region, account } = call.caller;
   const known = ports.projection.key(blob.region, blob.account, blob.keyId);
   if (!known) throw invalidCiphertext();
-  const found =
-    blob.region === region ? existingKey(region, blob.account, blob.keyId, call, ports.projection) : undefined;
+  const isHere = blob.region === region || isMultiRegionId(blob.keyId);
+  const found = isHere ? existingKey(region, blob.account, blob.keyId, call, ports.projection) : undefined;
   if (!found) {
-    if (blob.region !== region || blob.account !== account) throw nowhereFor(call, action, OF_CIPHERTEXT);
+    const wasHere = isHere && ports.projection.key(region, blob.account, blob.keyId) !== undefined;
+    if (!wasHere || blob.account !== account) throw nowhereFor(call, action, OF_CIPHERTEXT);
     // A key that was deleted is told apart from a blob that was never ours: the log still knows it.
     throw new KmsError('NotFoundException', `Key '${keyArn(region, account, blob.keyId)}' does not exist`);
   }
@@ -166,10 +169,18 @@ export function authorizedSource(
     const { found } = source;
     authorizeKey(call, ports.projection, found, { ...askedOf(found), calledIt: OF_CIPHERTEXT });
   }
-  if (!source.found.key.versions.some((version) => version.materialId === source.blob.materialId)) {
-    throw invalidCiphertext();
-  }
+  if (!hasMaterial(source, ports)) throw invalidCiphertext();
   return source;
+}
+
+/** Whether the ciphertext's material is the key's. A related key may know of a rotation before this one does. */
+function hasMaterial({ found, blob }: Source, { projection }: DataPorts): boolean {
+  const isIt = ({ materialId }: KeyVersion): boolean => materialId === blob.materialId;
+  if (found.key.versions.some(isIt)) return true;
+  if (!sharesMaterial(found.key)) return false;
+  for (const { state } of projection.relatedKeys(found.ref))
+    if (isLiving(state) && state.versions.some(isIt)) return true;
+  return false;
 }
 
 export function decryptFrom(
@@ -177,6 +188,6 @@ export function decryptFrom(
   context: Record<string, string> | undefined,
   ports: DataPorts,
 ): Buffer {
-  const { keyObject } = ports.backingKey(found.arn, blob.materialId);
+  const { keyObject } = ports.backingKey(materialOwner(found.arn, found.key), blob.materialId);
   return decryptSymmetric(keyObject, blob, canonicalContext(context));
 }

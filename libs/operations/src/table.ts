@@ -29,6 +29,8 @@ import { importKeyMaterial } from './import/import-material';
 import { deriveSharedSecret } from './key-agreement';
 import { createKey, describeKey, disableKey, enableKey, listKeys, updateKeyDescription } from './keys';
 import { generateMac, verifyMac } from './macs';
+import { replicateKey } from './multi-region/replicate-key';
+import { updatePrimaryRegion } from './multi-region/update-primary-region';
 import type { Operation } from './operation';
 import { getKeyPolicy, listKeyPolicies, putKeyPolicy } from './policies';
 import { getPublicKey } from './public-keys';
@@ -89,6 +91,8 @@ const OPERATIONS: readonly Operation[] = [
   deleteImportedKeyMaterial,
   scheduleKeyDeletion,
   cancelKeyDeletion,
+  replicateKey,
+  updatePrimaryRegion,
   getKeyPolicy,
   putKeyPolicy,
   listKeyPolicies,

@@ -27,6 +27,9 @@ const REF: AggregateRef<'key'> = {
   id: '1234abcd-12ab-34cd-56ef-1234567890ab',
 };
 const ARN = keyArn(REF.region, REF.account, REF.id);
+const EXTERNAL = { ...REF, id: '5b2f8a5e-93c4-4a86-9d53-3f6a30c1e7d2' };
+const EXTERNAL_ARN = keyArn(EXTERNAL.region, EXTERNAL.account, EXTERNAL.id);
+const MATERIAL = 'a'.repeat(64);
 const NOW = Date.parse('2026-01-01T00:00:00.000Z');
 const DAY_MS = 86_400_000;
 const GRACE_MS = DAY_MS;
@@ -78,10 +81,21 @@ async function started() {
     policy: '',
     tags: [],
   });
+  /** A key of origin EXTERNAL beside it, and an import into it. */
+  const runExternal = (command: KeyCommand) => manager.runCommand(EXTERNAL, command, { ...CALL, now: isoNow() });
+  const bring = async (materialId: string): Promise<string> => {
+    const place = await imports.store(EXTERNAL_ARN, materialId, 'SYMMETRIC_DEFAULT', Buffer.alloc(32, 7));
+    await runExternal({ type: 'ImportKeyMaterial', materialId, storedAs: place });
+    return place;
+  };
   return {
     worker,
     store,
     run,
+    runExternal,
+    bring,
+    imports,
+    erase: (place: string) => worker.destroy(EXTERNAL, place),
     sweep: () => worker.sweep(now, GRACE_MS, () => view.catchUp(log)),
     later: (ms: number) => {
       now += ms;
@@ -147,6 +161,72 @@ describe('the sweep', () => {
     expect(await sweep()).toMatchObject({ erased: 0, kept: 1 });
     later(GRACE_MS);
     expect(await sweep()).toMatchObject({ erased: 1, kept: 0 });
+  });
+});
+
+describe('imported material', () => {
+  const CREATE: KeyCommand = {
+    ...{ type: 'CreateKey', description: '', keyUsage: 'ENCRYPT_DECRYPT', keySpec: 'SYMMETRIC_DEFAULT' },
+    ...{ multiRegion: false, policy: '', tags: [], origin: 'EXTERNAL' },
+  };
+
+  async function withImport() {
+    const all = await started();
+    await all.runExternal(CREATE);
+    return { ...all, place: await all.bring(MATERIAL) };
+  }
+
+  test('is loaded from where its newest copy lies', async () => {
+    const { worker, bring, erase, place } = await withImport();
+    await worker.loadBackingKey(EXTERNAL_ARN, MATERIAL);
+    expect(worker.backingKey(EXTERNAL_ARN, MATERIAL).keyObject.symmetricKeySize).toBe(32);
+    const newer = await bring(MATERIAL);
+    expect(newer).not.toBe(place);
+    await erase(place);
+    await worker.loadBackingKey(EXTERNAL_ARN, MATERIAL);
+  });
+
+  test('leaves memory with the event that takes it away', async () => {
+    const { worker, runExternal } = await withImport();
+    await worker.loadBackingKey(EXTERNAL_ARN, MATERIAL);
+    await runExternal({ type: 'DeleteImportedKeyMaterial' });
+    expect(() => worker.backingKey(EXTERNAL_ARN, MATERIAL)).toThrow('material must be loaded first');
+  });
+
+  test('is erased only once its key has released it', async () => {
+    const { store, runExternal, erase, place } = await withImport();
+    await expect(erase(place)).rejects.toMatchObject({ code: 'KMSInternalException' });
+    await runExternal({ type: 'DeleteImportedKeyMaterial' });
+    await erase(place);
+    expect(await store.get(place)).toBeUndefined();
+  });
+
+  test('is left alone by the sweep, however old; a copy that was released is not, nor one that was never named', async () => {
+    const { store, imports, bring, sweep, later, place } = await withImport();
+    const never = await imports.store(EXTERNAL_ARN, 'b'.repeat(64), 'SYMMETRIC_DEFAULT', Buffer.alloc(32));
+    const newer = await bring(MATERIAL);
+    expect(await sweep()).toMatchObject({ erased: 1, kept: 1, missing: [] });
+    expect([await store.get(place), await store.get(never)]).toEqual([undefined, expect.anything()]);
+    later(2 * GRACE_MS);
+    expect(await sweep()).toMatchObject({ erased: 1, kept: 0 });
+    expect([await store.get(never), await store.get(newer)]).toEqual([undefined, expect.anything()]);
+  });
+
+  test('that a backup has brought back is erased again', async () => {
+    const { store, runExternal, erase, sweep, place } = await withImport();
+    const { bytes } = (await store.get(place))!;
+    await runExternal({ type: 'DeleteImportedKeyMaterial' });
+    await erase(place);
+    await runExternal({ type: 'RecordReleasedErased', storedAs: [place] });
+    await store.put(place, bytes);
+    expect(await sweep()).toMatchObject({ erased: 1 });
+    expect(await store.get(place)).toBeUndefined();
+  });
+
+  test('is named by the sweep where it is missing', async () => {
+    const { store, sweep, place } = await withImport();
+    await store.erase(place);
+    expect(await sweep()).toMatchObject({ missing: [{ owner: EXTERNAL_ARN, materialId: place }] });
   });
 });
 

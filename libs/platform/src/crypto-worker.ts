@@ -9,6 +9,7 @@ import { placesOf, releasedPlaces } from '#domain/key/imported/copies';
 import { materialIdIn } from '#domain/key/imported/status';
 import type { KeySpec } from '#domain/key/key-kinds';
 import { materialIdOf } from '#domain/key/material-id';
+import { materialOwner } from '#domain/key/material-owner';
 import { isLiving, type Key } from '#domain/key/state';
 import { hasAccessKeys } from '#domain/principal/state';
 import type { AggregateRef } from '#domain/subjects';
@@ -87,7 +88,10 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
   }
 
   private placeOf(arn: string, materialId: string): string {
-    const { region, account, resource } = parseKmsArn(arn)!;
+    const owner = parseKmsArn(arn);
+    // What related keys share lies under its id.
+    if (!owner) return materialId;
+    const { region, account, resource } = owner;
     const key = this.projection.key(region, account, resource.slice('key/'.length))?.state;
     const versions = key && isLiving(key) ? key.versions : [];
     return versions.find((version) => version.materialId === materialId)?.storedAs ?? materialId;
@@ -126,13 +130,21 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
   /** Refuses while the log, as this worker knows it, still has the key use the material: erasing is for ever. */
   async destroy(ref: AggregateRef, place: string): Promise<void> {
     const key = this.projection.key(ref.region, ref.account, ref.id)?.state;
-    if (!key || !mayErase(key).includes(place)) {
+    if (!key || !mayErase(key).includes(place) || this.isShared(ref, place)) {
       throw new KmsError(
         'KMSInternalException',
         `${keyArn(ref.region, ref.account, ref.id)} is not known to be deleted, nor to have released the material`,
       );
     }
     await this.vault.destroy(place);
+  }
+
+  /** Whether a related key that is not deleted has the material: the primary is deleted last, so that none should. */
+  private isShared(ref: AggregateRef, materialId: string): boolean {
+    for (const { state } of this.projection.relatedKeys(ref)) {
+      if (isLiving(state) && state.versions.some((version) => version.materialId === materialId)) return true;
+    }
+    return false;
   }
 
   /**
@@ -162,10 +174,9 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     for (const { ref, state } of this.projection.allKeys()) {
       if (state.keyState === 'None') continue;
       for (const place of mayErase(state)) deleted.add(place);
-      const arn = keyArn(ref.region, ref.account, ref.id);
       const used = isLiving(state) ? placesOf(state) : [];
       const versions = isLiving(state) ? state.versions.length : mayErase(state).length;
-      const next = materialIdOf(arn, versions + 1);
+      const next = materialIdOf(ownerOf(ref, state), versions + 1);
       for (const place of used) living.add(place);
       (isLiving(state) ? living : deleted).add(next);
     }
@@ -185,4 +196,12 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     const missing = expected.filter(({ materialId }) => living.has(materialId) && !there.has(materialId));
     return { erased: doomed.length, kept: stored.length - doomed.length, missing };
   }
+}
+
+/** Of a deleted key it is not known any more whether its material was imported; then it has no next version either. */
+function ownerOf({ region, account, id }: AggregateRef, key: Key): string {
+  const arn = keyArn(region, account, id);
+  if (isLiving(key)) return materialOwner(arn, key);
+  const multiRegion = key.keyState === 'Deleted' && key.family !== undefined;
+  return materialOwner(arn, { multiRegion, origin: 'AWS_KMS' });
 }

@@ -5,7 +5,7 @@ import { isKeySpec, KEY_SPECS, type KeySpec } from '#domain/key/key-kinds';
 import type { AggregateRef } from '#domain/subjects';
 import type { CommandOrigin } from '#event-store/run-command';
 import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
-import type { Timer, TimerKind } from '#views/due-times';
+import { TIMER_KINDS, type Timer, type TimerKind } from '#views/due-times';
 
 // What Keytrail's services ask each other, read from JSON. Everything here throws ValidationException naming the member that
 // is not as it must be: what is asked becomes subjects, and events that stay for ever.
@@ -56,18 +56,10 @@ export function refOf<T extends AggregateType>(value: unknown, aggregate: T): Ag
   return { region: tokenOf(ref, 'region'), account: tokenOf(ref, 'account'), aggregate, id: tokenOf(ref, 'id') };
 }
 
-const TIMER_KINDS: readonly string[] = [
-  'Rotation',
-  'Deletion',
-  'Cleanup',
-  'MaterialExpiry',
-  'MaterialErasure',
-] satisfies TimerKind[];
-
 export function timerOf(question: unknown): Timer {
   const members = membersOf(question);
   const kind = textOf(members, 'kind');
-  if (!TIMER_KINDS.includes(kind)) throw expected('kind', TIMER_KINDS.join(', '));
+  if (!(TIMER_KINDS as readonly string[]).includes(kind)) throw expected('kind', TIMER_KINDS.join(', '));
   return { kind: kind as TimerKind, ref: refOf(members['ref'], 'key'), deadline: timeOf(members, 'deadline') };
 }
 

@@ -4,6 +4,7 @@ import { keyArn } from '#domain/arn';
 import { type DomainEvent, NO_HASH } from '#domain/commit';
 import { KmsError } from '#domain/errors';
 import { isAsymmetric } from '#domain/key/key-kinds';
+import { materialOwner } from '#domain/key/material-owner';
 import { isLiving } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import { ConflictError, type EventStore } from '#event-store/event-store';
@@ -21,6 +22,7 @@ import type { GrantTokenSigner } from './grant-tokens';
 import { mintManagedKey } from './managed-keys';
 import type { MaterialCustodian } from './material-custodian';
 import { eraseReleased } from './released-material';
+import { settleRelated } from './settle-related';
 
 export interface KeyManagerPorts {
   store: EventStore;
@@ -67,8 +69,8 @@ export class KeyManager implements ControlPorts {
     return this.ports.lastUses;
   }
 
-  newKeyId(): string {
-    return randomUUID();
+  newKeyId(multiRegion: boolean): string {
+    return multiRegion ? `mrk-${randomUUID().replaceAll('-', '')}` : randomUUID();
   }
 
   grantToken(claims: GrantTokenClaims): Promise<string | undefined> {
@@ -89,6 +91,12 @@ export class KeyManager implements ControlPorts {
 
   async mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void> {
     await mintManagedKey(this)(which, cause);
+  }
+
+  /** The change itself is made: no check of a caller's stands behind what follows from it. */
+  async settleRelated(ref: AggregateRef<'key'>, { tenure, now, requestId }: Call): Promise<void> {
+    tenure?.end();
+    await settleRelated(this, ref, { now, requestId });
   }
 
   runCommand<T extends AggregateType>(
@@ -208,12 +216,14 @@ export class KeyManager implements ControlPorts {
     return Promise.all(
       events.map(async (event) => {
         if (event.type === 'KeyRotated' && this.makesMaterial(ref)) {
-          await materials.create(arn, event.materialId, 'SYMMETRIC_DEFAULT');
+          const key = this.projection.key(ref.region, ref.account, ref.id)?.state;
+          const owner = key && isLiving(key) ? materialOwner(arn, key) : arn;
+          await materials.create(owner, event.materialId, 'SYMMETRIC_DEFAULT');
         }
         // What is imported has been stored before the command was given.
         if (event.type !== 'KeyCreated' || event.materialId === undefined) return event;
         const { materialId, keySpec } = event;
-        const create = () => materials.create(arn, materialId, keySpec);
+        const create = () => materials.create(materialOwner(arn, event), materialId, keySpec);
         const publicKey = await (offLoop && isAsymmetric(keySpec) ? offLoop.result(materialId, create) : create());
         return publicKey === undefined ? event : { ...event, publicKey };
       }),

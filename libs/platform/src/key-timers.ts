@@ -11,6 +11,7 @@ import type { KeyManager } from './key-manager';
 import type { MaterialCustodian } from './material-custodian';
 import { eraseReleased } from './released-material';
 import type { ServedRequests } from './served-requests';
+import { settleRelated } from './settle-related';
 
 export interface KeyTimersPorts {
   manager: Pick<KeyManager, 'projection' | 'runUnchecked'>;
@@ -55,12 +56,15 @@ export class KeyTimers {
         return this.expire(ref, deadline);
       case 'MaterialErasure':
         return eraseReleased(this.ports, ref, this.originsOfExpiry()());
+      case 'MultiRegion':
+        return this.settleRelated(ref);
     }
   }
 
   private async rotate(ref: AggregateRef<'key'>, deadline: string): Promise<boolean> {
     const origin = this.origin('keytrail:rotation-scheduler', 'AutomaticKeyRotation')(deadline);
     const { events } = await this.ports.manager.runUnchecked(ref, { type: 'FireRotation', deadline }, origin);
+    if (events.length > 0) await this.settleRelated(ref);
     return events.length > 0;
   }
 
@@ -69,6 +73,7 @@ export class KeyTimers {
     const origin = this.originsOfDeletion();
     const { events } = await this.ports.manager.runUnchecked(ref, { type: 'FireDeletion', deadline }, origin(deadline));
     const finished = await this.finishDeletion(ref, origin);
+    if (events.length > 0) await this.settleRelated(ref);
     return finished || events.length > 0;
   }
 
@@ -100,6 +105,11 @@ export class KeyTimers {
 
   private originsOfExpiry(): (dated?: string) => CommandOrigin {
     return this.origin('keytrail:deletion-scheduler', 'MaterialExpiry');
+  }
+
+  private settleRelated(ref: AggregateRef<'key'>): Promise<boolean> {
+    const now = isoDate(this.ports.clock.now());
+    return settleRelated(this.ports.manager, ref, { now, requestId: randomUUID() });
   }
 
   private originsOfDeletion(): (dated?: string) => CommandOrigin {

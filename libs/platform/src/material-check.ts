@@ -1,6 +1,7 @@
 import type { NatsConnection } from 'nats';
 import { keyArn, rootArn, userArn } from '#domain/arn';
 import { placesOf } from '#domain/key/imported/copies';
+import { materialOwner, sharesMaterial } from '#domain/key/material-owner';
 import { isLiving } from '#domain/key/state';
 import { hasAccessKeys } from '#domain/principal/state';
 import { INTERNAL, QUEUE } from '#domain/subjects';
@@ -30,13 +31,18 @@ const MAX_NAMED = 100;
 /** Long enough for very many materials; a worker that has died does not answer at all. */
 const TIMEOUT_MS = 600_000;
 
-/** Of every version of each living key, and of every access key. */
+/** Of every version of each living key, and of every access key; what related keys share once. */
 export function* neededMaterial(projection: Projection): Generator<NeededMaterial> {
+  const shared = new Set<string>();
   for (const { ref, state } of projection.allKeys()) {
     if (!isLiving(state)) continue;
-    const owner = keyArn(ref.region, ref.account, ref.id);
+    const owner = materialOwner(keyArn(ref.region, ref.account, ref.id), state);
     const type = materialTypeOf(state.keySpec);
-    for (const materialId of placesOf(state)) yield { type, materialId, owner };
+    for (const materialId of placesOf(state)) {
+      if (shared.has(materialId)) continue;
+      if (sharesMaterial(state)) shared.add(materialId);
+      yield { type, materialId, owner };
+    }
   }
   for (const { ref, state } of projection.all('principal')) {
     if (!hasAccessKeys(state)) continue;

@@ -8,7 +8,7 @@ import { TimerLoop } from './timer-loop';
 
 const KINDS = {
   'rotation-scheduler': ['Rotation'],
-  'deletion-scheduler': ['Deletion', 'Cleanup', 'MaterialExpiry', 'MaterialErasure'],
+  'deletion-scheduler': ['Deletion', 'Cleanup', 'MaterialExpiry', 'MaterialErasure', 'MultiRegion'],
 } as const satisfies Record<string, readonly TimerKind[]>;
 
 export type SchedulerName = keyof typeof KINDS;

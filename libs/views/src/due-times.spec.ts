@@ -4,6 +4,7 @@ import { DueTimes, type TimerKind, timerOf } from './due-times';
 import { Projection } from './projection';
 
 const ORDERS = '8c0c3863-e6c5-4f5a-99f1-27e414aafb91';
+const EXTERNAL = '5b2f8a5e-93c4-4a86-9d53-3f6a30c1e7d2';
 const subjectOf = (id: string): string =>
   eventSubject({ region: 'us-east-1', account: '000000000000', aggregate: 'key', id });
 
@@ -17,7 +18,9 @@ function timersAfter(position: number, kinds: TimerKind[]): DueTimes {
   return due;
 }
 
-const ALL: TimerKind[] = ['Rotation', 'Deletion', 'Cleanup'];
+const ALL: TimerKind[] = ['Rotation', 'Deletion', 'Cleanup', 'MaterialExpiry', 'MaterialErasure'];
+/** The golden log's commits on the key with imported material begin behind this one. */
+const BEFORE_IMPORTS = GOLDEN_COMMITS.findIndex(({ subject }) => subject.includes(EXTERNAL));
 const shown = (due: DueTimes): string | undefined => {
   const timer = due.first();
   return timer && `${timer.kind} of ${timer.ref.id === ORDERS ? 'orders' : 'second'} at ${timer.deadline.slice(0, 10)}`;
@@ -40,6 +43,20 @@ describe('timers', () => {
     [20, 'none at last', undefined],
   ])('after commit %i: %s', (position, _what, expected) => {
     expect(shown(timersAfter(position, ALL))).toBe(expected);
+  });
+
+  test.each([
+    [1, 'none before anything is imported', undefined],
+    [2, 'the end of the first material', 'MaterialExpiry at 2027-10-11'],
+    [4, 'the same once another is current', 'MaterialExpiry at 2027-10-11'],
+    [5, 'the erasing of what has expired', 'MaterialErasure at 2027-10-11'],
+    [6, 'none once it is erased', undefined],
+    [8, 'the erasing of what was deleted', 'MaterialErasure at 2027-10-14'],
+    [9, 'still that, before the end of what waits for a rotation', 'MaterialErasure at 2027-10-14'],
+  ])('of imported material, after its commit %i: %s', (commit, _what, expected) => {
+    const subject = eventSubject({ region: 'eu-central-1', account: '000000000000', aggregate: 'key', id: EXTERNAL });
+    const timer = timersAfter(BEFORE_IMPORTS + commit, ALL).of(subject);
+    expect(timer && `${timer.kind} at ${timer.deadline.slice(0, 10)}`).toBe(expected);
   });
 
   test('rebuilt from the folded state are those that were kept up commit by commit', () => {

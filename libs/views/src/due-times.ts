@@ -1,17 +1,26 @@
 import BTree from 'sorted-btree';
 import { nextExpiry } from '#domain/key/imported/copies';
-import type { LivingKey } from '#domain/key/state';
-import type { AggregateRef } from '#domain/subjects';
-import { eventSubject } from '#domain/subjects';
+import { isLiving, isReplica, type LivingKey } from '#domain/key/state';
+import { type AggregateRef, eventSubject } from '#domain/subjects';
 import type { Projection } from './projection';
+import { dueStepsOf } from './related-keys';
 
 /**
  * `Rotation`: an automatic rotation. `Deletion`: the end of a waiting period.
  * `Cleanup`: a deleted key whose aliases or material are not gone yet (a crash came between); due since its deletion.
  * `MaterialExpiry`: the date up to which imported material is valid. `MaterialErasure`: a copy of imported material that is
  * not gone yet, due since its key released it.
+ * `MultiRegion`: what a change of this key asks of a related key, or of itself, is not done yet; due since the change.
  */
-export type TimerKind = 'Rotation' | 'Deletion' | 'Cleanup' | 'MaterialExpiry' | 'MaterialErasure';
+export const TIMER_KINDS = [
+  'Rotation',
+  'Deletion',
+  'Cleanup',
+  'MaterialExpiry',
+  'MaterialErasure',
+  'MultiRegion',
+] as const;
+export type TimerKind = (typeof TIMER_KINDS)[number];
 
 export interface Timer {
   kind: TimerKind;
@@ -25,10 +34,14 @@ export function timerOf(projection: Projection, keySubject: string): Timer | und
   const folded = projection.keyBySubject(keySubject);
   if (!folded) return undefined;
   const { ref, state } = folded;
+  const step = isLiving(state) && state.family && nextStep(projection, ref);
+  if (step) return { kind: 'MultiRegion', ref, deadline: step.since };
   switch (state.keyState) {
     case 'Enabled':
       return earliest(
-        state.rotation && { kind: 'Rotation', ref, deadline: state.rotation.nextRotationDate },
+        state.rotation && !isReplica(state)
+          ? { kind: 'Rotation', ref, deadline: state.rotation.nextRotationDate }
+          : undefined,
         ...ofImports(ref, state),
       );
     case 'PendingDeletion':
@@ -41,6 +54,9 @@ export function timerOf(projection: Projection, keySubject: string): Timer | und
     case 'PendingImport':
       return earliest(...ofImports(ref, state));
     case 'None':
+    case 'Creating':
+    case 'Updating':
+    case 'PendingReplicaDeletion':
       return undefined;
   }
 }
@@ -57,6 +73,8 @@ function ofImports(ref: AggregateRef<'key'>, key: LivingKey): (Timer | undefined
 
 const earliest = (...timers: (Timer | undefined)[]): Timer | undefined =>
   timers.reduce((first, timer) => (timer && (!first || timer.deadline < first.deadline) ? timer : first), undefined);
+const nextStep = (projection: Projection, ref: AggregateRef<'key'>) =>
+  dueStepsOf(projection, ref).find(({ askedBy }) => askedBy === ref.region);
 
 const NONE: { has(keySubject: string): boolean } = { has: () => false };
 
@@ -78,8 +96,7 @@ export class DueTimes {
 
   /** To be called for every commit after the projection has folded it in. Returns the keys that it may concern. */
   note(projection: Projection, ref: AggregateRef): string[] {
-    const keys =
-      ref.aggregate === 'key' ? [eventSubject(ref)] : ref.aggregate === 'alias' ? this.noteTarget(projection, ref) : [];
+    const keys = this.concerned(projection, ref);
     for (const key of keys) this.refresh(projection, key);
     return keys;
   }
@@ -123,6 +140,13 @@ export class DueTimes {
       found.push(timer);
     }
     return found;
+  }
+
+  private concerned(projection: Projection, ref: AggregateRef): string[] {
+    if (ref.aggregate === 'alias') return this.noteTarget(projection, ref);
+    if (ref.aggregate !== 'key') return [];
+    const related = Array.from(projection.relatedKeys(ref), (key) => eventSubject(key.ref));
+    return related.length > 0 ? related : [eventSubject(ref)];
   }
 
   /** The key that the alias pointed at, and the one it points at now. */

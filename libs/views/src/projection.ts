@@ -49,9 +49,7 @@ export class Projection {
   private readonly keyIndex = new KeyIndex();
   private readonly aliasIndex = new AliasIndex();
   private readonly principalIndex = new PrincipalIndex();
-  private readonly grantIndex = new GrantIndex(
-    (keySubject) => this.histories.key.get(keySubject)?.state.keyState === 'Deleted',
-  );
+  private readonly grantIndex = new GrantIndex((keySubject) => this.histories.key.get(keySubject)?.state);
   private readonly listeners = listenersOf([
     this.keyCensus,
     this.keyIndex,
@@ -133,6 +131,11 @@ export class Projection {
   /** Ids of keys that are not yet deleted, ascending, after `after`. */
   keyIdsAfter(region: string, account: string, after: string | undefined): Iterable<string> {
     return this.keyIndex.ids.idsAfter(regionScope({ region, account }), after);
+  }
+
+  /** The multi-Region keys of an id, in all regions that ever had one, the deleted ones too. */
+  relatedKeys({ account, id }: Pick<AggregateRef, 'account' | 'id'>): Iterable<FoldedOf<'key'>> {
+    return this.keyIndex.related(account, id).values();
   }
 
   /** Names of existing aliases, ascending, after `after`. */

@@ -4,7 +4,7 @@ import { laterOf } from '#domain/dates';
 import type { ActiveGrant } from '#domain/grant/grant';
 import type { ImportStatus } from '#domain/key/imported/status';
 import { livingKeyAt } from '#domain/key/living';
-import { isLiving, type Key } from '#domain/key/state';
+import { type Family, isLiving, type Key } from '#domain/key/state';
 import { parsePrincipalId } from '#domain/principal/principal-id';
 import { type AccessKey, hasAccessKeys, isNamed, type Principal } from '#domain/principal/state';
 import { type AggregateRef, eventSubject } from '#domain/subjects';
@@ -91,6 +91,7 @@ function reportKey({ ref, state }: FoldedOf<'key'>, { projection, at }: Moment):
   const grants = exists ? [...projection.grantsOf(ref, undefined)] : [];
   const lines = [stateLine(livingKeyAt(state, at) ?? state, exists)];
   if (isLiving(state)) {
+    if (state.family) lines.push(familyLine(state.family));
     if (state.rotation) lines.push(`rotation: every ${state.rotation.periodInDays} days`);
     const { versions, pendingRotation } = livingKeyAt(state, at) ?? state;
     for (const { version, materialId, since, cause, imported } of versions) {
@@ -124,6 +125,13 @@ function importPart(imported: ImportStatus | undefined): string {
 }
 
 const idOf = ({ ref }: { ref: AggregateRef }): string => ref.id;
+
+const familyLine = ({ keyType, term, replicas, handedTo }: Family): string =>
+  [
+    `multi-Region: ${keyType}, of term ${term}`,
+    ...(keyType === 'PRIMARY' ? [`replicas: ${replicas.map(({ region }) => region).join(', ') || 'none'}`] : []),
+    ...(handedTo === undefined ? [] : [`handed over to ${handedTo}`]),
+  ].join('; ');
 
 const stateLine = (state: Key, exists: boolean): string =>
   state.keyState === 'PendingDeletion' && !exists

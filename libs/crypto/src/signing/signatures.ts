@@ -8,7 +8,7 @@ import * as rsa from './rsa-digests';
 import type { MessageType, SigningAlgorithm } from './signing-algorithms';
 import * as sm2 from './sm2';
 
-/** What is signed, and how. Key spec, algorithm, message type and message fit each other: `assertMessageFits`. */
+/** What is signed, and how. Key spec, algorithm, message type and message fit each other: signing-algorithms.ts. */
 interface Signed {
   keySpec: string;
   algorithm: SigningAlgorithm;

@@ -1,8 +1,15 @@
-import { assertMessageFits, MESSAGE_TYPES, type MessageType, type SigningAlgorithm } from './signing-algorithms';
+import {
+  assertLengthFits,
+  assertTakes,
+  MESSAGE_TYPES,
+  type MessageType,
+  type SigningAlgorithm,
+} from './signing-algorithms';
 
 const refusal = (algorithm: SigningAlgorithm, keySpec: string, messageType: MessageType, length: number): string => {
   try {
-    assertMessageFits(algorithm, keySpec, messageType, Buffer.alloc(length));
+    assertTakes(algorithm, keySpec, messageType);
+    assertLengthFits(algorithm, messageType, Buffer.alloc(length));
     return 'taken';
   } catch (error) {
     return `${(error as { code: string }).code}: ${(error as Error).message}`;

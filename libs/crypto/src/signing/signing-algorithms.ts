@@ -34,20 +34,17 @@ const RULES = {
 export type SigningAlgorithm = keyof typeof RULES;
 export const SIGNING_ALGORITHMS = Object.keys(RULES) as SigningAlgorithm[];
 
-/** Throws ValidationException where the algorithm does not take this type of message, or not of this length. */
-export function assertMessageFits(
-  algorithm: SigningAlgorithm,
-  keySpec: string,
-  messageType: MessageType,
-  message: Uint8Array,
-): void {
-  const { takes, length, oneOfSeveral }: Rules = RULES[algorithm];
-  if (!takes.includes(messageType)) {
-    const what = oneOfSeveral ? `algorithm ${algorithm}` : `key spec ${keySpec}`;
-    throw new KmsError('ValidationException', `Message type ${messageType} is incompatible with ${what}.`);
-  }
-  if (messageType !== 'RAW' && message.length !== length) {
-    const what = messageType === 'DIGEST' ? 'Digest' : 'External Mu';
-    throw new KmsError('ValidationException', `${what} is invalid length for algorithm ${algorithm}.`);
-  }
+/** Throws ValidationException where the algorithm does not take this type of message. */
+export function assertTakes(algorithm: SigningAlgorithm, keySpec: string, messageType: MessageType): void {
+  const { takes, oneOfSeveral }: Rules = RULES[algorithm];
+  if (takes.includes(messageType)) return;
+  const what = oneOfSeveral ? `algorithm ${algorithm}` : `key spec ${keySpec}`;
+  throw new KmsError('ValidationException', `Message type ${messageType} is incompatible with ${what}.`);
+}
+
+/** Throws ValidationException where what stands for a message is not of the length that the algorithm has it in. */
+export function assertLengthFits(algorithm: SigningAlgorithm, messageType: MessageType, message: Uint8Array): void {
+  if (messageType === 'RAW' || message.length === RULES[algorithm].length) return;
+  const what = messageType === 'DIGEST' ? 'Digest' : 'External Mu';
+  throw new KmsError('ValidationException', `${what} is invalid length for algorithm ${algorithm}.`);
 }

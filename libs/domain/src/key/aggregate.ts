@@ -32,5 +32,16 @@ export const keyAggregate: Aggregate<Key, KeyEvent, KeyCommand> = {
     KeyMaterialExpired: true,
     ImportedKeyMaterialDeleted: true,
     ReleasedMaterialErased: false,
+    KeyReplicationBegun: false,
+    KeyReplicated: false,
+    KeyReplicationCompleted: false,
+    KeyReplicaReady: false,
+    // Conditions on kms:MultiRegionKeyType may decide.
+    KeyPrimaryHandedOver: true,
+    KeyMadePrimary: true,
+    KeyPrimaryUpdated: false,
+    KeySynchronized: false,
+    KeyReplicaRemoved: false,
+    KeyDeletionDeferred: true,
   },
 };

@@ -2,6 +2,7 @@ import type { NamedIds } from '../named-ids';
 import type { KeyOrigin, Tag } from './events';
 import type { ImportCommand } from './imported/commands';
 import type { KeySpec, KeyUsage } from './key-kinds';
+import type { MultiRegionCommand } from './multi-region-commands';
 
 /** What can be asked of a key. Time comes in beside the command; nothing in decide reads a clock. */
 export type KeyCommand =
@@ -34,7 +35,8 @@ export type KeyCommand =
   /** The timers. `deadline` is the date that came due: a timer that is no longer the state's own does nothing. */
   | { type: 'FireRotation'; deadline: string }
   | { type: 'FireDeletion'; deadline: string }
-  | { type: 'RecordMaterialDestroyed' };
+  | { type: 'RecordMaterialDestroyed' }
+  | MultiRegionCommand;
 
 export interface DecideContext {
   keyArn: string;

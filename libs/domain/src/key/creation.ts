@@ -3,6 +3,7 @@ import { KmsError } from '../errors';
 import { recordedIds } from '../named-ids';
 import type { KeyDeciders, KeyEvolvers } from './families';
 import { materialIdOf } from './material-id';
+import { materialOwner } from './material-owner';
 import { assertTagCount } from './properties';
 
 export const creationDeciders: KeyDeciders<'CreateKey'> = {
@@ -10,7 +11,8 @@ export const creationDeciders: KeyDeciders<'CreateKey'> = {
     if (key.keyState !== 'None') throw new KmsError('AlreadyExistsException', `${keyArn} already exists`);
     assertTagCount(command.tags, keyArn);
     const { type: _type, namedIds, origin = 'AWS_KMS', ...facts } = command;
-    const material = origin === 'EXTERNAL' ? {} : { materialId: materialIdOf(keyArn, 1) };
+    const owner = materialOwner(keyArn, { ...facts, origin });
+    const material = origin === 'EXTERNAL' ? {} : { materialId: materialIdOf(owner, 1) };
     return [{ type: 'KeyCreated', v: 1, ...facts, ...recordedIds(namedIds), origin, ...material }];
   },
 };
@@ -27,6 +29,7 @@ export const creationEvolvers: KeyEvolvers<'KeyCreated'> = {
       keySpec: event.keySpec,
       origin: event.origin,
       multiRegion: event.multiRegion,
+      ...(event.multiRegion ? { family: { keyType: 'PRIMARY', term: 1, generation: 1, replicas: [] } } : {}),
       policy: event.policy,
       ...recordedIds(event.namedIds),
       tags: event.tags,

@@ -5,6 +5,7 @@ import type { KeyEvent } from './events';
 import type { KeyDeciders } from './families';
 import { importDeciders } from './imported/decide';
 import { managedKeyDeciders } from './managed-key';
+import { multiRegionDeciders } from './multi-region';
 import { propertyDeciders } from './properties';
 import { rotationDeciders } from './rotation';
 import type { Key } from './state';
@@ -17,6 +18,7 @@ const deciders: KeyDeciders<KeyCommand['type']> = {
   ...rotationDeciders,
   ...deletionDeciders,
   ...importDeciders,
+  ...multiRegionDeciders,
 };
 
 type Decider = (command: KeyCommand, key: Key, context: DecideContext) => KeyEvent[];

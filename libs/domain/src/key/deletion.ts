@@ -3,7 +3,8 @@ import { plusDays } from '../dates';
 import { type KeyDeciders, type KeyEvolvers, livingBefore } from './families';
 import { inState, placesOf, releasedPlaces } from './imported/copies';
 import { usableKey } from './living';
-import { settled } from './state';
+import { sharesMaterial } from './material-owner';
+import { factsOf, isReplica, settled } from './state';
 
 export const DEFAULT_PENDING_WINDOW_IN_DAYS = 30;
 
@@ -11,7 +12,8 @@ export const deletionDeciders: KeyDeciders<
   'ScheduleKeyDeletion' | 'CancelKeyDeletion' | 'FireDeletion' | 'RecordMaterialDestroyed'
 > = {
   ScheduleKeyDeletion: ({ pendingWindowInDays }, key, context) => {
-    usableKey('ScheduleKeyDeletion', key, context);
+    const { family } = usableKey('ScheduleKeyDeletion', key, context);
+    if (family && family.replicas.length > 0) return [{ type: 'KeyDeletionDeferred', v: 1, pendingWindowInDays }];
     const deletionDate = plusDays(context.now, pendingWindowInDays);
     return [{ type: 'KeyDeletionScheduled', v: 1, pendingWindowInDays, deletionDate }];
   },
@@ -36,21 +38,26 @@ export const deletionEvolvers: KeyEvolvers<
   'KeyDeletionScheduled' | 'KeyDeletionCancelled' | 'KeyDeleted' | 'KeyMaterialDestroyed'
 > = {
   KeyDeletionScheduled: (key, event) => ({
-    ...livingBefore(key, event),
     keyState: 'PendingDeletion',
+    ...factsOf(livingBefore(key, event)),
     deletionDate: event.deletionDate,
     pendingWindowInDays: event.pendingWindowInDays,
   }),
   KeyDeletionCancelled: (key, event) => inState(settled(livingBefore(key, event), 'Disabled')),
   KeyDeleted: (key, event, time) => {
     const current = livingBefore(key, event);
-    const materialIds = [...placesOf(current), ...(current.released ?? []).map(({ storedAs }) => storedAs)];
+    const { family } = current;
+    // What related keys share is the primary's to take with it: it goes last.
+    const shared = isReplica(current) && sharesMaterial(current);
+    const released = (current.released ?? []).map(({ storedAs }) => storedAs);
+    const materialIds = shared ? [] : [...placesOf(current), ...released];
     return {
       keyState: 'Deleted',
       createdAt: current.createdAt,
       deletedAt: time,
       materialIds,
       allMaterialIds: [...new Set([...materialIds, ...releasedPlaces(current)])],
+      ...(family && { family: { term: family.term, generation: family.generation } }),
     };
   },
   KeyMaterialDestroyed: (key, event) => {

@@ -1,6 +1,7 @@
 import type { NamedIds } from '../named-ids';
 import type { ImportEvent } from './imported/events';
 import type { KeySpec, KeyUsage } from './key-kinds';
+import type { MultiRegionEvent } from './multi-region-events';
 
 /**
  * What can happen to a key. Past tense; each carries all that evolve needs, so that replay reads no clock and repeats
@@ -129,7 +130,8 @@ export type KeyEvent =
   | KeyDeletionCancelled
   | KeyDeleted
   | KeyMaterialDestroyed
-  | ImportEvent;
+  | ImportEvent
+  | MultiRegionEvent;
 
 export interface Tag {
   key: string;

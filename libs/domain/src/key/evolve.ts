@@ -3,6 +3,7 @@ import { creationEvolvers } from './creation';
 import { deletionEvolvers } from './deletion';
 import type { KeyEvent } from './events';
 import { importEvolvers } from './imported/evolve';
+import { multiRegionEvolvers } from './multi-region';
 import { propertyEvolvers } from './properties';
 import { rotationEvolvers } from './rotation';
 import type { Key } from './state';
@@ -14,6 +15,7 @@ const evolvers: Evolvers<Key, KeyEvent> = {
   ...rotationEvolvers,
   ...deletionEvolvers,
   ...importEvolvers,
+  ...multiRegionEvolvers,
 };
 
 export const isKeyEvent = (type: string): type is KeyEvent['type'] => isEventOf(evolvers, type);

@@ -1,4 +1,4 @@
-import { KmsError } from '../errors';
+import { KmsError, RequestFault } from '../errors';
 
 export const KEY_USAGES = [
   'SIGN_VERIFY',
@@ -72,13 +72,10 @@ export const isAsymmetric = (keySpec: KeySpec): boolean =>
 export function fittingUsage(keySpec: KeySpec, keyUsage: KeyUsage | undefined): KeyUsage {
   if (keyUsage === undefined) {
     if (isSymmetricEncryption(keySpec)) return 'ENCRYPT_DECRYPT';
-    throw new KmsError(
-      'ValidationException',
-      'You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.',
-    );
+    throw new RequestFault('You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.');
   }
   if (algorithmsOf(keySpec, keyUsage).length === 0) {
-    throw new KmsError('ValidationException', `KeyUsage ${keyUsage} is not compatible with KeySpec ${keySpec}`);
+    throw new RequestFault(`KeyUsage ${keyUsage} is not compatible with KeySpec ${keySpec}`);
   }
   return keyUsage;
 }
@@ -121,15 +118,4 @@ export function assertUsageAllows(operation: CryptographicOperation, { keyUsage 
 export function assertAlgorithmFits(algorithm: string, { keySpec, keyUsage }: KeyKind): void {
   if (algorithmsOf(keySpec, keyUsage).includes(algorithm)) return;
   throw new KmsError('InvalidKeyUsageException', `Algorithm ${algorithm} is incompatible with key spec ${keySpec}.`);
-}
-
-/** Throws InvalidKeyUsageException where the key is for something else, or has no such algorithm. */
-export function assertKindAllows(
-  operation: CryptographicOperation,
-  kind: KeyKind,
-  algorithm: string | undefined,
-  arn: string,
-): void {
-  assertUsageAllows(operation, kind, arn);
-  if (algorithm !== undefined) assertAlgorithmFits(algorithm, kind);
 }

@@ -3,7 +3,7 @@ import { recordedIds, sameIds } from '../named-ids';
 import type { Tag } from './events';
 import { type KeyDeciders, type KeyEvolvers, livingBefore } from './families';
 import { usableKey } from './living';
-import { movedRotation, settled } from './state';
+import { isReplica, movedRotation, settled } from './state';
 
 export const TAGS_PER_KEY = 50;
 
@@ -14,7 +14,8 @@ export const propertyDeciders: KeyDeciders<
   EnableKey: (_command, key, context) => {
     const living = usableKey('EnableKey', key, context);
     if (living.keyState === 'Enabled') return [];
-    const overdue = living.rotation !== undefined && living.rotation.nextRotationDate <= context.now;
+    const overdue =
+      !isReplica(living) && living.rotation !== undefined && living.rotation.nextRotationDate <= context.now;
     return [{ type: 'KeyEnabled', v: 1, ...(overdue ? { nextRotationDate: context.now } : {}) }];
   },
 

@@ -7,7 +7,9 @@ import { type KeyDeciders, type KeyEvolvers, livingBefore } from './families';
 import { isSymmetricEncryption } from './key-kinds';
 import { assertChangeable, keyNotFound, livingKeyAt } from './living';
 import { materialIdOf } from './material-id';
-import { currentVersion, type Key, type LivingKey, movedRotation } from './state';
+import { materialOwner } from './material-owner';
+import { assertPrimary } from './primary';
+import { currentVersion, isReplica, type Key, type LivingKey, movedRotation } from './state';
 import { assertStateAllows, type KeyOperation } from './state-table';
 
 export const ROTATION_LIMITS = {
@@ -39,6 +41,7 @@ function rotatable(operation: KeyOperation, key: Key, { keyArn, now }: DecideCon
   assertChangeable(living, keyArn);
   assertRotatable(living.keySpec, keyArn);
   if (operation !== 'RotateKeyOnDemand') assertMakesItsMaterial(living, keyArn);
+  if (living.multiRegion) assertPrimary(living, keyArn);
   assertStateAllows(operation, living.keyState, keyArn);
   return living;
 }
@@ -71,7 +74,8 @@ export const rotationDeciders: KeyDeciders<
   },
 
   FireRotation: ({ deadline }, key, context) => {
-    if (key.keyState !== 'Enabled' || key.rotation?.nextRotationDate !== deadline || context.now < deadline) return [];
+    if (key.keyState !== 'Enabled' || isReplica(key)) return [];
+    if (key.rotation?.nextRotationDate !== deadline || context.now < deadline) return [];
     const rotated = nextVersion(key, context, 'AUTOMATIC', deadline);
     return [{ ...rotated, nextRotationDate: plusDays(deadline, key.rotation.periodInDays) }];
   },
@@ -90,7 +94,8 @@ const nextVersion = (
     rotationType,
     rotationDate,
     keyVersion,
-    materialId: key.origin === 'EXTERNAL' ? waitingMaterial(key, keyArn) : materialIdOf(keyArn, keyVersion),
+    materialId:
+      key.origin === 'EXTERNAL' ? waitingMaterial(key, keyArn) : materialIdOf(materialOwner(keyArn, key), keyVersion),
   };
 };
 

@@ -2,6 +2,7 @@ import type { NamedIds } from '../named-ids';
 import type { KeyOrigin, Tag } from './events';
 import type { ImportStatus, PendingRotation, ReleasedCopy } from './imported/status';
 import type { KeySpec, KeyUsage } from './key-kinds';
+import type { ReplicaProperties } from './multi-region-events';
 
 /** One generation of a key's material. The current one is the last of the list. */
 export interface KeyVersion {
@@ -17,6 +18,34 @@ export interface KeyVersion {
   imported?: ImportStatus;
 }
 
+export interface AutomaticRotation {
+  periodInDays: number;
+  nextRotationDate: string;
+}
+
+/** A replica as its primary counts it. */
+export interface Replica {
+  region: string;
+  generation: number;
+  /** What it is to be made of, and since when, until the primary knows that it is there. */
+  begun?: ReplicaProperties & { at: string };
+}
+
+/** What a multi-Region key is to its related keys. */
+export interface Family {
+  keyType: 'PRIMARY' | 'REPLICA';
+  /** Counts the primaries that there have been, as far as this key knows. */
+  term: number;
+  /** Counts the keys of this id that there have been in this region. */
+  generation: number;
+  /** When the one before it in this region was deleted. */
+  formerDeletedAt?: string;
+  /** Of a primary. Of one that has handed over, as they were, until the next primary has them. */
+  replicas: readonly Replica[];
+  /** The region whose key this one has handed over to, until that is the primary. */
+  handedTo?: string;
+}
+
 export interface KeyFacts {
   createdAt: string;
   description: string;
@@ -24,6 +53,8 @@ export interface KeyFacts {
   keySpec: KeySpec;
   origin: KeyOrigin;
   multiRegion: boolean;
+  /** Of multi-Region keys. */
+  family?: Family;
   policy: string;
   /** Of the policy as it is. */
   namedIds?: NamedIds;
@@ -34,7 +65,7 @@ export interface KeyFacts {
   /** Set for an AWS managed key: nothing about it can be changed. */
   manager?: 'AWS';
   /** Automatic rotation; absent when it is off. */
-  rotation?: { periodInDays: number; nextRotationDate: string };
+  rotation?: AutomaticRotation;
   /** Of keys with imported material. */
   pendingRotation?: PendingRotation;
   /** Copies of material to be erased; absent where there are none. */
@@ -61,6 +92,20 @@ export interface PendingDeletionKey extends KeyFacts {
   deletionDate: string;
   pendingWindowInDays: number;
 }
+/** To be deleted once it has no replicas any more, and a waiting period has gone by after that. */
+export interface PendingReplicaDeletionKey extends KeyFacts {
+  keyState: 'PendingReplicaDeletion';
+  pendingWindowInDays: number;
+}
+/** A replica that its primary does not know to be there yet. */
+export interface CreatingKey extends KeyFacts {
+  keyState: 'Creating';
+}
+/** One that has handed over, or taken over, what a primary is; `restores` is its state before and after. */
+export interface UpdatingKey extends KeyFacts {
+  keyState: 'Updating';
+  restores: 'Enabled' | 'Disabled';
+}
 /** What is left of a key: enough to erase its material and to tell its history. */
 export interface DeletedKey {
   keyState: 'Deleted';
@@ -70,9 +115,18 @@ export interface DeletedKey {
   materialIds: readonly string[];
   /** Every material the key ever had: should a backup bring one back, it is erased again. */
   allMaterialIds: readonly string[];
+  /** Of a multi-Region key. */
+  family?: Pick<Family, 'term' | 'generation'>;
 }
 
-export type LivingKey = EnabledKey | DisabledKey | PendingImportKey | PendingDeletionKey;
+export type LivingKey =
+  | EnabledKey
+  | DisabledKey
+  | PendingImportKey
+  | PendingDeletionKey
+  | PendingReplicaDeletionKey
+  | CreatingKey
+  | UpdatingKey;
 export type Key = NoKey | LivingKey | DeletedKey;
 
 export const initialKey: Key = { keyState: 'None' };
@@ -86,9 +140,36 @@ export const currentVersion = (key: KeyFacts): KeyVersion => key.versions[key.ve
 export const movedRotation = (key: LivingKey, nextRotationDate: string | undefined): Pick<LivingKey, 'rotation'> =>
   key.rotation && nextRotationDate ? { rotation: { ...key.rotation, nextRotationDate } } : {};
 
-/** The facts alone, without what belongs to PendingDeletion. */
-export const settled = (key: LivingKey, keyState: 'Enabled' | 'Disabled'): LivingKey => {
-  if (key.keyState !== 'PendingDeletion') return { ...key, keyState };
-  const { deletionDate: _deletionDate, pendingWindowInDays: _pendingWindowInDays, ...facts } = key;
-  return { ...facts, keyState };
-};
+/** The facts alone, without what belongs to one state. */
+export function factsOf(key: LivingKey): KeyFacts {
+  switch (key.keyState) {
+    case 'PendingDeletion': {
+      const { keyState: _keyState, deletionDate: _date, pendingWindowInDays: _window, ...facts } = key;
+      return facts;
+    }
+    case 'PendingReplicaDeletion': {
+      const { keyState: _keyState, pendingWindowInDays: _window, ...facts } = key;
+      return facts;
+    }
+    case 'Updating': {
+      const { keyState: _keyState, restores: _restores, ...facts } = key;
+      return facts;
+    }
+    case 'Enabled':
+    case 'Disabled':
+    case 'PendingImport':
+    case 'Creating': {
+      const { keyState: _keyState, ...facts } = key;
+      return facts;
+    }
+  }
+}
+
+export const settled = (key: LivingKey, keyState: 'Enabled' | 'Disabled'): LivingKey => ({ keyState, ...factsOf(key) });
+
+/** Whether it is to be deleted, at a date or after its replicas. */
+export const isPendingDeletion = ({ keyState }: Key): boolean =>
+  keyState === 'PendingDeletion' || keyState === 'PendingReplicaDeletion';
+
+/** Whether the key's rotation is its own to see to: a replica has what its primary has. */
+export const isReplica = (key: KeyFacts): boolean => key.family?.keyType === 'REPLICA';

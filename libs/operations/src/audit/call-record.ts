@@ -69,7 +69,8 @@ export function callRecord({ operation, requestId, eventId, now, claim, trail, r
 function responseElements({ service }: { service: string }, reply: OperationReply, trail?: Trail): object | null {
   const shown = responseElementsOf(bodyOf(reply));
   const keyArn = service === 'kms' ? trail?.keyArn : undefined;
-  return keyArn === undefined || (shown && 'keyMetadata' in shown) ? shown : { keyId: keyArn, ...shown };
+  const tellsKey = shown && ('keyMetadata' in shown || 'replicaKeyMetadata' in shown);
+  return keyArn === undefined || tellsKey ? shown : { keyId: keyArn, ...shown };
 }
 
 /** A refusal for want of permissions is in the caller's trail alone. */

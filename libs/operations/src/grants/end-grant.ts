@@ -1,5 +1,5 @@
 import type { RetireGrantRequest, RevokeGrantRequest } from '@aws-sdk/client-kms';
-import { KmsError } from '#domain/errors';
+import { RequestFault } from '#domain/errors';
 import { authorizeKey } from '../authorization';
 import { endDryRun } from '../dry-run';
 import { findKey } from '../key-lookup';
@@ -39,7 +39,7 @@ function namedGrant(request: RetireGrant, { grantToken }: Call): { keyId: string
   const { GrantToken: token, KeyId: keyId, GrantId: grantId } = request;
   if (token === undefined && keyId !== undefined && grantId !== undefined) return { keyId, grantId };
   if (!grantToken || keyId !== undefined || grantId !== undefined) {
-    throw new KmsError('ValidationException', 'Specify either GrantToken, or both KeyId and GrantId.');
+    throw new RequestFault('Specify either GrantToken, or both KeyId and GrantId.');
   }
   return { keyId: grantToken.keyArn, grantId: grantToken.grantId };
 }

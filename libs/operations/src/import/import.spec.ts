@@ -1,4 +1,5 @@
 import { createHmac, createPublicKey, verify } from 'node:crypto';
+import { KmsError } from '#domain/errors';
 import { userRef } from '#domain/principal/principal-id';
 import { ACCOUNT, allowing, MemoryOperations } from '../../../../test/support/memory-operations';
 import { newMaterial, wrap } from '../../../../test/support/wrapping';
@@ -309,6 +310,52 @@ describe('an import is refused', () => {
   });
 });
 
+describe('an import that somebody comes before', () => {
+  const NOTHING = kms.imports.beforeAppend;
+  afterEach(() => {
+    kms.imports.beforeAppend = NOTHING;
+  });
+
+  test('is refused by what they made of the key, and its copy is erased', async () => {
+    const { KeyId, Arn } = await externalKey();
+    const request = await importOf(KeyId, SECRET);
+    const before = kms.storedMaterial;
+    kms.imports.beforeAppend = () => ok('ScheduleKeyDeletion', { KeyId });
+    expect(await refusal('ImportKeyMaterial', request)).toEqual([
+      'KMSInvalidStateException',
+      `${Arn} is pending deletion.`,
+    ]);
+    expect(kms.storedMaterial).toEqual(before);
+  });
+
+  test('into a key without material brings the only one that the key will have', async () => {
+    const { KeyId } = await externalKey();
+    const [mine, theirs] = [await importOf(KeyId, SECRET), await importOf(KeyId, OTHER)];
+    kms.imports.beforeAppend = async () => {
+      kms.imports.beforeAppend = NOTHING;
+      await ok('ImportKeyMaterial', theirs);
+    };
+    expect((await refusal('ImportKeyMaterial', mine))[0]).toBe('IncorrectKeyMaterialException');
+    const [only, ...others] = await materialsOf(KeyId);
+    expect(others).toEqual([]);
+    expect(copiesOf(only!['KeyMaterialId'])).toHaveLength(1);
+  });
+
+  test('leaves its copy where nobody knows whether the append was made', async () => {
+    const { KeyId } = await externalKey();
+    const before = kms.storedMaterial.length;
+    kms.imports.beforeAppend = () => Promise.reject(new KmsError('DependencyTimeoutException', 'no answer'));
+    const request = await importOf(KeyId, SECRET);
+    kms.toleratesFaults = true;
+    try {
+      expect((await refusal('ImportKeyMaterial', request))[0]).toBe('DependencyTimeoutException');
+    } finally {
+      kms.toleratesFaults = false;
+    }
+    expect(kms.storedMaterial).toHaveLength(before + 1);
+  });
+});
+
 describe('several materials', () => {
   test('are rotated between on demand, and what any encrypted decrypts', async () => {
     const { KeyId, Arn } = await externalKey();
@@ -510,4 +557,15 @@ test('records name materials and dates, never tokens or material', async () => {
   } finally {
     kms.onRecord = undefined;
   }
+});
+
+test('that a first import may not name its material counts once the log says that it is the first', async () => {
+  const { KeyId } = await externalKey();
+  const request = await importOf(KeyId, SECRET, { ...FOR_EVER, KeyMaterialId: 'a'.repeat(64) });
+  const before = kms.askedWhetherBehind;
+  expect(await refusal('ImportKeyMaterial', request)).toEqual([
+    'ValidationException',
+    'KeyMaterialId cannot be specified when ImportType is NEW_KEY_MATERIAL.',
+  ]);
+  expect(kms.askedWhetherBehind).toBe(before + 1);
 });

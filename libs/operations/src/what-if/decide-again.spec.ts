@@ -311,3 +311,32 @@ test('a command that the state of the key refuses is refused', async () => {
   }
   expect(records).toHaveLength(2);
 });
+
+test('signatures and MACs are decided again without the message, the signature or the MAC', async () => {
+  const { operations, records } = await world();
+  const newKey = async (KeySpec: string, KeyUsage: string): Promise<string> =>
+    ((await operations.call('CreateKey', { KeySpec, KeyUsage })).body['KeyMetadata'] as { KeyId: string }).KeyId;
+  const ofKey = { KeyId: await newKey('ECC_NIST_P256', 'SIGN_VERIFY'), SigningAlgorithm: 'ECDSA_SHA_256' };
+  const signing = { ...ofKey, MessageType: 'DIGEST', Message: Buffer.alloc(32).toString('base64') };
+  const macs = {
+    KeyId: await newKey('HMAC_256', 'GENERATE_VERIFY_MAC'),
+    MacAlgorithm: 'HMAC_SHA_256',
+    Message: 'AAAA',
+  };
+  records.length = 0;
+  const { Signature } = (await operations.call('Sign', signing, CALLERS['ann'])).body;
+  await operations.call('Verify', { ...signing, Signature }, CALLERS['ann']);
+  await operations.call('GetPublicKey', { KeyId: ofKey.KeyId }, CALLERS['ann']);
+  const { Mac } = (await operations.call('GenerateMac', macs, CALLERS['ann'])).body;
+  await operations.call('VerifyMac', { ...macs, Mac }, CALLERS['ann']);
+  const made = records.map(asRead);
+  expect(made.map(({ eventName, errorCode }) => [eventName, errorCode])).toEqual(
+    ['Sign', 'Verify', 'GetPublicKey', 'GenerateMac', 'VerifyMac'].map((name) => [name, undefined]),
+  );
+  const change = { type: 'delete-user-policy', account: ACCOUNT, name: 'ann', policyName: 'own' } as const;
+  const then = changed(operations.projection, change, new Date(operations.now).toISOString());
+  for (const record of made) {
+    expect(await decideAgain(record, operations.projection, ACCOUNT)).toBeUndefined();
+    expect(await decideAgain(record, then, ACCOUNT)).toMatchObject({ code: 'AccessDeniedException' });
+  }
+});

@@ -56,6 +56,7 @@ export async function decideAgain(
       now: new Date(Date.parse(record.eventTime)).toISOString(),
       trail,
       uses: usesOf(record),
+      beyondRecord: pass,
       ...(retiring && { grantToken: { ...retiring, position: 0, requestId: '' } }),
     };
     await run(operation, requestOf(operation, record), call, projection, record);
@@ -228,6 +229,7 @@ const controlPorts = (projection: Projection): ControlPorts => ({
   limits: new Limits(),
   lastUses: { lastUse: async () => pass() },
   mintManagedKey: async () => pass(),
+  settleRelated: async () => {},
   runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
   eraseReleased: async () => {},
 });

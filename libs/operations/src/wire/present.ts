@@ -1,4 +1,4 @@
-import { KmsError } from '#domain/errors';
+import { RequestFault } from '#domain/errors';
 import { type Constraint, memberPath } from './constraints';
 import { validationMessage, violationsOf } from './violations';
 
@@ -6,5 +6,5 @@ import { validationMessage, violationsOf } from './violations';
 export function present<T>(value: T | undefined, constraint: Constraint, name: string): T {
   if (value !== undefined) return value;
   const sentences = violationsOf({ constraint, required: true }, undefined, memberPath(name));
-  throw new KmsError('ValidationException', validationMessage(sentences));
+  throw new RequestFault(validationMessage(sentences));
 }

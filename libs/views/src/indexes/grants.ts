@@ -1,4 +1,5 @@
 import type { ActiveGrant } from '#domain/grant/grant';
+import { isLiving, type Key } from '#domain/key/state';
 import { type AggregateRef, eventSubject } from '#domain/subjects';
 import type { Change, Folded, FoldedOf, ViewIndex } from '../folded';
 import { OrderedIds } from './ordered-ids';
@@ -17,7 +18,7 @@ export class GrantIndex implements ViewIndex {
   private readonly byGrantee = new Map<string, Map<string, FoldedGrant[]>>();
   private readonly byRetiring = new OrderedIds<FoldedGrant>();
 
-  constructor(private readonly isDeleted: (keySubject: string) => boolean) {}
+  constructor(private readonly keyOf: (keySubject: string) => Key | undefined) {}
 
   /** On the path of every decision: one look-up in a map, and nothing made. */
   byGranteeOf(keySubject: string): ReadonlyMap<string, readonly FoldedGrant[]> {
@@ -49,8 +50,9 @@ export class GrantIndex implements ViewIndex {
 
   private put(grant: FoldedGrant): void {
     const keySubject = keySubjectOf(grant);
-    // CreateGrant had seen the key before it was deleted.
-    if (this.isDeleted(keySubject)) return;
+    // CreateGrant had seen the key before it was deleted; or it is another key by now, made where that one was deleted.
+    const key = this.keyOf(keySubject);
+    if (key?.keyState === 'Deleted' || (key && isOfFormer(grant, key))) return;
     const { granteePrincipal, retiringPrincipal } = grant.state;
     this.byKey.set(keySubject, grant.ref.id, grant);
     if (retiringPrincipal !== undefined) {
@@ -79,6 +81,10 @@ export class GrantIndex implements ViewIndex {
     if (grantees.size === 0) this.byGrantee.delete(keySubject);
   }
 }
+
+/** Whether the grant was of a key of this id that was deleted before this one was made. */
+const isOfFormer = ({ state }: FoldedGrant, key: Key): boolean =>
+  isLiving(key) && key.family?.formerDeletedAt !== undefined && state.createdAt <= key.family.formerDeletedAt;
 
 const isActive = (grant: FoldedOf<'grant'>): grant is FoldedGrant => grant.state.grantState === 'Active';
 

@@ -2,7 +2,15 @@ import type { Key } from '#domain/key/state';
 import type { Change, ViewIndex } from '../folded';
 
 /** The states of keys that are counted. */
-export const COUNTED_STATES = ['Enabled', 'Disabled', 'PendingDeletion', 'Deleted'] as const;
+export const COUNTED_STATES = [
+  'Enabled',
+  'Disabled',
+  'Creating',
+  'Updating',
+  'PendingDeletion',
+  'PendingReplicaDeletion',
+  'Deleted',
+] as const;
 type CountedState = (typeof COUNTED_STATES)[number];
 
 const HOUR = 'yyyy-mm-ddThh'.length;
