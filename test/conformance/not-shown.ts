@@ -1,7 +1,7 @@
 const ANY_STATE = 'the key may be in any state ("Key states of AWS KMS keys" in the developer guide)';
 const NO_CUSTOM_KEY_STORES = 'custom key stores are not served yet';
 
-/** Why no test shows an error that the model declares: by error, or by operation and error, of what cannot happen here. */
+/** Why no test shows an error that the model declares: by error, or by operation and error. Most cannot happen here. */
 const NOT_SHOWN: Readonly<Record<string, string>> = {
   CloudHsmClusterInvalidConfigurationException: NO_CUSTOM_KEY_STORES,
   CustomKeyStoreInvalidStateException: NO_CUSTOM_KEY_STORES,
@@ -13,7 +13,8 @@ const NOT_SHOWN: Readonly<Record<string, string>> = {
   'CreateKey/CustomKeyStoreNotFoundException': NO_CUSTOM_KEY_STORES,
   'CreateKey/InvalidArnException': 'no member of the request is an ARN',
   'DeleteAlias/KMSInvalidStateException': ANY_STATE,
-  'DeleteImportedKeyMaterial/KMSInvalidStateException': 'only states of multi-Region keys forbid it',
+  'DeleteImportedKeyMaterial/KMSInvalidStateException':
+    'only Creating and Updating forbid it, which a multi-Region key is in between two commits',
   'EnableKey/LimitExceededException': 'any number of keys may be enabled',
   'GenerateDataKeyPair/UnsupportedOperationException': NO_CUSTOM_KEY_STORES,
   'GenerateDataKeyPairWithoutPlaintext/UnsupportedOperationException': NO_CUSTOM_KEY_STORES,

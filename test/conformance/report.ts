@@ -48,13 +48,13 @@ export function reportOf({ shown, notShown, missing, notServed }: Conformance): 
     '# Conformance',
     'Which test shows each error that AWS declares for each operation. Made by `npm run conformance`; not to be edited.',
     'A row stands for a test that passed, was answered with that error by that operation, and names the error in its text. The test fails when that is no longer so. `npm run conformance -- <suites>` runs suites and records what they show.',
-    `${total - notServed.length} of ${total} operations are served. Of the ${errors} errors that they declare, ${shown.length} are shown, ${notShown.length} cannot happen, ${missing.length} are not shown.`,
+    `${total - notServed.length} of ${total} operations are served. Of the ${errors} errors that they declare, ${shown.length} are shown, ${notShown.length} have a reason why not, ${missing.length} have neither.`,
     ...(missing.length > 0
-      ? ['## Not shown', table(['operation', 'error'], missing, (row) => [row.operation, row.code])]
+      ? ['## Neither shown nor explained', table(['operation', 'error'], missing, (row) => [row.operation, row.code])]
       : []),
     '## Shown',
     table(['operation', 'error', 'suite', 'test'], shown, (row) => [row.operation, row.code, row.file, row.what]),
-    '## What cannot happen',
+    '## Shown by no test, and why',
     table(['operation', 'error', 'why'], notShown, (row) => [row.operation, row.code, row.what]),
     ...(notServed.length > 0
       ? ['## Not served', notServed.map((name) => `- ${name}: ${whyNotServed(name)}`).join('\n')]

@@ -122,6 +122,10 @@ const LIMITS_PASSED: Record<string, Way> = {
     return subject.ask();
   },
   PutKeyPolicy: (subject) => subject.ask({ Policy: `${String(subject.input['Policy'])}${' '.repeat(32_768)}` }),
+  ReplicateKey(subject) {
+    jest.spyOn(Projection.prototype, 'keyCount').mockReturnValue(100_000);
+    return subject.ask();
+  },
   async RotateKeyOnDemand(subject) {
     for (let rotation = 0; rotation < MANY_ROTATIONS; rotation++) await subject.ask();
     return subject.ask();
