@@ -15,6 +15,8 @@ import {
   EnableKeyRotationCommand,
   EncryptCommand,
   GenerateDataKeyCommand,
+  GenerateDataKeyPairCommand,
+  GenerateDataKeyPairWithoutPlaintextCommand,
   GenerateDataKeyWithoutPlaintextCommand,
   GetKeyPolicyCommand,
   GetKeyRotationStatusCommand,
@@ -106,8 +108,6 @@ const OF_OTHER_KINDS = [
   'DeleteImportedKeyMaterial',
   'ReplicateKey',
   'UpdatePrimaryRegion',
-  'GenerateDataKeyPair',
-  'GenerateDataKeyPairWithoutPlaintext',
 ] as const satisfies readonly KeyOperation[];
 type OfTheseKeys = Exclude<KeyOperation, (typeof OF_OTHER_KINDS)[number]>;
 
@@ -118,6 +118,9 @@ const OPERATIONS: Record<OfTheseKeys, (subject: Subject) => Promise<unknown>> = 
   GenerateDataKey: ({ KeyId }) => kms.send(new GenerateDataKeyCommand({ KeyId, KeySpec: 'AES_256' })),
   GenerateDataKeyWithoutPlaintext: ({ KeyId }) =>
     kms.send(new GenerateDataKeyWithoutPlaintextCommand({ KeyId, KeySpec: 'AES_256' })),
+  GenerateDataKeyPair: ({ KeyId }) => kms.send(new GenerateDataKeyPairCommand({ KeyId, KeyPairSpec: 'ECC_NIST_P256' })),
+  GenerateDataKeyPairWithoutPlaintext: ({ KeyId }) =>
+    kms.send(new GenerateDataKeyPairWithoutPlaintextCommand({ KeyId, KeyPairSpec: 'ECC_NIST_P256' })),
   CancelKeyDeletion: ({ KeyId }) => kms.send(new CancelKeyDeletionCommand({ KeyId })),
   ScheduleKeyDeletion: ({ KeyId }) => kms.send(new ScheduleKeyDeletionCommand({ KeyId })),
   EnableKey: ({ KeyId }) => kms.send(new EnableKeyCommand({ KeyId })),
