@@ -20,7 +20,7 @@ import { type FoundKey, findKey } from './key-lookup';
 import { workedOut } from './off-loop';
 import { type Call, type DataPorts, data } from './operation';
 import { publicHalf } from './public-keys';
-import { assertUsable } from './symmetric-crypto';
+import { assertUsable, currentBackingKey } from './symmetric-crypto';
 import { BOOLEAN, GRANT_TOKENS, KEY_ID, MESSAGE, Optional, Required, SIGNATURE } from './wire/fields';
 import type { Wire } from './wire/wire';
 
