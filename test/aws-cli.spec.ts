@@ -123,6 +123,48 @@ tour(
   120_000,
 );
 
+interface ImportParameters extends Reply {
+  PublicKey: string;
+  ImportToken: string;
+}
+
+tour(
+  'the AWS CLI, with OpenSSL, imports key material and deletes it',
+  async () => {
+    const path = (name: string): string => join(dataDir, name);
+    const file = (name: string, content: string | Buffer): string => {
+      writeFileSync(path(name), content);
+      return `fileb://${path(name)}`;
+    };
+    const { KeyId } = (await kms('create-key', '--origin', 'EXTERNAL')).KeyMetadata!;
+    const { PublicKey, ImportToken } = (await kms(
+      ...['get-parameters-for-import', '--key-id', KeyId, '--wrapping-algorithm', 'RSAES_OAEP_SHA_256'],
+      ...['--wrapping-key-spec', 'RSA_3072'],
+    )) as ImportParameters;
+    file('wrapping-key.der', Buffer.from(PublicKey, 'base64'));
+    file('material.bin', Buffer.alloc(32, 'material'));
+    execFileSync('openssl', [
+      ...['pkeyutl', '-encrypt', '-in', path('material.bin'), '-out', path('wrapped.bin')],
+      ...['-inkey', path('wrapping-key.der'), '-keyform', 'DER', '-pubin', '-pkeyopt', 'rsa_padding_mode:oaep'],
+      ...['-pkeyopt', 'rsa_oaep_md:sha256', '-pkeyopt', 'rsa_mgf1_md:sha256'],
+    ]);
+    const token = file('token.bin', Buffer.from(ImportToken, 'base64'));
+    const imported = await kms(
+      ...['import-key-material', '--key-id', KeyId, '--encrypted-key-material', `fileb://${path('wrapped.bin')}`],
+      ...['--import-token', token, '--expiration-model', 'KEY_MATERIAL_DOES_NOT_EXPIRE'],
+    );
+    expect(imported.KeyMaterialId).toMatch(/^[0-9a-f]{64}$/);
+    const plaintext = file('plain.bin', 'hello');
+    const encrypted = await kms('encrypt', '--key-id', KeyId, '--plaintext', plaintext);
+    const ciphertext = file('cipher.bin', Buffer.from(encrypted.CiphertextBlob!, 'base64'));
+    expect((await kms('decrypt', '--ciphertext-blob', ciphertext)).KeyMaterialId).toBe(imported.KeyMaterialId);
+    await kms('delete-imported-key-material', '--key-id', KeyId);
+    expect((await kms('describe-key', '--key-id', KeyId)).KeyMetadata).toMatchObject({ KeyState: 'PendingImport' });
+    await expect(kms('decrypt', '--ciphertext-blob', ciphertext)).rejects.toThrow('(KMSInvalidStateException)');
+  },
+  120_000,
+);
+
 interface AccessKeyReply {
   AccessKey: { AccessKeyId: string; SecretAccessKey: string };
 }

@@ -348,6 +348,21 @@ describe('a request for an enclave is refused', () => {
     for (const call of calls) expect(await refusal(call)).toEqual(['ValidationException', message, 400]);
   });
 
+  test('for each of 60 changed documents at once, and the server goes on serving', async () => {
+    const made = recipient();
+    const good = Buffer.from(made.AttestationDocument!);
+    const changedAt = async (at: number) => {
+      const AttestationDocument = Buffer.from(good);
+      AttestationDocument[at]! ^= 1 << (at % 8);
+      const asked = { NumberOfBytes: 8, Recipient: { ...made, AttestationDocument } };
+      return (await refusal(root.kms.send(new GenerateRandomCommand(asked)))).filter((_, part) => part !== 1);
+    };
+    const places = Array.from({ length: 60 }, (_, at) => Math.floor((at * good.length) / 60));
+    const refusals = await Promise.all(places.map(changedAt));
+    expect(refusals).toEqual(places.map(() => ['ValidationException', 400]));
+    await root.kms.send(new GenerateRandomCommand({ NumberOfBytes: 8, Recipient: recipient() }));
+  });
+
   test('where the server trusts no root', async () => {
     const bare = mkdtempSync(join(tmpdir(), 'keytrail-bare-'));
     const other = await startProcess(bare);

@@ -18,6 +18,7 @@ import { Imports } from './imports';
 import { KeyManager } from './key-manager';
 import { KeyTimers } from './key-timers';
 import { UNTRACKED } from './last-uses';
+import { neededMaterial } from './material-check';
 import { WorkerCommands } from './worker-commands';
 
 const REF: AggregateRef<'key'> = {
@@ -91,6 +92,9 @@ async function started() {
   return {
     worker,
     store,
+    vault,
+    manager,
+    projection: view.projection,
     run,
     runExternal,
     bring,
@@ -256,4 +260,54 @@ test('a log that others write to while it is checked is not taken for a shorter 
     return 2;
   };
   await expect(worker.checkLog(answeredLate)).resolves.toBeUndefined();
+});
+
+describe('the material of multi-Region keys', () => {
+  const HOME: AggregateRef<'key'> = { ...REF, id: 'mrk-0123456789abcdef0123456789abcdef' };
+  const AWAY: AggregateRef<'key'> = { ...HOME, region: 'eu-west-1' };
+  const OWNER = `arn:aws:kms::${REF.account}:key/${HOME.id}`;
+
+  /** A primary that was rotated, and its replica. */
+  async function startedWithReplica() {
+    const one = await started();
+    const ask = (ref: AggregateRef<'key'>, command: KeyCommand) =>
+      one.manager.runCommand(ref, command, { ...CALL, now: one.later(0) });
+    const own = { description: '', policy: '{}', tags: [] };
+    const kind = { keyUsage: 'ENCRYPT_DECRYPT', keySpec: 'SYMMETRIC_DEFAULT', multiRegion: true } as const;
+    await ask(HOME, { type: 'CreateKey', ...own, ...kind });
+    await ask(HOME, { type: 'BeginReplication', ...own, replicaRegion: AWAY.region, generation: 1 });
+    const settle = () => one.manager.settleRelated(HOME, { ...CALL, now: one.later(0) });
+    await settle();
+    await ask(HOME, { type: 'RotateKeyOnDemand' });
+    return { ...one, ask, settle };
+  }
+  const ids = [materialIdOf(OWNER, 1), materialIdOf(OWNER, 2)];
+
+  test('is one, whose it is without a region, and is needed once', async () => {
+    const { vault, worker, projection } = await startedWithReplica();
+    expect((await vault.list()).map(({ materialId }) => materialId)).toEqual(expect.arrayContaining(ids));
+    for (const id of ids) expect((await vault.load(OWNER, id)).keyArn).toBe(OWNER);
+    const needed = [...neededMaterial(projection)].filter(({ owner }) => owner === OWNER);
+    expect(needed.map(({ materialId }) => materialId)).toEqual(ids);
+    await expect(worker.loadBackingKey(OWNER, ids[1]!)).resolves.toBeUndefined();
+    expect(worker.backingKey(OWNER, ids[1]!).materialId).toBe(ids[1]);
+  });
+
+  test('stays when a replica is deleted, whatever is asked, and goes with the primary', async () => {
+    const { ask, settle, later, sweep, vault, worker } = await startedWithReplica();
+    const stored = async () => (await vault.list()).filter(({ materialId }) => ids.includes(materialId)).length;
+    await settle();
+    const goes = async (ref: AggregateRef<'key'>) => {
+      await ask(ref, { type: 'ScheduleKeyDeletion', pendingWindowInDays: 7 });
+      await ask(ref, { type: 'FireDeletion', deadline: later(7 * DAY_MS) });
+    };
+    await goes(AWAY);
+    for (const id of ids) await expect(worker.destroy(AWAY, id)).rejects.toThrow('not known to be deleted');
+    await settle();
+    expect(await sweep()).toMatchObject({ erased: 0, missing: [] });
+    expect(await stored()).toBe(2);
+    await goes(HOME);
+    for (const id of ids) await worker.destroy(HOME, id);
+    expect(await stored()).toBe(0);
+  });
 });

@@ -29,10 +29,10 @@ describe('a wildcard pattern', () => {
 
   it('is not compared anew at each place with a question mark in it', () => {
     // By comparing at each place, 10^10 steps and more.
-    const text = `${'a'.repeat(2_000_000)}c`;
-    expect(matchesWildcard(`*${'a'.repeat(20_000)}?b*`, text)).toBe(false);
-    expect(matchesWildcard(`*${'a'.repeat(20_000)}?c`, text)).toBe(true);
-  }, 60_000);
+    const text = `${'a'.repeat(1_000_000)}c`;
+    expect(matchesWildcard(`*${'a'.repeat(10_000)}?b*`, text)).toBe(false);
+    expect(matchesWildcard(`*${'a'.repeat(10_000)}?c`, text)).toBe(true);
+  }, 20_000);
 
   it('is found in a long text, whatever it is made of', () => {
     const unit = fc.constantFrom('a', 'b', '\u00e9', '\u{1f600}');

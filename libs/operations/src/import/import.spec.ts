@@ -1,4 +1,5 @@
 import { createHmac, createPublicKey, verify } from 'node:crypto';
+import fc from 'fast-check';
 import { KmsError } from '#domain/errors';
 import { userRef } from '#domain/principal/principal-id';
 import { ACCOUNT, allowing, MemoryOperations } from '../../../../test/support/memory-operations';
@@ -308,6 +309,29 @@ describe('an import is refused', () => {
     expect((await refusal('ImportKeyMaterial', late))[0]).toBe('KMSInvalidStateException');
     expect(kms.storedMaterial).toHaveLength(before);
   });
+});
+
+test('whatever is changed of a token or of what is wrapped, nothing is imported, and the refusal says which it is', async () => {
+  const { KeyId } = await externalKey();
+  const request = await importOf(KeyId, SECRET);
+  const changed = (base64: unknown, at: number, by: number): string => {
+    const bytes = Buffer.from(String(base64), 'base64');
+    bytes[at % bytes.length]! ^= by;
+    return bytes.toString('base64');
+  };
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom('ImportToken', 'EncryptedKeyMaterial'),
+      fc.nat(),
+      fc.integer({ min: 1, max: 255 }),
+      async (member, at, by) => {
+        const [code] = await refusal('ImportKeyMaterial', { ...request, [member]: changed(request[member], at, by) });
+        expect(code).toBe(member === 'ImportToken' ? 'InvalidImportTokenException' : 'InvalidCiphertextException');
+      },
+    ),
+    { numRuns: 300 },
+  );
+  expect(await materialsOf(KeyId)).toEqual([]);
 });
 
 describe('an import that somebody comes before', () => {
