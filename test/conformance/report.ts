@@ -63,9 +63,14 @@ export function reportOf({ shown, notShown, missing, notServed }: Conformance): 
   return `${paragraphs.join('\n\n')}\n`;
 }
 
+/** As the formatter has it: a column is as wide as its widest cell. */
 function table(heads: string[], rows: readonly Row[], cellsOf: (row: Row) => string[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`;
-  return [line(heads), line(heads.map(() => '---')), ...rows.map((row) => line(cellsOf(row)))].join('\n');
+  const lines = [heads, ...rows.map((row) => cellsOf(row).map(cell))];
+  const widths = heads.map((_head, column) => Math.max(3, ...lines.map((cells) => cells[column]!.length)));
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((text, column) => text.padEnd(widths[column]!)).join(' | ')} |`;
+  const [head = '', ...others] = lines.map(line);
+  return [head, line(widths.map((width) => '-'.repeat(width))), ...others].join('\n');
 }
 
 const cell = (text: string): string => text.replace(/\s+/g, ' ').replace(/[|<>]/g, (mark) => `\\${mark}`);
