@@ -243,7 +243,6 @@ function updating(key: LivingKey): LivingKey {
     case 'PendingReplicaDeletion':
     case 'PendingImport':
     case 'Updating':
-    case 'PendingImport':
       return key;
     case 'Creating':
       return { keyState: 'Updating', ...factsOf(key), restores: 'Enabled' };
