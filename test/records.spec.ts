@@ -234,11 +234,9 @@ test('what changed a key says which, whatever it was called; what changed nothin
     } else if (readOnly) expect([call.operation, responseElements]).toEqual([call.operation, null]);
     else if (eventSource === 'kms.amazonaws.com') {
       const KeyId = call.input['KeyId'] ?? held[call.overNats ? 'nats' : 'http']['KeyId'];
-      const named = call.operation === 'CreateKey' ? 'keyMetadata.arn' : 'keyId';
-      const arn =
-        call.operation === 'CreateKey'
-          ? (call.reply['KeyMetadata'] as Reply)['Arn']
-          : `arn:aws:kms:${REGION}:${ACCOUNT}:key/${KeyId}`;
+      const metadata = ['KeyMetadata', 'ReplicaKeyMetadata'].find((name) => call.reply[name] !== undefined);
+      const named = metadata ? `${small(metadata)}.arn` : 'keyId';
+      const arn = metadata ? (call.reply[metadata] as Reply)['Arn'] : `arn:aws:kms:${REGION}:${ACCOUNT}:key/${KeyId}`;
       expect(responseElements).toHaveProperty(named, arn);
     }
   }

@@ -36,6 +36,7 @@ const comparable = ({ eventName, resources, additionalEventData, errorCode }: Au
   JSON.parse(
     JSON.stringify({ eventName, resources, additionalEventData, errorCode })
       .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'uuid')
+      .replaceAll(/mrk-[0-9a-f]{32}/g, 'mrk')
       .replaceAll(/[0-9a-f]{64}/g, 'hex'),
   );
 

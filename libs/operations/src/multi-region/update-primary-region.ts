@@ -5,7 +5,7 @@ import { assertStateAllows } from '#domain/key/state-table';
 import { authorizeKey } from '../authorization';
 import { checked } from '../checks';
 import { fixedContext } from '../condition-context';
-import { existingKey, type FoundKey, findKey } from '../key-lookup';
+import { existingKey, type FoundKey, findKey, foundAnew } from '../key-lookup';
 import { type Call, type ControlPorts, control } from '../operation';
 import { KEY_ID, Required } from '../wire/fields';
 import { inRegion, REGION, relatedArn } from './other-region';
@@ -33,9 +33,11 @@ export const updatePrimaryRegion = control<UpdatePrimaryRegion, undefined>({
   request: UpdatePrimaryRegion,
   async run(request, call, ports) {
     const found = findKey(request.KeyId, 'key', call, ports.projection);
-    // First in the record: its `keyId` is the last of them, as in CloudTrail that of the primary which was asked.
-    call.trail?.about(relatedArn(request.PrimaryRegion, found.ref), found.ref.account);
-    authorizeKey(call, ports.projection, found, { context: contextOf(request) });
+    checked(call, (now) => {
+      // First in the record: its `keyId` is the last of them, as in CloudTrail that of the primary which was asked.
+      now.trail?.about(relatedArn(request.PrimaryRegion, found.ref), found.ref.account);
+      authorizeKey(now, ports.projection, foundAnew(found, now, ports.projection), { context: contextOf(request) });
+    });
     assertPrimary(found.key, found.arn);
     checkReplica(request, found, call, ports);
     await ports.runCommand(found.ref, { type: 'HandOverPrimary', primaryRegion: request.PrimaryRegion }, call);
