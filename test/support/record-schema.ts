@@ -60,7 +60,8 @@ const ADDITIONAL = [
 ];
 
 const RESOURCES = {
-  'AWS::KMS::Key': (account: string) => new RegExp(`^arn:aws:kms:[a-z0-9-]+:${account}:key/[0-9a-f-]{36}$`),
+  'AWS::KMS::Key': (account: string) =>
+    new RegExp(`^arn:aws:kms:[a-z0-9-]+:${account}:key/(?:[0-9a-f-]{36}|mrk-[0-9a-f]{32})$`),
   'AWS::KMS::Alias': (account: string) => new RegExp(`^arn:aws:kms:[a-z0-9-]+:${account}:alias/[\\w/-]+$`),
   'AWS::IAM::Role': (account: string) => new RegExp(`^arn:aws:iam::${account}:role/[\\w+=,.@/-]+$`),
 };
