@@ -2,7 +2,7 @@ import { AGGREGATE_TYPES, type AggregateType } from '#domain/aggregates';
 import { eventSubject } from '#domain/subjects';
 import type { FoldedOf } from '#views/folded';
 import { type AggregateReport, type Moment, momentOf, reportOf } from './aggregate-report';
-import { differences, type FieldDifference } from './differences';
+import { differences, type FieldDifference, parsed } from './differences';
 import type { SnapshotPlace } from './log-reader';
 import { CommandError, type Operator } from './operator';
 import { isAbout, type Question, questionOf, type Surroundings, stateOf } from './question';
@@ -91,4 +91,6 @@ function printDifference(difference: Difference, print: (line: string) => void):
 const nameOf = (identity: AggregateReport['identity']): string =>
   'arn' in identity ? identity.arn : 'grantId' in identity ? identity.grantId : identity.trail;
 
-const shown = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
+/** Policies as they are written; other text with several lines would look like lines of ours. */
+const shown = (value: unknown): string =>
+  typeof value === 'string' && (!value.includes('\n') || parsed(value) !== undefined) ? value : JSON.stringify(value);

@@ -42,7 +42,8 @@ function namesAll(member: string, elements: readonly Record<string, unknown>[]):
   return !names.has(undefined) && names.size === elements.length;
 }
 
-function parsed(text: string): unknown {
+/** Undefined for what is no JSON. */
+export function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

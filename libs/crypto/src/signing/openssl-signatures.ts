@@ -51,12 +51,17 @@ export const signMessageInPool = (algorithm: OpensslAlgorithm, key: KeyObject, m
     );
   });
 
+/** RFC 8017, 8.1.2 and 8.2.2, step 1: OpenSSL takes a PSS signature without its leading zeros as well. */
+const hasLength = ({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject, signature: Uint8Array): boolean =>
+  asymmetricKeyType !== 'rsa' || signature.length === (asymmetricKeyDetails?.modulusLength ?? 0) / 8;
+
 export const verifyMessage = (
   algorithm: OpensslAlgorithm,
   key: KeyObject,
   message: Uint8Array,
   signature: Uint8Array,
-): boolean => verifyWith(SCHEMES[algorithm].hash, message, keyFor(algorithm, key), signature);
+): boolean =>
+  hasLength(key, signature) && verifyWith(SCHEMES[algorithm].hash, message, keyFor(algorithm, key), signature);
 
 /** The same in the thread pool of libuv. */
 export const verifyMessageInPool = (
@@ -66,6 +71,7 @@ export const verifyMessageInPool = (
   signature: Uint8Array,
 ): Promise<boolean> =>
   new Promise((resolve, reject) => {
+    if (!hasLength(key, signature)) return resolve(false);
     verifyWith(SCHEMES[algorithm].hash, message, keyFor(algorithm, key), signature, (error, valid) =>
       error ? reject(error) : resolve(valid),
     );
