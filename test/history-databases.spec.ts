@@ -28,7 +28,7 @@ const databases: [string, () => Promise<{ database: HistoryDatabase; end(): Prom
     async () => {
       const folder = mkdtempSync(join(tmpdir(), 'keytrail-history-'));
       return {
-        database: embeddedDatabase(join(folder, 'history'), log, THREAD),
+        database: embeddedDatabase(join(folder, 'history'), log, { thread: THREAD }),
         end: async () => rmSync(folder, { recursive: true, force: true }),
       };
     },
@@ -361,11 +361,11 @@ describe.each(databases)('the event history on %s', (_, start) => {
 
 test('a read model of before last uses were kept is built anew', async () => {
   const folder = join(mkdtempSync(join(tmpdir(), 'keytrail-history-')), 'history');
-  const database = embeddedDatabase(folder, log, THREAD);
+  const database = embeddedDatabase(folder, log, { thread: THREAD });
   let history = await database.open();
   await history.fold('records', [entry(record(1), 3)], { position: 3, hash: 'hash-3' });
   await history.close();
-  const pool = await PGlitePool.open(folder, THREAD);
+  const pool = await PGlitePool.open(folder, { thread: THREAD });
   const client = await pool.connect();
   await client.query('drop table history_last_uses, history_tracked_since', []);
   await client.query("delete from history_migrations where name = '0003-last-uses'", []);

@@ -18,7 +18,7 @@ test('a fold that fails is tried again, although nothing comes after it', async 
   const changes = new MemoryEventStore();
   let tries = 0;
   const projector = new Projector({
-    database: embeddedDatabase(join(folder, 'history'), pino({ level: 'silent' }), THREAD),
+    database: embeddedDatabase(join(folder, 'history'), pino({ level: 'silent' }), { thread: THREAD }),
     logs: { records, changes },
     entriesOf: {
       records: ({ seq }) => {

@@ -1,6 +1,7 @@
 import { trailTime } from '#audit-log/trail-names';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { RecordReader } from '#platform/history/read-records';
+import { RememberedKeys } from '#platform/history/remembered-keys';
 import { RemoteSealingKeys } from '#platform/recording/sealing-keys';
 import type { Settings } from '#platform/settings';
 import { RemoteDigestSigner } from '#platform/trail-files/digest-signer';
@@ -55,7 +56,7 @@ async function exportTrail(
   const unreadable = (): void => {
     unread++;
   };
-  const reader = new RecordReader(new RemoteSealingKeys(nats), unreadable);
+  const reader = new RecordReader(new RememberedKeys(new RemoteSealingKeys(nats)), unreadable);
   const source = trailSource(nats, new JetStreamEventStore(nats), reader, unreadable);
   const { accountId: account, region: home, trailBucket: bucket } = settings;
   const only = await rangeOf(operator, { since, until }, service.now);

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { CompiledQuery, type DatabaseConnection, PostgresDialect } from 'kysely';
 import { Pool } from 'pg';
 import type { Logger } from 'pino';
-import { PGlitePool } from './pglite-pool';
+import { type PGliteOptions, PGlitePool } from './pglite-pool';
 import { SqlHistory } from './sql-history';
 
 /** Where the read model is kept, and how it is got rid of when it is damaged. */
@@ -16,12 +16,12 @@ export interface HistoryDatabase {
 
 export const historyFolder = (dataDir: string): string => join(dataDir, 'history');
 
-/** PGlite in the data folder. `thread`: the file that runs it. */
-export function embeddedDatabase(folder: string, log: Logger, thread?: string): HistoryDatabase {
+/** PGlite in the data folder; with `reading`, its thread takes messages in by itself. */
+export function embeddedDatabase(folder: string, log: Logger, options: PGliteOptions = {}): HistoryDatabase {
   const opened = async (): Promise<SqlHistory> => {
     mkdirSync(dirname(folder), { recursive: true });
-    const pool = await PGlitePool.open(folder, thread);
-    return SqlHistory.open(new PostgresDialect({ pool }));
+    const pool = await PGlitePool.open(folder, options);
+    return SqlHistory.open(new PostgresDialect({ pool }), options.reading && ((fold) => pool.fold(fold)));
   };
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   return {

@@ -1,6 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
-import type { ThreadAnswer, ThreadQuestion } from './pglite-pool';
+import { MessageFolder } from './message-folder';
+import { BegunAnewError, EmptiedError } from './sql-history';
+import { KeysOutOfReachError, ThreadKeys } from './thread-keys';
+import type { KeyAnswer, ThreadAnswer, ThreadFailure, ThreadQuestion } from './thread-messages';
 
 /** A thread that has one PGlite to itself: a query there runs to its end before anything else does. */
 
@@ -17,22 +20,35 @@ const SETTINGS = [
   'enable_bitmapscan=off',
 ];
 
+/** What it says is about the log or its keys, and not about the database. */
+const REFUSALS = [EmptiedError, BegunAnewError, KeysOutOfReachError];
+
 const answer = (message: ThreadAnswer): void => parentPort!.postMessage(message);
+
+function failure(id: number, error: Error & { code?: string }): ThreadFailure {
+  const refused = REFUSALS.some((refusal) => error instanceof refusal);
+  return { id, error: error.message, code: error.code, ...(refused && { refused }) };
+}
 
 async function serve(folder: string): Promise<void> {
   const db = await PGlite.create({ dataDir: folder, postgresqlconf: SETTINGS });
-  parentPort!.on('message', async ({ id, sql, parameters }: ThreadQuestion) => {
-    if (sql === undefined) {
-      await db.close();
-      process.exit(0);
+  const keys = new ThreadKeys((question) => parentPort!.postMessage(question));
+  const messages = new MessageFolder(db, keys);
+  const answered = async (question: ThreadQuestion): Promise<ThreadAnswer> => {
+    const { id } = question;
+    if ('fold' in question) {
+      return { id, rows: [], affected: 0, unreadable: await messages.fold(question.fold) };
     }
-    try {
-      const { rows, affectedRows } = await db.query(sql, [...parameters]);
-      answer({ id, rows, affected: affectedRows ?? 0 });
-    } catch (error) {
-      const { message, code } = error as Error & { code?: string };
-      answer({ id, error: message, code });
+    if ('sql' in question) {
+      const { rows, affectedRows } = await db.query(question.sql, [...question.parameters]);
+      return { id, rows, affected: affectedRows ?? 0 };
     }
+    await db.close();
+    process.exit(0);
+  };
+  parentPort!.on('message', (message: ThreadQuestion | KeyAnswer) => {
+    if ('asked' in message) return keys.take(message);
+    answered(message).then(answer, (error) => answer(failure(message.id, error)));
   });
   answer({ id: 0, rows: [], affected: 0 });
 }

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { batchHash as hashOf } from '#audit-log/batch';
 import type { UsedKind } from '#audit-log/uses';
@@ -8,26 +8,30 @@ import type { EventHistory, FoundEvent, HistoryQuery } from '#operations/audit/e
 import type { KnownUse, LastUses } from '#operations/usage/last-uses';
 import { settledWithin } from '../bounded-wait';
 import type { FailPoint } from '../fail-points';
+import { FoldProgress } from './fold-progress';
 import type { HistoryDatabase } from './history-database';
-import type { HistoryEntry, HistoryStream } from './history-entry';
+import type { HistoryStream } from './history-entry';
 import { PGliteError } from './pglite-pool';
+import { type EntryPorts, readyToFold, ShreddedError } from './ready-to-fold';
 import type { FoldedTo, SqlHistory } from './sql-history';
 import { chunksOf } from './stream-source';
+import { UnhurriedWait } from './unhurried-wait';
 
 export type HistoryLog = Pick<EventStore, 'read' | 'follow' | 'lastPosition'>;
 
-export interface ProjectorPorts {
+export interface ProjectorPorts extends EntryPorts {
   database: HistoryDatabase;
   logs: Record<HistoryStream, HistoryLog>;
-  entriesOf: Record<HistoryStream, (message: StoredCommit) => HistoryEntry[] | Promise<HistoryEntry[]>>;
   /** The position of the event log that this process has heard of, once that is at least so far. Default 0. */
   known?(atLeast: number): Promise<number>;
-  /** Whether something was shredded there, that a model which was begun before may still hold. */
-  shreds?(change: StoredCommit): boolean;
   log: Logger;
   /** Epoch seconds: what is older is not shown, nor kept. Absent for all. */
   horizon?: () => number;
   failPoint?: FailPoint;
+  /** For how long records gather that nobody waits for, in ms. Default 0. */
+  gatherMs?: number;
+  /** Whether other work is in want of what folding takes. Default never. */
+  shouldGiveWay?(): boolean;
   /** Between two tries, in ms. Default 1 s. */
   retryMs?: number;
   /** How long a lookup waits for what it must see, in ms. Default 25 s. */
@@ -41,8 +45,10 @@ const PATIENCE_MS = 25_000;
 const SHOWN_EVERY_MS = 5_000;
 const STOP_WAIT_MS = 3_000;
 const FORGET_EVERY_MS = 3_600_000;
-/** For how long the making of entries may keep other work waiting. */
-const PIECE_MS = 1;
+/** Where it gives way, it folds for a tenth of the time. */
+const PAUSES_A_FOLD = 9;
+/** One that took long had to wait itself. */
+const LONGEST_PAUSE_MS = 3_000;
 /** Lookups that may wait or run at once. */
 const MAX_LOOKUPS = 200;
 /** An embedded database that has died so often over the same is not trusted any more. */
@@ -50,24 +56,9 @@ const MAX_DEATHS = 3;
 /** SQLSTATE of what PostgreSQL finds damaged: classes XX (internal, corrupted), 58 (files) and 42 (missing tables). */
 const DAMAGE = /^(XX|58|42)/;
 
-interface Waiter {
-  stream: HistoryStream;
-  position: number;
-  done(): void;
-}
-
 /** The read model is not the fold of this log. */
 class OtherLogError extends Error {
   override readonly name = 'OtherLogError';
-}
-
-/** The read model holds what was shredded since it was begun. */
-class ShreddedError extends Error {
-  override readonly name = 'ShreddedError';
-
-  constructor(readonly position: number) {
-    super(`records were shredded at position ${position} of the event log`);
-  }
 }
 
 /**
@@ -76,8 +67,11 @@ class ShreddedError extends Error {
  * since, is built anew.
  */
 export class Projector implements EventHistory, LastUses {
-  private readonly positions: Record<HistoryStream, number> = { records: 0, changes: 0 };
-  private readonly waiters = new Set<Waiter>();
+  private readonly progress = new FoldProgress((stream) => this.unhurried[stream].cutShort());
+  private readonly unhurried = {
+    records: new UnhurriedWait(() => this.progress.isAwaited('records')),
+    changes: new UnhurriedWait(() => true),
+  };
   private readonly stopping = new AbortController();
   private history: SqlHistory | undefined;
   private running: Promise<void> | undefined;
@@ -114,12 +108,12 @@ export class Projector implements EventHistory, LastUses {
   }
 
   positionOf(stream: HistoryStream): number {
-    return this.positions[stream];
+    return this.progress.of(stream);
   }
 
   /** Messages of the stream that are not folded in. */
   async lagOf(stream: HistoryStream): Promise<number> {
-    return Math.max(0, (await this.ports.logs[stream].lastPosition()) - this.positions[stream]);
+    return Math.max(0, (await this.ports.logs[stream].lastPosition()) - this.progress.of(stream));
   }
 
   lookUp(query: HistoryQuery): Promise<FoundEvent[]> {
@@ -166,21 +160,11 @@ export class Projector implements EventHistory, LastUses {
     const newest = await Promise.all(streams.map((stream) => this.ports.logs[stream].lastPosition())).catch((error) => {
       throw unavailable('cannot be compared with the log now', error);
     });
-    const waits = streams.map((stream, at) => this.reached(stream, newest[at]!));
+    const waits = streams.map((stream, at) => this.progress.until(stream, newest[at]!));
     const all = Promise.all(waits.map(({ reached }) => reached));
     const reached = await settledWithin(this.ports.patienceMs ?? PATIENCE_MS, all);
-    for (const { waiter } of waits) this.waiters.delete(waiter);
+    for (const wait of waits) wait.giveUp();
     if (!reached) throw unavailable(this.failing ?? 'has not caught up with the log yet');
-  }
-
-  private reached(stream: HistoryStream, position: number): { waiter: Waiter; reached: Promise<void> } {
-    const waiter: Waiter = { stream, position, done: () => {} };
-    const reached = new Promise<void>((done) => {
-      waiter.done = done;
-    });
-    if (this.history && this.positions[stream] >= position) waiter.done();
-    else this.waiters.add(waiter);
-    return { waiter, reached };
   }
 
   private async run(): Promise<void> {
@@ -205,6 +189,7 @@ export class Projector implements EventHistory, LastUses {
     }
     await this.history?.close().catch((error: unknown) => log.warn({ err: error }, 'the event history did not close'));
     this.history = undefined;
+    this.progress.close();
   }
 
   /** Until it fails, or is stopped. */
@@ -213,6 +198,7 @@ export class Projector implements EventHistory, LastUses {
     this.damage = undefined;
     if (this.stopping.signal.aborted) return;
     this.history = await this.ports.database.open();
+    this.progress.isOpen = true;
     const { history } = this;
     const begun = await history.begin((await this.ports.known?.(this.mustKnow)) ?? 0);
     const folds = STREAMS.map((stream) => this.foldStream(stream, history, begun, round.signal));
@@ -230,30 +216,38 @@ export class Projector implements EventHistory, LastUses {
     begun: number,
     signal: AbortSignal,
   ): Promise<void> {
-    const { logs, failPoint = () => {} } = this.ports;
+    const { logs, failPoint = () => {}, shouldGiveWay = () => false } = this.ports;
     const folded = await history.foldedTo(stream);
     const newest = await logs[stream].lastPosition();
     if (folded && folded.position > newest) throw new OtherLogError(`the log has no position ${folded.position}`);
     this.advance(stream, folded?.position ?? 0);
-    const progress = this.progressTo(stream, newest);
+    const show = this.showingUntil(stream, newest);
+    const from = folded?.position ?? 1;
     let after = folded?.position ?? 0;
+    const unhurried = this.unhurried[stream];
+    const gathering = {
+      whole: () => unhurried.for(this.ports.gatherMs ?? 0, signal),
+      cutShort: () => unhurried.cutShort(),
+    };
     // What comes next is read and unsealed while the database takes in what was before.
     let folding: Promise<void> = Promise.resolve();
     try {
-      for await (const chunk of chunksOf(logs[stream], folded?.position ?? 1, signal)) {
+      for await (const chunk of chunksOf(logs[stream], from, signal, gathering)) {
         const fresh = folded && chunk[0]!.seq === folded.position ? withoutFirst(chunk, folded) : chunk;
         const last = fresh.at(-1);
         if (!last) continue;
-        const entries = await this.entriesOf(stream, fresh, begun);
+        const fold = await readyToFold(this.ports, { stream, messages: fresh, history, begun });
         await folding;
         await this.forget(history);
         failPoint(`before-fold:${stream}`);
         const to = { position: last.seq, hash: hashOf(last.bytes) };
-        folding = history.fold(stream, entries, to, after).then(() => {
+        const begunAt = performance.now();
+        folding = fold(to, after).then(() => {
           failPoint(`after-fold:${stream}`);
           this.deaths = 0;
           this.advance(stream, to.position);
-          progress(to.position);
+          show(to.position);
+          if (shouldGiveWay()) return unhurried.for(pauseAfter(performance.now() - begunAt), signal);
         });
         // The next chunk may be long in coming.
         folding.catch((error: Error) => this.suspect(error));
@@ -273,36 +267,12 @@ export class Projector implements EventHistory, LastUses {
     await history.forgetBefore(horizon());
   }
 
-  /** In pieces: the process may have calls to answer meanwhile. */
-  private async entriesOf(
-    stream: HistoryStream,
-    messages: readonly StoredCommit[],
-    begun: number,
-  ): Promise<HistoryEntry[]> {
-    const entries: HistoryEntry[] = [];
-    let began = performance.now();
-    const { shreds = () => false } = this.ports;
-    for (const message of messages) {
-      if (stream === 'changes' && message.seq > begun && shreds(message)) throw new ShreddedError(message.seq);
-      entries.push(...(await this.ports.entriesOf[stream](message)));
-      if (performance.now() - began < PIECE_MS) continue;
-      await nextTurn();
-      began = performance.now();
-    }
-    return entries;
-  }
-
   private advance(stream: HistoryStream, position: number): void {
-    this.positions[stream] = position;
     this.failing = undefined;
-    for (const waiter of this.waiters) {
-      if (waiter.stream !== stream || waiter.position > position) continue;
-      this.waiters.delete(waiter);
-      waiter.done();
-    }
+    this.progress.advance(stream, position);
   }
 
-  private progressTo(stream: HistoryStream, newest: number): (position: number) => void {
+  private showingUntil(stream: HistoryStream, newest: number): (position: number) => void {
     let shownAt = performance.now();
     return (position) => {
       if (performance.now() - shownAt < SHOWN_EVERY_MS || position > newest) return;
@@ -333,8 +303,7 @@ export class Projector implements EventHistory, LastUses {
   private async close(error: Error & { code?: string }): Promise<void> {
     const { history } = this;
     this.history = undefined;
-    this.positions.records = 0;
-    this.positions.changes = 0;
+    this.progress.close();
     if (!history) return;
     if (error instanceof PGliteError && error.code === undefined) this.deaths++;
     const damaged =
@@ -353,6 +322,8 @@ export class Projector implements EventHistory, LastUses {
     }
   }
 }
+
+const pauseAfter = (foldMs: number): number => Math.min(foldMs * PAUSES_A_FOLD, LONGEST_PAUSE_MS);
 
 /** The first is the one that was folded in last: another one there means that it was another log. */
 function withoutFirst([first, ...rest]: StoredCommit[], { position, hash }: FoldedTo): StoredCommit[] {

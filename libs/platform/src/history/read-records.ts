@@ -1,5 +1,4 @@
-import { type KeyObject } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
+import type { KeyObject } from 'node:crypto';
 import {
   AuditFormatError,
   type DecodedBatch,
@@ -11,23 +10,18 @@ import {
 import { serviceEventsOf } from '#audit-log/service-events';
 import { decodeCommit } from '#domain/commit-codec';
 import type { StoredCommit } from '#event-store/event-store';
-import type { SealedScope, SealingKeys } from '../recording/sealing-keys';
+import type { SealedScope } from '../recording/sealing-keys';
 import { type HistoryEntry, historyEntry, placeOf, type ReadRecord } from './history-entry';
+import type { KeysToUnseal } from './remembered-keys';
 
 /** Told of what cannot be read: the history goes on without it, and `keytrail verify` says what is wrong with it. */
 export type UnreadableObserver = (stream: string, position: number, error: Error) => void;
 
-const REMEMBERED_KEYS = 1_000;
-
 /** Makes entries of the history out of the messages of KMS_AUDIT. */
 export class RecordReader {
-  private readonly keys = new LRUCache<string, KeyObject>({ max: REMEMBERED_KEYS });
-
   constructor(
-    private readonly sealingKeys: Pick<SealingKeys, 'toUnseal'>,
+    private readonly keys: KeysToUnseal,
     private readonly unreadable: UnreadableObserver,
-    /** Up to which generation keys of a scope are shredded, as this process has heard. */
-    private readonly shredded: (account: string, month: string) => number = () => 0,
   ) {}
 
   /** Rejects where the keys cannot be asked for now. */
@@ -42,7 +36,8 @@ export class RecordReader {
     }
     const keys = new Map<string, KeyObject | undefined>();
     for (const { account, month, generation = 1 } of batch.parts) {
-      keys.set(`${account} ${month}`, await this.key({ account, month, generation, writer: batch.head.writer }));
+      const scope: SealedScope = { account, month, generation, writer: batch.head.writer };
+      keys.set(`${account} ${month}`, await this.keys.toUnseal(scope));
     }
     const stored = this.unsealed(batch, seq, ({ account, month }) => keys.get(`${account} ${month}`));
     return stored.flatMap((one, index) => {
@@ -69,21 +64,6 @@ export class RecordReader {
       this.unreadable('records', seq, error);
       return batch.open.map((open) => ({ open, sealed: undefined }));
     }
-  }
-
-  /** No key stays in memory. */
-  forget(): void {
-    this.keys.clear();
-  }
-
-  private async key(scope: SealedScope): Promise<KeyObject | undefined> {
-    if (this.shredded(scope.account, scope.month) >= scope.generation) return undefined;
-    const name = `${scope.account} ${scope.month} ${scope.generation} ${scope.writer}`;
-    const known = this.keys.get(name);
-    if (known) return known;
-    const key = await this.sealingKeys.toUnseal(scope);
-    if (key) this.keys.set(name, key);
-    return key;
   }
 }
 

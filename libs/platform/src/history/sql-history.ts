@@ -1,5 +1,6 @@
 import { type Dialect, Kysely, type RawBuilder, type SqlBool, sql, type Transaction } from 'kysely';
 import type { UsedKind } from '#audit-log/uses';
+import type { StoredCommit } from '#event-store/event-store';
 import type { FoundEvent, HistoryQuery } from '#operations/audit/event-history';
 import type { KnownUse } from '#operations/usage/last-uses';
 import { foundEvent } from './found-event';
@@ -8,6 +9,7 @@ import { insertEntries, insertKinds } from './insert-entries';
 import { foldOldest, foldUses, readUse } from './last-uses';
 import { type HistoryTables, migrate } from './schema';
 import { type SoughtTerms, soughtTerms } from './terms';
+import type { MessagesToFold } from './thread-messages';
 
 /** How far a stream is folded in: its newest message there, and the hex SHA-256 of that one's bytes. */
 export interface FoldedTo {
@@ -22,8 +24,10 @@ export class EmptiedError extends Error {
 
 const BEGUN = 'begun';
 
+type FoldMessages = (fold: MessagesToFold) => Promise<void>;
+
 /** Another process has emptied the model. */
-class BegunAnewError extends Error {
+export class BegunAnewError extends Error {
   override readonly name = 'BegunAnewError';
 }
 
@@ -33,18 +37,28 @@ export class SqlHistory {
   /** Terms of kinds that are in the database. */
   private readonly knownKinds = new Set<string>();
 
-  private constructor(private readonly db: Kysely<HistoryTables>) {}
+  private constructor(
+    private readonly db: Kysely<HistoryTables>,
+    private readonly foldElsewhere?: FoldMessages,
+  ) {}
 
   /** Opens it with the newest schema. */
-  static async open(dialect: Dialect): Promise<SqlHistory> {
+  static async open(dialect: Dialect, foldElsewhere?: FoldMessages): Promise<SqlHistory> {
     const db = new Kysely<HistoryTables>({ dialect });
     try {
       await migrate(db);
-      return new SqlHistory(db);
+      return new SqlHistory(db, foldElsewhere);
     } catch (error) {
       await db.destroy();
       throw error;
     }
+  }
+
+  /** One that has the newest schema, and was begun at that position. */
+  static begunAt(dialect: Dialect, begun: number): SqlHistory {
+    const history = new SqlHistory(new Kysely<HistoryTables>({ dialect }));
+    history.begun = begun;
+    return history;
   }
 
   /**
@@ -87,6 +101,16 @@ export class SqlHistory {
       await transaction.updateTable('history_folded').set(to).where('stream', '=', stream).execute();
     });
     for (const kind of kinds.keys()) this.knownKinds.add(kind);
+  }
+
+  /** Whether foldMessages does anything. */
+  get takesMessages(): boolean {
+    return this.foldElsewhere !== undefined;
+  }
+
+  /** As `fold` of records, whose entries are made where the database is. */
+  async foldMessages(messages: readonly StoredCommit[], to: FoldedTo, after = 0): Promise<void> {
+    await this.foldElsewhere?.({ messages, to, after, begun: this.begun ?? 0 });
   }
 
   private newKinds(entries: readonly HistoryEntry[]): Map<string, readonly string[]> {

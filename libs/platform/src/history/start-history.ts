@@ -15,8 +15,10 @@ import type { Settings } from '../settings';
 import type { DigestSigner } from '../trail-files/digest-signer';
 import { embeddedDatabase, historyFolder, postgresDatabase } from './history-database';
 import { partsOfPlace } from './history-entry';
+import { idleCores } from './idle-cores';
 import { Projector } from './projector';
 import { changeEntries, RecordReader, type UnreadableObserver } from './read-records';
+import { RememberedKeys } from './remembered-keys';
 
 export interface HistorySurroundings {
   settings: Settings;
@@ -44,6 +46,9 @@ export interface StartedHistory {
 
 /** A process that has just started has better to do; whoever asks for the history is not kept waiting for it. */
 const EMBEDDED_DELAY_MS = 10_000;
+/** Records that nobody waits for may wait themselves: the process has calls to answer. */
+const GATHER_MS = 250;
+const CORES_TO_SPARE = 0.5;
 const DAY_SECONDS = 86_400;
 
 /** The event history, as the process with the part `audit-projector` keeps and serves it. */
@@ -57,9 +62,13 @@ export function startHistory(around: HistorySurroundings): StartedHistory {
     unread++;
     log.error({ err, stream, position }, 'the event history goes on without a record that cannot be read');
   };
-  const reader = new RecordReader(around.sealingKeys, unreadable, (...scope) => view.projection.shredded(...scope));
+  const keys = new RememberedKeys(around.sealingKeys, (...scope) => view.projection.shredded(...scope));
+  const reader = new RecordReader(keys, unreadable);
+  const idle = idleCores();
   const projector = new Projector({
-    database: databaseUrl ? postgresDatabase(databaseUrl, log) : embeddedDatabase(historyFolder(dataDir), log),
+    database: databaseUrl
+      ? postgresDatabase(databaseUrl, log)
+      : embeddedDatabase(historyFolder(dataDir), log, { reading: { keys, unreadable } }),
     logs: { records: new JetStreamEventStore(nats, { stream: AUDIT_STREAM }), changes: store },
     entriesOf: {
       records: (message) => reader.entriesOf(message),
@@ -67,13 +76,14 @@ export function startHistory(around: HistorySurroundings): StartedHistory {
     },
     async known(atLeast) {
       await view.waitFor(atLeast);
-      reader.forget();
+      keys.forget();
       return view.position;
     },
     shreds: ({ subject }) => parseEventSubject(subject).aggregate === 'trail',
     log,
     horizon: () => Math.floor(around.clock.now() / 1000) - settings.historyDays * DAY_SECONDS,
     failPoint: failPoints(settings.failPoint),
+    ...(isEmbedded && { gatherMs: GATHER_MS, shouldGiveWay: () => idle() < CORES_TO_SPARE }),
   });
   metrics.gauge('keytrail_history_lag', () => projector.lagOf('records').catch(() => undefined));
   metrics.gauge('keytrail_history_unreadable', () => unread);

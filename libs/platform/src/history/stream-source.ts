@@ -2,6 +2,14 @@ import type { EventStore, StoredCommit } from '#event-store/event-store';
 
 export type SourceLog = Pick<EventStore, 'read' | 'follow'>;
 
+/** Lets what comes gather. */
+export interface Gathering {
+  /** Resolves once that has lasted long enough. */
+  whole(): Promise<void>;
+  /** Has `whole` resolve now. */
+  cutShort(): void;
+}
+
 /** What is folded in at once: one transaction of the read model. */
 const CHUNK_MESSAGES = 256;
 const CHUNK_BYTES = 2_000_000;
@@ -10,9 +18,14 @@ const MAX_KEPT = 2_000;
 
 /**
  * A stream's messages from `from` on, in order, for ever: in chunks as large as what there is. Reads in bulk until it has
- * caught up, then follows. Ends when `signal` is aborted; throws what the log cannot get over.
+ * caught up, then follows, and lets what comes gather. Ends when `signal` is aborted; throws what the log cannot get over.
  */
-export async function* chunksOf(log: SourceLog, from: number, signal: AbortSignal): AsyncGenerator<StoredCommit[]> {
+export async function* chunksOf(
+  log: SourceLog,
+  from: number,
+  signal: AbortSignal,
+  gathering?: Gathering,
+): AsyncGenerator<StoredCommit[]> {
   let next = from;
   while (!signal.aborted) {
     for await (const chunk of inChunks(log.read(next), signal)) {
@@ -20,7 +33,7 @@ export async function* chunksOf(log: SourceLog, from: number, signal: AbortSigna
       yield chunk;
     }
     if (signal.aborted) return;
-    for await (const chunk of followed(log, next, signal)) {
+    for await (const chunk of followed(log, next, signal, gathering)) {
       next = chunk.at(-1)!.seq + 1;
       yield chunk;
     }
@@ -43,7 +56,12 @@ async function* inChunks(messages: AsyncIterable<StoredCommit>, signal: AbortSig
 }
 
 /** Until more has arrived than is kept. */
-async function* followed(log: SourceLog, from: number, signal: AbortSignal): AsyncGenerator<StoredCommit[]> {
+async function* followed(
+  log: SourceLog,
+  from: number,
+  signal: AbortSignal,
+  gathering?: Gathering,
+): AsyncGenerator<StoredCommit[]> {
   let kept: StoredCommit[] = [];
   let overflown = false;
   let failure: Error | undefined;
@@ -54,6 +72,7 @@ async function* followed(log: SourceLog, from: number, signal: AbortSignal): Asy
     onCommit: (message) => {
       if (kept.length < MAX_KEPT && !overflown) kept.push(message);
       else overflown = true;
+      if (kept.length >= CHUNK_MESSAGES) gathering?.cutShort();
       wake();
     },
     onError: (error) => {
@@ -64,6 +83,7 @@ async function* followed(log: SourceLog, from: number, signal: AbortSignal): Asy
   try {
     while (!signal.aborted) {
       if (kept.length > 0) {
+        if (kept.length < CHUNK_MESSAGES) await gathering?.whole();
         const taken = kept;
         kept = [];
         for await (const chunk of inChunks(iterated(taken), signal)) yield chunk;

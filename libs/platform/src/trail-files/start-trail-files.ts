@@ -5,6 +5,7 @@ import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import type { LiveView } from '#views/live-view';
 import type { Clock } from '../clock';
 import { changeEntries, RecordReader, type UnreadableObserver } from '../history/read-records';
+import { RememberedKeys } from '../history/remembered-keys';
 import type { Metrics } from '../metrics';
 import type { SealingKeys } from '../recording/sealing-keys';
 import type { Settings } from '../settings';
@@ -32,7 +33,12 @@ export function startTrailFiles(around: TrailFilesSurroundings): (() => Promise<
   const unreadable: UnreadableObserver = (stream, position, err) =>
     log.error({ err, stream, position }, 'the trail files go on without a record that cannot be read');
   const shredded = (account: string, month: string): number => view.projection.shredded(account, month);
-  const source = trailSource(nats, store, new RecordReader(sealingKeys, unreadable, shredded), unreadable);
+  const source = trailSource(
+    nats,
+    store,
+    new RecordReader(new RememberedKeys(sealingKeys, shredded), unreadable),
+    unreadable,
+  );
   const files = new TrailFiles({ ...around, source, folder: settings.trailDir });
   return () => files.stop();
 }
