@@ -104,6 +104,8 @@ export const connectAs = (
     waitOnFirstConnect,
     pingInterval: 5_000,
     maxPingOut: 2,
+    // Three stack traces a request, for errors that say themselves what was asked for.
+    noAsyncTraces: true,
   });
 
 function linkOf(

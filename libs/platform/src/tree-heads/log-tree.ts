@@ -61,12 +61,12 @@ export class LogTree {
       rested = 0;
       await new Promise((resume) => setImmediate(resume));
       if (hashes.length < TO_TILES) continue;
-      this.tiles.append(hashes, ends);
+      await this.tiles.append(hashes, ends);
       hashes = [];
       ends = [];
       if (isStopped()) return;
     }
-    if (ends.length > 0) this.tiles.append(hashes, ends);
+    if (ends.length > 0) await this.tiles.append(hashes, ends);
   }
 
   /** Throws CheckpointError unless the tree begins with the one of this head. */

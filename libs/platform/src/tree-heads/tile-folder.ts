@@ -1,15 +1,5 @@
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isTreeSize, treeRoot } from '#audit-log/merkle';
 import { hashesFromTiles } from '#audit-log/tile-hashes';
@@ -85,21 +75,31 @@ export class TileFolder {
 
   /**
    * Leaves of messages, and with how many leaves the tree ends after each of them. A crash between two tiles, or before the
-   * state, leaves tiles that the same leaves make again.
+   * state, leaves tiles that the same leaves make again; meanwhile the tree is read as it was before. Not for two at once.
+   *
+   * Nothing waits for the disk here: where the system is busy with another file's fsync, making a file takes milliseconds.
    */
-  append(leafHashes: readonly Uint8Array[], ends: readonly number[]): void {
+  async append(leafHashes: readonly Uint8Array[], ends: readonly number[]): Promise<void> {
     const { size } = this.current;
     const position = this.current.position + ends.length;
-    this.writeEnds(ends);
-    for (const { tile, bytes } of writeTiles(size, this.read, leafHashes)) {
-      const path = join(this.folder, tilePath(tile));
-      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-      writeFileSync(path, bytes, { mode: 0o600 });
-    }
+    await this.writeEnds(ends);
+    for (const { tile, bytes } of writeTiles(size, this.read, leafHashes)) await this.writeTile(tile, bytes);
     const before = this.current;
     this.current = { size: size + leafHashes.length, position };
-    this.writeState();
-    this.dropPartialTiles(before.size);
+    await this.writeState();
+    await this.dropPartialTiles(before.size);
+  }
+
+  private async writeTile(tile: Tile, bytes: Buffer): Promise<void> {
+    const path = join(this.folder, tilePath(tile));
+    const write = (): Promise<void> => writeFile(path, bytes, { mode: 0o600 });
+    try {
+      await write();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await write();
+    }
   }
 
   clear(): void {
@@ -108,14 +108,14 @@ export class TileFolder {
   }
 
   /** Those that have grown since. */
-  private dropPartialTiles(size: number): void {
+  private async dropPartialTiles(size: number): Promise<void> {
     const now = new Set(partialTiles(this.current.size).map(tilePath));
     for (const tile of partialTiles(size)) {
       const path = tilePath(tile);
       if (now.has(path)) continue;
       const folder = dirname(join(this.folder, path));
-      rmSync(join(this.folder, path), { force: true });
-      if (readdirSync(folder).length === 0) rmSync(folder, { recursive: true });
+      await rm(join(this.folder, path), { force: true });
+      if ((await readdir(folder)).length === 0) await rm(folder, { recursive: true });
     }
   }
 
@@ -123,17 +123,17 @@ export class TileFolder {
     return join(this.folder, 'ends');
   }
 
-  private writeEnds(ends: readonly number[]): void {
-    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+  private async writeEnds(ends: readonly number[]): Promise<void> {
+    await mkdir(this.folder, { recursive: true, mode: 0o700 });
     const bytes = Buffer.alloc(ends.length * END_BYTES);
     for (const [at, end] of ends.entries()) bytes.writeBigUInt64BE(BigInt(end), at * END_BYTES);
     const { position } = this.current;
-    const file = openSync(this.endsPath, position === 0 ? 'w' : 'r+', 0o600);
+    const file = await open(this.endsPath, position === 0 ? 'w' : 'r+', 0o600);
     try {
       for (let at = 0; at < bytes.length; )
-        at += writeSync(file, bytes, at, bytes.length - at, position * END_BYTES + at);
+        at += (await file.write(bytes, at, bytes.length - at, position * END_BYTES + at)).bytesWritten;
     } finally {
-      closeSync(file);
+      await file.close();
     }
   }
 
@@ -141,12 +141,11 @@ export class TileFolder {
     return join(this.folder, 'state.json');
   }
 
-  private writeState(): void {
-    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
+  private async writeState(): Promise<void> {
     const temporary = `${this.statePath}.tmp`;
     const root = this.root().toString('base64');
-    writeFileSync(temporary, JSON.stringify({ v: STATE_VERSION, ...this.current, root }), { mode: 0o600 });
-    renameSync(temporary, this.statePath);
+    await writeFile(temporary, JSON.stringify({ v: STATE_VERSION, ...this.current, root }), { mode: 0o600 });
+    await rename(temporary, this.statePath);
   }
 
   /** Undefined unless the tiles give the root that the state says. */

@@ -250,10 +250,10 @@ describe('the signer of tree heads', () => {
     );
   });
 
-  test('tiles are as many as needed, whatever the turns in which leaves came', () => {
-    tiles.append(leaves.slice(0, 7), [3, 7]);
-    tiles.append(leaves.slice(7, 13), [7, 8, 13]);
-    tiles.append(leaves.slice(13), [20]);
+  test('tiles are as many as needed, whatever the turns in which leaves came', async () => {
+    await tiles.append(leaves.slice(0, 7), [3, 7]);
+    await tiles.append(leaves.slice(7, 13), [7, 8, 13]);
+    await tiles.append(leaves.slice(13), [20]);
     expect(tiles.state).toEqual({ size: 20, position: 6 });
     expect(readdirSync(join(folder, 'tiles/tile/0/000.p'))).toEqual(['20']);
     const again = new TileFolder(join(folder, 'tiles'));
