@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { embeddedDatabase, type HistoryDatabase, postgresDatabase } from '#platform/history/history-database';
+import type { ThreadReading } from '#platform/history/pglite-pool';
 import { startPostgres } from './postgres';
 import { cpuMs, type Processes } from './processes';
 
@@ -15,11 +16,15 @@ export interface BenchDatabase {
 export const DATABASES = ['PGlite', 'PostgreSQL'] as const;
 export type DatabaseName = (typeof DATABASES)[number];
 
-/** Undefined where it is not on this machine. */
-export async function openDatabase(name: DatabaseName, processes: Processes): Promise<BenchDatabase | undefined> {
+/** Undefined where it is not on this machine. With `reading`, PGlite takes in messages by itself. */
+export async function openDatabase(
+  name: DatabaseName,
+  processes: Processes,
+  reading?: ThreadReading,
+): Promise<BenchDatabase | undefined> {
   const log = pino({ level: 'silent' });
   if (name === 'PGlite') {
-    const database = embeddedDatabase(join(processes.folder(), 'history'), log);
+    const database = embeddedDatabase(join(processes.folder(), 'history'), log, { reading });
     return { database, cpuMs: () => cpuMs([process.pid]) };
   }
   const server = await startPostgres(processes);

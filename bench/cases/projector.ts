@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { AUDIT_STREAM } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { ensureAuditStream, ensureEventStream } from '#event-store/streams';
+import type { ThreadReading } from '#platform/history/pglite-pool';
 import { Projector } from '#platform/history/projector';
 import { changeEntries, RecordReader } from '#platform/history/read-records';
 import type { Scenario } from '../case';
@@ -17,6 +18,13 @@ const LIVE = PER_SECOND * LIVE_SECONDS;
 const LOOK_MS = 20;
 const PATIENCE_MS = 20_000;
 
+const READING: ThreadReading = {
+  keys: { toUnseal: async () => BENCH_SEALING_KEY },
+  unreadable: (_, __, error) => {
+    throw error;
+  },
+};
+
 /**
  * The whole projector, from JetStream into its database: first a backlog, then beside a process that puts 5,000 records a
  * second on record, five in a message. Of that, p50 and p99 are how far it was behind. CPU is the projector's and the
@@ -29,7 +37,7 @@ function projectorOn(name: DatabaseName): Scenario {
     cases: [backlog, live].map((one) => ({ name: one, connections: 1 })),
     onlyByName: true,
     async open(processes) {
-      const bench = await openDatabase(name, processes);
+      const bench = await openDatabase(name, processes, READING);
       if (!bench) return undefined;
       let running: Promise<Running> | undefined;
       const run = (): Promise<Running> => {
@@ -68,16 +76,13 @@ async function caughtUp(bench: BenchDatabase, processes: Processes): Promise<Run
   await ensureEventStream(nats, { replicas: 1 });
   await produce(processes, url, BACKLOG, 0);
   const records = new JetStreamEventStore(nats, { stream: AUDIT_STREAM, requestTimeoutMs: PATIENCE_MS });
-  const unreadable = (_: string, __: number, error: Error): never => {
-    throw error;
-  };
-  const reader = new RecordReader({ toUnseal: async () => BENCH_SEALING_KEY }, unreadable);
+  const reader = new RecordReader(READING.keys, READING.unreadable);
   const projector = new Projector({
     database: bench.database,
     logs: { records, changes: new JetStreamEventStore(nats, { requestTimeoutMs: PATIENCE_MS }) },
     entriesOf: {
       records: (message) => reader.entriesOf(message),
-      changes: (message) => changeEntries(message, unreadable),
+      changes: (message) => changeEntries(message, READING.unreadable),
     },
     log: pino({ level: 'error' }, pino.destination(2)),
   });

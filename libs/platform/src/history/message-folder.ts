@@ -1,6 +1,7 @@
 import type { PGlite } from '@electric-sql/pglite';
 import { PostgresDialect, type PostgresPool, type PostgresPoolClient, type PostgresQueryResult } from 'kysely';
 import type { HistoryEntry } from './history-entry';
+import { PGliteError } from './pglite-pool';
 import { RecordReader } from './read-records';
 import { type KeysToUnseal, RememberedKeys } from './remembered-keys';
 import { SqlHistory } from './sql-history';
@@ -40,10 +41,25 @@ export class MessageFolder {
 function poolOf(db: PGlite): PostgresPool {
   const client = {
     query: async <R>(sql: string, parameters: readonly unknown[] = []): Promise<PostgresQueryResult<R>> => {
-      const { rows, affectedRows } = await db.query<R>(sql, [...parameters]);
-      return { command: 'SELECT', rowCount: affectedRows ?? 0, rows };
+      const { rows, affected } = await queried<R>(db, sql, parameters);
+      return { command: 'SELECT', rowCount: affected, rows };
     },
     release: () => {},
   } as PostgresPoolClient;
   return { connect: async () => client, end: async () => {} };
+}
+
+/** Rejects with PGliteError, by which what is wrong with the database is told from all else. */
+export async function queried<R>(
+  db: PGlite,
+  sql: string,
+  parameters: readonly unknown[],
+): Promise<{ rows: R[]; affected: number }> {
+  try {
+    const { rows, affectedRows } = await db.query<R>(sql, [...parameters]);
+    return { rows, affected: affectedRows ?? 0 };
+  } catch (error) {
+    const { message, code } = error as Error & { code?: string };
+    throw new PGliteError(message, code);
+  }
 }

@@ -1,8 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite } from '@electric-sql/pglite';
-import { MessageFolder } from './message-folder';
-import { BegunAnewError, EmptiedError } from './sql-history';
-import { KeysOutOfReachError, ThreadKeys } from './thread-keys';
+import { MessageFolder, queried } from './message-folder';
+import { PGliteError } from './pglite-pool';
+import { ThreadKeys } from './thread-keys';
 import type { KeyAnswer, ThreadAnswer, ThreadFailure, ThreadQuestion } from './thread-messages';
 
 /** A thread that has one PGlite to itself: a query there runs to its end before anything else does. */
@@ -20,15 +20,13 @@ const SETTINGS = [
   'enable_bitmapscan=off',
 ];
 
-/** What it says is about the log or its keys, and not about the database. */
-const REFUSALS = [EmptiedError, BegunAnewError, KeysOutOfReachError];
-
 const answer = (message: ThreadAnswer): void => parentPort!.postMessage(message);
 
-function failure(id: number, error: Error & { code?: string }): ThreadFailure {
-  const refused = REFUSALS.some((refusal) => error instanceof refusal);
-  return { id, error: error.message, code: error.code, ...(refused && { refused }) };
-}
+const failure = (id: number, error: Error): ThreadFailure => ({
+  id,
+  error: error.message,
+  ...(error instanceof PGliteError ? { code: error.code } : { code: undefined, refused: true }),
+});
 
 async function serve(folder: string): Promise<void> {
   const db = await PGlite.create({ dataDir: folder, postgresqlconf: SETTINGS });
@@ -40,11 +38,9 @@ async function serve(folder: string): Promise<void> {
       return { id, rows: [], affected: 0, unreadable: await messages.fold(question.fold) };
     }
     if ('sql' in question) {
-      const { rows, affectedRows } = await db.query(question.sql, [...question.parameters]);
-      return { id, rows, affected: affectedRows ?? 0 };
+      return { id, ...(await queried(db, question.sql, question.parameters)) };
     }
-    await db.close();
-    process.exit(0);
+    return db.close().finally(() => process.exit(0)) as Promise<never>;
   };
   parentPort!.on('message', (message: ThreadQuestion | KeyAnswer) => {
     if ('asked' in message) return keys.take(message);

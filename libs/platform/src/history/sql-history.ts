@@ -27,7 +27,7 @@ const BEGUN = 'begun';
 type FoldMessages = (fold: MessagesToFold) => Promise<void>;
 
 /** Another process has emptied the model. */
-export class BegunAnewError extends Error {
+class BegunAnewError extends Error {
   override readonly name = 'BegunAnewError';
 }
 

@@ -85,6 +85,27 @@ test('a reader that falls far behind reads in bulk again, and misses nothing', a
   expect(log.reads).toEqual([1, 2_002]);
 });
 
+test('what follows gathers until that is cut short, or a transaction is full', async () => {
+  const log = new GrowingLog(0);
+  let cutShort = (): void => {};
+  const gathering = { whole: () => new Promise<void>((done) => (cutShort = done)), cutShort: () => cutShort() };
+  const chunks = chunksOf(log, 1, ending.signal, gathering);
+  const some = next(chunks);
+  await log.untilFollowed();
+  log.grow(1);
+  log.grow(1);
+  await new Promise(setImmediate);
+  log.grow(1);
+  cutShort();
+  expect(await some).toEqual([1, 2, 3]);
+  const full = next(chunks);
+  await new Promise(setImmediate);
+  log.grow(1);
+  await new Promise(setImmediate);
+  log.grow(255);
+  expect((await full).length).toBe(256);
+});
+
 test('it ends when it is told to, and follows no more', async () => {
   const log = new GrowingLog(0);
   const waiting = chunksOf(log, 1, ending.signal).next();

@@ -4,7 +4,7 @@ import type { KeysToUnseal } from './remembered-keys';
 import type { KeyAnswer, KeyQuestion } from './thread-messages';
 
 /** The main thread could not get a key, and knows why. */
-export class KeysOutOfReachError extends Error {
+class KeysOutOfReachError extends Error {
   override readonly name = 'KeysOutOfReachError';
 }
 
