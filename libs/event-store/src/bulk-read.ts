@@ -3,6 +3,8 @@ import type { OrderedDelivery } from './ordered-delivery';
 
 /** Commits that are kept ahead of the reader before the server is asked to hold back. */
 const READ_AHEAD = 20_000;
+/** The same by their bytes: a batch of records is a hundred times as long as a commit. */
+const READ_AHEAD_BYTES = 16_000_000;
 
 export interface BulkReadOptions {
   /** First position wanted. */
@@ -23,6 +25,7 @@ export class BulkRead implements AsyncIterableIterator<StoredCommit> {
   private until: number | undefined;
   private delivery: OrderedDelivery | undefined;
   private arrived: StoredCommit[] = [];
+  private arrivedBytes = 0;
   private chunk: StoredCommit[] = [];
   private taken = 0;
   private failure: Error | undefined;
@@ -55,6 +58,7 @@ export class BulkRead implements AsyncIterableIterator<StoredCommit> {
       if (this.arrived.length === 0) return undefined;
       this.chunk = this.arrived;
       this.arrived = [];
+      this.arrivedBytes = 0;
       this.taken = 0;
       this.wanted += this.chunk.length;
       this.delivery?.resume();
@@ -80,7 +84,8 @@ export class BulkRead implements AsyncIterableIterator<StoredCommit> {
     const delivery = this.options.deliver(until, {
       onCommit: (commit) => {
         this.arrived.push(commit);
-        if (this.arrived.length >= READ_AHEAD) delivery.pause();
+        this.arrivedBytes += commit.bytes.length;
+        if (this.arrived.length >= READ_AHEAD || this.arrivedBytes >= READ_AHEAD_BYTES) delivery.pause();
         this.wake();
       },
       onError: (error) => {
