@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type SoftHsm, softHsm, softHsmModule } from '../../../../test/support/softhsm';
 import { HsmUnavailableError, WrappedMaterialError } from '../hsm-provider';
 import { describeHsmProvider } from '../hsm-provider.suite';
-import { RootKeyError } from '../root-key-file';
+import { RootKeyError } from '../root-key-error';
 import { Pkcs11HsmProvider } from './pkcs11-provider';
 import { TokenClient } from './token-client';
 

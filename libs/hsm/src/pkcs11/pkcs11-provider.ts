@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { IV_LENGTH, TAG_LENGTH } from '#crypto/aes-gcm';
 import { type HsmProvider, HsmUnavailableError, type Wrapped, WrappedMaterialError } from '../hsm-provider';
-import { RootKeyError } from '../root-key-file';
+import { RootKeyError } from '../root-key-error';
 import type { OpenToken, TokenKey } from './token-calls';
 import { TokenClient, type TokenLimits, TokenRefusedError } from './token-client';
 

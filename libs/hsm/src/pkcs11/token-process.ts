@@ -1,4 +1,4 @@
-import { Token } from './token';
+import type { Token } from './token';
 import type { OpenToken, TokenReply, TokenRequest } from './token-calls';
 import { inWords, TokenCallError } from './token-errors';
 
@@ -8,9 +8,21 @@ import { inWords, TokenCallError } from './token-errors';
  */
 let token: Token | undefined;
 
+/** It is an optional dependency, which a machine without a compiler goes without. */
+async function loaded(): Promise<typeof import('./token')> {
+  try {
+    return await import('./token.js');
+  } catch {
+    throw new TokenCallError(
+      'refused',
+      'pkcs11js is not installed: run npm install pkcs11js, which takes a C++ compiler',
+    );
+  }
+}
+
 async function answer({ name, asked }: TokenRequest): Promise<unknown> {
   if (name === 'open') {
-    token = Token.open(asked as OpenToken);
+    token = (await loaded()).Token.open(asked as OpenToken);
     return token.info;
   }
   if (!token) throw new TokenCallError('unavailable', 'no token is open');
