@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { reportFailure } from '#platform/run-service';
+import { reportFailure } from '#platform/report-failure';
 import { pointToHelp } from './cli/usage-errors';
 import { addAccounts } from './commands/accounts';
 import { addClock } from './commands/clock';

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { operating, print, running } from '../cli/running';
 import { status } from '../cli/services';
-import { start } from '../cli/start';
 
 export function addServices(program: Command): void {
   program
@@ -17,7 +16,13 @@ Examples:
   KEYTRAIL_CLOCK=virtual keytrail start
   KEYTRAIL_PORT=4600 KEYTRAIL_DATA_DIR=/var/lib/keytrail keytrail start`,
     )
-    .action(running((settings) => start(settings, print)));
+    .action(
+      running(async (settings) => {
+        // Half of all that Keytrail loads, which no other command needs.
+        const { start } = await import('../cli/start.js');
+        return start(settings, print);
+      }),
+    );
 
   program
     .command('status')
