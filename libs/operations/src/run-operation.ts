@@ -1,13 +1,11 @@
-import { type ErrorCode, KmsError, RequestFault } from '#domain/errors';
+import { KmsError } from '#domain/errors';
 import { ConflictError } from '#event-store/event-store';
-import { Checks } from './checks';
-import { followGrantTokens, type GrantTokenClaims, type GrantTokenReader } from './grants/grant-tokens';
-import { ManagedKeyToMint, type MintingCause } from './managed-keys';
-import { OffLoop, WorkToDo } from './off-loop';
+import { Attempt } from './attempt';
+import { ManagedKeyToMint } from './managed-keys';
+import { WorkToDo } from './off-loop';
 import {
   type AuditOperation,
   type AuditPorts,
-  type Call,
   type ControlOperation,
   type ControlPorts,
   type DataOperation,
@@ -22,22 +20,8 @@ import {
   type UnresolvedCall,
   type WaitingDataOperation,
 } from './operation';
-import { AskedUses, LastUseNotKnown } from './usage/asked-uses';
-import { decodeRequest } from './wire/decode';
-import { wipe } from './wire/wipe';
-
-export interface OperationReply {
-  /** The JSON body, of a success or of an error. Bytes where it came over NATS and is passed on as it is. */
-  body: string | Uint8Array;
-  error?: ErrorCode | undefined;
-  status: number;
-}
-
-/** Told about what never reaches the caller: the cause of an internal error. */
-export type ErrorObserver = (error: unknown, operation: string, requestId: string) => void;
-
-/** AWS answers some operations with an empty body, which SDKs read as an empty structure. */
-const EMPTY_BODY = '{}';
+import { type ErrorObserver, errorReply, type OperationReply, succeeded } from './operation-reply';
+import { LastUseNotKnown } from './usage/asked-uses';
 
 /**
  * Finds the caller, decodes, runs, and shapes the reply. Answers at once, without a promise, when the operation does: a
@@ -80,122 +64,6 @@ function served<P>(ports: P | undefined, { name, plane }: Operation): P {
   return ports;
 }
 
-interface Begun {
-  request: object;
-  call: Call;
-}
-
-/**
- * What an operation is run with: the caller as it is at each try, and the request, decoded once. The order of checks, at each
- * try: who calls, the request's form, its grant tokens (which may be waited for), the right to serve, who calls again, then the
- * operation's own.
- */
-class Attempt {
-  private request: object | undefined;
-  private malformed: unknown;
-  private followed = false;
-  private grantToken: GrantTokenClaims | undefined;
-  private begun: Begun | undefined;
-  /** Of a control operation. */
-  readonly uses = new AskedUses();
-  readonly offLoop = new OffLoop();
-
-  constructor(
-    private readonly operation: Operation,
-    private readonly body: Uint8Array,
-    private readonly unresolved: UnresolvedCall,
-    private readonly grantTokens: GrantTokenReader,
-  ) {}
-
-  cause(): MintingCause {
-    return { requestId: this.unresolved.requestId, now: this.unresolved.now() };
-  }
-
-  /** Before each `begin`: the wait until the view holds the grants that the request's tokens mean, if there is one. */
-  follow(): Promise<void> | undefined {
-    if (this.followed) return undefined;
-    const begun = this.resolved();
-    const following = followGrantTokens(begun.request, this.grantTokens);
-    if (following) {
-      return following.then((grantToken) => {
-        this.followed = true;
-        this.grantToken = grantToken;
-      });
-    }
-    this.followed = true;
-    this.begun = begun;
-    return undefined;
-  }
-
-  begin(): Begun {
-    const begun = this.begun ?? this.resolved();
-    this.begun = undefined;
-    return begun;
-  }
-
-  /** Of an operation that appends: `position` is that of the view. */
-  beginControl(tenure: Tenure, position: number): Begun {
-    const begun = this.begin();
-    const { uses } = this;
-    begun.call.uses = uses;
-    begun.call.tenure = tenure;
-    begun.call.checks = new Checks(position, () => ({ ...this.resolved().call, uses }));
-    return begun;
-  }
-
-  /** Once it is over, whatever came of it. */
-  wipe(): void {
-    if (this.request) wipe(this.request);
-    this.offLoop.wipe();
-  }
-
-  /**
-   * Whether it is a refusal that may have been made on an outdated view. What is wrong with the request itself stays so, and a
-   * dry run that has passed is refused nothing.
-   */
-  isDoubtful(failure: unknown): boolean {
-    if (failure === this.malformed || !(failure instanceof KmsError) || failure.retryable) return false;
-    return !(failure instanceof RequestFault) && failure.code !== 'DryRunOperationException';
-  }
-
-  private decoded(): object {
-    try {
-      return decodeRequest(this.operation.request, this.body);
-    } catch (malformed) {
-      this.malformed = malformed;
-      throw malformed;
-    }
-  }
-
-  /** Who is not known does not learn what is wrong with the request. */
-  private resolved(): Begun {
-    const { grantToken } = this;
-    const { requestId, operation, trail, countAs } = this.unresolved;
-    const now = this.unresolved.now();
-    const caller = this.unresolved.resolveCaller();
-    trail?.begin(caller);
-    const call: Call = {
-      caller,
-      requestId,
-      operation,
-      now,
-      grantToken,
-      tenure: undefined,
-      checks: undefined,
-      uses: undefined,
-      trail,
-      offLoop: this.offLoop,
-      countAs,
-    };
-    this.request ??= this.decoded();
-    if (trail) {
-      trail.request = this.request;
-      trail.grantToken = grantToken;
-    }
-    return { request: this.request, call };
-  }
-}
-
 /** More rounds than this means that somebody else changes the same resource without pause. */
 const MAX_ROUNDS = 50;
 
@@ -210,7 +78,7 @@ async function runControl(
   ports: ControlPorts,
   serving: Serving,
 ): Promise<unknown> {
-  let refused = false;
+  let outdatedOnce = false;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     let tenure: Tenure | undefined;
     let { position } = ports.projection;
@@ -240,11 +108,11 @@ async function runControl(
         continue;
       }
       if (!attempt.isDoubtful(failure)) throw failure;
-      if (refused || !(await ports.wasBehind(position))) {
+      if (outdatedOnce || !(await ports.wasBehind(position))) {
         if (!isReadOnly(operation)) await ports.revocationsSettled();
         throw failure;
       }
-      refused = true;
+      outdatedOnce = true;
     } finally {
       tenure?.end();
     }
@@ -268,12 +136,12 @@ function runData(
   ports: DataPorts,
   serving: Serving,
   waits = 0,
-  refused = false,
+  outdatedOnce = false,
 ): unknown | Promise<unknown> {
   try {
     serving.assertHeld();
     const following = attempt.follow();
-    if (following) return following.then(() => runData(operation, attempt, ports, serving, waits, refused));
+    if (following) return following.then(() => runData(operation, attempt, ports, serving, waits, outdatedOnce));
     const { request, call } = attempt.begin();
     const result = operation.run(request, call, ports);
     // This process may have been held up, or slow, since it asked: a revoking write waits for no longer than the lease.
@@ -282,9 +150,9 @@ function runData(
   } catch (error) {
     if (waits < MAX_WAITS) {
       const waited = waitedFor(error, attempt, ports);
-      if (waited) return waited.then(() => runData(operation, attempt, ports, serving, waits + 1, refused));
+      if (waited) return waited.then(() => runData(operation, attempt, ports, serving, waits + 1, outdatedOnce));
     }
-    if (refused || !ports.wasBehind || !attempt.isDoubtful(error)) throw error;
+    if (outdatedOnce || !ports.wasBehind || !attempt.isDoubtful(error)) throw error;
     return ports.wasBehind(ports.projection.position).then((wasBehind) => {
       if (!wasBehind) throw error;
       return runData(operation, attempt, ports, serving, waits, true);
@@ -310,7 +178,7 @@ async function runWaiting(
   ports: DataPorts,
   serving: Serving,
 ): Promise<unknown> {
-  let refused = false;
+  let outdatedOnce = false;
   for (let checks = 1; ; checks++) {
     let { position } = ports.projection;
     try {
@@ -323,8 +191,8 @@ async function runWaiting(
     } catch (failure) {
       if (checks === MAX_CHECKS) throw failure;
       if (failure instanceof KmsError && failure.code === 'ConcurrentModification') continue;
-      if (refused || !attempt.isDoubtful(failure) || !(await ports.wasBehind?.(position))) throw failure;
-      refused = true;
+      if (outdatedOnce || !attempt.isDoubtful(failure) || !(await ports.wasBehind?.(position))) throw failure;
+      outdatedOnce = true;
     }
   }
 }
@@ -335,23 +203,3 @@ async function runAudit(operation: AuditOperation, attempt: Attempt, ports: Audi
   const { request, call } = attempt.begin();
   return operation.lookUp(request, call, ports);
 }
-
-const succeeded = (result: unknown): OperationReply => ({
-  body: result === undefined ? EMPTY_BODY : JSON.stringify(result),
-  status: 200,
-});
-
-export function errorReply(
-  error: unknown,
-  call: { operation: string; requestId: string },
-  observe: ErrorObserver,
-): OperationReply {
-  const known =
-    error instanceof KmsError ? error : new KmsError('KMSInternalException', 'An internal error occurred.', error);
-  if (known.status >= 500) observe(error, call.operation, call.requestId);
-  return { body: errorBody(known.code, known.message), error: known.code, status: known.status };
-}
-
-/** AWS leaves the message out where it has none. */
-export const errorBody = (code: ErrorCode, message: string): string =>
-  JSON.stringify(message === '' ? { __type: code } : { __type: code, message });

@@ -8,11 +8,13 @@ import { Quotas } from '#operations/quotas/quotas';
 import { settledWithin } from './bounded-wait';
 import { Callers } from './callers';
 import { VirtualClock } from './clock';
-import { type Dispatcher, LocalDispatcher, NatsDispatcher } from './dispatch';
+import type { Dispatcher } from './dispatcher';
 import { showNats, showQuotas } from './figures';
 import type { Health } from './health';
 import type { HttpEdgePorts } from './http-edge';
 import { answer } from './internal-requests';
+import { LocalDispatcher } from './local-dispatcher';
+import { NatsDispatcher } from './nats-dispatcher';
 import type { NatsLink } from './nats-link';
 import { NatsTransport } from './nats-transport';
 import type { EdgeRecords } from './recording/edge-records';
@@ -160,7 +162,7 @@ export class Service {
     const quotas = settings.quotas && new Quotas(settings.quotas);
     if (quotas) showQuotas(metrics, quotas);
     if (!planes.control && !planes.data && !planes.audit) {
-      return new NatsDispatcher(nats, position, observe, recording?.records);
+      return new NatsDispatcher(nats, position, observe, settings.replyTimeoutMs, recording?.records);
     }
     const callers = new Callers(settings.accountId, view.projection, neighbours.anchors());
     return new LocalDispatcher(planes, callers, clock, observe, quotas, recording?.recorder);
