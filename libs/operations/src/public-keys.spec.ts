@@ -42,11 +42,8 @@ describe('GetPublicKey', () => {
     'is not for a key of spec %s, whatever its state',
     async (spec) => {
       const usage = spec === 'SYMMETRIC_DEFAULT' ? 'ENCRYPT_DECRYPT' : 'GENERATE_VERIFY_MAC';
-      const { KeyId, Arn } = await newKey(spec, usage);
-      const refused = {
-        code: 'UnsupportedOperationException',
-        message: `${Arn} key spec is ${spec} which is not valid for GetPublicKey.`,
-      };
+      const { KeyId } = await newKey(spec, usage);
+      const refused = { code: 'UnsupportedOperationException', message: '' };
       expect(await operations.call('GetPublicKey', { KeyId })).toMatchObject(refused);
       await operations.call('DisableKey', { KeyId });
       expect(await operations.call('GetPublicKey', { KeyId })).toMatchObject(refused);

@@ -47,12 +47,8 @@ export const getPublicKey = data<GetPublicKey, Wire<GetPublicKeyResponse>>({
     authorizeKey(call, ports.projection, found);
     const { key, arn } = found;
     const { keySpec, keyUsage } = key;
-    if (!isAsymmetric(keySpec)) {
-      throw new KmsError(
-        'UnsupportedOperationException',
-        `${arn} key spec is ${keySpec} which is not valid for GetPublicKey.`,
-      );
-    }
+    // AWS gives no message.
+    if (!isAsymmetric(keySpec)) throw new KmsError('UnsupportedOperationException', '');
     assertStateAllows('GetPublicKey', key.keyState, arn);
     return {
       KeyId: arn,
