@@ -82,6 +82,8 @@ export interface Settings {
   databaseUrl?: string | undefined;
   /** Tests only: the process kills itself there. */
   failPoint?: string | undefined;
+  /** Names that begin as settings do and are none; absent where there are none. */
+  unknown?: readonly string[];
 }
 
 /** A setting that cannot be used; the message names it and what was expected. */
@@ -109,6 +111,7 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 /** THE configuration parser. Throws SettingsError naming every bad value at once. */
 export function parseSettings(environment: Environment): Settings {
   const problems: string[] = [];
+  const known = new Set(['KEYTRAIL_QUOTAS']);
   const text = (
     name: string,
     ok: (value: string) => boolean,
@@ -116,6 +119,7 @@ export function parseSettings(environment: Environment): Settings {
     fallback?: string,
   ): string | undefined => {
     const value = environment[name];
+    known.add(name);
     if (value === undefined || value === '') return fallback;
     if (ok(value)) return value;
     problems.push(`${name}=${secret(name) ? '***' : JSON.stringify(value)}: expected ${expected}`);
@@ -229,7 +233,8 @@ export function parseSettings(environment: Environment): Settings {
   );
   if (problems.length === 0) problems.push(...contradictions(settings, plainAllowed === 'true'));
   if (problems.length > 0) throw new SettingsError(`bad settings:\n  ${problems.join('\n  ')}`);
-  return settings;
+  const unknown = Object.keys(environment).filter((name) => name.startsWith('KEYTRAIL_') && !known.has(name));
+  return unknown.length === 0 ? settings : { ...settings, unknown };
 }
 
 /** Of three nodes a leader knows as late as after 2 s that it still leads: below this a lease would be lost all the time. */
