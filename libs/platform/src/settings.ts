@@ -4,6 +4,7 @@ import { isRegionName } from '#domain/arn';
 import { isQuotaClass, type QuotaClass } from '#operations/quotas/quota-classes';
 import type { QuotaRates } from '#operations/quotas/quotas';
 import { isIssuerSeed, isXkeySeed } from './callout-keys';
+import { type Pkcs11Settings, parsePkcs11 } from './pkcs11-settings';
 import type { BucketOptions } from './tree-heads/checkpoint-bucket';
 import { parseBucket, parseWitnesses, type WitnessPlace } from './tree-heads/publication-places';
 
@@ -41,6 +42,8 @@ export interface Settings {
   natsServer?: string | undefined;
   replicas: 1 | 3;
   rootKey?: string | undefined;
+  /** The HSM that keys are rooted in; absent means a root key in software. */
+  pkcs11?: Pkcs11Settings | undefined;
   /** Port for health and metrics of a service of its own, of a gateway on loopback beside its API; 0 for none. */
   healthPort: number;
   logLevel: string;
@@ -191,6 +194,7 @@ export function parseSettings(environment: Environment): Settings {
       (value) => Buffer.from(value, 'base64').length === 32,
       '32 bytes in base64 (openssl rand -base64 32)',
     ),
+    pkcs11: parsePkcs11(text, integer, (problem) => problems.push(problem)),
     healthPort: integer('KEYTRAIL_HEALTH_PORT', 0, 65535, 0),
     logLevel: text(
       'KEYTRAIL_LOG_LEVEL',
@@ -255,6 +259,9 @@ function contradictions(settings: Settings, plainAllowed: boolean): string[] {
     settings.rootAccessKeyId,
     settings.rootSecretAccessKey,
   );
+  if (settings.pkcs11 && settings.rootKey !== undefined) {
+    found.push('KEYTRAIL_ROOT_KEY: expected without KEYTRAIL_ROOT=pkcs11, whose root key is in the HSM');
+  }
   together('KEYTRAIL_TLS_CERT', 'KEYTRAIL_TLS_KEY', settings.tlsCert, settings.tlsKey);
   together(
     'KEYTRAIL_NATS_CALLOUT_SEED',
