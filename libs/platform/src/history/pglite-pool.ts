@@ -108,7 +108,7 @@ export class PGlitePool implements PostgresPool {
   async fold(fold: MessagesToFold): Promise<void> {
     const release = await this.borrowed();
     // A message may be a view on much more, all of which would be copied.
-    const messages = fold.messages.map(({ bytes, ...rest }) => ({ ...rest, bytes: Uint8Array.from(bytes) }));
+    const messages = fold.messages.map(({ bytes, ...rest }) => ({ ...rest, bytes: new Uint8Array(bytes) }));
     this.keyFailure = undefined;
     try {
       const { unreadable = [] } = await this.ask(
