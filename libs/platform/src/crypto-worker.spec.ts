@@ -183,7 +183,9 @@ describe('imported material', () => {
   test('is loaded from where its newest copy lies', async () => {
     const { worker, bring, erase, place } = await withImport();
     await worker.loadBackingKey(EXTERNAL_ARN, MATERIAL);
-    expect(worker.backingKey(EXTERNAL_ARN, MATERIAL).keyObject.symmetricKeySize).toBe(32);
+    expect(worker.backingKey(EXTERNAL_ARN, { materialId: MATERIAL, storedAs: place }).keyObject.symmetricKeySize).toBe(
+      32,
+    );
     const newer = await bring(MATERIAL);
     expect(newer).not.toBe(place);
     await erase(place);
@@ -191,10 +193,12 @@ describe('imported material', () => {
   });
 
   test('leaves memory with the event that takes it away', async () => {
-    const { worker, runExternal } = await withImport();
+    const { worker, runExternal, place } = await withImport();
     await worker.loadBackingKey(EXTERNAL_ARN, MATERIAL);
+    const copy = { materialId: MATERIAL, storedAs: place };
+    expect(worker.backingKey(EXTERNAL_ARN, copy)).toMatchObject({ materialId: MATERIAL });
     await runExternal({ type: 'DeleteImportedKeyMaterial' });
-    expect(() => worker.backingKey(EXTERNAL_ARN, MATERIAL)).toThrow('material must be loaded first');
+    expect(() => worker.backingKey(EXTERNAL_ARN, copy)).toThrow('material must be loaded first');
   });
 
   test('is erased only once its key has released it', async () => {
@@ -290,7 +294,7 @@ describe('the material of multi-Region keys', () => {
     const needed = [...neededMaterial(projection)].filter(({ owner }) => owner === OWNER);
     expect(needed.map(({ materialId }) => materialId)).toEqual(ids);
     await expect(worker.loadBackingKey(OWNER, ids[1]!)).resolves.toBeUndefined();
-    expect(worker.backingKey(OWNER, ids[1]!).materialId).toBe(ids[1]);
+    expect(worker.backingKey(OWNER, { materialId: ids[1]! }).materialId).toBe(ids[1]);
   });
 
   test('stays when a replica is deleted, whatever is asked, and goes with the primary', async () => {

@@ -4,6 +4,8 @@ import { KmsError } from '../errors';
 import type { DecideContext } from './commands';
 import type { KeyRotated } from './events';
 import { type KeyDeciders, type KeyEvolvers, livingBefore } from './families';
+import { copyOf, revised } from './imported/copies';
+import { awaitsRelated } from './imported/related';
 import { isSymmetricEncryption } from './key-kinds';
 import { assertChangeable, keyNotFound, livingKeyAt } from './living';
 import { materialIdOf } from './material-id';
@@ -100,8 +102,14 @@ const nextVersion = (
 };
 
 /** Keys with imported material rotate to what was imported for it. */
-function waitingMaterial({ pendingRotation }: LivingKey, keyArn: string): string {
-  if (pendingRotation) return pendingRotation.materialId;
+function waitingMaterial(key: LivingKey, keyArn: string): string {
+  if (key.pendingRotation) {
+    if (!awaitsRelated(key)) return key.pendingRotation.materialId;
+    throw new KmsError(
+      'KMSInvalidStateException',
+      `${keyArn} has key material that is pending multi-Region import and rotation.`,
+    );
+  }
   throw new KmsError('KMSInvalidStateException', `${keyArn} has no key material that is pending rotation.`);
 }
 
@@ -127,7 +135,8 @@ const rotated = (key: LivingKey, event: KeyRotated): LivingKey => {
     materialId: event.materialId,
     since: event.rotationDate,
     cause: event.rotationType,
-    ...(waiting && { storedAs: waiting.storedAs, imported: waiting.imported }),
+    ...(waiting && copyOf(waiting)),
   };
-  return { ...rest, versions: [...key.versions, next], ...movedRotation(key, event.nextRotationDate) };
+  const done = { ...rest, versions: [...key.versions, next], ...movedRotation(key, event.nextRotationDate) };
+  return waiting ? revised(done) : done;
 };
