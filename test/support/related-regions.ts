@@ -9,6 +9,8 @@ import { initialKey, isLiving, type Key, type LivingKey } from '#domain/key/stat
 
 export const RELATED_ID = 'mrk-0123456789abcdef0123456789abcdef';
 const ACCOUNT = '000000000000';
+/** In a row, of one change, that are more than there can be. */
+const MOST_STEPS = 100;
 
 export const relatedArnIn = (region: string): string => keyArn(region, ACCOUNT, RELATED_ID);
 
@@ -68,7 +70,9 @@ export class RelatedRegions {
 
   settle(): string[] {
     const made: string[] = [];
-    for (let step = this.step(); step !== undefined; step = this.step()) made.push(step);
+    for (let step = this.step(); step !== undefined; step = this.step()) {
+      if (made.push(step) > MOST_STEPS) throw new Error(`does not come to rest: ${made.slice(-3)}`);
+    }
     return made;
   }
 

@@ -100,8 +100,6 @@ export class KeyTimers {
     const command = { type: 'FireMaterialExpiry', deadline } as const;
     const { events } = await this.ports.manager.runUnchecked(ref, command, origin(deadline));
     const erased = await eraseReleased(this.ports, ref, origin());
-    // What waited for a rotation goes with the primary's copy: from its replicas too.
-    if (events.length > 0) await this.settleRelated(ref);
     return erased || events.length > 0;
   }
 

@@ -263,6 +263,30 @@ describe('another primary, and deletion', () => {
     await kms.runCommand(ref(next!.region, id), next!.command);
   };
 
+  test('a key that is Creating takes no material yet, and one that is Updating loses none', async () => {
+    const KeyId = await primary();
+    await bring(HOME, KeyId, FIRST);
+    const policy = String((await ok(HOME, 'GetKeyPolicy', { KeyId }))['Policy']);
+    const own = { description: '', policy, tags: [] };
+    await kms.runCommand(ref(HOME, KeyId), { type: 'BeginReplication', replicaRegion: AWAY, generation: 1, ...own });
+    await step(KeyId);
+    const wrapping = { KeyId, WrappingAlgorithm: 'RSAES_OAEP_SHA_256', WrappingKeySpec: 'RSA_2048' };
+    const asked = async (region: string): Promise<string[]> => [
+      await refusal(region, 'GetParametersForImport', wrapping),
+      await refusal(region, 'DeleteImportedKeyMaterial', { KeyId }),
+      await refusal(region, 'ImportKeyMaterial', importOf(region, KeyId, FIRST)),
+    ];
+    const is = (state: string) => `KMSInvalidStateException: ${arnIn(AWAY, KeyId)} is ${state}.`;
+    expect(await asked(AWAY)).toEqual([is('creating'), is('creating'), is('creating')]);
+    await fireAll();
+    await bring(AWAY, KeyId, FIRST);
+    await kms.runCommand(ref(HOME, KeyId), { type: 'HandOverPrimary', primaryRegion: AWAY });
+    await step(KeyId);
+    expect(await asked(AWAY)).toEqual([is('updating'), is('updating'), 'OK: ']);
+    await fireAll();
+    expect([await stateOf(HOME, KeyId), await stateOf(AWAY, KeyId)]).toEqual(['Enabled', 'Enabled']);
+  });
+
   test('a key that is Updating is used as before, but not without its material', async () => {
     const KeyId = await related(AWAY);
     await bring(AWAY, KeyId, FIRST, { ValidTo: kms.now / 1000 + 86_400 });

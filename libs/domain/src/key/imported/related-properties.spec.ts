@@ -273,7 +273,6 @@ test('related keys with imported material, whatever is asked of them, in whateve
     { numRuns: 200 },
   );
   // Most runs should get far.
-  console.log(rotations);
   expect(rotations).toBeGreaterThan(50);
 });
 
