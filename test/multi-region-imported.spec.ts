@@ -121,7 +121,10 @@ async function cli(...args: string[]): Promise<string> {
 /** On the same data, to die at the fail-point if there is one. */
 async function restart(failPoint?: string): Promise<void> {
   await server.stop();
-  server = await startProcess(dataDir, failPoint === undefined ? VIRTUAL : { ...VIRTUAL, KEYTRAIL_FAIL_POINT: failPoint });
+  server = await startProcess(
+    dataDir,
+    failPoint === undefined ? VIRTUAL : { ...VIRTUAL, KEYTRAIL_FAIL_POINT: failPoint },
+  );
 }
 
 /** That the server dies of it. */
@@ -250,7 +253,9 @@ describe('with the AWS SDK in two regions', () => {
     await expect(decrypt(AWAY, ciphertext)).rejects.toThrow(pendingImport(AWAY, KeyId));
     expect(await decrypt(HOME, ciphertext)).toBe(`${Message}`);
     const asked = { KeyId, PendingWindowInDays: 7 };
-    expect(await send(HOME, new ScheduleKeyDeletionCommand(asked))).toMatchObject({ KeyState: 'PendingReplicaDeletion' });
+    expect(await send(HOME, new ScheduleKeyDeletionCommand(asked))).toMatchObject({
+      KeyState: 'PendingReplicaDeletion',
+    });
     expect(await send(AWAY, new ScheduleKeyDeletionCommand(asked))).toMatchObject({ KeyState: 'PendingDeletion' });
   });
 
