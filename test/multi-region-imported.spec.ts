@@ -230,7 +230,7 @@ describe('with the AWS SDK in two regions', () => {
     await bring(AWAY, KeyId, material, { ImportType: 'EXISTING_KEY_MATERIAL', ...FOR_EVER });
     expect(await materials(HOME, KeyId)).toEqual(['CURRENT IMPORTED', 'PENDING_ROTATION IMPORTED']);
     await expect(rotate(HOME, KeyId)).rejects.toThrow(
-      refusedAs('UnsupportedOperationException', `${arnIn(HOME, KeyId)} is not a multi-Region primary key.`),
+      refusedAs('UnsupportedOperationException', `${arnIn(HOME, KeyId)} is not a multi-region primary key.`),
     );
     await rotate(AWAY, KeyId);
     for (const region of REGIONS) {

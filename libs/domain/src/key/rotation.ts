@@ -19,13 +19,9 @@ export const ROTATION_LIMITS = {
   defaultPeriodInDays: 365,
 } as const;
 
-/** Throws UnsupportedOperationException for a key whose material is never replaced. */
-export function assertRotatable(keySpec: LivingKey['keySpec'], keyArn: string): void {
-  if (isSymmetricEncryption(keySpec)) return;
-  throw new KmsError(
-    'UnsupportedOperationException',
-    `${keyArn} is not a symmetric encryption key: it has no rotation.`,
-  );
+/** Throws UnsupportedOperationException, to which AWS gives no message, for a key whose material is never replaced. */
+export function assertRotatable(keySpec: LivingKey['keySpec']): void {
+  if (!isSymmetricEncryption(keySpec)) throw new KmsError('UnsupportedOperationException', '');
 }
 
 /** Throws UnsupportedOperationException for a key whose owner alone can bring the next material. */
@@ -37,14 +33,15 @@ function assertMakesItsMaterial({ origin }: LivingKey, keyArn: string): void {
   );
 }
 
+/** In AWS's order. A key that never rotates may be told not to. */
 function rotatable(operation: KeyOperation, key: Key, { keyArn, now }: DecideContext): LivingKey {
   const living = livingKeyAt(key, now);
   if (!living) throw keyNotFound(keyArn);
   assertChangeable(living, keyArn);
-  assertRotatable(living.keySpec, keyArn);
   if (operation !== 'RotateKeyOnDemand') assertMakesItsMaterial(living, keyArn);
-  if (living.multiRegion) assertPrimary(living, keyArn);
+  if (living.multiRegion && isSymmetricEncryption(living.keySpec)) assertPrimary(living, keyArn);
   assertStateAllows(operation, living.keyState, keyArn);
+  if (operation !== 'DisableKeyRotation') assertRotatable(living.keySpec);
   return living;
 }
 
@@ -103,14 +100,17 @@ const nextVersion = (
 
 /** Keys with imported material rotate to what was imported for it. */
 function waitingMaterial(key: LivingKey, keyArn: string): string {
-  if (key.pendingRotation) {
-    if (!awaitsRelated(key)) return key.pendingRotation.materialId;
+  if (!key.pendingRotation) {
     throw new KmsError(
       'KMSInvalidStateException',
-      `${keyArn} has key material that is pending multi-Region import and rotation.`,
+      `No available key material pending rotation for the key: ${keyArn}.`,
     );
   }
-  throw new KmsError('KMSInvalidStateException', `${keyArn} has no key material that is pending rotation.`);
+  if (!awaitsRelated(key)) return key.pendingRotation.materialId;
+  throw new KmsError(
+    'KMSInvalidStateException',
+    `${keyArn} has key material that is pending multi-Region import and rotation.`,
+  );
 }
 
 export const rotationEvolvers: KeyEvolvers<'KeyRotationEnabled' | 'KeyRotationDisabled' | 'KeyRotated'> = {

@@ -387,7 +387,7 @@ describe('several materials', () => {
     const { CiphertextBlob } = await ok('Encrypt', { KeyId, Plaintext: PLAINTEXT });
     expect(await refusal('RotateKeyOnDemand', { KeyId })).toEqual([
       'KMSInvalidStateException',
-      `${Arn} has no key material that is pending rotation.`,
+      `No available key material pending rotation for the key: ${Arn}.`,
     ]);
     const b = (await imported(KeyId, OTHER, NEW))['KeyMaterialId'];
     expect(await materialsOf(KeyId)).toEqual([

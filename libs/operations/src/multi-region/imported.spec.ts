@@ -203,7 +203,7 @@ describe('a rotation', () => {
       expect(await materials(region, KeyId)).toEqual(['CURRENT IMPORTED', 'PENDING_ROTATION IMPORTED']);
     }
     expect(await refusal(AWAY, 'RotateKeyOnDemand', { KeyId })).toBe(
-      `UnsupportedOperationException: ${arnIn(AWAY, KeyId)} is not a multi-Region primary key.`,
+      `UnsupportedOperationException: ${arnIn(AWAY, KeyId)} is not a multi-region primary key.`,
     );
     await ok(HOME, 'RotateKeyOnDemand', { KeyId });
     const ciphertexts = [before];

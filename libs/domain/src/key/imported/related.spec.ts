@@ -158,7 +158,7 @@ describe('new material', () => {
       expect(regions.living(region)).toMatchObject({ keyState: 'Enabled' });
       expect(regions.living(region).released).toBeUndefined();
     }
-    expect(regions.refused(HOME, ROTATE)).toContain('has no key material that is pending rotation');
+    expect(regions.refused(HOME, ROTATE)).toContain('No available key material pending rotation');
   });
 
   test('needs no replica where there is none, and is waited for again where one is made', () => {
