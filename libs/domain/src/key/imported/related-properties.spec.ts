@@ -213,25 +213,27 @@ function isInState(key: LivingKey): boolean {
     : usable === 'PendingImport' && !isWhole(key);
 }
 
-/** Rotations to what some replica had never imported since it came. */
+/** Rotations to what some of the keys had never imported since it came to it. */
 function hastyRotations({ log }: World): string[] {
   const keys = new Map<string, Key>();
-  const had = new Set<string>();
+  /** By region: what waits there and has been imported. */
+  const had = new Map<string, string>();
   const hasty: string[] = [];
   for (const { region: of, event, time } of log) {
     const before = keys.get(of) ?? initialKey;
-    if (event.type === 'KeyMaterialImported') {
-      if (event.importType === 'NEW_KEY_MATERIAL') had.clear();
-      had.add(`${of} ${event.materialId}`);
-    }
+    const after = evolveKey(before, event, time);
+    keys.set(of, after);
     if (event.type === 'KeyRotated' && isLiving(before)) {
       const all = [of, ...before.family!.replicas.map((replica) => replica.region)];
-      hasty.push(...all.map((one) => `${one} ${event.materialId}`).filter((one) => !had.has(one)));
+      hasty.push(...all.filter((one) => had.get(one) !== event.materialId).map((one) => `${one} ${event.materialId}`));
     }
-    keys.set(of, evolveKey(before, event, time));
+    if (waitsIn(after) !== waitsIn(before)) had.delete(of);
+    if (event.type === 'KeyMaterialImported' && event.materialId === waitsIn(after)) had.set(of, event.materialId);
   }
   return hasty;
 }
+
+const waitsIn = (key: Key): string | undefined => (isLiving(key) ? key.pendingRotation?.materialId : undefined);
 
 test('related keys with imported material, whatever is asked of them, in whatever order, with steps left undone and made late', () => {
   let rotations = 0;
