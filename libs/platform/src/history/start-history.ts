@@ -48,7 +48,7 @@ export interface StartedHistory {
 const EMBEDDED_DELAY_MS = 10_000;
 /** Records that nobody waits for may wait themselves: the process has calls to answer. */
 const GATHER_MS = 250;
-const CORES_TO_SPARE = 0.5;
+const CORES_TO_SPARE = 0.75;
 const DAY_SECONDS = 86_400;
 
 /** The event history, as the process with the part `audit-projector` keeps and serves it. */
