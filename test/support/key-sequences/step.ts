@@ -25,7 +25,8 @@ export type Step =
 
 /** More often what brings a key somewhere than what takes it away, else most keys would be gone soon. */
 const MORE_OFTEN = [
-  ...['EnableKey', 'EnableKey', 'CancelKeyDeletion', 'CancelKeyDeletion', 'RotateKeyOnDemand', 'EnableKeyRotation'],
+  ...['EnableKey', 'EnableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion', 'CancelKeyDeletion', 'CancelKeyDeletion'],
+  ...['RotateKeyOnDemand', 'EnableKeyRotation', 'EnableKeyRotation'],
   ...['ReplicateKey', 'ReplicateKey', 'UpdatePrimaryRegion', 'CreateAlias', 'UpdateAlias'],
 ];
 
@@ -47,7 +48,7 @@ export function stepsFor({ origin, multiRegion }: { origin: string; multiRegion:
     { weight: 40, arbitrary: call },
     { weight: 3, arbitrary: pass },
     { weight: 3, arbitrary: fc.constant<Step>({ do: 'fire' }) },
-    ...(multiRegion ? [{ weight: 3, arbitrary: undone }] : []),
+    ...(multiRegion ? [{ weight: 6, arbitrary: undone }] : []),
   );
   return fc.array(step, { minLength: 10, maxLength: 40, size: 'max' });
 }
