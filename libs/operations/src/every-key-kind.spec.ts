@@ -2,9 +2,10 @@ import fc from 'fast-check';
 import { MemoryEventStore } from '#event-store/memory-event-store';
 import { endOffLoop } from '#hsm/off-loop';
 import { EVERY_KIND, type Kind, nameOf } from '../../../test/support/key-sequences/kinds';
+import { DAY_MS } from '../../../test/support/key-sequences/model-key';
 import { pooledPair } from '../../../test/support/key-sequences/pooled-pairs';
 import { expectReplayed, expectShown } from '../../../test/support/key-sequences/shown';
-import { ASKS, type Met, make, stepsFor } from '../../../test/support/key-sequences/step';
+import { ASKS, look, type Met, make, stepsFor } from '../../../test/support/key-sequences/step';
 import { World } from '../../../test/support/key-sequences/world';
 import { PUBLISHED_CELLS } from '../../../test/support/published-states';
 
@@ -21,6 +22,9 @@ jest.mock('#hsm/key-generation', () => {
 const SEED = 20_261_201;
 /** Symmetric encryption keys can be asked for most, and are quick. */
 const sequencesOf = ({ keySpec }: Kind): number => (keySpec === 'SYMMETRIC_DEFAULT' ? 50 : 4);
+
+/** Longer than the shortest rotation, and than any waiting period. */
+const A_LONG_TIME_MS = 100 * DAY_MS;
 
 const met: Met = new Map();
 
@@ -40,7 +44,11 @@ describe('whatever is asked of a key, in whatever order, and however late its ti
           const world = new World(kind, store);
           await world.create();
           for (const step of steps) await make(step, world, met);
+          // Seen before anything has fired, and after.
+          world.pass(A_LONG_TIME_MS);
+          for (const at of world.keys.keys()) await look(world, at);
           await world.fire();
+          for (const at of world.keys.keys()) await look(world, at);
           await expectShown(world);
           await expectReplayed(world, store);
         }),
@@ -52,7 +60,7 @@ describe('whatever is asked of a key, in whatever order, and however late its ti
   test('every operation has met a key in every state that keys are in for long', () => {
     const operations = [...new Set(PUBLISHED_CELLS.map(([operation]) => operation as string)), 'GetKeyLastUsage'];
     expect(Object.keys(ASKS).sort()).toEqual(operations.sort());
-    const states = ['Enabled', 'Disabled', 'PendingDeletion', 'PendingImport', 'None'];
+    const states = ['Enabled', 'Disabled', 'PendingDeletion', 'PendingImport', 'Deleted'];
     const missed = operations.flatMap((operation) =>
       states.filter((state) => !met.has(`${operation} ${state}`)).map((state) => `${operation} ${state}`),
     );
