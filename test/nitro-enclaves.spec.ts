@@ -345,7 +345,8 @@ describe('a request for an enclave is refused', () => {
         }),
       ),
     ];
-    for (const call of calls) expect(await refusal(call)).toEqual(['ValidationException', message, 400]);
+    const refusals = await Promise.all(calls.map(refusal));
+    expect(refusals).toEqual(calls.map(() => ['ValidationException', message, 400]));
   });
 
   test('for each of 60 changed documents at once, and the server goes on serving', async () => {

@@ -50,6 +50,8 @@ beforeAll(async () => {
     KEYTRAIL_ROOT_ACCESS_KEY_ID: ROOT.accessKeyId,
     KEYTRAIL_ROOT_SECRET_ACCESS_KEY: ROOT.secretAccessKey,
     KEYTRAIL_LEASE_MS: '500',
+    // A key-manager takes the requests that it was killed over with it.
+    KEYTRAIL_REPLY_TIMEOUT_MS: '2000',
   };
   endpoints = [await freePort(), await freePort()].map((port) => `http://127.0.0.1:${port}`);
   clients = endpoints.map((endpoint) => clientsOf(endpoint, ROOT));

@@ -12,6 +12,7 @@ const P256_DIGEST = 'HTTP Sign (P-256, digest)';
 const ML_DSA = 'HTTP Sign (ML-DSA-65)';
 const ALONE = 'HTTP Encrypt, nothing beside it';
 const BESIDE = 'HTTP Encrypt, ML-DSA-65 beside it';
+const BESIDE_KEY = 'HTTP Encrypt, CreateKey RSA_4096 beside it';
 
 const CONNECTIONS = 32;
 const CASES: Case[] = [
@@ -22,6 +23,7 @@ const CASES: Case[] = [
   { name: ML_DSA, connections: CONNECTIONS },
   { name: ALONE, connections: 1 },
   { name: BESIDE, connections: 1, floor: ALONE },
+  { name: BESIDE_KEY, connections: 1, floor: ALONE },
 ];
 
 /** Signatures that take long: against what node:crypto does of them in all its threads, and beside what must not wait for them. */
@@ -48,7 +50,9 @@ export const signing: Scenario = {
     for (const [name, request] of Object.entries(requests)) {
       measures[name] = (connections, seconds) => httpLoad(target, request, connections, seconds);
     }
+    const rsaKey = { operation: 'CreateKey', body: { KeySpec: 'RSA_4096', KeyUsage: 'SIGN_VERIFY' } };
     measures[BESIDE] = (connections, seconds) => beside(target, mlDsa, encrypt, connections, seconds);
+    measures[BESIDE_KEY] = (connections, seconds) => beside(target, rsaKey, encrypt, connections, seconds);
     return measures;
   },
 };

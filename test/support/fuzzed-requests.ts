@@ -34,6 +34,7 @@ const wild = fc.oneof(
     'alias/aws/a',
     'mrk-',
     '*',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a policy variable, where none belongs.
     '${aws:username}',
     '../../..',
   ),

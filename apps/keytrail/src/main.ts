@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { reportFailure } from '#platform/run-service';
+import { reportFailure } from '#platform/report-failure';
 import { addAccounts } from './commands/accounts';
 import { addClock } from './commands/clock';
 import { addDiff } from './commands/diff';

@@ -133,6 +133,7 @@ describe('a condition', () => {
 
   test('on tags of the caller and of the key', async () => {
     await operations.runCommand(userRef(ACCOUNT, 'ann'), { type: 'TagPrincipal', tags: [{ key: 'Team', value: 'a' }] });
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a policy variable.
     await when({ StringEquals: { 'aws:ResourceTag/team': '${aws:PrincipalTag/team}' } });
     expect(await code('DescribeKey', { KeyId })).toBe('AccessDeniedException');
     await operations.call('TagResource', { KeyId, Tags: [{ TagKey: 'team', TagValue: 'a' }] });

@@ -1,13 +1,11 @@
-import { type ErrorCode, KmsError, RequestFault } from '#domain/errors';
+import { KmsError } from '#domain/errors';
 import { ConflictError } from '#event-store/event-store';
-import { Checks } from './checks';
-import { followGrantTokens, type GrantTokenClaims, type GrantTokenReader } from './grants/grant-tokens';
-import { ManagedKeyToMint, type MintingCause } from './managed-keys';
-import { OffLoop, WorkToDo } from './off-loop';
+import { Attempt } from './attempt';
+import { ManagedKeyToMint } from './managed-keys';
+import { WorkToDo } from './off-loop';
 import {
   type AuditOperation,
   type AuditPorts,
-  type Call,
   type ControlOperation,
   type ControlPorts,
   type DataOperation,
@@ -22,22 +20,8 @@ import {
   type UnresolvedCall,
   type WaitingDataOperation,
 } from './operation';
-import { AskedUses, LastUseNotKnown } from './usage/asked-uses';
-import { decodeRequest } from './wire/decode';
-import { wipe } from './wire/wipe';
-
-export interface OperationReply {
-  /** The JSON body, of a success or of an error. Bytes where it came over NATS and is passed on as it is. */
-  body: string | Uint8Array;
-  error?: ErrorCode | undefined;
-  status: number;
-}
-
-/** Told about what never reaches the caller: the cause of an internal error. */
-export type ErrorObserver = (error: unknown, operation: string, requestId: string) => void;
-
-/** AWS answers some operations with an empty body, which SDKs read as an empty structure. */
-const EMPTY_BODY = '{}';
+import { type ErrorObserver, errorReply, type OperationReply, succeeded } from './operation-reply';
+import { LastUseNotKnown } from './usage/asked-uses';
 
 /**
  * Finds the caller, decodes, runs, and shapes the reply. Answers at once, without a promise, when the operation does: a
@@ -78,122 +62,6 @@ export function runOperation(
 function served<P>(ports: P | undefined, { name, plane }: Operation): P {
   if (ports === undefined) throw new Error(`${name} is of the ${plane} plane, which this process does not serve`);
   return ports;
-}
-
-interface Begun {
-  request: object;
-  call: Call;
-}
-
-/**
- * What an operation is run with: the caller as it is at each try, and the request, decoded once. The order of checks, at each
- * try: who calls, the request's form, its grant tokens (which may be waited for), the right to serve, who calls again, then the
- * operation's own.
- */
-class Attempt {
-  private request: object | undefined;
-  private malformed: unknown;
-  private followed = false;
-  private grantToken: GrantTokenClaims | undefined;
-  private begun: Begun | undefined;
-  /** Of a control operation. */
-  readonly uses = new AskedUses();
-  readonly offLoop = new OffLoop();
-
-  constructor(
-    private readonly operation: Operation,
-    private readonly body: Uint8Array,
-    private readonly unresolved: UnresolvedCall,
-    private readonly grantTokens: GrantTokenReader,
-  ) {}
-
-  cause(): MintingCause {
-    return { requestId: this.unresolved.requestId, now: this.unresolved.now() };
-  }
-
-  /** Before each `begin`: the wait until the view holds the grants that the request's tokens mean, if there is one. */
-  follow(): Promise<void> | undefined {
-    if (this.followed) return undefined;
-    const begun = this.resolved();
-    const following = followGrantTokens(begun.request, this.grantTokens);
-    if (following) {
-      return following.then((grantToken) => {
-        this.followed = true;
-        this.grantToken = grantToken;
-      });
-    }
-    this.followed = true;
-    this.begun = begun;
-    return undefined;
-  }
-
-  begin(): Begun {
-    const begun = this.begun ?? this.resolved();
-    this.begun = undefined;
-    return begun;
-  }
-
-  /** Of an operation that appends: `position` is that of the view. */
-  beginControl(tenure: Tenure, position: number): Begun {
-    const begun = this.begin();
-    const { uses } = this;
-    begun.call.uses = uses;
-    begun.call.tenure = tenure;
-    begun.call.checks = new Checks(position, () => ({ ...this.resolved().call, uses }));
-    return begun;
-  }
-
-  /** Once it is over, whatever came of it. */
-  wipe(): void {
-    if (this.request) wipe(this.request);
-    this.offLoop.wipe();
-  }
-
-  /**
-   * Whether it is a refusal that may have been made on an outdated view. What is wrong with the request itself stays so, and a
-   * dry run that has passed is refused nothing.
-   */
-  isDoubtful(failure: unknown): boolean {
-    if (failure === this.malformed || !(failure instanceof KmsError) || failure.retryable) return false;
-    return !(failure instanceof RequestFault) && failure.code !== 'DryRunOperationException';
-  }
-
-  private decoded(): object {
-    try {
-      return decodeRequest(this.operation.request, this.body);
-    } catch (malformed) {
-      this.malformed = malformed;
-      throw malformed;
-    }
-  }
-
-  /** Who is not known does not learn what is wrong with the request. */
-  private resolved(): Begun {
-    const { grantToken } = this;
-    const { requestId, operation, trail, countAs } = this.unresolved;
-    const now = this.unresolved.now();
-    const caller = this.unresolved.resolveCaller();
-    trail?.begin(caller);
-    const call: Call = {
-      caller,
-      requestId,
-      operation,
-      now,
-      grantToken,
-      tenure: undefined,
-      checks: undefined,
-      uses: undefined,
-      trail,
-      offLoop: this.offLoop,
-      countAs,
-    };
-    this.request ??= this.decoded();
-    if (trail) {
-      trail.request = this.request;
-      trail.grantToken = grantToken;
-    }
-    return { request: this.request, call };
-  }
 }
 
 /** More rounds than this means that somebody else changes the same resource without pause. */
@@ -335,23 +203,3 @@ async function runAudit(operation: AuditOperation, attempt: Attempt, ports: Audi
   const { request, call } = attempt.begin();
   return operation.lookUp(request, call, ports);
 }
-
-const succeeded = (result: unknown): OperationReply => ({
-  body: result === undefined ? EMPTY_BODY : JSON.stringify(result),
-  status: 200,
-});
-
-export function errorReply(
-  error: unknown,
-  call: { operation: string; requestId: string },
-  observe: ErrorObserver,
-): OperationReply {
-  const known =
-    error instanceof KmsError ? error : new KmsError('KMSInternalException', 'An internal error occurred.', error);
-  if (known.status >= 500) observe(error, call.operation, call.requestId);
-  return { body: errorBody(known.code, known.message), error: known.code, status: known.status };
-}
-
-/** AWS leaves the message out where it has none. */
-export const errorBody = (code: ErrorCode, message: string): string =>
-  JSON.stringify(message === '' ? { __type: code } : { __type: code, message });

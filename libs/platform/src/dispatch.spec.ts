@@ -28,7 +28,7 @@ afterAll(async () => {
 });
 
 const dispatch = (bytes: number) =>
-  new NatsDispatcher(nats, 0, () => {}).dispatch(ENCRYPT, Buffer.alloc(bytes), CALLER, REQUEST_ID);
+  new NatsDispatcher(nats, 0, () => {}, 30_000).dispatch(ENCRYPT, Buffer.alloc(bytes), CALLER, REQUEST_ID);
 
 describe('a request over NATS', () => {
   test('as large as the HTTP edge lets in arrives', async () => {
@@ -56,7 +56,7 @@ describe('a request over NATS', () => {
         if (seen.length > 1) message.respond('{}');
       },
     });
-    const dispatcher = new NatsDispatcher(nats, 0, () => {}, undefined, 100);
+    const dispatcher = new NatsDispatcher(nats, 0, () => {}, 30_000, undefined, 100);
     const { error } = await dispatcher.dispatch(ENCRYPT, Buffer.from('{}'), CALLER, REQUEST_ID);
     served.unsubscribe();
     expect(error).toBeUndefined();
@@ -65,6 +65,19 @@ describe('a request over NATS', () => {
       [REQUEST_ID, 'true'],
     ]);
   });
+});
+
+test('a request that changes something is sent once, and is given up when its answer is overdue', async () => {
+  let seen = 0;
+  const served = nats.subscribe(gatewaySubscription('CreateKey'), { callback: () => seen++ });
+  const { error } = await new NatsDispatcher(nats, 0, () => {}, 100, undefined, 10).dispatch(
+    OPERATION_TABLE.get('CreateKey')!,
+    Buffer.from('{}'),
+    CALLER,
+    REQUEST_ID,
+  );
+  served.unsubscribe();
+  expect({ error, seen }).toEqual({ error: 'DependencyTimeoutException', seen: 1 });
 });
 
 test('what is sent again is not charged again to the request quota', async () => {

@@ -22,8 +22,9 @@ import { Trail } from '#operations/audit/trail';
 import type { CallerClaim } from '#operations/caller';
 import { unrecognizedClient } from '#operations/caller-refusals';
 import { isWaiting, type Operation, type PlanePorts, type UnresolvedCall } from '#operations/operation';
+import { type ErrorObserver, errorReply, type OperationReply } from '#operations/operation-reply';
 import type { CountedCall, Quotas } from '#operations/quotas/quotas';
-import { type ErrorObserver, errorReply, type OperationReply, runOperation } from '#operations/run-operation';
+import { runOperation } from '#operations/run-operation';
 import type { Callers } from './callers';
 import type { Clock } from './clock';
 import { requestReply } from './nats-request';
@@ -120,17 +121,20 @@ export class LocalDispatcher implements Dispatcher {
   }
 }
 
-const REPLY_TIMEOUT_MS = 30_000;
 /** A data operation that does not wait changes nothing: one that its worker died over, or whose reply was lost, is asked of another. */
 const DATA_ATTEMPT_MS = 5_000;
 
 /** Sends the request to whichever service serves it, with the newest log position that this gateway has seen. */
 export class NatsDispatcher implements Dispatcher {
-  /** `newest`: position of the log at the start, so that what a gateway before this one acknowledged is seen through it. */
+  /**
+   * `newest`: position of the log at the start, so that what a gateway before this one acknowledged is seen through it.
+   * `timeoutMs`: how long it waits for an answer. What was done of a request whose service died over it is not known.
+   */
   constructor(
     private readonly nats: NatsConnection,
     private newest: number,
     private readonly observe: ErrorObserver,
+    private readonly timeoutMs: number,
     private readonly records?: EdgeRecords,
     private readonly attemptMs = DATA_ATTEMPT_MS,
   ) {}
@@ -153,7 +157,7 @@ export class NatsDispatcher implements Dispatcher {
       sent.set(HEADER_REQUEST_ID, requestId);
       const reply = await requestReply(this.nats, subject, body, {
         headers: sent,
-        timeoutMs: REPLY_TIMEOUT_MS,
+        timeoutMs: this.timeoutMs,
         ...(operation.plane === 'data' && !isWaiting(operation) && { attemptMs: this.attemptMs }),
         onRepeat: () => sent.set(HEADER_REPEATED, 'true'),
       });

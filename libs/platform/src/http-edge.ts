@@ -6,7 +6,7 @@ import { KmsError } from '#domain/errors';
 import type { CallerClaim } from '#operations/caller';
 import { unrecognizedClient } from '#operations/caller-refusals';
 import type { Operation } from '#operations/operation';
-import { type ErrorObserver, errorReply, type OperationReply } from '#operations/run-operation';
+import { type ErrorObserver, errorReply, type OperationReply } from '#operations/operation-reply';
 import { parseClaim, type SignatureClaim, type SignedRequest } from '#sigv4/claim';
 import { checkFreshness, checkScope, verifySignature } from '#sigv4/verify';
 import type { Admission } from './admission';

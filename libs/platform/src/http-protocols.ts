@@ -1,7 +1,7 @@
 import { ERRORS, KmsError } from '#domain/errors';
 import { queryCodeOf } from '#domain/query-errors';
 import type { Operation, ServiceName } from '#operations/operation';
-import type { OperationReply } from '#operations/run-operation';
+import type { OperationReply } from '#operations/operation-reply';
 import { OPERATION_TABLE } from '#operations/table';
 import { FORM_TYPE, parseParameters, queryToJson } from '#operations/wire/query';
 import { CONTENT_TYPE } from '#operations/wire/wire';

@@ -23,7 +23,7 @@ import {
 } from '#domain/subjects';
 import type { CallerClaim } from '#operations/caller';
 import { isWaiting, type Operation } from '#operations/operation';
-import { type ErrorObserver, errorReply, type OperationReply } from '#operations/run-operation';
+import { type ErrorObserver, errorReply, type OperationReply } from '#operations/operation-reply';
 import { OPERATION_TABLE } from '#operations/table';
 import type { LiveView } from '#views/live-view';
 import { settledWithin } from './bounded-wait';

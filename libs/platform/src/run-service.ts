@@ -3,17 +3,17 @@ import { NestFactory } from '@nestjs/core';
 import type { MicroserviceOptions } from '@nestjs/microservices';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { type Logger, pino } from 'pino';
-import { KmsError } from '#domain/errors';
 import { showHttp } from './figures';
 import { httpPort, httpUrl, listenAddress } from './http-address';
 import { serveHttpEdge } from './http-edge';
 import { serveHealth } from './http-health';
 import { httpServer, stopHttp } from './http-server';
+import { reportFailure } from './report-failure';
 import { writeAwsConfig } from './root-credentials';
 import { ServedCertificate } from './served-certificate';
 import { Service } from './service';
 import { ServiceModule } from './service.module';
-import { parseSettings, type Settings, SettingsError } from './settings';
+import { parseSettings, type Settings } from './settings';
 import type { Part } from './surroundings';
 import { traceOfLine } from './tracing';
 
@@ -151,19 +151,4 @@ export async function runService(name: string, parts: readonly Part[]): Promise<
     reportFailure(name, error);
     process.exit(1);
   }
-}
-
-/** What a caller of the API is told names no cause; whoever starts the service needs it. */
-const saidOf = (error: Error): string =>
-  error instanceof KmsError && error.cause instanceof Error ? `${error.message} ${error.cause.message}` : error.message;
-
-/** A start that failed, in words; the stack only where it is our own fault. */
-export function reportFailure(name: string, error: unknown): void {
-  const known =
-    error instanceof SettingsError || (error instanceof Error && error.name !== 'Error' && error.name !== 'TypeError');
-  const code = (error as NodeJS.ErrnoException).code;
-  const text = error instanceof Error ? (known ? saidOf(error) : (error.stack ?? error.message)) : String(error);
-  const hint =
-    code === 'EADDRINUSE' ? '\nAnother program listens there: stop it, or set KEYTRAIL_PORT to another port.' : '';
-  process.stderr.write(`${name}: ${text}${hint}\n`);
 }

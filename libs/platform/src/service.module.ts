@@ -17,6 +17,7 @@ export class ServiceCloser implements OnApplicationShutdown {
 
 /** Composes one process of Keytrail from its parts. */
 @Module({})
+// biome-ignore lint/complexity/noStaticOnlyClass: a dynamic module of Nest's is a class that returns itself.
 export class ServiceModule {
   /** Aborting `signal` ends a start that is under way; it then rejects. */
   static of(name: string, parts: readonly Part[], settings: Settings, log: Logger, signal: AbortSignal): DynamicModule {

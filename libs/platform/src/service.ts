@@ -160,7 +160,7 @@ export class Service {
     const quotas = settings.quotas && new Quotas(settings.quotas);
     if (quotas) showQuotas(metrics, quotas);
     if (!planes.control && !planes.data && !planes.audit) {
-      return new NatsDispatcher(nats, position, observe, recording?.records);
+      return new NatsDispatcher(nats, position, observe, settings.replyTimeoutMs, recording?.records);
     }
     const callers = new Callers(settings.accountId, view.projection, neighbours.anchors());
     return new LocalDispatcher(planes, callers, clock, observe, quotas, recording?.recorder);

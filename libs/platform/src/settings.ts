@@ -46,6 +46,8 @@ export interface Settings {
   logLevel: string;
   /** How long a crypto-worker may serve without having heard from the log, in ms. */
   leaseMs: number;
+  /** How long a gateway waits for the answer of the service that took a request, in ms. */
+  replyTimeoutMs: number;
   /** Age from which stored material that no event names is erased, in seconds. */
   orphanGraceSeconds: number;
   /** Default region for the generated AWS configuration. */
@@ -193,6 +195,7 @@ export function parseSettings(environment: Environment): Settings {
       'info',
     )!,
     leaseMs: integer('KEYTRAIL_LEASE_MS', 500, 60_000, 5_000),
+    replyTimeoutMs: integer('KEYTRAIL_REPLY_TIMEOUT_MS', 1_000, 300_000, 30_000),
     orphanGraceSeconds: integer('KEYTRAIL_ORPHAN_GRACE_SECONDS', 60, 31_536_000, 86_400),
     region: text('KEYTRAIL_REGION', isRegionName, 'a region name such as eu-central-1', 'us-east-1')!,
     quotas: parseQuotas(environment['KEYTRAIL_QUOTAS'], (problem) => problems.push(problem)),

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { EVENTS_STREAM } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
-import type { ErrorObserver } from '#operations/run-operation';
+import type { ErrorObserver } from '#operations/operation-reply';
 import { LiveView } from '#views/live-view';
 import { type Clock, systemClock } from './clock';
 import { streamFiles } from './embedded-nats';

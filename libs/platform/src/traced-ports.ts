@@ -1,6 +1,6 @@
 import { SpanKind } from '@opentelemetry/api';
 import type { Recorder } from '#operations/audit/recorder';
-import type { OperationReply } from '#operations/run-operation';
+import type { OperationReply } from '#operations/operation-reply';
 import type { Dispatcher } from './dispatch';
 import { endTrace, isTracing, nameTrace, traced } from './tracing';
 

@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyReply } from 'fastify';
 import { ERRORS, type ErrorCode } from '#domain/errors';
-import { errorBody } from '#operations/run-operation';
+import { errorBody } from '#operations/operation-reply';
 import { CONTENT_TYPE } from '#operations/wire/wire';
 
 const refusal = (code: ErrorCode, message: string) => ({

@@ -1,5 +1,5 @@
 import { isoDate } from '#domain/dates';
-import { reportFailure } from '#platform/run-service';
+import { reportFailure } from '#platform/report-failure';
 import { parseSettings, type Settings } from '#platform/settings';
 import { type Operator, openOperator } from './operator';
 import { putOnRecord } from './operator-record';

@@ -1,13 +1,18 @@
 import type { Command } from 'commander';
 import { operating, print, running } from '../cli/running';
 import { status } from '../cli/services';
-import { start } from '../cli/start';
 
 export function addServices(program: Command): void {
   program
     .command('start', { isDefault: true })
     .description('serve everything from one process, with an embedded nats-server')
-    .action(running((settings) => start(settings, print)));
+    .action(
+      running(async (settings) => {
+        // Half of all that Keytrail loads, which no other command needs.
+        const { start } = await import('../cli/start.js');
+        return start(settings, print);
+      }),
+    );
 
   program
     .command('status')

@@ -4,7 +4,7 @@ import { KmsError } from '#domain/errors';
 import type { AnsweredCall } from '#operations/audit/call-record';
 import type { Recorder } from '#operations/audit/recorder';
 import type { CallerClaim } from '#operations/caller';
-import { type ErrorObserver, errorReply, type OperationReply } from '#operations/run-operation';
+import { type ErrorObserver, errorReply, type OperationReply } from '#operations/operation-reply';
 import type { Clock } from '../clock';
 import { recordedReply } from './recorded-reply';
 

@@ -1,6 +1,6 @@
 import { type AnsweredCall, callRecord } from '#operations/audit/call-record';
 import type { Recorder } from '#operations/audit/recorder';
-import { type ErrorObserver, errorReply, type OperationReply } from '#operations/run-operation';
+import { type ErrorObserver, errorReply, type OperationReply } from '#operations/operation-reply';
 
 /** The reply, once the call is on record; a refusal in its place where that cannot be known. Never rejects. */
 export async function recordedReply(

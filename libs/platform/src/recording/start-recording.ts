@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { AUDIT_STREAM } from '#domain/subjects';
 import { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import type { Recorder } from '#operations/audit/recorder';
-import type { ErrorObserver } from '#operations/run-operation';
+import type { ErrorObserver } from '#operations/operation-reply';
 import type { Clock } from '../clock';
 import { failPoints } from '../fail-points';
 import type { Metrics } from '../metrics';
