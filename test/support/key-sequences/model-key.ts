@@ -11,6 +11,12 @@ export interface ImportedMaterial {
   validTo?: number | undefined;
 }
 
+export interface Rotation {
+  periodInDays: number;
+  /** ms since the epoch. */
+  next: number;
+}
+
 /** What one key, in one region, is to be by what was asked of it: written from the documentation, not from the code. */
 export class ModelKey {
   /** For callers. */
@@ -25,16 +31,24 @@ export class ModelKey {
   policy = '';
   tags = new Map<string, string>();
   grants = new Set<string>();
-  rotation: { periodInDays: number; next: number } | undefined;
   materials: ImportedMaterial[] = [];
   waiting: ImportedMaterial | undefined;
   /** How many keys of this id there have been in the region. */
   generation = 0;
 
+  /** `shared`: by all related keys, of which the primary alone can change it. */
   constructor(
     readonly kind: Kind,
     readonly region: string,
+    private readonly shared: { rotation?: Rotation | undefined },
   ) {}
+
+  get rotation(): Rotation | undefined {
+    return this.shared.rotation;
+  }
+  set rotation(rotation: Rotation | undefined) {
+    this.shared.rotation = rotation;
+  }
 
   get arn(): string {
     return `arn:aws:kms:${this.region}:000000000000:key/${this.keyId}`;
@@ -42,8 +56,8 @@ export class ModelKey {
   keyId = '';
 
   begin(role: ModelKey['role']): void {
-    const { kind, region, keyId, generation } = this;
-    Object.assign(this, new ModelKey(kind, region), { keyId, role, generation: generation + 1 });
+    const { kind, region, shared, keyId, generation } = this;
+    Object.assign(this, new ModelKey(kind, region, shared), { keyId, role, generation: generation + 1 });
     this.exists = true;
     this.isRecorded = true;
     if (kind.origin === 'EXTERNAL') this.state = 'PendingImport';

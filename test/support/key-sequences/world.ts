@@ -39,7 +39,8 @@ export class World {
     store: ConstructorParameters<typeof MemoryOperations>[0],
   ) {
     this.kms = new MemoryOperations(store);
-    this.keys = REGIONS.map((region) => new ModelKey(kind, region));
+    const shared = {};
+    this.keys = REGIONS.map((region) => new ModelKey(kind, region, shared));
   }
 
   async create(): Promise<void> {
@@ -146,9 +147,6 @@ export class World {
       key.deletionDate = (metadata.DeletionDate ?? 0) * 1000;
       key.windowInDays = metadata.PendingDeletionWindowInDays ?? key.windowInDays;
     }
-    // What was the former primary's is now the next one's.
-    const rotation = this.keys.find((key) => key.rotation)?.rotation;
-    for (const key of this.keys) key.rotation = rotation && { ...rotation };
     const living = this.keys.filter(({ exists }) => exists);
     expect(living.map(({ state }) => state)).not.toContain('Creating');
     expect(living.map(({ state }) => state)).not.toContain('Updating');
