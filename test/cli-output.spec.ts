@@ -43,3 +43,28 @@ test('a command whose output nobody reads any more ends with 141, as by SIGPIPE,
   expect(status).toBe(141);
   expect(stderr).not.toMatch(/EPIPE|^ {4}at /m);
 });
+
+describe('what is not understood is said by the name of the program, with the help that applies', () => {
+  const said = (...args: string[]) => spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' });
+
+  test('a command that there is not', () => {
+    expect(said('staus')).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: "keytrail: unknown command 'staus'\n(Did you mean status?)\n(see keytrail --help)\n",
+    });
+  });
+
+  test('an argument that is missing', () => {
+    expect(said('clock', 'advance')).toMatchObject({
+      status: 1,
+      stderr: "keytrail: missing required argument 'duration'\n(see keytrail clock advance --help)\n",
+    });
+  });
+
+  test('no command starts nothing', () => {
+    const { status, stderr } = said();
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^Usage: keytrail /);
+  });
+});

@@ -33,8 +33,8 @@ let GrantId: string;
 /** A moment after each day's changes. */
 const days: string[] = [];
 
-const keytrail = (...args: string[]) =>
-  run([MAIN, ...args], { KEYTRAIL_DATA_DIR: dataDir, KEYTRAIL_CLOCK: 'virtual' }).done;
+/** Without KEYTRAIL_CLOCK, as in another terminal than the server's. */
+const keytrail = (...args: string[]) => run([MAIN, ...args], { KEYTRAIL_DATA_DIR: dataDir }).done;
 const json = async (...args: string[]) => JSON.parse((await keytrail(...args, '--json')).output);
 
 async function dayEnds(duration = '1d'): Promise<void> {
@@ -259,6 +259,11 @@ test('./keytrail timeline tells what happened to a key, its aliases and its gran
     code: 1,
     output: expect.stringContaining('list keys with: ./keytrail replay') as string,
   });
+});
+
+test('a time before now is before the virtual clock of the services', async () => {
+  const { entries } = await json('timeline', '--key', Arn, '--changes-only', '--until', '1d');
+  expect(entries[0]).toMatchObject({ operation: 'CreateKey' });
 });
 
 test('what somebody wrote into a key is shown, and not obeyed by a terminal', async () => {

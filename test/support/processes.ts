@@ -9,6 +9,7 @@ import { observed } from './observed-errors';
 
 /** The embedded server as its own process, so that a suite can see it die. */
 export interface KeytrailProcess {
+  readonly pid: number;
   readonly endpoint: string;
   readonly kms: KMSClient;
   /** Resolves once the process is gone, with the signal that ended it. */
@@ -58,6 +59,7 @@ export async function startProcess(dataDir: string, extra: Record<string, string
   const chain = extra['KEYTRAIL_TLS_CERT'];
   const endpoint = `${chain === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
   return {
+    pid: child.pid!,
     endpoint,
     kms: kmsClient(endpoint, dataDir, chain === undefined ? {} : { ca: readFileSync(chain) }),
     gone,

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { reportFailure } from '#platform/report-failure';
+import { pointToHelp } from './cli/usage-errors';
 import { addAccounts } from './commands/accounts';
 import { addClock } from './commands/clock';
 import { addDiff } from './commands/diff';
@@ -21,7 +22,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 const program = new Command('keytrail')
   .description('A key management service that speaks the AWS KMS API and keeps every key as a replayable log.')
-  .showHelpAfterError('(see keytrail --help)')
   .addHelpText(
     'after',
     `
@@ -29,6 +29,7 @@ Examples:
   keytrail start                               serve on http://127.0.0.1:4599
   KEYTRAIL_CLOCK=virtual keytrail start        serve with a clock that can be moved
   keytrail clock advance 8d                    move it, and fire what comes due
+  keytrail status                              what runs, and how it is
   keytrail account create 111122223333         a further account; prints its root credentials once
   keytrail replay --key <key id>               a key's history, state and next timer, from the log alone
   keytrail replay --at 2026-11-24T12:00:00Z    all keys, aliases, principals and grants at a past moment
@@ -62,6 +63,7 @@ for (const add of [
 ]) {
   add(program);
 }
+pointToHelp(program);
 
 void program.parseAsync().catch((error: unknown) => {
   reportFailure('keytrail', error);

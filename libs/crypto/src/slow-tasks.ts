@@ -30,7 +30,7 @@ function expanded(keySpec: KeySpec, seed: KeyObject): { publicKey: Uint8Array; s
 }
 
 /**
- * THE table of what worker threads do: pure functions that take milliseconds. Arguments and results are
+ * THE table of what worker threads do: functions that take milliseconds, and keep nothing. Arguments and results are
  * cloned, and keys travel as KeyObjects, so that no thread but the worker's ever has their bytes. What was cloned of a
  * message is zeroised here.
  */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Piscina } from 'piscina';
 import type { SlowTasks } from '#crypto/slow-tasks';
 
-/** One for each core that is not the event loop's, but two at least: a slow one must not hold up all others. */
+/** More than one, on however few cores: a slow task must not hold up all others. */
 const THREADS = 2;
 const IDLE_MS = 60_000;
 

@@ -1,23 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  fstatSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { readOwnFile } from './own-file';
+import { RootKeyError } from './root-key-error';
 
 const ROOT_KEY_LENGTH = 32;
-
-/** There is no root key that can be used as it is; the message names the place and says what to do. */
-export class RootKeyError extends Error {
-  override readonly name = 'RootKeyError';
-}
 
 export interface RootKey {
   epoch: number;
@@ -39,7 +26,7 @@ export function decodeRootKey(text: string, source: string): Buffer {
 
 /** Reads `{"epoch": 1, "key": "<base64>"}`. Undefined where there is no file. Throws RootKeyError for any other trouble. */
 export function readRootKeyFile(path: string): RootKey | undefined {
-  const content = readOwnFile(path);
+  const content = readOwnFile(path, 'the root key');
   if (content === undefined) return undefined;
   let file: { epoch?: unknown; key?: unknown } | null;
   try {
@@ -55,29 +42,6 @@ export function readRootKeyFile(path: string): RootKey | undefined {
     throw new RootKeyError(`${path}: not a root key file; restore it from its backup`);
   }
   return { epoch, bytes: decodeRootKey(file.key, path) };
-}
-
-/** The content of a file that none but its owner may read. Checked on the open file, so it cannot be swapped between. */
-function readOwnFile(path: string): Buffer | undefined {
-  let file: number;
-  try {
-    file = openSync(path, 'r');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new RootKeyError(`${path}: cannot be read; give it to the user that runs Keytrail, mode 0600`, {
-      cause: error,
-    });
-  }
-  try {
-    const stat = fstatSync(file);
-    if (!stat.isFile()) throw new RootKeyError(`${path}: not a file; name the root key file`);
-    if ((stat.mode & 0o077) !== 0) {
-      throw new RootKeyError(`${path}: others may read or write the root key; run: chmod 600 ${path}`);
-    }
-    return readFileSync(file);
-  } finally {
-    closeSync(file);
-  }
 }
 
 /**

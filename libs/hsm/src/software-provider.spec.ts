@@ -2,7 +2,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, s
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeHsmProvider } from './hsm-provider.suite';
-import { createRootKeyFile, RootKeyError } from './root-key-file';
+import { RootKeyError } from './root-key-error';
+import { createRootKeyFile } from './root-key-file';
 import { SoftwareHsmProvider } from './software-provider';
 
 const base64 = (fill: number): string => Buffer.alloc(32, fill).toString('base64');

@@ -1,7 +1,8 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { IV_LENGTH, open, sealInto, TAG_LENGTH } from '#crypto/aes-gcm';
 import { type HsmProvider, HsmUnavailableError, type Wrapped, WrappedMaterialError } from './hsm-provider';
-import { createRootKeyFile, decodeRootKey, type RootKey, RootKeyError, readRootKeyFile } from './root-key-file';
+import { RootKeyError } from './root-key-error';
+import { createRootKeyFile, decodeRootKey, type RootKey, readRootKeyFile } from './root-key-file';
 
 export interface SoftwareRoot {
   /** 32 bytes in base64, from the environment; goes before the file. */

@@ -78,7 +78,7 @@ async function runControl(
   ports: ControlPorts,
   serving: Serving,
 ): Promise<unknown> {
-  let refused = false;
+  let outdatedOnce = false;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     let tenure: Tenure | undefined;
     let { position } = ports.projection;
@@ -108,11 +108,11 @@ async function runControl(
         continue;
       }
       if (!attempt.isDoubtful(failure)) throw failure;
-      if (refused || !(await ports.wasBehind(position))) {
+      if (outdatedOnce || !(await ports.wasBehind(position))) {
         if (!isReadOnly(operation)) await ports.revocationsSettled();
         throw failure;
       }
-      refused = true;
+      outdatedOnce = true;
     } finally {
       tenure?.end();
     }
@@ -136,12 +136,12 @@ function runData(
   ports: DataPorts,
   serving: Serving,
   waits = 0,
-  refused = false,
+  outdatedOnce = false,
 ): unknown | Promise<unknown> {
   try {
     serving.assertHeld();
     const following = attempt.follow();
-    if (following) return following.then(() => runData(operation, attempt, ports, serving, waits, refused));
+    if (following) return following.then(() => runData(operation, attempt, ports, serving, waits, outdatedOnce));
     const { request, call } = attempt.begin();
     const result = operation.run(request, call, ports);
     // This process may have been held up, or slow, since it asked: a revoking write waits for no longer than the lease.
@@ -150,9 +150,9 @@ function runData(
   } catch (error) {
     if (waits < MAX_WAITS) {
       const waited = waitedFor(error, attempt, ports);
-      if (waited) return waited.then(() => runData(operation, attempt, ports, serving, waits + 1, refused));
+      if (waited) return waited.then(() => runData(operation, attempt, ports, serving, waits + 1, outdatedOnce));
     }
-    if (refused || !ports.wasBehind || !attempt.isDoubtful(error)) throw error;
+    if (outdatedOnce || !ports.wasBehind || !attempt.isDoubtful(error)) throw error;
     return ports.wasBehind(ports.projection.position).then((wasBehind) => {
       if (!wasBehind) throw error;
       return runData(operation, attempt, ports, serving, waits, true);
@@ -178,7 +178,7 @@ async function runWaiting(
   ports: DataPorts,
   serving: Serving,
 ): Promise<unknown> {
-  let refused = false;
+  let outdatedOnce = false;
   for (let checks = 1; ; checks++) {
     let { position } = ports.projection;
     try {
@@ -191,8 +191,8 @@ async function runWaiting(
     } catch (failure) {
       if (checks === MAX_CHECKS) throw failure;
       if (failure instanceof KmsError && failure.code === 'ConcurrentModification') continue;
-      if (refused || !attempt.isDoubtful(failure) || !(await ports.wasBehind?.(position))) throw failure;
-      refused = true;
+      if (outdatedOnce || !attempt.isDoubtful(failure) || !(await ports.wasBehind?.(position))) throw failure;
+      outdatedOnce = true;
     }
   }
 }

@@ -29,7 +29,7 @@ const SIGNING_ALGORITHM = { kind: 'enum', values: SIGNING_ALGORITHMS } as const;
 const RAW = 'RAW';
 
 /** What both operations ask for. */
-interface Asked {
+interface SigningRequest {
   KeyId: string;
   Message: Uint8Array;
   MessageType?: MessageType;
@@ -37,7 +37,7 @@ interface Asked {
 }
 
 /** The key, which the caller may use for this, and which can do it to this message. */
-function signingKey(operation: 'Sign' | 'Verify', request: Asked, call: Call, ports: DataPorts): FoundKey {
+function signingKey(operation: 'Sign' | 'Verify', request: SigningRequest, call: Call, ports: DataPorts): FoundKey {
   const { Message, MessageType = RAW, SigningAlgorithm } = request;
   const found = findKey(request.KeyId, 'any', call, ports.projection);
   const context = fixedContext({ 'kms:signingalgorithm': SigningAlgorithm, 'kms:messagetype': MessageType });
@@ -50,7 +50,7 @@ function signingKey(operation: 'Sign' | 'Verify', request: Asked, call: Call, po
 }
 
 /** What is signed, and with what: all but the key itself. */
-const signed = ({ Message, MessageType = RAW, SigningAlgorithm }: Asked, { key }: FoundKey) => ({
+const signed = ({ Message, MessageType = RAW, SigningAlgorithm }: SigningRequest, { key }: FoundKey) => ({
   keySpec: key.keySpec,
   algorithm: SigningAlgorithm,
   messageType: MessageType,

@@ -10,7 +10,7 @@ import { type ErrorObserver, errorReply, type OperationReply } from '#operations
 import { parseClaim, type SignatureClaim, type SignedRequest } from '#sigv4/claim';
 import { checkFreshness, checkScope, verifySignature } from '#sigv4/verify';
 import type { Admission } from './admission';
-import type { Dispatcher } from './dispatch';
+import type { Dispatcher } from './dispatcher';
 import { type HttpHealthPorts, serveHealth } from './http-health';
 import { apparentProtocol, type HttpProtocol, type HttpReply, protocolOf, SERVICES } from './http-protocols';
 import { type EdgeRecords, eventIdOf } from './recording/edge-records';

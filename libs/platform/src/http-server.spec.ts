@@ -10,11 +10,12 @@ import { Projection } from '#views/projection';
 import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { Callers } from './callers';
 import { systemClock } from './clock';
-import { type Dispatcher, LocalDispatcher } from './dispatch';
+import type { Dispatcher } from './dispatcher';
 import { Health } from './health';
 import { serveHttpEdge } from './http-edge';
 import { protocolOf } from './http-protocols';
 import { HTTP_LIMITS, type HttpLimits, type HttpServer, httpServer } from './http-server';
+import { LocalDispatcher } from './local-dispatcher';
 import { Metrics } from './metrics';
 import type { SigningKeys } from './signing-keys';
 

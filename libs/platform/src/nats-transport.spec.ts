@@ -13,7 +13,7 @@ import { LiveView } from '#views/live-view';
 import { GOLDEN_COMMITS } from '../../../test/support/golden-commits';
 import { ROOT_INBOX, requestAs } from '../../../test/support/nats-client';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
-import type { Dispatcher } from './dispatch';
+import type { Dispatcher } from './dispatcher';
 import { Metrics } from './metrics';
 import { NatsTransport } from './nats-transport';
 

@@ -27,7 +27,7 @@ import { type ErrorObserver, errorReply, type OperationReply } from '#operations
 import { OPERATION_TABLE } from '#operations/table';
 import type { LiveView } from '#views/live-view';
 import { settledWithin } from './bounded-wait';
-import type { Dispatcher } from './dispatch';
+import type { Dispatcher } from './dispatcher';
 import type { Metrics } from './metrics';
 import { wantsOwnReply } from './nats-reply';
 import { type EdgeRecords, eventIdOf } from './recording/edge-records';

@@ -19,7 +19,7 @@ import { type AppendForWorker, appendRemotely } from './worker-commands';
 
 /**
  * THE table of what the parts of Keytrail ask of each other: in process where the other part is in this one, else over
- * NATS. (Requests themselves: LocalDispatcher and NatsDispatcher of dispatch.ts.)
+ * NATS. (Requests themselves: LocalDispatcher and NatsDispatcher, of dispatcher.ts.)
  */
 export class Neighbours {
   /** Those in this process, once they have started: first the crypto-worker, then the key-manager, then the history. */

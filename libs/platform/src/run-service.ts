@@ -41,6 +41,8 @@ export async function startService(
   log = createLogger(settings),
   signal = new AbortController().signal,
 ): Promise<RunningService> {
+  // No refusal: others may name their own in the same way, as Kubernetes does for a service of this name.
+  if (settings.unknown) log.warn({ names: settings.unknown }, 'there are no such settings: is one misspelt?');
   const certificate = ServedCertificate.of(settings, log);
   // Loaded only where it is wanted.
   const tracing = settings.tracing ? (await import('#platform/tracing-exporter')).startTracing(name, log) : undefined;

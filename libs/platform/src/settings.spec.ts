@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { newCalloutSeeds } from './callout-keys';
 import { parseSettings, SettingsError } from './settings';
 
@@ -161,4 +163,18 @@ describe('trail files', () => {
   ])('need a %s that is not %s', (name, value) => {
     expect(problems({ [name]: value })).toEqual([expect.stringContaining(`  ${name}="${value}": expected `)]);
   });
+});
+
+/** Those of the table in README.md. */
+function documentedSettings(): string[] {
+  const readme = readFileSync(resolve(__dirname, '../../../README.md'), 'utf8');
+  const cells = [...readme.matchAll(/^\| (`[^|]*`) *\|/gm)].map(([, cell]) => cell!);
+  return cells.flatMap((cell) => [...cell.matchAll(/`(KEYTRAIL_\w+)`/g)].map(([, name]) => name!));
+}
+
+test('what begins as a setting does, and is none, is told by its name', () => {
+  const documented = documentedSettings();
+  expect(documented).toContain('KEYTRAIL_CHECKPOINT_BUCKET_REGION');
+  expect(parseSettings(Object.fromEntries(documented.map((name) => [name, '']))).unknown).toBeUndefined();
+  expect(parseSettings({ KEYTRAIL_TLS_CRT: 'server.pem', PATH: '/bin' }).unknown).toEqual(['KEYTRAIL_TLS_CRT']);
 });

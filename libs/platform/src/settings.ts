@@ -4,6 +4,7 @@ import { isRegionName } from '#domain/arn';
 import { isQuotaClass, type QuotaClass } from '#operations/quotas/quota-classes';
 import type { QuotaRates } from '#operations/quotas/quotas';
 import { isIssuerSeed, isXkeySeed } from './callout-keys';
+import { type Pkcs11Settings, parsePkcs11 } from './pkcs11-settings';
 import type { BucketOptions } from './tree-heads/checkpoint-bucket';
 import { parseBucket, parseWitnesses, type WitnessPlace } from './tree-heads/publication-places';
 
@@ -41,6 +42,8 @@ export interface Settings {
   natsServer?: string | undefined;
   replicas: 1 | 3;
   rootKey?: string | undefined;
+  /** The HSM that keys are rooted in; absent means a root key in software. */
+  pkcs11?: Pkcs11Settings | undefined;
   /** Port for health and metrics of a service of its own, of a gateway on loopback beside its API; 0 for none. */
   healthPort: number;
   logLevel: string;
@@ -82,6 +85,8 @@ export interface Settings {
   databaseUrl?: string | undefined;
   /** Tests only: the process kills itself there. */
   failPoint?: string | undefined;
+  /** Names that begin as settings do and are none; absent where there are none. */
+  unknown?: readonly string[];
 }
 
 /** A setting that cannot be used; the message names it and what was expected. */
@@ -109,6 +114,7 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 /** THE configuration parser. Throws SettingsError naming every bad value at once. */
 export function parseSettings(environment: Environment): Settings {
   const problems: string[] = [];
+  const known = new Set(['KEYTRAIL_QUOTAS']);
   const text = (
     name: string,
     ok: (value: string) => boolean,
@@ -116,6 +122,7 @@ export function parseSettings(environment: Environment): Settings {
     fallback?: string,
   ): string | undefined => {
     const value = environment[name];
+    known.add(name);
     if (value === undefined || value === '') return fallback;
     if (ok(value)) return value;
     problems.push(`${name}=${secret(name) ? '***' : JSON.stringify(value)}: expected ${expected}`);
@@ -187,6 +194,7 @@ export function parseSettings(environment: Environment): Settings {
       (value) => Buffer.from(value, 'base64').length === 32,
       '32 bytes in base64 (openssl rand -base64 32)',
     ),
+    pkcs11: parsePkcs11(text, integer, (problem) => problems.push(problem)),
     healthPort: integer('KEYTRAIL_HEALTH_PORT', 0, 65535, 0),
     logLevel: text(
       'KEYTRAIL_LOG_LEVEL',
@@ -229,7 +237,8 @@ export function parseSettings(environment: Environment): Settings {
   );
   if (problems.length === 0) problems.push(...contradictions(settings, plainAllowed === 'true'));
   if (problems.length > 0) throw new SettingsError(`bad settings:\n  ${problems.join('\n  ')}`);
-  return settings;
+  const unknown = Object.keys(environment).filter((name) => name.startsWith('KEYTRAIL_') && !known.has(name));
+  return unknown.length === 0 ? settings : { ...settings, unknown };
 }
 
 /** Of three nodes a leader knows as late as after 2 s that it still leads: below this a lease would be lost all the time. */
@@ -250,6 +259,9 @@ function contradictions(settings: Settings, plainAllowed: boolean): string[] {
     settings.rootAccessKeyId,
     settings.rootSecretAccessKey,
   );
+  if (settings.pkcs11 && settings.rootKey !== undefined) {
+    found.push('KEYTRAIL_ROOT_KEY: expected without KEYTRAIL_ROOT=pkcs11, whose root key is in the HSM');
+  }
   together('KEYTRAIL_TLS_CERT', 'KEYTRAIL_TLS_KEY', settings.tlsCert, settings.tlsKey);
   together(
     'KEYTRAIL_NATS_CALLOUT_SEED',

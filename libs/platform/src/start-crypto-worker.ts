@@ -1,5 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import { isLiving } from '#domain/key/state';
@@ -10,7 +9,6 @@ import { wasBehind } from '#event-store/was-behind';
 import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
 import { MaterialVault } from '#hsm/material-vault';
 import { endOffLoop } from '#hsm/off-loop';
-import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { Serving } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
 import { AccessKeys } from './access-keys';
@@ -30,6 +28,7 @@ import { serveMaterialCheck } from './material-check';
 import { serveMaterials } from './material-custodian';
 import type { Metrics } from './metrics';
 import { ObservedHsmProvider } from './observed-hsm';
+import { openRoot } from './open-root';
 import { type SealingKeys, serveSealingKeys, VaultSealingKeys } from './recording/sealing-keys';
 import { type AppendShredding, Shredding, serveShredding, shreddedBy } from './recording/shredding';
 import { fromSettings, rootCredentials } from './root-credentials';
@@ -188,13 +187,8 @@ async function openVault(
       `the event log has keys, but their material is gone: restore the stream ${MATERIAL_STREAM} and the root key from the backup that belongs to this log`,
     );
   }
-  const rootKeyFile = join(settings.dataDir, 'root', 'root-key.json');
-  const software = SoftwareHsmProvider.open({
-    ...(settings.rootKey === undefined ? { rootKeyFile } : { rootKeyBase64: settings.rootKey }),
-    // A new root key beside material that another one wrapped would only hide the loss.
-    mayCreate: existsSync(rootKeyFile) || nothingStored,
-  });
-  const vault = new MaterialVault(new ObservedHsmProvider(software, metrics), store, {
+  const root = await openRoot(settings, nothingStored);
+  const vault = new MaterialVault(new ObservedHsmProvider(root, metrics), store, {
     failPoint: failPoints(settings.failPoint),
     logPosition: () => view.position,
   });

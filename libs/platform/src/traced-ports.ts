@@ -1,7 +1,7 @@
 import { SpanKind } from '@opentelemetry/api';
 import type { Recorder } from '#operations/audit/recorder';
 import type { OperationReply } from '#operations/operation-reply';
-import type { Dispatcher } from './dispatch';
+import type { Dispatcher } from './dispatcher';
 import { endTrace, isTracing, nameTrace, traced } from './tracing';
 
 // Without tracing each gives back what it was given: nothing is added on the way of a request.

@@ -5,7 +5,7 @@ import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '
 import { headers, type Msg } from 'nats';
 import { KmsError } from '#domain/errors';
 import type { Recorder } from '#operations/audit/recorder';
-import type { Dispatcher } from './dispatch';
+import type { Dispatcher } from './dispatcher';
 import { tracedDispatcher, tracedRecorder } from './traced-ports';
 import { isTracing, traced, tracedMessage, traceOfLine, traceWith, withTrace } from './tracing';
 

@@ -68,7 +68,7 @@ const REPORTERS: Reporters = {
     heading: `records of account ${ref.account} in ${ref.id}`,
     exists: true,
     more: {},
-    lines: [`what they keep sealed was shredded, ${state.shredded} times`],
+    lines: [`what they keep sealed was shredded: ${state.shredded === 1 ? 'once' : `${state.shredded} times`}`],
   }),
 };
 

@@ -261,7 +261,8 @@ function callerOf(text: string, region: string, projection: Projection, { accoun
   if (user && role) {
     throw new CommandError(`--principal ${text}: there is a user and a role of this name; give the ARN`);
   }
-  const unknown = () => new CommandError(`--principal ${text}: the log has no such principal`);
+  const unknown = () =>
+    new CommandError(`--principal ${text}: the log has no such principal; list them with: ./keytrail replay`);
   let principalId = 'root';
   if (user) principalId = user.uniqueId;
   else if (role) principalId = `${role.uniqueId}:${sessionName ?? SESSION_NAME}`;

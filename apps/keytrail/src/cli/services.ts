@@ -5,12 +5,14 @@ import { VirtualClock } from '#platform/clock';
 import type { ServiceStatus } from '#platform/service';
 import { CommandError, type Operator } from './operator';
 
+const ANSWER_MS = 5_000;
+
 /** Every service that answers now. */
 export async function servicesOf(operator: Operator): Promise<ServiceStatus[]> {
   const replies = await operator.nats.requestMany(INTERNAL.status, undefined, {
     strategy: RequestStrategy.JitterTimer,
     jitter: 300,
-    maxWait: 5_000,
+    maxWait: ANSWER_MS,
   });
   const found: ServiceStatus[] = [];
   for await (const reply of replies) {
@@ -72,13 +74,28 @@ export async function advanceClock(operator: Operator, ms: number, print: (line:
   print(isoDate(time));
 }
 
-/** The time that services go by: of the virtual clock, where that is set. */
+/**
+ * The time that services go by, ms since 1970: as one of them says; `clock` says by what else where none is there to ask, as with
+ * the store of a stopped server.
+ */
 export async function timeNow(operator: Operator, clock: 'system' | 'virtual'): Promise<number> {
+  const said = operator.services ? await anyService(operator) : undefined;
+  if (said) return Date.parse(said.now);
   if (clock === 'system') return Date.now();
   const virtual = new VirtualClock(operator.nats);
   await virtual.start();
   virtual.stop();
   return virtual.now();
+}
+
+/** The first that answers; undefined where none does. */
+async function anyService(operator: Operator): Promise<ServiceStatus | undefined> {
+  try {
+    const reply = await operator.nats.request(INTERNAL.status, undefined, { timeout: ANSWER_MS });
+    return reply.json<{ result?: ServiceStatus }>().result;
+  } catch {
+    return undefined;
+  }
 }
 
 export async function printClock(operator: Operator, print: (line: string) => void): Promise<void> {

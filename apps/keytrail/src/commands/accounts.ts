@@ -10,6 +10,17 @@ export function addAccounts(program: Command): void {
     .argument('<account>', '12 digits')
     .option('--write <file>', 'write the root credentials there (0600) instead of printing them')
     .description('make an account with a root access key, whose secret is told this once')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  keytrail account create 111122223333
+  keytrail account create 111122223333 --write data/other.txt
+
+The file holds credentials alone, so the AWS CLI has to be told the rest:
+  AWS_SHARED_CREDENTIALS_FILE=data/other.txt aws --profile 111122223333 --region us-east-1 \\
+    --endpoint-url http://127.0.0.1:4599 kms list-keys`,
+    )
     .action(
       operating(
         false,

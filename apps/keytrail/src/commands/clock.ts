@@ -13,6 +13,15 @@ export function addClock(program: Command): void {
     .command('advance')
     .argument('<duration>', 'such as 8d, 6d23h, 2y; units s, m, h, d, w, y')
     .description('move the clock of every service forward, and fire what comes due')
+    .addHelpText(
+      'after',
+      `
+The clock is never moved back. Services must have been started with KEYTRAIL_CLOCK=virtual.
+
+Examples:
+  keytrail clock advance 8d
+  keytrail clock advance 6d23h`,
+    )
     .action(
       operating(
         false,

@@ -16,6 +16,15 @@ export function addExport(program: Command): void {
     .option('--cloudtrail', 'write the records alone, as log files of CloudTrail with signed digests')
     .option('--since <time>', `with --cloudtrail: events from then on; ${A_MOMENT}`)
     .option('--until <time>', 'with --cloudtrail: events before then')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  keytrail export --to DIR
+  keytrail verify --export DIR --key data/checkpoints/keytrail.vkey
+  keytrail export --to DIR --without-sealed
+  keytrail export --cloudtrail --to DIR --since 30d`,
+    )
     .action(
       operating(
         true,

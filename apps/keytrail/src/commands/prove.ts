@@ -13,6 +13,17 @@ export function addProve(program: Command): void {
     .option('--consistency', 'that the log of --from goes on from it to its newest head (C2SP tlog-witness)')
     .option('--from <file>', 'an older head, as it was kept outside (checkpoints/records.checkpoint)')
     .option('--to <file>', 'instead of printing it')
+    .addHelpText(
+      'after',
+      `
+A call can be proved once a head covers it, KEYTRAIL_TREE_HEAD_SECONDS (by default 10) after it at most.
+
+Examples:
+  keytrail prove --event <eventID> --to proof.txt
+  keytrail verify --proof proof.txt --key data/checkpoints/keytrail.vkey
+  keytrail prove --consistency --from older.checkpoint --to consistency.txt
+  keytrail verify --consistency consistency.txt --from older.checkpoint --key data/checkpoints/keytrail.vkey`,
+    )
     .action(
       operating(
         true,

@@ -45,6 +45,16 @@ export function addVerify(program: Command): void {
       '--checkpoints <folder>',
       'of an export: heads that are known from elsewhere, as Keytrail keeps them outside',
     )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  keytrail verify
+  keytrail verify --export DIR --key keytrail.vkey
+  keytrail verify --export DIR --key keytrail.vkey --checkpoints FOLDER --witness <verifier key> --quorum 1
+  keytrail verify --proof proof.txt --key keytrail.vkey
+  keytrail verify --consistency consistency.txt --from older.checkpoint --key keytrail.vkey`,
+    )
     .action(
       running(async (settings, { key, ...options }: VerifyOptions) => {
         const { proof, consistency, from, witness, quorum } = options;

@@ -7,8 +7,9 @@ import { OPERATION_TABLE } from '#operations/table';
 import { startNats, type TestNats } from '../../../test/support/nats-server';
 import type { Callers } from './callers';
 import type { Clock } from './clock';
-import { LocalDispatcher, NatsDispatcher } from './dispatch';
 import { MAX_BODY_BYTES } from './http-edge';
+import { LocalDispatcher } from './local-dispatcher';
+import { NatsDispatcher } from './nats-dispatcher';
 
 const CALLER = { region: 'us-east-1', account: '000000000000', principalId: 'root', accessKeyId: 'AKIAROOT' };
 const REQUEST_ID = '8c0c3863-e6c5-4f5a-99f1-27e414aafb91';

@@ -1,0 +1,151 @@
+import { randomBytes } from 'node:crypto';
+import { IV_LENGTH, TAG_LENGTH } from '#crypto/aes-gcm';
+import { type HsmProvider, HsmUnavailableError, type Wrapped, WrappedMaterialError } from '../hsm-provider';
+import { RootKeyError } from '../root-key-error';
+import type { OpenToken, TokenKey } from './token-calls';
+import { TokenClient, type TokenLimits, TokenRefusedError } from './token-client';
+
+const LABEL = 'keytrail-root-';
+const ID_BYTES = 8;
+const MAX_RANDOM = 1024;
+const OPEN_PAUSE_MS = 150;
+
+export interface Pkcs11Root extends OpenToken {
+  /** Whether a missing root key may be made. Only where no material was ever stored. */
+  mayCreate: boolean;
+}
+
+/**
+ * A root key that an HSM made and does not give out: AES-256, with the label `keytrail-root-<epoch>`. Wraps with AES-256-GCM
+ * inside the HSM. Wrapped material names its key by id: where two crypto-workers made the first root key at once both stay,
+ * and whatever either has wrapped can be unwrapped.
+ */
+export class Pkcs11HsmProvider implements HsmProvider {
+  readonly name = 'pkcs11';
+
+  private constructor(
+    private readonly token: TokenClient,
+    private readonly current: { epoch: number; id: string },
+  ) {}
+
+  /** Throws RootKeyError where there is no root key that can be used as it is, HsmUnavailableError without the HSM. */
+  static async open(
+    { mayCreate, ...place }: Pkcs11Root,
+    limits: Partial<TokenLimits> = {},
+  ): Promise<Pkcs11HsmProvider> {
+    const token = new TokenClient(place, limits);
+    try {
+      const current = await onceAvailable(() => currentKey(token, place.label, mayCreate), token.limits.openMs);
+      return new Pkcs11HsmProvider(token, current);
+    } catch (error) {
+      await token.close();
+      if (error instanceof TokenRefusedError) throw new RootKeyError(`the token ${place.label}: ${error.message}`);
+      throw error;
+    }
+  }
+
+  /** Of the process that drives the HSM. */
+  get pid(): number | undefined {
+    return this.token.pid;
+  }
+
+  async currentEpoch(): Promise<number> {
+    return this.current.epoch;
+  }
+
+  /** Key id || IV || ciphertext || tag. */
+  async wrap(material: Uint8Array, aad: Uint8Array): Promise<Wrapped> {
+    const { epoch, id } = this.current;
+    const iv = randomBytes(IV_LENGTH);
+    const sealed = await this.token.call('encrypt', { id, iv, aad: bound(epoch, aad), data: material });
+    return { epoch, ciphertext: Buffer.concat([Buffer.from(id, 'hex'), iv, sealed]) };
+  }
+
+  async unwrap({ epoch, ciphertext }: Wrapped, aad: Uint8Array): Promise<Buffer> {
+    const bytes = Buffer.from(ciphertext);
+    if (bytes.length < ID_BYTES + IV_LENGTH + TAG_LENGTH)
+      throw new WrappedMaterialError('too short to be wrapped material');
+    const id = bytes.subarray(0, ID_BYTES).toString('hex');
+    const iv = bytes.subarray(ID_BYTES, ID_BYTES + IV_LENGTH);
+    const data = bytes.subarray(ID_BYTES + IV_LENGTH);
+    try {
+      return Buffer.from(await this.token.call('decrypt', { id, iv, aad: bound(epoch, aad), data }));
+    } catch (error) {
+      if (!(error instanceof TokenRefusedError)) throw error;
+      if (error.failure === 'refused') throw new HsmUnavailableError(error.message);
+      throw new WrappedMaterialError(
+        error.failure === 'no-key'
+          ? `wrapped under a root key of epoch ${epoch} that the HSM does not have`
+          : 'altered, or wrapped under another root key',
+      );
+    }
+  }
+
+  async random(length: number): Promise<Buffer> {
+    if (!Number.isInteger(length) || length < 1 || length > MAX_RANDOM) {
+      throw new RangeError(`random gives 1 to ${MAX_RANDOM} bytes, not ${length}`);
+    }
+    return Buffer.from(await this.token.call('random', { length }));
+  }
+
+  /** What a token that was taken away still says of itself is not believed: the root key has to work. */
+  async check(): Promise<void> {
+    const probe = randomBytes(32);
+    const unwrapped = await this.unwrap(await this.wrap(probe, probe), probe);
+    if (!unwrapped.equals(probe)) throw new HsmUnavailableError('the root key does not unwrap what it wrapped');
+  }
+
+  close(): Promise<void> {
+    return this.token.close();
+  }
+}
+
+/** Tokens that several processes open at once are not always found at the first try. */
+async function onceAvailable<T>(ask: () => Promise<T>, forMs: number): Promise<T> {
+  for (const deadline = performance.now() + forMs; ; ) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof HsmUnavailableError) || performance.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, OPEN_PAUSE_MS));
+    }
+  }
+}
+
+/** That of the newest epoch; of several the one whose id comes first, so that all use the same. */
+async function currentKey(
+  token: TokenClient,
+  label: string,
+  mayCreate: boolean,
+): Promise<{ epoch: number; id: string }> {
+  const found = await rootKeys(token);
+  if (found.length === 0 && mayCreate) {
+    await token.call('generateKey', { label: `${LABEL}1`, id: randomBytes(ID_BYTES).toString('hex') });
+    found.push(...(await rootKeys(token)));
+  }
+  const newest = Math.max(...found.map(({ epoch }) => epoch));
+  const [current] = found.filter(({ epoch }) => epoch === newest).sort((a, b) => (a.id < b.id ? -1 : 1));
+  if (!current) {
+    throw new RootKeyError(
+      `the token ${label} has no root key, but there is key material that one wrapped; restore the token from its backup`,
+    );
+  }
+  if (current.extractable) {
+    throw new RootKeyError(
+      `the root key of the token ${label} can be taken out of it: use one that the HSM made for Keytrail`,
+    );
+  }
+  return current;
+}
+
+const rootKeys = async (token: TokenClient): Promise<(TokenKey & { epoch: number })[]> =>
+  (await token.call('keys', { labelPrefix: LABEL }))
+    .map((key) => ({ ...key, epoch: Number(key.label.slice(LABEL.length)) }))
+    .filter(({ epoch, id }) => Number.isSafeInteger(epoch) && epoch > 0 && id.length === ID_BYTES * 2);
+
+/** Fixed length, so that epoch || aad is injective. */
+function bound(epoch: number, aad: Uint8Array): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt(epoch));
+  return Buffer.concat([bytes, aad]);
+}

@@ -1,0 +1,68 @@
+/** What a crypto-worker and the process that drives one HSM say to each other. Bytes are copied, never shared. */
+
+export interface TokenPlace {
+  /** Path of the vendor's PKCS#11 module. */
+  module: string;
+  /** Label of the token, as the vendor's tool shows it. */
+  label: string;
+  /** What the vendor's library reads from its environment, beside what this process has. */
+  environment?: Readonly<Record<string, string>>;
+}
+
+export interface OpenToken extends TokenPlace {
+  pin: string;
+  /** Sessions that are kept open; as many calls are under way at once. */
+  sessions: number;
+}
+
+export interface TokenInfo {
+  label: string;
+  serial: string;
+  manufacturer: string;
+  model: string;
+}
+
+/** An AES-256 key that the HSM made and never gives out. */
+export interface TokenKey {
+  label: string;
+  /** CKA_ID, in hex. */
+  id: string;
+  extractable: boolean;
+}
+
+/** Each call with what it takes and gives. */
+export interface TokenCalls {
+  open: (asked: OpenToken) => TokenInfo;
+  /** AES keys whose label begins so. */
+  keys: (asked: { labelPrefix: string }) => TokenKey[];
+  /** A new AES-256 key: in the token, private, sensitive, not extractable. `id`: hex. */
+  generateKey: (asked: { label: string; id: string }) => TokenKey;
+  destroyKey: (asked: { id: string }) => undefined;
+  /** AES-256-GCM: ciphertext and tag. `iv`: 12 bytes. */
+  encrypt: (asked: { id: string; iv: Uint8Array; aad: Uint8Array; data: Uint8Array }) => Uint8Array;
+  /** The opposite; refused as `altered` where the tag does not fit. */
+  decrypt: (asked: { id: string; iv: Uint8Array; aad: Uint8Array; data: Uint8Array }) => Uint8Array;
+  random: (asked: { length: number }) => Uint8Array;
+}
+
+export type TokenCallName = keyof TokenCalls;
+export type AskedOf<C extends TokenCallName> = Parameters<TokenCalls[C]>[0];
+export type GivenBy<C extends TokenCallName> = ReturnType<TokenCalls[C]>;
+
+/**
+ * Why a call failed. `unavailable`: the HSM, or the way to it; another one may be asked. `altered`: the HSM works, and the
+ * tag does not fit. `no-key`: it has no such key. `refused`: the PIN, or its being locked out, where trying again could lock it; or there is
+ * no such module.
+ */
+export type TokenFailure = 'unavailable' | 'altered' | 'no-key' | 'refused';
+
+export interface TokenRequest {
+  nth: number;
+  name: TokenCallName;
+  asked: unknown;
+}
+
+export type TokenReply =
+  | { nth: number; given: unknown }
+  /** `what` names call and CKR code, and nothing that was asked. */
+  | { nth: number; failure: TokenFailure; what: string };

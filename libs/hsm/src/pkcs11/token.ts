@@ -1,0 +1,234 @@
+import { randomBytes } from 'node:crypto';
+import * as pkcs11 from 'pkcs11js';
+import { SessionPool } from './session-pool';
+import type { AskedOf, GivenBy, OpenToken, TokenInfo, TokenKey } from './token-calls';
+import { isLostHandle, isLostSession, mayBeAltered, TokenCallError } from './token-errors';
+
+const TAG_BITS = 128;
+const TAG_BYTES = TAG_BITS / 8;
+/** A GCM tag that does not fit is told from a broken device by a call that must succeed. */
+const PROBE = Buffer.alloc(16, 0x5a);
+
+/** How many ids are remembered. */
+const MISSING_KEPT = 1_000;
+
+type Handle = pkcs11.Handle;
+
+class MissingKeyError extends TokenCallError {
+  constructor(readonly id: string) {
+    super('no-key', `the token has no key with the id ${id}`);
+  }
+}
+
+/** One token of one module, logged in. Only a process of its own has one: a vendor's library may hang, or crash it. */
+export class Token {
+  private readonly handles = new Map<string, Handle>();
+
+  /** Ids of keys that it was looked for anew, and does not have. */
+  private readonly missing = new Set<string>();
+
+  private constructor(
+    private readonly module: pkcs11.PKCS11,
+    private readonly place: OpenToken,
+    readonly info: TokenInfo,
+    private readonly sessions: SessionPool,
+  ) {}
+
+  static open(place: OpenToken): Token {
+    const module = new pkcs11.PKCS11();
+    try {
+      module.load(place.module);
+    } catch {
+      throw new TokenCallError('refused', `${place.module}: no PKCS#11 module that can be loaded`);
+    }
+    const { slot, info } = initialized(module, place);
+    return new Token(module, place, info, new SessionPool(module, slot, place.pin, place.sessions));
+  }
+
+  get broken(): boolean {
+    return this.sessions.broken;
+  }
+
+  async keys({ labelPrefix }: AskedOf<'keys'>): Promise<TokenKey[]> {
+    return this.again((session) =>
+      this.found(session, [
+        { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
+        { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_AES },
+      ])
+        .map((handle) => this.described(session, handle))
+        .filter((key) => key.label.startsWith(labelPrefix)),
+    );
+  }
+
+  /** Not tried again: a module that lost its session over it may have made the key. */
+  async generateKey({ label, id }: AskedOf<'generateKey'>): Promise<TokenKey> {
+    return this.sessions.with((session) => {
+      const handle = this.module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [
+        { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
+        { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_AES },
+        { type: pkcs11.CKA_VALUE_LEN, value: 32 },
+        { type: pkcs11.CKA_LABEL, value: label },
+        { type: pkcs11.CKA_ID, value: Buffer.from(id, 'hex') },
+        ...[pkcs11.CKA_TOKEN, pkcs11.CKA_PRIVATE, pkcs11.CKA_SENSITIVE].map((type) => ({ type, value: true })),
+        ...[pkcs11.CKA_ENCRYPT, pkcs11.CKA_DECRYPT].map((type) => ({ type, value: true })),
+        ...[pkcs11.CKA_EXTRACTABLE, pkcs11.CKA_WRAP, pkcs11.CKA_UNWRAP].map((type) => ({ type, value: false })),
+      ]);
+      return this.described(session, handle);
+    });
+  }
+
+  /** Harmless where there is none. */
+  async destroyKey({ id }: AskedOf<'destroyKey'>): Promise<undefined> {
+    await this.again((session) => {
+      for (const handle of this.found(session, byId(id))) this.module.C_DestroyObject(session, handle);
+      this.handles.delete(id);
+    });
+    return undefined;
+  }
+
+  async encrypt({ id, iv, aad, data }: AskedOf<'encrypt'>): Promise<GivenBy<'encrypt'>> {
+    return this.again((session) => this.encryptOnce(session, id, gcm(iv, aad), buffer(data)));
+  }
+
+  async decrypt({ id, iv, aad, data }: AskedOf<'decrypt'>): Promise<GivenBy<'decrypt'>> {
+    return this.again(async (session) => {
+      const mechanism = gcm(iv, aad);
+      try {
+        return await this.decryptOnce(session, id, mechanism, buffer(data));
+      } catch (error) {
+        if (mayBeAltered(error) && (await this.works(session, id))) {
+          throw new TokenCallError('altered', 'the tag does not fit');
+        }
+        throw error;
+      }
+    });
+  }
+
+  async random({ length }: AskedOf<'random'>): Promise<GivenBy<'random'>> {
+    return this.again((session) => this.module.C_GenerateRandom(session, Buffer.alloc(length)));
+  }
+
+  private async encryptOnce(session: Handle, id: string, mechanism: pkcs11.Mechanism, data: Buffer): Promise<Buffer> {
+    this.module.C_EncryptInit(session, mechanism, this.handle(session, id));
+    return this.module.C_EncryptAsync(session, data, Buffer.alloc(data.length + TAG_BYTES));
+  }
+
+  private async decryptOnce(session: Handle, id: string, mechanism: pkcs11.Mechanism, data: Buffer): Promise<Buffer> {
+    this.module.C_DecryptInit(session, mechanism, this.handle(session, id));
+    // Modules want room for as much as they were given.
+    return this.module.C_DecryptAsync(session, data, Buffer.alloc(data.length));
+  }
+
+  private async works(session: Handle, id: string): Promise<boolean> {
+    try {
+      const mechanism = gcm(randomBytes(12), PROBE);
+      const sealed = await this.encryptOnce(session, id, mechanism, PROBE);
+      return (await this.decryptOnce(session, id, mechanism, sealed)).equals(PROBE);
+    } catch {
+      return false;
+    }
+  }
+
+  /** On a session, and once more on new ones where those that there were are lost. */
+  private async again<T>(work: (session: Handle) => T | Promise<T>): Promise<T> {
+    const { generation } = this.sessions;
+    try {
+      return await this.sessions.with(work);
+    } catch (error) {
+      if (isLostHandle(error)) this.handles.clear();
+      else if (error instanceof MissingKeyError) await this.lookAnew(error.id);
+      else if (isLostSession(error)) {
+        this.handles.clear();
+        this.sessions.reopen(generation);
+      } else throw error;
+      return this.sessions.with(work);
+    }
+  }
+
+  private handle(session: Handle, id: string): Handle {
+    const known = this.handles.get(id);
+    if (known) return known;
+    const [handle] = this.found(session, byId(id));
+    if (!handle) throw new MissingKeyError(id);
+    this.handles.set(id, handle);
+    return handle;
+  }
+
+  /** SoftHSM, for one, does not always see what another process has made since it was loaded. */
+  private async lookAnew(id: string): Promise<void> {
+    if (this.missing.has(id)) throw new MissingKeyError(id);
+    await this.sessions.restart(() => {
+      this.handles.clear();
+      this.module.C_Finalize();
+      return initialized(this.module, this.place).slot;
+    });
+    const found = await this.sessions.with((session) => this.found(session, byId(id)));
+    if (found.length > 0) return;
+    if (this.missing.size === MISSING_KEPT) this.missing.clear();
+    this.missing.add(id);
+  }
+
+  private found(session: Handle, template: pkcs11.Template): Handle[] {
+    const all: Handle[] = [];
+    this.module.C_FindObjectsInit(session, template);
+    try {
+      for (let some = [undefined as never]; some.length > 0; all.push(...some)) {
+        some = this.module.C_FindObjects(session, 100) as never[];
+      }
+    } finally {
+      this.module.C_FindObjectsFinal(session);
+    }
+    return all;
+  }
+
+  private described(session: Handle, handle: Handle): TokenKey {
+    const [label, id, extractable] = this.module
+      .C_GetAttributeValue(session, handle, [
+        { type: pkcs11.CKA_LABEL },
+        { type: pkcs11.CKA_ID },
+        { type: pkcs11.CKA_EXTRACTABLE },
+      ])
+      .map(({ value }) => buffer(value as Uint8Array));
+    return { label: label!.toString('utf8'), id: id!.toString('hex'), extractable: extractable![0] !== 0 };
+  }
+}
+
+const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+
+const byId = (id: string): pkcs11.Template => [
+  { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
+  { type: pkcs11.CKA_ID, value: Buffer.from(id, 'hex') },
+];
+
+const gcm = (iv: Uint8Array, aad: Uint8Array): pkcs11.Mechanism => ({
+  mechanism: pkcs11.CKM_AES_GCM,
+  parameter: {
+    type: pkcs11.CK_PARAMS_AES_GCM,
+    iv: buffer(iv),
+    ivBits: iv.length * 8,
+    aad: buffer(aad),
+    tagBits: TAG_BITS,
+  } as pkcs11.AesGCM,
+});
+
+/** Throws the module's error, or TokenCallError where it has no such token. */
+function initialized(module: pkcs11.PKCS11, { module: path, label }: OpenToken): { slot: Handle; info: TokenInfo } {
+  // Some modules take calls from several threads only if they may use the system's locks.
+  module.C_Initialize({ flags: pkcs11.CKF_OS_LOCKING_OK });
+  for (const slot of module.C_GetSlotList(true)) {
+    const info = infoOf(module, slot);
+    if (info?.label === label) return { slot, info };
+  }
+  throw new TokenCallError('unavailable', `${path}: no token with the label ${label}`);
+}
+
+/** Undefined for a slot whose token cannot be read, which another one may make up for. */
+function infoOf(module: pkcs11.PKCS11, slot: Handle): TokenInfo | undefined {
+  try {
+    const { label, serialNumber, manufacturerID, model } = module.C_GetTokenInfo(slot);
+    const texts = { label, serial: serialNumber, manufacturer: manufacturerID, model };
+    return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, text.trim()])) as unknown as TokenInfo;
+  } catch {
+    return undefined;
+  }
+}
