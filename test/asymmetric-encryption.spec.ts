@@ -274,7 +274,7 @@ describe('what does not fit the key', () => {
     await expect(decrypt({ KeyId, CiphertextBlob, EncryptionAlgorithm })).rejects.toMatchObject(refusal('Decrypt'));
     const { CiphertextBlob: source } = await encrypt({ KeyId: key('SYMMETRIC_DEFAULT').KeyId });
     await expect(reEncrypt({ CiphertextBlob: source, DestinationKeyId: KeyId })).rejects.toMatchObject(
-      refusal('ReEncrypt'),
+      refusal('ReEncryptTo'),
     );
     await expect(kms.send(new GenerateDataKeyCommand({ KeyId, KeySpec: 'AES_256' }))).rejects.toMatchObject(
       refusal('GenerateDataKey'),

@@ -1,5 +1,6 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import fc from 'fast-check';
+import { der, INTEGER, OCTET_STRING, SEQUENCE } from './der';
 import { checkedMaterial, type ImportableSpec, importedMaterialId, isImportable, mayWrap } from './imported-material';
 
 const pkcs8 = (key: KeyObject): Buffer => key.export({ format: 'der', type: 'pkcs8' });
@@ -101,6 +102,34 @@ describe('private keys', () => {
     const key = createPrivateKey({ key: THREE_PRIMES, format: 'der', type: 'pkcs8' });
     expect(key.asymmetricKeyDetails?.modulusLength).toBe(2048);
     expect(await checkedMaterial('RSA_2048', THREE_PRIMES)).toBeUndefined();
+  });
+
+  it.each([
+    ['0', Buffer.alloc(32)],
+    ['the order', Buffer.from('ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551', 'hex')],
+    ['longer than the order', Buffer.alloc(60, 7)],
+    ['of no bytes', Buffer.alloc(0)],
+  ])('are refused with a scalar that is %s', async (_what, scalar) => {
+    const ecPrivateKey = der(SEQUENCE, der(INTEGER, Buffer.of(1)), der(OCTET_STRING, scalar));
+    const p256 = Buffer.from('301306072a8648ce3d020106082a8648ce3d030107', 'hex');
+    const bytes = der(SEQUENCE, der(INTEGER, Buffer.of(0)), p256, der(OCTET_STRING, ecPrivateKey));
+    expect(await checkedMaterial('ECC_NIST_P256', bytes)).toBeUndefined();
+  });
+
+  it('of RSA are refused with a public exponent that is 1, or as long as the modulus', async () => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const jwk = privateKey.export({ format: 'jwk' });
+    // The halves exchanged: a key pair all the same.
+    const { e, d } = { e: jwk.d!, d: jwk.e! };
+    const ONE = Buffer.of(1).toString('base64url');
+    for (const exponents of [
+      { e, d, dp: d, dq: d },
+      { e: ONE, d: ONE, dp: ONE, dq: ONE },
+    ]) {
+      const odd = createPrivateKey({ key: { ...jwk, ...exponents }, format: 'jwk' });
+      expect(sign('sha256', Buffer.of(1), odd)).toHaveLength(256);
+      expect(await checkedMaterial('RSA_2048', pkcs8(odd))).toBeUndefined();
+    }
   });
 
   it('altered anywhere are refused, or are still the same key: nothing throws', async () => {

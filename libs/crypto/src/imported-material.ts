@@ -68,8 +68,19 @@ export async function checkedMaterial(keySpec: ImportableSpec, opened: Buffer): 
     const fits = opened.length >= required.min && opened.length <= required.max;
     return fits ? { material: opened, publicKey: undefined } : undefined;
   }
-  const privateKey = privateKeyIn(opened);
-  if (!privateKey || !isOf(required, privateKey)) return undefined;
+  try {
+    return await checkedPair(required, opened);
+  } catch {
+    // OpenSSL reads some of what is no key at all, such as a scalar of 0, and fails once its public key is asked for.
+    return undefined;
+  }
+}
+
+type PairRequirement = Exclude<Requirement, { kind: 'secret' }>;
+
+async function checkedPair(required: PairRequirement, opened: Buffer): Promise<CheckedMaterial | undefined> {
+  const privateKey = createPrivateKey({ key: opened, format: 'der', type: 'pkcs8' });
+  if (!isOf(required, privateKey)) return undefined;
   const publicKey = publicKeyOf(privateKey);
   if (!(await belongTogether(privateKey, publicKey))) return undefined;
   return {
@@ -78,24 +89,27 @@ export async function checkedMaterial(keySpec: ImportableSpec, opened: Buffer): 
   };
 }
 
-function privateKeyIn(pkcs8: Buffer): KeyObject | undefined {
-  try {
-    return createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
-  } catch {
-    return undefined;
-  }
-}
+/**
+ * With 1, signatures would be what they sign, and with one as long as the modulus each check of a signature takes as long as
+ * a signature, on the event loop. OpenSSL has the same upper bound for moduli above 3,072 bits.
+ */
+const EXPONENTS = { min: 3n, below: 2n ** 64n };
 
-function isOf(required: Exclude<Requirement, { kind: 'secret' }>, key: KeyObject): boolean {
+function isOf(required: PairRequirement, key: KeyObject): boolean {
   if (key.asymmetricKeyType !== required.kind) return false;
   switch (required.kind) {
     case 'rsa':
-      return key.asymmetricKeyDetails?.modulusLength === required.bits && hasTwoPrimes(key);
+      return hasModulus(key, required.bits) && hasTwoPrimes(key);
     case 'ec':
       return namesCurve(key, Buffer.from(required.curve, 'hex'));
     case 'ed25519':
       return true;
   }
+}
+
+function hasModulus({ asymmetricKeyDetails }: KeyObject, bits: number): boolean {
+  const { modulusLength, publicExponent = 0n } = asymmetricKeyDetails ?? {};
+  return modulusLength === bits && publicExponent >= EXPONENTS.min && publicExponent < EXPONENTS.below;
 }
 
 /** RSAPrivateKey (RFC 8017 appendix A.1.2) of such a length begins 30 82 xx xx 02 01, then its version: 1 where there are more. */

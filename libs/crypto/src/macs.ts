@@ -1,10 +1,13 @@
 import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
 
-/** Hash functions of the MAC algorithms of AWS KMS: HMAC of RFC 2104 and FIPS 198-1, never truncated. */
+/**
+ * Hash functions of the MAC algorithms of AWS KMS, in the order in which AWS lists them: HMAC of RFC 2104 and FIPS 198-1, never
+ * truncated.
+ */
 const HASHES = {
-  HMAC_SHA_224: 'sha224',
-  HMAC_SHA_256: 'sha256',
   HMAC_SHA_384: 'sha384',
+  HMAC_SHA_256: 'sha256',
+  HMAC_SHA_224: 'sha224',
   HMAC_SHA_512: 'sha512',
 } as const;
 

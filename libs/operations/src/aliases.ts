@@ -9,6 +9,7 @@ import type {
 import { aliasAlreadyExists, aliasNotFound } from '#domain/alias/alias';
 import { aliasArn } from '#domain/arn';
 import { KmsError, RequestFault } from '#domain/errors';
+import { isSameKind } from '#domain/key/key-kinds';
 import { assertStateAllows, type KeyOperation } from '#domain/key/state-table';
 import type { AggregateRef } from '#domain/subjects';
 import { authorizeAccount, authorizeKey } from './authorization';
@@ -64,13 +65,27 @@ function targetKey(operation: KeyOperation, targetKeyId: string, call: Call, por
 }
 
 /** The key that an existing alias points at now: changing or deleting the alias takes it from that key. */
-function authorizeCurrentKey(ref: AggregateRef<'alias'>, call: Call, { projection }: ControlPorts): void {
-  checked(call, (now) => {
+function authorizedCurrentKey(
+  ref: AggregateRef<'alias'>,
+  call: Call,
+  { projection }: ControlPorts,
+): FoundKey | undefined {
+  return checked(call, (now) => {
     const alias = projection.alias(ref.region, ref.account, ref.id)?.state;
-    if (alias?.aliasState !== 'Active') return;
+    if (alias?.aliasState !== 'Active') return undefined;
     const current = existingKey(ref.region, ref.account, alias.targetKeyId, now, projection);
     if (current) authorizeKey(now, projection, current);
+    return current;
   });
+}
+
+/** Code that uses an alias is not to break because the key behind it became one of another kind (UpdateAlias, AWS KMS API). */
+function assertSameKind(current: FoundKey, target: FoundKey): void {
+  if (isSameKind(current.key, target.key)) return;
+  throw new KmsError(
+    'ValidationException',
+    `The alias can be moved only to a key of the same type and usage as ${current.arn}, which ${target.arn} is not.`,
+  );
 }
 
 const aliasesOf = ({ ref, arn }: FoundKey, { projection }: ControlPorts): Limit => ({
@@ -120,8 +135,9 @@ export const updateAlias = control<AliasToKey, undefined>({
     const alias = ports.projection.alias(ref.region, ref.account, ref.id)?.state;
     if (alias?.aliasState !== 'Active' || gone)
       throw aliasNotFound(aliasArn(ref.region, ref.account, request.AliasName));
-    authorizeCurrentKey(ref, call, ports);
+    const current = authorizedCurrentKey(ref, call, ports);
     const target = targetKey('UpdateAlias', request.TargetKeyId, call, ports);
+    if (current) assertSameKind(current, target);
     await ports.limits.within(aliasesOf(target, ports), ref.id, call, () =>
       ports.runCommand(ref, { type: 'UpdateAlias', targetKeyId: target.keyId, goneKeyId: gone }, call),
     );
@@ -139,7 +155,7 @@ export const deleteAlias = control<DeleteAlias, undefined>({
   async run(request, call, ports) {
     const ref = aliasRef(request.AliasName, call);
     authorizeAlias(ref, call);
-    authorizeCurrentKey(ref, call, ports);
+    authorizedCurrentKey(ref, call, ports);
     await ports.runCommand(ref, { type: 'DeleteAlias', goneKeyId: goneKeyId(ref, call, ports) }, call);
     return undefined;
   },

@@ -318,6 +318,20 @@ describe('what does not fit the key', () => {
     expect(await kms.call(operation, { ...input, KeyId })).toMatchObject(told);
   });
 
+  test('of ReEncrypt is told with the side on which the key is', async () => {
+    const keyIn = (DestinationKeyId: string) => ({ CiphertextBlob, DestinationKeyId });
+    const symmetric = await newKey('SYMMETRIC_DEFAULT', 'ENCRYPT_DECRYPT');
+    const signs = await newKey('RSA_2048', 'SIGN_VERIFY');
+    const CiphertextBlob = (await kms.call('Encrypt', { KeyId: symmetric, Plaintext })).body['CiphertextBlob'];
+    const told = (side: string) => ({
+      code: 'InvalidKeyUsageException',
+      message: `arn:aws:kms:us-east-1:${ACCOUNT}:key/${signs} key usage is SIGN_VERIFY which is not valid for ${side}.`,
+    });
+    expect(await kms.call('ReEncrypt', keyIn(signs))).toMatchObject(told('ReEncryptTo'));
+    const from = { ...keyIn(symmetric), SourceKeyId: signs, SourceEncryptionAlgorithm: OAEP_256 };
+    expect(await kms.call('ReEncrypt', from)).toMatchObject(told('ReEncryptFrom'));
+  });
+
   test.each<[operation: string, keySpec: string, usage: string, input: object]>([
     ['Encrypt', 'RSA_2048', 'ENCRYPT_DECRYPT', { Plaintext }],
     ['Sign', 'RSA_2048', 'SIGN_VERIFY', { Message: Plaintext, SigningAlgorithm: 'ECDSA_SHA_256' }],

@@ -83,8 +83,12 @@ class Subject {
     return this.ask({ ...Object.fromEntries(this.keyMembers.map((name) => [name, keyId])), ...ofGrant, ...more });
   }
 
-  async newHmacKey(): Promise<string> {
-    const { body } = await this.kms.call('CreateKey', { KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' });
+  newHmacKey(): Promise<string> {
+    return this.newKeyOf({ KeySpec: 'HMAC_256', KeyUsage: 'GENERATE_VERIFY_MAC' });
+  }
+
+  async newKeyOf(kind: Request): Promise<string> {
+    const { body } = await this.kms.call('CreateKey', kind);
     return (body['KeyMetadata'] as { KeyId: string }).KeyId;
   }
 
@@ -213,6 +217,8 @@ const WAYS: Record<string, Way> = {
     ),
   async UnsupportedOperationException(subject) {
     if (subject.operation === 'CreateKey') return subject.ask({ Origin: 'AWS_CLOUDHSM' });
+    if (subject.operation === 'DisableKeyRotation')
+      return subject.askOf(await subject.newKeyOf({ Origin: 'EXTERNAL' }));
     const rotates = subject.operation.includes('Rotat');
     return subject.askOf(rotates ? await subject.newHmacKey() : (await subject.kms.newKey()).KeyId);
   },

@@ -86,7 +86,7 @@ describe.each(['GenerateMac', 'VerifyMac'])('%s', (operation) => {
     ],
     [
       { MacAlgorithm: 'HMAC_256' },
-      "Value 'HMAC_256' at 'macAlgorithm' failed to satisfy constraint: Member must satisfy enum value set: [HMAC_SHA_224, HMAC_SHA_256, HMAC_SHA_384, HMAC_SHA_512]",
+      "Value 'HMAC_256' at 'macAlgorithm' failed to satisfy constraint: Member must satisfy enum value set: [HMAC_SHA_384, HMAC_SHA_256, HMAC_SHA_224, HMAC_SHA_512]",
     ],
   ])('refuses %j', async (more, sentence) => {
     const { KeyId } = await newKey('HMAC_256');

@@ -1,6 +1,6 @@
 import { KmsError } from '#domain/errors';
 import { rootCaller } from '../../../test/support/root-caller';
-import { workedOut } from './off-loop';
+import { MOST_UNDER_WAY, workedOut } from './off-loop';
 import { type Call, type ControlPorts, control, type DataPorts, data, type PlanePorts } from './operation';
 import { runOperation } from './run-operation';
 
@@ -87,6 +87,19 @@ test('work that depends on what changes meanwhile without pause is given up', as
   let version = 0;
   const { error } = await reply((call) => workedOut(call, `with version ${version++}`, async () => 0));
   expect(error).toBe('KMSInternalException');
+});
+
+test('of slow work so much is under way at once, and what is quick goes on', async () => {
+  const ends: (() => void)[] = [];
+  const slow = () => reply((call) => workedOut(call, 'work', () => new Promise<void>((end) => ends.push(end))));
+  const underWay = Array.from({ length: MOST_UNDER_WAY }, slow);
+  expect(await slow()).toMatchObject({ error: 'ThrottlingException', status: 400 });
+  expect(await reply(() => ({}))).toMatchObject({ status: 200 });
+  for (const end of ends.splice(0)) end();
+  expect((await Promise.all(underWay)).filter(({ status }) => status !== 200)).toEqual([]);
+  const next = slow();
+  ends[0]!();
+  expect(await next).toMatchObject({ status: 200 });
 });
 
 test('a control operation lets go of its right to append while work goes on, and is begun anew for the same thing', async () => {

@@ -1,3 +1,12 @@
+import { KmsError } from '#domain/errors';
+
+/**
+ * Pieces of slow work that a process has under way, waiting ones included. Far fewer than it has requests in flight
+ * (libs/platform/src/http-server.ts): however many ask for slow work, there is room for what is quick.
+ */
+export const MOST_UNDER_WAY = 256;
+let underWay = 0;
+
 /** Not an error: what an operation needs must be worked out first, away from the event loop. */
 export class WorkToDo extends Error {
   override readonly name = 'WorkToDo';
@@ -51,11 +60,7 @@ export class OffLoop {
 
   async do({ what, start }: WorkToDo): Promise<void> {
     this.outcomes ??= new Map();
-    try {
-      this.outcomes.set(what, { value: await start() });
-    } catch (failure) {
-      this.outcomes.set(what, { failure });
-    }
+    this.outcomes.set(what, await outcomeOf(start));
   }
 
   wipe(): void {
@@ -71,6 +76,20 @@ export class OffLoop {
 export function workedOut<T>({ offLoop }: { offLoop?: OffLoop | undefined }, what: string, start: () => Promise<T>): T {
   if (!offLoop) throw new Error(`${what}: nothing begins this call anew`);
   return offLoop.result(what, start);
+}
+
+async function outcomeOf(start: () => Promise<unknown>): Promise<Outcome> {
+  if (underWay >= MOST_UNDER_WAY) {
+    return { failure: new KmsError('ThrottlingException', 'Too many slow operations are waiting; try again.') };
+  }
+  underWay++;
+  try {
+    return { value: await start() };
+  } catch (failure) {
+    return { failure };
+  } finally {
+    underWay--;
+  }
 }
 
 function wipeBytes(value: unknown): void {

@@ -39,17 +39,19 @@ describe('GetPublicKey', () => {
   });
 
   test.each(KEY_SPECS.filter((spec) => !isAsymmetric(spec)))(
-    'is not for a key of spec %s, whatever its state',
+    'is not for a key of spec %s, which AWS says without a message once its state is told',
     async (spec) => {
       const usage = spec === 'SYMMETRIC_DEFAULT' ? 'ENCRYPT_DECRYPT' : 'GENERATE_VERIFY_MAC';
       const { KeyId, Arn } = await newKey(spec, usage);
-      const refused = {
-        code: 'UnsupportedOperationException',
-        message: `${Arn} key spec is ${spec} which is not valid for GetPublicKey.`,
-      };
+      const refused = { code: 'UnsupportedOperationException', message: '' };
       expect(await operations.call('GetPublicKey', { KeyId })).toMatchObject(refused);
       await operations.call('DisableKey', { KeyId });
       expect(await operations.call('GetPublicKey', { KeyId })).toMatchObject(refused);
+      await operations.call('ScheduleKeyDeletion', { KeyId });
+      expect(await operations.call('GetPublicKey', { KeyId })).toMatchObject({
+        code: 'KMSInvalidStateException',
+        message: `${Arn} is pending deletion.`,
+      });
     },
   );
 

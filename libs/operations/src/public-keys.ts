@@ -47,13 +47,10 @@ export const getPublicKey = data<GetPublicKey, Wire<GetPublicKeyResponse>>({
     authorizeKey(call, ports.projection, found);
     const { key, arn } = found;
     const { keySpec, keyUsage } = key;
-    if (!isAsymmetric(keySpec)) {
-      throw new KmsError(
-        'UnsupportedOperationException',
-        `${arn} key spec is ${keySpec} which is not valid for GetPublicKey.`,
-      );
-    }
-    assertStateAllows('GetPublicKey', key.keyState, arn);
+    const hasPublicKey = isAsymmetric(keySpec);
+    // In AWS's order, in which that a key is disabled counts for nothing.
+    if (hasPublicKey || key.keyState !== 'Disabled') assertStateAllows('GetPublicKey', key.keyState, arn);
+    if (!hasPublicKey) throw new KmsError('UnsupportedOperationException', '');
     return {
       KeyId: arn,
       PublicKey: key.publicKey!,

@@ -28,6 +28,7 @@ import { present } from './wire/present';
 import { base64, type Wire } from './wire/wire';
 
 type Algorithm = NonNullable<ReEncryptRequest['SourceEncryptionAlgorithm']>;
+type Side = 'ReEncryptFrom' | 'ReEncryptTo';
 type Context = Record<string, string> | undefined;
 
 class ReEncrypt implements ReEncryptRequest {
@@ -71,9 +72,9 @@ function sourceOf(
   return { found: namedSource(SourceKeyId, 'SourceKeyId', action, askedOf, call, ports), blob: undefined };
 }
 
-/** Of one side of the re-encryption. */
-function assertFits(found: FoundKey, algorithm: Algorithm, context: Context): void {
-  assertUsable(found, 'ReEncrypt', algorithm);
+/** Of one side of the re-encryption, by the name that AWS has for it. */
+function assertFits(side: Side, found: FoundKey, algorithm: Algorithm, context: Context): void {
+  assertUsable(found, side, algorithm);
   if (algorithm !== SYMMETRIC) assertNoContext(context);
 }
 
@@ -124,8 +125,8 @@ export const reEncrypt = data<ReEncrypt, Wire<ReEncryptResponse>>({
       const target = findKey(request.DestinationKeyId, 'any', call, ports.projection, to.action);
       authorizeKey(call, ports.projection, found, onSameKey(from, found, target));
       authorizeKey(call, ports.projection, target, onSameKey(to, found, target));
-      assertFits(found, SourceEncryptionAlgorithm, SourceEncryptionContext);
-      assertFits(target, DestinationEncryptionAlgorithm, DestinationEncryptionContext);
+      assertFits('ReEncryptFrom', found, SourceEncryptionAlgorithm, SourceEncryptionContext);
+      assertFits('ReEncryptTo', target, DestinationEncryptionAlgorithm, DestinationEncryptionContext);
       endDryRun(request.DryRun);
     }
     const ciphertextBlob = present(request.CiphertextBlob, CIPHERTEXT, 'CiphertextBlob');
@@ -133,8 +134,8 @@ export const reEncrypt = data<ReEncrypt, Wire<ReEncryptResponse>>({
     const askedOf = (found: FoundKey): Asked => onSameKey(from, found, destination);
     const source = sourceOf(request, SourceEncryptionAlgorithm, ciphertextBlob, askedOf, call, ports);
     authorizeKey(call, ports.projection, destination, onSameKey(to, source.found, destination));
-    assertFits(source.found, SourceEncryptionAlgorithm, SourceEncryptionContext);
-    assertFits(destination, DestinationEncryptionAlgorithm, DestinationEncryptionContext);
+    assertFits('ReEncryptFrom', source.found, SourceEncryptionAlgorithm, SourceEncryptionContext);
+    assertFits('ReEncryptTo', destination, DestinationEncryptionAlgorithm, DestinationEncryptionContext);
     assertLoaded(destination, ports);
     const plaintext = opened(source, SourceEncryptionAlgorithm, ciphertextBlob, SourceEncryptionContext, call, ports);
     // Not at once: under SM2 the plaintext is encrypted after this try is broken off.

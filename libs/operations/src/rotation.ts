@@ -114,7 +114,7 @@ export const listKeyRotations = control<ListKeyRotations, Wire<ListKeyRotationsR
   run(request, call, ports) {
     const found = findKey(request.KeyId, 'key', call, ports.projection);
     authorizeKey(call, ports.projection, found);
-    assertRotatable(found.key.keySpec, found.arn);
+    assertRotatable(found.key.keySpec);
     assertStateAllows('ListKeyRotations', found.key.keyState, found.arn);
     const withFirst = request.IncludeKeyMaterial === 'ALL_KEY_MATERIAL';
     const { versions, pendingRotation } = found.key;

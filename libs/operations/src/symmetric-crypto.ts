@@ -32,14 +32,18 @@ export interface Encrypted {
   materialId: string;
 }
 
+/** Of these two AWS's table of key states has one row. */
+const isReEncryption = (operation: CryptographicOperation): operation is 'ReEncryptFrom' | 'ReEncryptTo' =>
+  operation === 'ReEncryptFrom' || operation === 'ReEncryptTo';
+
 /** In AWS's order: refuses what the key is not for, what its state does not allow, and what its spec has not. */
 export function assertUsable(
   { key, arn }: FoundKey,
-  operation: KeyOperation & CryptographicOperation,
+  operation: CryptographicOperation,
   algorithm: string = SYMMETRIC,
 ): void {
   assertUsageAllows(operation, key, arn);
-  assertStateAllows(operation, key.keyState, arn);
+  assertStateAllows(isReEncryption(operation) ? 'ReEncrypt' : operation, key.keyState, arn);
   assertAlgorithmFits(algorithm, key);
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import { readBody } from './request-body';
+import { BodyPieces, readBody } from './request-body';
 
 const LIMIT = 16;
 
@@ -72,4 +72,16 @@ test('a body whose connection ends in the middle is refused, and nothing is thro
   await begun;
   socket.destroy();
   expect(await read).toBe('SerializationException: The request could not be read.');
+});
+
+test('a body that comes byte by byte takes few buffers, and is whole at the end', () => {
+  const body = Buffer.from(Array.from({ length: 100_000 }, (_, at) => at & 0xff));
+  const pieces = new BodyPieces();
+  let most = 0;
+  for (let at = 0; at < body.length; at++) {
+    pieces.add(body.subarray(at, at + 1));
+    most = Math.max(most, pieces.count);
+  }
+  expect(pieces.whole(body.length).equals(body)).toBe(true);
+  expect(most).toBeLessThan(1_000);
 });

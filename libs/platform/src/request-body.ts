@@ -3,6 +3,30 @@ import { KmsError } from '#domain/errors';
 
 const EMPTY = Buffer.alloc(0);
 
+/** A buffer takes some 200 bytes besides what is in it: a megabyte that comes byte by byte, from anybody, would take 200. */
+const MOST_APART = 512;
+
+/** What has come of a body, in memory that goes by its length, whatever pieces it comes in. */
+export class BodyPieces {
+  private readonly pieces: Buffer[] = [];
+  /** How many of them, from the first, are pieces joined. */
+  private joined = 0;
+
+  get count(): number {
+    return this.pieces.length;
+  }
+
+  add(piece: Buffer): void {
+    this.pieces.push(piece);
+    if (this.pieces.length - this.joined < MOST_APART) return;
+    this.joined = this.pieces.push(Buffer.concat(this.pieces.splice(this.joined)));
+  }
+
+  whole(length: number): Buffer {
+    return Buffer.concat(this.pieces, length);
+  }
+}
+
 /**
  * Reads the body of a request, of at most `limit` bytes, and hands it over once, or why it could not be read. Fastify's own reading
  * binds an AsyncResource to each request, which on Node 20 takes 5 % of an Encrypt. That the length is the one
@@ -19,7 +43,7 @@ export function readBody(
     return;
   }
   let first: Buffer | undefined;
-  let more: Buffer[] | undefined;
+  let pieces: BodyPieces | undefined;
   let length = 0;
   const onData = (chunk: Buffer): void => {
     length += chunk.length;
@@ -29,13 +53,16 @@ export function readBody(
     } else if (first === undefined) {
       first = chunk;
     } else {
-      more ??= [first];
-      more.push(chunk);
+      if (!pieces) {
+        pieces = new BodyPieces();
+        pieces.add(first);
+      }
+      pieces.add(chunk);
     }
   };
   const onEnd = (): void => {
     end();
-    done(more ? Buffer.concat(more, length) : (first ?? EMPTY));
+    done(pieces?.whole(length) ?? first ?? EMPTY);
   };
   const onError = (): void => {
     end();

@@ -2,6 +2,7 @@ import { sign } from 'node:crypto';
 import { encode } from 'cbor2';
 import fc from 'fast-check';
 import { TestNitro } from '../../../../test/support/attestation-documents';
+import { change, changed } from '../../../../test/support/changed-bytes';
 import { AttestationVerifier } from './attestation-verifier';
 import { parseTrustedRoots } from './trusted-roots';
 
@@ -19,36 +20,6 @@ async function outcome(document: Uint8Array): Promise<'good' | 'refused'> {
     expect(error).toMatchObject({ name: 'KmsError', code: 'ValidationException' });
     expect((error as Error).message).toMatch(/^The attestation document in Recipient is not valid: .{5,200}\.$/);
     return 'refused';
-  }
-}
-
-interface Change {
-  at: number;
-  kind: 'flip' | 'drop' | 'double' | 'insert';
-  bytes: Uint8Array;
-}
-
-const change: fc.Arbitrary<Change> = fc.record({
-  at: fc.nat(),
-  kind: fc.constantFrom('flip', 'drop', 'double', 'insert'),
-  bytes: fc.uint8Array({ minLength: 1, maxLength: 8 }),
-});
-
-function changed(document: Uint8Array, { at, kind, bytes }: Change): Buffer {
-  const from = at % document.length;
-  const [before, after] = [document.subarray(0, from), document.subarray(from)];
-  switch (kind) {
-    case 'flip': {
-      const flipped = Buffer.from(document);
-      for (const [index, byte] of bytes.entries()) if (from + index < flipped.length) flipped[from + index]! ^= byte;
-      return flipped;
-    }
-    case 'drop':
-      return Buffer.concat([before, after.subarray(bytes.length)]);
-    case 'double':
-      return Buffer.concat([before, after.subarray(0, bytes.length), after]);
-    case 'insert':
-      return Buffer.concat([before, bytes, after]);
   }
 }
 

@@ -14,7 +14,7 @@ interface Rules {
 
 const hashing = (length: number): Rules => ({ takes: ['RAW', 'DIGEST'], length });
 
-/** Signing algorithms in the order of AWS's API model, and which messages each takes (API reference of Sign, MessageType). */
+/** Signing algorithms in the order in which AWS lists them, and which messages each takes (API reference of Sign, MessageType). */
 const RULES = {
   RSASSA_PSS_SHA_256: hashing(32),
   RSASSA_PSS_SHA_384: hashing(48),
@@ -25,10 +25,10 @@ const RULES = {
   ECDSA_SHA_256: hashing(32),
   ECDSA_SHA_384: hashing(48),
   ECDSA_SHA_512: hashing(64),
-  SM2DSA: hashing(32),
-  ML_DSA_SHAKE_256: { takes: ['RAW', 'EXTERNAL_MU'], length: 64 },
   ED25519_SHA_512: { takes: ['RAW'], length: 64, oneOfSeveral: true },
   ED25519_PH_SHA_512: { takes: ['DIGEST'], length: 64, oneOfSeveral: true },
+  SM2DSA: hashing(32),
+  ML_DSA_SHAKE_256: { takes: ['RAW', 'EXTERNAL_MU'], length: 64 },
 } as const satisfies Record<string, Rules>;
 
 export type SigningAlgorithm = keyof typeof RULES;

@@ -36,6 +36,7 @@ const KEY_KINDS = {
   ECC_NIST_P384: { SIGN_VERIFY: ['ECDSA_SHA_384'], KEY_AGREEMENT: ECDH },
   ECC_NIST_P521: { SIGN_VERIFY: ['ECDSA_SHA_512'], KEY_AGREEMENT: ECDH },
   ECC_SECG_P256K1: { SIGN_VERIFY: ['ECDSA_SHA_256'] },
+  ECC_NIST_EDWARDS25519: { SIGN_VERIFY: ['ED25519_SHA_512', 'ED25519_PH_SHA_512'] },
   SYMMETRIC_DEFAULT: { ENCRYPT_DECRYPT: ['SYMMETRIC_DEFAULT'] },
   HMAC_224: { GENERATE_VERIFY_MAC: ['HMAC_SHA_224'] },
   HMAC_256: { GENERATE_VERIFY_MAC: ['HMAC_SHA_256'] },
@@ -45,7 +46,6 @@ const KEY_KINDS = {
   ML_DSA_44: ML_DSA,
   ML_DSA_65: ML_DSA,
   ML_DSA_87: ML_DSA,
-  ECC_NIST_EDWARDS25519: { SIGN_VERIFY: ['ED25519_SHA_512', 'ED25519_PH_SHA_512'] },
   ML_KEM_512: ML_KEM,
   ML_KEM_768: ML_KEM,
   ML_KEM_1024: ML_KEM,
@@ -84,7 +84,8 @@ export function fittingUsage(keySpec: KeySpec, keyUsage: KeyUsage | undefined): 
 const USAGE_OF_OPERATION = {
   Encrypt: 'ENCRYPT_DECRYPT',
   Decrypt: 'ENCRYPT_DECRYPT',
-  ReEncrypt: 'ENCRYPT_DECRYPT',
+  ReEncryptFrom: 'ENCRYPT_DECRYPT',
+  ReEncryptTo: 'ENCRYPT_DECRYPT',
   GenerateDataKey: 'ENCRYPT_DECRYPT',
   GenerateDataKeyWithoutPlaintext: 'ENCRYPT_DECRYPT',
   GenerateDataKeyPair: 'ENCRYPT_DECRYPT',
@@ -104,6 +105,10 @@ interface KeyKind {
   keySpec: KeySpec;
   keyUsage: KeyUsage;
 }
+
+/** Whether both are symmetric, or both asymmetric, and for the same; key specs may differ. */
+export const isSameKind = (one: KeyKind, other: KeyKind): boolean =>
+  one.keyUsage === other.keyUsage && isAsymmetric(one.keySpec) === isAsymmetric(other.keySpec);
 
 /** Throws InvalidKeyUsageException where the key is for something else. */
 export function assertUsageAllows(operation: CryptographicOperation, { keyUsage }: KeyKind, arn: string): void {

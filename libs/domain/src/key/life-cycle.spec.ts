@@ -28,12 +28,13 @@ const given = (...events: KeyEvent[]) => ({
     const key = fold(events);
     return {
       thenEvents: (expected: KeyEvent[]) => expect(decideKey(command, key, at(now))).toEqual(expected),
-      refused: (code: string) => {
+      refused: (code: string, message?: string) => {
         try {
           decideKey(command, key, at(now));
         } catch (error) {
           expect(error).toBeInstanceOf(KmsError);
           expect((error as KmsError).code).toBe(code);
+          if (message !== undefined) expect((error as KmsError).message).toBe(message);
           return;
         }
         throw new Error(`${command.type} was not refused`);
@@ -63,13 +64,23 @@ describe('an asymmetric key', () => {
     expect(fold([pair])).toMatchObject({ keyState: 'Enabled', keySpec: 'RSA_2048', publicKey: 'MAA=' });
   });
 
-  test.each<KeyCommand>([
-    { type: 'EnableKeyRotation', rotationPeriodInDays: 90 },
-    { type: 'DisableKeyRotation' },
-    { type: 'RotateKeyOnDemand' },
-  ])('has no rotation: $type', (command) => {
-    given(pair).when(command).refused('UnsupportedOperationException');
+  const ROTATE: KeyCommand[] = [{ type: 'EnableKeyRotation', rotationPeriodInDays: 90 }, { type: 'RotateKeyOnDemand' }];
+
+  test.each(ROTATE)('has no rotation, which AWS says without a message: $type', (command) => {
+    given(pair).when(command).refused('UnsupportedOperationException', '');
   });
+
+  test('may be told not to rotate', () => {
+    given(pair).when({ type: 'DisableKeyRotation' }).thenEvents([]);
+  });
+
+  test.each([...ROTATE, { type: 'DisableKeyRotation' } as const])(
+    'is told of its state before that it has no rotation: $type',
+    (command) => {
+      given(pair, { type: 'KeyDisabled', v: 1 }).when(command).refused('DisabledException');
+      given(pair, scheduled).when(command).refused('KMSInvalidStateException');
+    },
+  );
 });
 
 describe('a key’s policy', () => {

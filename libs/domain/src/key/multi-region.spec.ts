@@ -141,7 +141,7 @@ describe('a multi-Region key', () => {
     [
       'from a replica',
       (regions) => regions.ask(AWAY, replicate(THIRD)),
-      `UnsupportedOperationException: ${arnIn(AWAY)} is not a multi-Region primary key.`,
+      `UnsupportedOperationException: ${arnIn(AWAY)} is not a multi-region primary key.`,
     ],
     [
       'while it is disabled',
@@ -158,7 +158,7 @@ describe('a multi-Region key', () => {
   test('of one region is neither replicated nor handed over', () => {
     const regions = new Regions();
     regions.ask(HOME, { ...CREATE, multiRegion: false } as KeyCommand);
-    const refusal = `UnsupportedOperationException: ${arnIn(HOME)} is not a multi-Region primary key.`;
+    const refusal = `UnsupportedOperationException: ${arnIn(HOME)} is not a multi-region primary key.`;
     expect(refused(() => regions.ask(HOME, replicate(AWAY)))).toBe(refusal);
     expect(refused(() => regions.ask(HOME, { type: 'HandOverPrimary', primaryRegion: AWAY }))).toBe(refusal);
     expect(regions.key(HOME)).toMatchObject({ versions: [{ materialId: materialIdOf(arnIn(HOME), 1) }] });
@@ -187,7 +187,7 @@ describe('rotation', () => {
     { type: 'RotateKeyOnDemand' },
   ])('is not asked of a replica: $type', (command) => {
     expect(refused(() => given(AWAY).ask(AWAY, command))).toBe(
-      `UnsupportedOperationException: ${arnIn(AWAY)} is not a multi-Region primary key.`,
+      `UnsupportedOperationException: ${arnIn(AWAY)} is not a multi-region primary key.`,
     );
   });
 
@@ -266,7 +266,7 @@ describe('the primary', () => {
       'twice',
       (regions) => hand(regions, HOME, AWAY),
       AWAY,
-      `UnsupportedOperationException: ${arnIn(HOME)} is not a multi-Region primary key.`,
+      `UnsupportedOperationException: ${arnIn(HOME)} is not a multi-region primary key.`,
     ],
   ])('does not hand over to a region %s', (_what, before, to, refusal) => {
     const regions = given(AWAY);

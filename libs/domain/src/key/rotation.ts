@@ -17,13 +17,9 @@ export const ROTATION_LIMITS = {
   defaultPeriodInDays: 365,
 } as const;
 
-/** Throws UnsupportedOperationException for a key whose material is never replaced. */
-export function assertRotatable(keySpec: LivingKey['keySpec'], keyArn: string): void {
-  if (isSymmetricEncryption(keySpec)) return;
-  throw new KmsError(
-    'UnsupportedOperationException',
-    `${keyArn} is not a symmetric encryption key: it has no rotation.`,
-  );
+/** Throws UnsupportedOperationException, to which AWS gives no message, for a key whose material is never replaced. */
+export function assertRotatable(keySpec: LivingKey['keySpec']): void {
+  if (!isSymmetricEncryption(keySpec)) throw new KmsError('UnsupportedOperationException', '');
 }
 
 /** Throws UnsupportedOperationException for a key whose owner alone can bring the next material. */
@@ -35,14 +31,15 @@ function assertMakesItsMaterial({ origin }: LivingKey, keyArn: string): void {
   );
 }
 
+/** In AWS's order. A key that never rotates may be told not to. */
 function rotatable(operation: KeyOperation, key: Key, { keyArn, now }: DecideContext): LivingKey {
   const living = livingKeyAt(key, now);
   if (!living) throw keyNotFound(keyArn);
   assertChangeable(living, keyArn);
-  assertRotatable(living.keySpec, keyArn);
   if (operation !== 'RotateKeyOnDemand') assertMakesItsMaterial(living, keyArn);
-  if (living.multiRegion) assertPrimary(living, keyArn);
+  if (living.multiRegion && isSymmetricEncryption(living.keySpec)) assertPrimary(living, keyArn);
   assertStateAllows(operation, living.keyState, keyArn);
+  if (operation !== 'DisableKeyRotation') assertRotatable(living.keySpec);
   return living;
 }
 
@@ -102,7 +99,7 @@ const nextVersion = (
 /** Keys with imported material rotate to what was imported for it. */
 function waitingMaterial({ pendingRotation }: LivingKey, keyArn: string): string {
   if (pendingRotation) return pendingRotation.materialId;
-  throw new KmsError('KMSInvalidStateException', `${keyArn} has no key material that is pending rotation.`);
+  throw new KmsError('KMSInvalidStateException', `No available key material pending rotation for the key: ${keyArn}.`);
 }
 
 export const rotationEvolvers: KeyEvolvers<'KeyRotationEnabled' | 'KeyRotationDisabled' | 'KeyRotated'> = {

@@ -134,7 +134,7 @@ describe('ReplicateKey', () => {
   test('refuses what AWS refuses', async () => {
     const single = String((await create({ MultiRegion: false }))['KeyId']);
     expect(await refusal(HOME, 'ReplicateKey', { ReplicaRegion: AWAY })).toBe(
-      `UnsupportedOperationException: arn:aws:kms:${HOME}:${ACCOUNT}:key/${single} is not a multi-Region primary key.`,
+      `UnsupportedOperationException: arn:aws:kms:${HOME}:${ACCOUNT}:key/${single} is not a multi-region primary key.`,
     );
     await create();
     await ok(HOME, 'ReplicateKey', { ReplicaRegion: AWAY });
@@ -144,7 +144,7 @@ describe('ReplicateKey', () => {
       [
         AWAY,
         { ReplicaRegion: THIRD },
-        /^UnsupportedOperationException: .*eu-west-1.* is not a multi-Region primary key/,
+        /^UnsupportedOperationException: .*eu-west-1.* is not a multi-region primary key/,
       ],
       [THIRD, { ReplicaRegion: HOME }, /^NotFoundException: /],
       [HOME, { ReplicaRegion: 'Mars' }, /^ValidationException: .*'replicaRegion'.*\(\[a-z\]\+-\)\{2,3\}/],
@@ -230,7 +230,7 @@ describe('rotation', () => {
       expect(await rotations(region)).toEqual(await rotations(HOME));
       for (const operation of ['RotateKeyOnDemand', 'EnableKeyRotation', 'DisableKeyRotation']) {
         expect(await refusal(region, operation)).toBe(
-          `UnsupportedOperationException: ${arnIn(region)} is not a multi-Region primary key.`,
+          `UnsupportedOperationException: ${arnIn(region)} is not a multi-region primary key.`,
         );
       }
     }
@@ -281,7 +281,7 @@ describe('UpdatePrimaryRegion', () => {
     expect(await to(AWAY)).toBe(`NotFoundException: Key '${arnIn(AWAY)}' does not exist`);
     await ok(HOME, 'ReplicateKey', { ReplicaRegion: AWAY });
     expect(await to(HOME)).toMatch(/^UnsupportedOperationException/);
-    expect(await to(HOME, AWAY)).toMatch(/^UnsupportedOperationException: .*eu-west-1.* is not a multi-Region primary/);
+    expect(await to(HOME, AWAY)).toMatch(/^UnsupportedOperationException: .*eu-west-1.* is not a multi-region primary/);
     expect(await to('Mars')).toMatch(/^ValidationException/);
     await ok(AWAY, 'DisableKey');
     expect(await to(AWAY)).toBe(`DisabledException: ${arnIn(AWAY)} is disabled.`);

@@ -195,7 +195,7 @@ describe('a second material', () => {
       .thenEvents(rotated);
     given(created, imported('a'))
       .when({ type: 'RotateKeyOnDemand' })
-      .refused('KMSInvalidStateException', /has no/);
+      .refused('KMSInvalidStateException', /^No available key material pending rotation/);
     given(...both, deleted('a'))
       .when({ type: 'RotateKeyOnDemand' })
       .refused('KMSInvalidStateException');
