@@ -2,7 +2,7 @@ import type { KMSClient } from '@aws-sdk/client-kms';
 import { pooledPair } from '../key-sequences/pooled-pairs';
 import { algorithmsFor, MAKES_DATA_KEYS } from '../published-key-kinds';
 import { OK, type Outcome, type Outcomes, send } from './client';
-import { GRANT_OPERATIONS, grantable, ofDataKeys, withAlgorithm, withMessage, wrongUsage } from './expected';
+import { GRANT_OPERATIONS, grantable, ofDataKeys, type Side, withAlgorithm, withMessage, wrongUsage } from './expected';
 import { JUNK, PLAINTEXT, type Subject, signedBy } from './subject';
 
 /** Asks an enabled key for everything of one family of operations, with every algorithm that there is. */
@@ -14,23 +14,23 @@ const together = <T>(items: readonly T[], ask: (item: T) => Promise<unknown>): P
 export const encryption: Asks = (subject, outcomes, kms) =>
   together(algorithmsFor('ENCRYPT_DECRYPT'), async (algorithm) => {
     const { keyId: KeyId, arn, kind, other } = subject;
-    const expected = (operation: string): Outcome => withAlgorithm(operation, algorithm, kind, arn);
+    const expected = (operation: string, side?: Side): Outcome => withAlgorithm(operation, algorithm, kind, arn, side);
     const encrypting = { KeyId, Plaintext: PLAINTEXT, EncryptionAlgorithm: algorithm };
     void outcomes.ask(`Encrypt ${algorithm}`, 'Encrypt', encrypting, expected('Encrypt'));
     const to = { DestinationKeyId: KeyId, DestinationEncryptionAlgorithm: algorithm };
     const bringing = { CiphertextBlob: other.ciphertext, ...to };
-    void outcomes.ask(`to ${algorithm}`, 'ReEncrypt', bringing, expected('ReEncrypt'));
+    void outcomes.ask(`to ${algorithm}`, 'ReEncrypt', bringing, expected('ReEncrypt', 'ReEncryptTo'));
     const isItsOwn = expected('Encrypt') === OK;
     const CiphertextBlob = isItsOwn ? (await send(kms, 'Encrypt', encrypting))['CiphertextBlob'] : JUNK;
     // A symmetric ciphertext is looked at before the key is: it is to name one.
     const isNobodys = algorithm === 'SYMMETRIC_DEFAULT' && !isItsOwn;
-    const opening = (operation: string): Outcome =>
-      isNobodys ? { code: 'InvalidCiphertextException' } : expected(operation);
+    const opening = (operation: string, side?: Side): Outcome =>
+      isNobodys ? { code: 'InvalidCiphertextException' } : expected(operation, side);
     const decrypting = { KeyId, CiphertextBlob, EncryptionAlgorithm: algorithm };
     void outcomes.ask(`Decrypt ${algorithm}`, 'Decrypt', decrypting, opening('Decrypt'));
     const from = { CiphertextBlob, SourceKeyId: KeyId, SourceEncryptionAlgorithm: algorithm };
     const taking = { ...from, DestinationKeyId: other.keyId };
-    void outcomes.ask(`from ${algorithm}`, 'ReEncrypt', taking, opening('ReEncrypt'));
+    void outcomes.ask(`from ${algorithm}`, 'ReEncrypt', taking, opening('ReEncrypt', 'ReEncryptFrom'));
   });
 
 const DATA_KEYS = [{ KeySpec: 'AES_256' }, { KeySpec: 'AES_128' }, { NumberOfBytes: 64 }];

@@ -6,15 +6,29 @@ import { OK, type Outcome } from './client';
 
 const unfit = (message: string): Outcome => ({ code: 'InvalidKeyUsageException', message });
 
+/** What ReEncrypt is called of either key. */
+export type Side = 'ReEncryptFrom' | 'ReEncryptTo';
+
 /** Of an operation that needs a usage, or undefined where the key is for it. */
-export const wrongUsage = (operation: string, { keyUsage }: PublishedKind, arn: string): Outcome | undefined =>
+export const wrongUsage = (
+  operation: string,
+  { keyUsage }: PublishedKind,
+  arn: string,
+  side?: Side,
+): Outcome | undefined =>
   USAGE_FOR[operation] === keyUsage
     ? undefined
-    : unfit(`${arn} key usage is ${keyUsage} which is not valid for ${operation}.`);
+    : unfit(`${arn} key usage is ${keyUsage} which is not valid for ${side ?? operation}.`);
 
 /** Of a cryptographic operation with one of the API's algorithms, on an enabled key. */
-export function withAlgorithm(operation: string, algorithm: string, kind: PublishedKind, arn: string): Outcome {
-  const wrong = wrongUsage(operation, kind, arn);
+export function withAlgorithm(
+  operation: string,
+  algorithm: string,
+  kind: PublishedKind,
+  arn: string,
+  side?: Side,
+): Outcome {
+  const wrong = wrongUsage(operation, kind, arn, side);
   if (wrong) return wrong;
   if (kind.algorithms.includes(algorithm)) return OK;
   return unfit(`Algorithm ${algorithm} is incompatible with key spec ${kind.keySpec}.`);
@@ -86,8 +100,9 @@ export function inState(
   state: KeyStateName,
   arn: string,
 ): Outcome {
-  const byKind = refusalByKind(operation, kind, { role });
-  if (byKind === 'InvalidKeyUsageException') return wrongUsage(operation, kind, arn)!;
+  const byKind = refusalByKind(operation, kind, { role, state });
+  const side = operation === 'ReEncrypt' ? 'ReEncryptFrom' : undefined;
+  if (byKind === 'InvalidKeyUsageException') return wrongUsage(operation, kind, arn, side)!;
   if (byKind !== undefined) {
     const byOrigin = ORIGIN_MATTERS.test(operation);
     return {
@@ -96,7 +111,11 @@ export function inState(
     };
   }
   const byState = refusalByState(operation, state);
-  if (byState === undefined) return refusalBySpec(operation, kind) === undefined ? OK : NO_DATA_KEYS;
+  if (byState === undefined) {
+    const bySpec = refusalBySpec(operation, kind);
+    if (bySpec === 'InvalidKeyUsageException') return NO_DATA_KEYS;
+    return bySpec === undefined ? OK : { code: bySpec };
+  }
   // What the state is, except that it is not the one which can be cancelled.
   const phrase = operation === 'CancelKeyDeletion' ? 'is not pending deletion.' : PHRASES[state]!;
   return { code: byState, ...(byState !== 'UnsupportedOperationException' && { message: `${arn} ${phrase}` }) };

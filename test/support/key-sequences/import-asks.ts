@@ -1,6 +1,6 @@
 import { wrap } from '../wrapping';
 import { type Asking, named, type Place } from './ask';
-import { DAY_MS, type ImportedMaterial, type ModelKey } from './model-key';
+import { DAY_MS, type ImportedMaterial, lose, type ModelKey } from './model-key';
 import { pooledMaterial, pooledPair } from './pooled-pairs';
 
 const WrappingKeySpec = 'RSA_2048';
@@ -16,8 +16,9 @@ const getParameters: Asking = (place) => {
     input: { ...named(place), WrappingAlgorithm: wrappingFor(world.kind.keySpec), WrappingKeySpec },
     done: ({ ImportToken, PublicKey, ParametersValidTo }) => {
       const publicKey = Buffer.from(String(PublicKey), 'base64');
-      world.parameters = { token: String(ImportToken), publicKey, validTo: Number(ParametersValidTo) * 1000 };
-      expect(world.parameters.validTo).toBe(world.kms.now + 24 * HOUR_MS);
+      const validTo = Number(ParametersValidTo) * 1000;
+      world.parameters[place.at] = { token: String(ImportToken), publicKey, validTo };
+      expect(validTo).toBe(world.kms.now + 24 * HOUR_MS);
     },
   };
 };
@@ -25,10 +26,12 @@ const getParameters: Asking = (place) => {
 /** Those that were given, however old they are, or new ones without an RSA key of their own. */
 async function parametersFor({
   world,
+  at,
   key,
   pick,
 }: Place): Promise<{ token: string; publicKey: Buffer; validTo: number }> {
-  if (world.parameters && pick % 2 === 0) return world.parameters;
+  const given = world.parameters[at];
+  if (given && pick % 2 === 0) return given;
   const { privateKey, publicKey } = await pooledPair(WrappingKeySpec, 1);
   const validTo = world.kms.now + 24 * HOUR_MS;
   const wrappingAlgorithm = wrappingFor(world.kind.keySpec);
@@ -56,6 +59,7 @@ function imports(
     else if (materials.length === 0) materials.push(material);
     else key.waiting = material;
   };
+  if (isNew && key.role === 'REPLICA') return { refusal: 'UnsupportedOperationException', take };
   if (isNew === isKnown) return { refusal: 'IncorrectKeyMaterialException', take };
   if (isNew && waiting) return { refusal: 'KMSInvalidStateException', take };
   return { take };
@@ -83,8 +87,10 @@ const importMaterial: Asking = async (place) => {
     },
     late: validTo <= kms.now ? 'ExpiredImportTokenException' : refusal,
     done: () => {
-      take({ index, isThere: true, validTo: days === undefined ? undefined : kms.now + days * DAY_MS });
+      const until = days === undefined ? undefined : kms.now + days * DAY_MS;
+      take({ index, isThere: true, wasThere: true, validTo: until });
       key.settleState();
+      world.passOn();
     },
   };
 };
@@ -95,7 +101,7 @@ const deleteMaterial: Asking = (place) => {
     input: named(place),
     done: () => {
       const current = key.materials.at(-1);
-      if (current) Object.assign(current, { isThere: false, validTo: undefined });
+      if (current) lose(current);
       key.settleState();
     },
   };

@@ -16,11 +16,14 @@ const kindOf = (kind: PublishedKind, origin: Kind['origin'], multiRegion: boolea
 });
 const symmetric = PUBLISHED_KINDS.find(({ keySpec }) => keySpec === 'SYMMETRIC_DEFAULT')!;
 
-/** Every kind of key that there can be. Multi-Region keys with imported material are not served yet. */
+const IMPORTABLE = PUBLISHED_KINDS.filter(({ isImportable }) => isImportable);
+
+/** Every kind of key that there can be. */
 export const EVERY_KIND: readonly Kind[] = [
   ...PUBLISHED_KINDS.map((kind) => kindOf(kind, 'AWS_KMS', false)),
   ...PUBLISHED_KINDS.map((kind) => kindOf(kind, 'AWS_KMS', true)),
-  ...PUBLISHED_KINDS.filter(({ isImportable }) => isImportable).map((kind) => kindOf(kind, 'EXTERNAL', false)),
+  ...IMPORTABLE.map((kind) => kindOf(kind, 'EXTERNAL', false)),
+  ...IMPORTABLE.map((kind) => kindOf(kind, 'EXTERNAL', true)),
   { ...kindOf(symmetric, 'AWS_KMS', false), managed: true },
 ];
 

@@ -1,7 +1,7 @@
 import { type Ask, type Asking, named, type Place } from './ask';
 import { DAY_MS, type ModelKey } from './model-key';
 import { refusalByState } from './refusals';
-import { REGIONS } from './world';
+import { REGIONS, type World } from './world';
 
 const ON_DEMAND_ROTATIONS = 25;
 
@@ -51,12 +51,18 @@ const enableRotation: Asking = (place) => {
   };
 };
 
+/** Once each of the related keys has, or has had, what is to be current. */
+const isReadyToRotate = ({ keys }: World): boolean =>
+  keys.every(
+    ({ role, isRecorded, waiting }) => !isRecorded || (role === 'REPLICA' ? waiting?.wasThere : waiting?.isThere),
+  );
+
 const rotateNow: Asking = (place) => {
   const { key, world } = place;
   const late =
     world.onDemand >= ON_DEMAND_ROTATIONS
       ? 'LimitExceededException'
-      : world.kind.origin === 'EXTERNAL' && !key.waiting
+      : world.kind.origin === 'EXTERNAL' && !isReadyToRotate(world)
         ? 'KMSInvalidStateException'
         : undefined;
   return {
@@ -65,8 +71,14 @@ const rotateNow: Asking = (place) => {
     done: () => {
       world.rotations++;
       world.onDemand++;
-      if (key.waiting) key.materials.push(key.waiting);
-      key.waiting = undefined;
+      if (!key.waiting) return;
+      // Of a replica that has no copy of it any more it is missing from now on.
+      for (const related of world.keys) {
+        if (!related.exists || !related.waiting) continue;
+        related.materials.push(related.waiting);
+        related.waiting = undefined;
+        related.settleState();
+      }
     },
   };
 };

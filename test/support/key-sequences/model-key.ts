@@ -7,6 +7,8 @@ export const DAY_MS = 86_400_000;
 export interface ImportedMaterial {
   index: number;
   isThere: boolean;
+  /** Of a replica, what waits for a rotation: that it has had a copy, which its primary knows of. */
+  wasThere?: boolean;
   /** ms since the epoch. */
   validTo?: number | undefined;
 }
@@ -66,16 +68,26 @@ export class ModelKey {
   /** What comes due by itself, carried out or not. */
   at(now: number): void {
     if (this.state === 'PendingDeletion' && this.deletionDate <= now) this.exists = false;
-    for (const material of this.materials) if (isOver(material, now)) material.isThere = false;
-    if (this.waiting && isOver(this.waiting, now)) this.waiting = undefined;
+    for (const material of this.materials) if (isOver(material, now)) lose(material);
+    if (this.waiting && isOver(this.waiting, now)) this.loseWaiting();
     this.settleState();
+  }
+
+  /** What waits for a rotation goes with its copy, unless it is the primary's. */
+  private loseWaiting(): void {
+    if (this.role === 'REPLICA') lose(this.waiting!);
+    else this.waiting = undefined;
+  }
+
+  get misses(): boolean {
+    if (this.kind.origin !== 'EXTERNAL') return false;
+    return this.materials.length === 0 || this.materials.some(({ isThere }) => !isThere);
   }
 
   /** A key without any of the materials that it ever had is of no use, unless it is to go anyway. */
   settleState(): void {
-    if (this.kind.origin !== 'EXTERNAL' || this.state === 'PendingDeletion') return;
-    const misses = this.materials.length === 0 || this.materials.some(({ isThere }) => !isThere);
-    if (misses) this.state = 'PendingImport';
+    if (this.kind.origin !== 'EXTERNAL' || /^Pending.*Deletion$/.test(this.state)) return;
+    if (this.misses) this.state = 'PendingImport';
     else if (this.state === 'PendingImport') this.state = 'Enabled';
   }
 
@@ -95,5 +107,10 @@ export class ModelKey {
     return times;
   }
 }
+
+/** The copy, not that there is such a material. */
+export const lose = (material: ImportedMaterial): void => {
+  Object.assign(material, { isThere: false, validTo: undefined });
+};
 
 const isOver = ({ validTo }: ImportedMaterial, now: number): boolean => validTo !== undefined && validTo <= now;

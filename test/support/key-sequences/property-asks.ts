@@ -87,9 +87,12 @@ const updateAlias: Asking = (place) => {
   const { world, at, pick } = place;
   const { name, aliases, pointsAt } = aliasOf(place);
   const isOfOther = pick % 7 < 3;
+  const isMoved = pointsAt !== (isOfOther ? 'other' : 'it');
   return {
     input: { AliasName: name, TargetKeyId: isOfOther ? world.others[at] : named(place).KeyId },
     early: pointsAt ? undefined : 'NotFoundException',
+    // It stays with keys of a kind: the other one is symmetric.
+    late: isMoved && world.kind.keySpec !== 'SYMMETRIC_DEFAULT' ? 'ValidationException' : undefined,
     isOfOther,
     done: () => aliases.set(name, isOfOther ? 'other' : 'it'),
   };

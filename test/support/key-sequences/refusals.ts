@@ -10,6 +10,8 @@ const OF_GRANTS_AND_ALIASES = ['RetireGrant', 'DeleteAlias'];
 const IMPORTS = ['GetParametersForImport', 'ImportKeyMaterial', 'DeleteImportedKeyMaterial'];
 const SWITCH_ROTATION = ['EnableKeyRotation', 'DisableKeyRotation'];
 const ROTATIONS = [...SWITCH_ROTATION, 'RotateKeyOnDemand'];
+/** What a key that has no rotation is refused, once its state allows it; that it does not rotate it may be told. */
+const BEGIN_ROTATION = ['EnableKeyRotation', 'RotateKeyOnDemand'];
 const OF_PRIMARIES = ['ReplicateKey', 'UpdatePrimaryRegion'];
 
 /** As a caller sees the key. */
@@ -18,18 +20,22 @@ export interface Seen {
   role: 'PRIMARY' | 'REPLICA' | undefined;
 }
 
-/** What an operation is refused with on a key of this kind, whatever its state. */
-export function refusalByKind(operation: string, kind: Kind, { role }: Pick<Seen, 'role'>): string | undefined {
+/**
+ * What an operation is refused with on a key of this kind, before its state is looked at. Of a key without a public half that
+ * it is disabled counts for nothing.
+ */
+export function refusalByKind(operation: string, kind: Kind, { role, state }: Seen): string | undefined {
   if (kind.managed && !ON_MANAGED_KEYS.test(operation) && !OF_GRANTS_AND_ALIASES.includes(operation))
     return 'AccessDeniedException';
   const usage = USAGE_FOR[operation];
   if (usage !== undefined && usage !== kind.keyUsage) return 'InvalidKeyUsageException';
+  const isSymmetric = kind.keySpec === 'SYMMETRIC_DEFAULT';
   const unsupported =
-    (operation === 'GetPublicKey' && !kind.isAsymmetric) ||
+    (operation === 'GetPublicKey' && !kind.isAsymmetric && state === 'Disabled') ||
     (IMPORTS.includes(operation) && kind.origin !== 'EXTERNAL') ||
-    ((ROTATIONS.includes(operation) || operation === 'ListKeyRotations') && kind.keySpec !== 'SYMMETRIC_DEFAULT') ||
+    (operation === 'ListKeyRotations' && !isSymmetric) ||
     (SWITCH_ROTATION.includes(operation) && kind.origin !== 'AWS_KMS') ||
-    (ROTATIONS.includes(operation) && role === 'REPLICA') ||
+    (ROTATIONS.includes(operation) && isSymmetric && role === 'REPLICA') ||
     (OF_PRIMARIES.includes(operation) && role !== 'PRIMARY');
   return unsupported ? 'UnsupportedOperationException' : undefined;
 }
@@ -43,5 +49,9 @@ export function refusalByState(operation: string, state: KeyStateName): string |
 }
 
 /** What is wrong only with the key's spec is said last. */
-export const refusalBySpec = (operation: string, { keySpec }: Kind): string | undefined =>
-  MAKES_DATA_KEYS.includes(operation) && keySpec !== 'SYMMETRIC_DEFAULT' ? 'InvalidKeyUsageException' : undefined;
+export function refusalBySpec(operation: string, { keySpec, isAsymmetric }: Kind): string | undefined {
+  if (operation === 'GetPublicKey' && !isAsymmetric) return 'UnsupportedOperationException';
+  if (keySpec === 'SYMMETRIC_DEFAULT') return undefined;
+  if (BEGIN_ROTATION.includes(operation)) return 'UnsupportedOperationException';
+  return MAKES_DATA_KEYS.includes(operation) ? 'InvalidKeyUsageException' : undefined;
+}

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import type { KeyStateName } from '#domain/key/state-table';
+import { USAGE_FOR } from '../published-key-kinds';
 import type { Asking } from './ask';
 import { CRYPTOGRAPHIC_ASKS } from './cryptographic-asks';
 import { IMPORT_ASKS } from './import-asks';
 import { LIFE_CYCLE_ASKS } from './life-cycle-asks';
-import { DAY_MS } from './model-key';
+import { DAY_MS, type ModelKey } from './model-key';
 import { PROPERTY_ASKS } from './property-asks';
 import { refusalByKind, refusalBySpec, refusalByState, type Seen } from './refusals';
 import { type Metadata, REGIONS, type World } from './world';
@@ -81,7 +82,7 @@ async function call({ operation, at, pick }: Step & { do: 'call' }, world: World
   const ofKey =
     seen && !isOfOther
       ? (refusalByKind(operation, world.kind, seen) ??
-        refusalByState(operation, seen.state) ??
+        refusalByState(operation, stateFor(operation, seen, key)) ??
         refusalBySpec(operation, world.kind))
       : undefined;
   const expected = missing ?? early ?? ofKey ?? late ?? 'OK';
@@ -92,6 +93,10 @@ async function call({ operation, at, pick }: Step & { do: 'call' }, world: World
   if (code === 'OK') done?.(body);
   await look(world, at);
 }
+
+/** A key that is Updating can be used, but not without its material. */
+const stateFor = (operation: string, { state }: Seen, { misses }: ModelKey): KeyStateName =>
+  state === 'Updating' && misses && operation in USAGE_FOR ? 'PendingImport' : state;
 
 /** The key as a caller sees it, which is as it is to be; undefined where there is none. */
 export async function look(world: World, at: number): Promise<Seen | undefined> {

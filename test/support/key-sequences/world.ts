@@ -27,7 +27,8 @@ export class World {
   readonly otherCiphertexts: string[] = [];
   /** Which key each alias of a region points at. */
   readonly aliases = REGIONS.map(() => new Map<string, 'it' | 'other'>());
-  parameters: { token: string; publicKey: Buffer; validTo: number } | undefined;
+  /** By region. */
+  readonly parameters: ({ token: string; publicKey: Buffer; validTo: number } | undefined)[] = [];
   /** Rotations of the material, which related keys share. */
   rotations = 0;
   onDemand = 0;
@@ -67,8 +68,22 @@ export class World {
   }
 
   begin(at: number, role: ModelKey['role']): void {
-    this.keys[at]!.begin(role);
-    this.keys[at]!.policy = defaultKeyPolicy(ACCOUNT);
+    const key = this.keys[at]!;
+    const { primary } = this;
+    key.begin(role);
+    key.policy = defaultKeyPolicy(ACCOUNT);
+    if (role !== 'REPLICA' || !primary) return;
+    key.materials = primary.materials.map(({ index }) => ({ index, isThere: false }));
+    this.passOn();
+  }
+
+  /** What waits for a rotation is the primary's to say. */
+  passOn(): void {
+    const { primary } = this;
+    for (const key of this.keys) {
+      if (!primary || !isReplica(key) || key.waiting?.index === primary.waiting?.index) continue;
+      key.waiting = primary.waiting && { index: primary.waiting.index, isThere: false };
+    }
   }
 
   get primary(): ModelKey | undefined {
@@ -102,6 +117,7 @@ export class World {
       if (key.role !== 'REPLICA') this.rotations += key.rotate(now);
       if (!key.exists) key.isRecorded = false;
     }
+    this.passOn();
     const { primary } = this;
     if (primary?.state === 'PendingReplicaDeletion' && !this.keys.some(isReplica))
       primary.schedule(now, primary.windowInDays);
