@@ -18,11 +18,12 @@ const symmetric = PUBLISHED_KINDS.find(({ keySpec }) => keySpec === 'SYMMETRIC_D
 
 const IMPORTABLE = PUBLISHED_KINDS.filter(({ isImportable }) => isImportable);
 
-/** Every kind of key that there can be. Multi-Region keys with imported material are not served yet. */
+/** Every kind of key that there can be. */
 export const EVERY_KIND: readonly Kind[] = [
   ...PUBLISHED_KINDS.map((kind) => kindOf(kind, 'AWS_KMS', false)),
   ...PUBLISHED_KINDS.map((kind) => kindOf(kind, 'AWS_KMS', true)),
   ...IMPORTABLE.map((kind) => kindOf(kind, 'EXTERNAL', false)),
+  ...IMPORTABLE.map((kind) => kindOf(kind, 'EXTERNAL', true)),
   { ...kindOf(symmetric, 'AWS_KMS', false), managed: true },
 ];
 
