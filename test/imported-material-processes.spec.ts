@@ -10,6 +10,10 @@ import {
   EncryptCommand,
   GetParametersForImportCommand,
   ImportKeyMaterialCommand,
+  type ImportKeyMaterialCommandInput,
+  KMSClient,
+  ReplicateKeyCommand,
+  RotateKeyOnDemandCommand,
 } from '@aws-sdk/client-kms';
 import { calloutPublicKeys, newCalloutSeeds } from '#platform/callout-keys';
 import { natsPermissions, natsUserScope, renderAuthorization } from '#platform/nats-users';
@@ -61,22 +65,27 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
+/** For ever, unless it says to when. */
+async function bring(
+  kms: KMSClient,
+  KeyId: string,
+  material: Buffer,
+  more: Partial<ImportKeyMaterialCommandInput>,
+): Promise<void> {
+  const wrapping = { WrappingAlgorithm: OAEP, WrappingKeySpec: 'RSA_2048' } as const;
+  const { ImportToken, PublicKey } = await kms.send(new GetParametersForImportCommand({ KeyId, ...wrapping }));
+  const ExpirationModel = more.ValidTo ? 'KEY_MATERIAL_EXPIRES' : 'KEY_MATERIAL_DOES_NOT_EXPIRE';
+  const EncryptedKeyMaterial = wrap(OAEP, PublicKey!, material);
+  await kms.send(new ImportKeyMaterialCommand({ KeyId, ImportToken, EncryptedKeyMaterial, ExpirationModel, ...more }));
+}
+
 test('separate processes import, expire and delete material, and agree at once', async () => {
   const { kms } = clientsOf(endpoint, ROOT);
   const { KeyId } = (await kms.send(new CreateKeyCommand({ Origin: 'EXTERNAL' }))).KeyMetadata!;
   const { material } = newMaterial('SYMMETRIC_DEFAULT');
   const state = async () => (await kms.send(new DescribeKeyCommand({ KeyId }))).KeyMetadata!.KeyState;
 
-  async function importFor(ValidTo?: Date): Promise<void> {
-    const wrapping = { WrappingAlgorithm: OAEP, WrappingKeySpec: 'RSA_2048' } as const;
-    const { ImportToken, PublicKey } = await kms.send(new GetParametersForImportCommand({ KeyId, ...wrapping }));
-    const ExpirationModel = ValidTo ? 'KEY_MATERIAL_EXPIRES' : 'KEY_MATERIAL_DOES_NOT_EXPIRE';
-    const EncryptedKeyMaterial = wrap(OAEP, PublicKey!, material);
-    await kms.send(
-      new ImportKeyMaterialCommand({ KeyId, ImportToken, EncryptedKeyMaterial, ExpirationModel, ValidTo }),
-    );
-  }
-
+  const importFor = (ValidTo?: Date) => bring(kms, KeyId!, material, { ValidTo });
   await importFor();
   const { CiphertextBlob } = await kms.send(new EncryptCommand({ KeyId, Plaintext: Buffer.from('a') }));
   const decrypt = () => kms.send(new DecryptCommand({ CiphertextBlob }));
@@ -92,4 +101,35 @@ test('separate processes import, expire and delete material, and agree at once',
   expect(await run([MAIN, 'clock', 'advance', '1d'], operator).done).toMatchObject({ code: 0 });
   expect(await state()).toBe('PendingImport');
   for (let i = 0; i < 6; i++) await expect(decrypt()).rejects.toThrow(refused);
+}, 60_000);
+
+test('separate processes import into keys of two regions, and rotate both', async () => {
+  const { kms: home } = clientsOf(endpoint, ROOT);
+  const away = new KMSClient({ endpoint, region: 'eu-west-1', maxAttempts: 1, credentials: home.config.credentials });
+  const { KeyMetadata } = await home.send(new CreateKeyCommand({ Origin: 'EXTERNAL', MultiRegion: true }));
+  const KeyId = KeyMetadata!.KeyId!;
+  const [first, second] = [newMaterial('SYMMETRIC_DEFAULT').material, newMaterial('SYMMETRIC_DEFAULT').material];
+  const current = async (kms: KMSClient) =>
+    (await kms.send(new DescribeKeyCommand({ KeyId }))).KeyMetadata!.CurrentKeyMaterialId;
+
+  await bring(home, KeyId, first, {});
+  await home.send(new ReplicateKeyCommand({ KeyId, ReplicaRegion: 'eu-west-1' }));
+  await bring(away, KeyId, first, {});
+  await bring(home, KeyId, second, { ImportType: 'NEW_KEY_MATERIAL' });
+  // Whoever answers knows what the key-manager has had the related key do.
+  await bring(away, KeyId, second, {});
+  const before = await current(away);
+  await home.send(new RotateKeyOnDemandCommand({ KeyId }));
+  const after = await current(home);
+  expect(after).not.toBe(before);
+  expect(await current(away)).toBe(after);
+  const { CiphertextBlob } = await home.send(new EncryptCommand({ KeyId, Plaintext: Buffer.from('a') }));
+  // Each of the workers.
+  for (let i = 0; i < 4; i++) await away.send(new DecryptCommand({ CiphertextBlob }));
+  await away.send(new DeleteImportedKeyMaterialCommand({ KeyId }));
+  const refused = expect.objectContaining({ name: 'KMSInvalidStateException' });
+  for (let i = 0; i < 4; i++) {
+    await expect(away.send(new DecryptCommand({ CiphertextBlob }))).rejects.toThrow(refused);
+    await home.send(new DecryptCommand({ CiphertextBlob }));
+  }
 }, 60_000);

@@ -5,7 +5,6 @@ import { openMaterial, randomMaterialLength } from '#crypto/key-material';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf } from '#domain/aggregates';
 import { isAsymmetric } from '#domain/key/key-kinds';
-import { isLiving } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import { MemoryEventStore } from '#event-store/memory-event-store';
 import type { BackingKey } from '#hsm/backing-key';
@@ -20,7 +19,7 @@ import { runOperation } from '#operations/run-operation';
 import { OPERATION_TABLE } from '#operations/table';
 import type { LastUses } from '#operations/usage/last-uses';
 import { GrantTokens, localSigner } from '#platform/grant-tokens';
-import { KeyManager } from '#platform/key-manager';
+import { KeyManager, originOf } from '#platform/key-manager';
 import { KeyTimers } from '#platform/key-timers';
 import type { MaterialCustodian } from '#platform/material-custodian';
 import { RevocationBarrier } from '#platform/revocation-barrier';
@@ -120,7 +119,7 @@ export class MemoryOperations {
       lastUses: this.lastUses,
     });
     this.imports = new MemoryImports(this.backingKeys, async (ref, command, call) => {
-      await this.manager.runCommand(ref, command, call);
+      await this.manager.runFor(ref, command, originOf(call));
     });
     this.timers = new KeyTimers({ manager: this.manager, materials, clock: { now: () => this.now } });
     this.ready = view
@@ -141,15 +140,6 @@ export class MemoryOperations {
     const caller = rootCaller('us-east-1', ref.account);
     const now = new Date(this.now).toISOString();
     await this.manager.runCommand(ref, command, { caller, requestId: 'test', operation: 'Test', now });
-  }
-
-  /** Where the key's material lies. */
-  private placeOf(keyArn: string, materialId: string): string {
-    for (const { ref, state } of this.projection.allKeys()) {
-      if (!keyArn.endsWith(ref.id) || !isLiving(state)) continue;
-      return state.versions.find((version) => version.materialId === materialId)?.storedAs ?? materialId;
-    }
-    return materialId;
   }
 
   /** Names of what is in the store of material. */
@@ -209,8 +199,8 @@ export class MemoryOperations {
         },
         data: {
           projection: this.view.projection,
-          backingKey: (keyArn, materialId) => {
-            const backingKey = this.backingKeys.get(this.placeOf(keyArn, materialId));
+          backingKey: (keyArn, { materialId, storedAs = materialId }) => {
+            const backingKey = this.backingKeys.get(storedAs);
             if (backingKey?.keyArn !== keyArn) throw new MaterialNotLoaded(keyArn, materialId);
             return backingKey;
           },

@@ -31,6 +31,7 @@ const EVENT_TYPES: Record<DomainEvent['type'], true> = {
   KeyMadePrimary: true,
   KeyPrimaryUpdated: true,
   KeySynchronized: true,
+  KeyReplicaMaterialImported: true,
   KeyReplicaRemoved: true,
   KeyDeletionDeferred: true,
   AliasCreated: true,

@@ -64,6 +64,7 @@ export interface VaultOptions {
 
 /** Creates, loads and destroys backing keys: the provider wraps, the store keeps, memory serves. */
 export class MaterialVault {
+  /** By place: keys of several regions can have copies of one material, and each its own end. */
   private readonly cache: LRUCache<string, BackingKey>;
   private readonly loading = new Map<string, Promise<BackingKey>>();
   private readonly creating = new Map<string, Promise<void>>();
@@ -213,9 +214,9 @@ export class MaterialVault {
     return this.destroy(auditKeyId(which));
   }
 
-  /** From memory only; undefined when it must be loaded. */
-  peek(materialId: string): BackingKey | undefined {
-    return this.cache.get(materialId);
+  /** What lies at the place, from memory only; undefined when it must be loaded. */
+  peek(place: string): BackingKey | undefined {
+    return this.cache.get(place);
   }
 
   /**
@@ -223,27 +224,27 @@ export class MaterialVault {
    * while it is out of reach. `place`: where it lies, where that is not under its id.
    */
   async load(keyArn: string, materialId: string, place = materialId): Promise<BackingKey> {
-    const backingKey = this.cache.get(materialId) ?? (await this.loadOnce(keyArn, materialId, place));
+    const backingKey = this.cache.get(place) ?? (await this.loadOnce(keyArn, materialId, place));
     if (backingKey.keyArn !== keyArn) {
       throw new KmsError('KMSInternalException', 'The key material belongs to another key.');
     }
     return backingKey;
   }
 
-  /** Erases for good. Harmless to repeat. */
-  async destroy(materialId: string): Promise<void> {
-    this.evict(materialId);
+  /** Erases for good what lies there, and no other copy of it. Harmless to repeat. */
+  async destroy(place: string): Promise<void> {
+    this.evict(place);
     await this.failPoint('before-erase:material');
-    await reach(() => this.store.erase(materialId));
+    await reach(() => this.store.erase(place));
     await this.failPoint('after-erase:material');
     // A load that read the store before the erasure may have cached it since.
-    this.evict(materialId);
+    this.evict(place);
   }
 
   /** Forgets it, and lets no load that is under way bring it back. */
-  evict(materialId: string): void {
-    this.loading.delete(materialId);
-    this.cache.delete(materialId);
+  evict(place: string): void {
+    this.loading.delete(place);
+    this.cache.delete(place);
   }
 
   /** All stored material that events name: without what Keytrail has for itself. */
@@ -276,12 +277,12 @@ export class MaterialVault {
 
   /** All who ask while a load is under way share it. */
   private loadOnce(keyArn: string, materialId: string, place: string): Promise<BackingKey> {
-    const running = this.loading.get(materialId);
+    const running = this.loading.get(place);
     if (running) return running;
-    const settled = (): boolean => this.loading.get(materialId) === started && this.loading.delete(materialId);
+    const settled = (): boolean => this.loading.get(place) === started && this.loading.delete(place);
     const started = this.fetch(keyArn, materialId, place).then(
       (backingKey) => {
-        if (settled()) this.cache.set(materialId, backingKey);
+        if (settled()) this.cache.set(place, backingKey);
         return backingKey;
       },
       (error: unknown) => {
@@ -289,7 +290,7 @@ export class MaterialVault {
         throw error;
       },
     );
-    this.loading.set(materialId, started);
+    this.loading.set(place, started);
     return started;
   }
 

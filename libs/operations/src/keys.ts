@@ -65,7 +65,6 @@ function keyKind(request: CreateKey): { keySpec: KeySpec; keyUsage: KeyUsage; or
   }
   if (request.CustomKeyStoreId !== undefined) throw unsupported('CustomKeyStoreId');
   if (request.XksKeyId !== undefined) throw unsupported('XksKeyId');
-  if (request.MultiRegion && origin === 'EXTERNAL') throw unsupported('MultiRegion with Origin EXTERNAL');
   return { keySpec, keyUsage, origin };
 }
 

@@ -4,6 +4,7 @@ import type { CheckedMaterial } from '#crypto/imported-material';
 import type { TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf, EventOf } from '#domain/aggregates';
 import type { KeySpec } from '#domain/key/key-kinds';
+import type { KeyVersion } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import type { CommandResult } from '#event-store/run-command';
 import type { BackingKey } from '#hsm/backing-key';
@@ -118,7 +119,7 @@ export interface ControlPorts {
 export interface DataPorts {
   projection: Projection;
   /** The backing key from memory. Throws MaterialNotLoaded otherwise, on which run-operation loads it and begins again. */
-  backingKey(keyArn: string, materialId: string): BackingKey;
+  backingKey(keyArn: string, material: Pick<KeyVersion, 'materialId' | 'storedAs'>): BackingKey;
   loadBackingKey(keyArn: string, materialId: string): Promise<void>;
   /** By way of a key-manager; returns once it is in `projection`. */
   mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void>;

@@ -9,9 +9,11 @@ import type {
   RotateKeyOnDemandResponse,
   RotationsListEntry,
 } from '@aws-sdk/client-kms';
-import type { ImportStatus, PendingRotation } from '#domain/key/imported/status';
+import { awaitsRelated } from '#domain/key/imported/related';
+import type { ImportStatus } from '#domain/key/imported/status';
+import { livingKeyAt } from '#domain/key/living';
 import { assertRotatable, ROTATION_LIMITS } from '#domain/key/rotation';
-import { currentVersion, isPendingDeletion, type KeyVersion } from '#domain/key/state';
+import { currentVersion, isPendingDeletion, isReplica, type KeyVersion, type LivingKey } from '#domain/key/state';
 import { assertStateAllows } from '#domain/key/state-table';
 import { authorizeKey } from './authorization';
 import { fixedContext } from './condition-context';
@@ -117,10 +119,10 @@ export const listKeyRotations = control<ListKeyRotations, Wire<ListKeyRotationsR
     assertRotatable(found.key.keySpec);
     assertStateAllows('ListKeyRotations', found.key.keyState, found.arn);
     const withFirst = request.IncludeKeyMaterial === 'ALL_KEY_MATERIAL';
-    const { versions, pendingRotation } = found.key;
+    const { versions } = found.key;
     const entries = [
       ...(withFirst ? versions : versions.slice(1)).map((version) => rotationEntry(found, version)),
-      ...(withFirst && pendingRotation ? [waitingEntry(found, pendingRotation)] : []),
+      ...(withFirst ? waitingEntries(found, call, ports) : []),
     ];
     const asked = pageAsked(request, call, PAGE_SIZES, found.arn, withFirst ? 'with the first' : undefined);
     const page = pageOfList(entries, asked);
@@ -137,12 +139,30 @@ const rotationEntry = ({ arn, key }: FoundKey, version: KeyVersion): Wire<Rotati
   ...(version.cause === 'CREATED' ? {} : { RotationDate: epochSeconds(version.since), RotationType: version.cause }),
 });
 
-const waitingEntry = ({ arn }: FoundKey, { materialId, imported }: PendingRotation): Wire<RotationsListEntry> => ({
-  KeyId: arn,
-  KeyMaterialId: materialId,
-  KeyMaterialState: 'PENDING_ROTATION',
-  ...importFields(imported),
-});
+function waitingEntries(found: FoundKey, call: Call, ports: ControlPorts): Wire<RotationsListEntry>[] {
+  const { arn, key } = found;
+  if (!key.pendingRotation) return [];
+  const { materialId, imported } = key.pendingRotation;
+  const primary = isReplica(key) ? primaryOf(found, call, ports) : key;
+  // Between two primaries it waits for the next one.
+  const isReady = primary?.pendingRotation?.materialId === materialId && !awaitsRelated(primary);
+  return [
+    {
+      KeyId: arn,
+      KeyMaterialId: materialId,
+      KeyMaterialState: isReady ? 'PENDING_ROTATION' : 'PENDING_MULTI_REGION_IMPORT_AND_ROTATION',
+      ...importFields(imported),
+    },
+  ];
+}
+
+function primaryOf({ ref }: FoundKey, { now }: Call, { projection }: ControlPorts): LivingKey | undefined {
+  for (const { state } of projection.relatedKeys(ref)) {
+    const living = livingKeyAt(state, now);
+    if (living?.family?.keyType === 'PRIMARY') return living;
+  }
+  return undefined;
+}
 
 function importFields(imported: ImportStatus | undefined): Partial<Wire<RotationsListEntry>> {
   if (!imported) return {};

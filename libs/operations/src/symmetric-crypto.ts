@@ -10,6 +10,7 @@ import { canonicalContext } from '#crypto/encryption-context';
 import { decryptSymmetric, encryptSymmetric } from '#crypto/symmetric';
 import { keyArn, parseKmsArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
+import { cryptographicState, materialOf } from '#domain/key/imported/copies';
 import {
   assertAlgorithmFits,
   assertUsageAllows,
@@ -17,7 +18,7 @@ import {
   isSymmetricEncryption,
 } from '#domain/key/key-kinds';
 import { isMultiRegionId, materialOwner, sharesMaterial } from '#domain/key/material-owner';
-import { currentVersion, isLiving, type KeyVersion } from '#domain/key/state';
+import { currentVersion, isLiving, type KeyVersion, type LivingKey } from '#domain/key/state';
 import { assertStateAllows, type KeyOperation } from '#domain/key/state-table';
 import type { BackingKey } from '#hsm/backing-key';
 import { type Asked, authorizeKey } from './authorization';
@@ -43,7 +44,7 @@ export function assertUsable(
   algorithm: string = SYMMETRIC,
 ): void {
   assertUsageAllows(operation, key, arn);
-  assertStateAllows(isReEncryption(operation) ? 'ReEncrypt' : operation, key.keyState, arn);
+  assertStateAllows(isReEncryption(operation) ? 'ReEncrypt' : operation, cryptographicState(key), arn);
   assertAlgorithmFits(algorithm, key);
 }
 
@@ -53,7 +54,7 @@ export function assertUsableForDataKeys(
   operation: KeyOperation & CryptographicOperation,
 ): void {
   assertUsageAllows(operation, key, arn);
-  assertStateAllows(operation, key.keyState, arn);
+  assertStateAllows(operation, cryptographicState(key), arn);
   if (isSymmetricEncryption(key.keySpec)) return;
   throw new KmsError('InvalidKeyUsageException', 'You cannot generate a data key with an asymmetric CMK');
 }
@@ -72,7 +73,7 @@ function headerPrefix({ ref, key }: FoundKey, materialId: string): Buffer {
 
 /** The backing key that encrypts under this key now. */
 export const currentBackingKey = (found: FoundKey, ports: DataPorts): BackingKey =>
-  ports.backingKey(materialOwner(found.arn, found.key), currentVersion(found.key).materialId);
+  ports.backingKey(materialOwner(found.arn, found.key), currentVersion(found.key));
 
 /**
  * Throws MaterialNotLoaded where that one has yet to come: before a dry run passes, and before anything is made or opened that
@@ -179,11 +180,10 @@ export function authorizedSource(
 
 /** Whether the ciphertext's material is the key's. A related key may know of a rotation before this one does. */
 function hasMaterial({ found, blob }: Source, { projection }: DataPorts): boolean {
-  const isIt = ({ materialId }: KeyVersion): boolean => materialId === blob.materialId;
-  if (found.key.versions.some(isIt)) return true;
+  const isOf = (key: LivingKey): boolean => materialOf(key, blob.materialId) !== undefined;
+  if (isOf(found.key)) return true;
   if (!sharesMaterial(found.key)) return false;
-  for (const { state } of projection.relatedKeys(found.ref))
-    if (isLiving(state) && state.versions.some(isIt)) return true;
+  for (const { state } of projection.relatedKeys(found.ref)) if (isLiving(state) && isOf(state)) return true;
   return false;
 }
 
@@ -192,6 +192,12 @@ export function decryptFrom(
   context: Record<string, string> | undefined,
   ports: DataPorts,
 ): Buffer {
-  const { keyObject } = ports.backingKey(materialOwner(found.arn, found.key), blob.materialId);
+  const { materialId } = blob;
+  const held: Pick<KeyVersion, 'materialId' | 'storedAs'> = materialOf(found.key, materialId) ?? { materialId };
+  // Its primary has rotated to what this key has no copy of, and this one is about to learn of it.
+  if (found.key.origin === 'EXTERNAL' && held.storedAs === undefined) {
+    assertStateAllows('Decrypt', 'PendingImport', found.arn);
+  }
+  const { keyObject } = ports.backingKey(materialOwner(found.arn, found.key), held);
   return decryptSymmetric(keyObject, blob, canonicalContext(context));
 }

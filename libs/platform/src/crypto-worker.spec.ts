@@ -183,7 +183,9 @@ describe('imported material', () => {
   test('is loaded from where its newest copy lies', async () => {
     const { worker, bring, erase, place } = await withImport();
     await worker.loadBackingKey(EXTERNAL_ARN, MATERIAL);
-    expect(worker.backingKey(EXTERNAL_ARN, MATERIAL).keyObject.symmetricKeySize).toBe(32);
+    expect(worker.backingKey(EXTERNAL_ARN, { materialId: MATERIAL, storedAs: place }).keyObject.symmetricKeySize).toBe(
+      32,
+    );
     const newer = await bring(MATERIAL);
     expect(newer).not.toBe(place);
     await erase(place);
@@ -191,10 +193,12 @@ describe('imported material', () => {
   });
 
   test('leaves memory with the event that takes it away', async () => {
-    const { worker, runExternal } = await withImport();
+    const { worker, runExternal, place } = await withImport();
     await worker.loadBackingKey(EXTERNAL_ARN, MATERIAL);
+    const copy = { materialId: MATERIAL, storedAs: place };
+    expect(worker.backingKey(EXTERNAL_ARN, copy)).toMatchObject({ materialId: MATERIAL });
     await runExternal({ type: 'DeleteImportedKeyMaterial' });
-    expect(() => worker.backingKey(EXTERNAL_ARN, MATERIAL)).toThrow('material must be loaded first');
+    expect(() => worker.backingKey(EXTERNAL_ARN, copy)).toThrow('material must be loaded first');
   });
 
   test('is erased only once its key has released it', async () => {
@@ -225,6 +229,39 @@ describe('imported material', () => {
     await store.put(place, bytes);
     expect(await sweep()).toMatchObject({ erased: 1 });
     expect(await store.get(place)).toBeUndefined();
+  });
+
+  test('of related keys is a copy of each: where one ends, in memory and in the store, the others stay', async () => {
+    const { worker, manager, imports, store, sweep, later } = await started();
+    const home = { ...REF, id: 'mrk-0123456789abcdef0123456789abcdef' };
+    const away = { ...home, region: 'eu-west-1' };
+    const arnOf = ({ region, account, id }: typeof home): string => keyArn(region, account, id);
+    const call = { ...CALL, now: later(0) };
+    const bringTo = async (ref: typeof home) => {
+      const storedAs = await imports.store(arnOf(ref), MATERIAL, 'SYMMETRIC_DEFAULT', Buffer.alloc(32, 7));
+      await manager.runCommand(ref, { type: 'ImportKeyMaterial', materialId: MATERIAL, storedAs }, call);
+      await worker.loadBackingKey(arnOf(ref), MATERIAL);
+      return { materialId: MATERIAL, storedAs };
+    };
+    await manager.runCommand(home, { ...CREATE, multiRegion: true } as KeyCommand, call);
+    const here = await bringTo(home);
+    const own = { description: '', policy: '', tags: [] };
+    const begin = { type: 'BeginReplication', replicaRegion: away.region, generation: 1, ...own } as const;
+    await manager.runCommand(home, begin, call);
+    await manager.settleRelated(home, call);
+    const there = await bringTo(away);
+    expect(worker.backingKey(arnOf(home), here).keyArn).toBe(arnOf(home));
+    expect(worker.backingKey(arnOf(away), there).keyArn).toBe(arnOf(away));
+    expect(() => worker.backingKey(arnOf(away), here)).toThrow('material must be loaded first');
+
+    await manager.runCommand(away, { type: 'DeleteImportedKeyMaterial' }, call);
+    expect(() => worker.backingKey(arnOf(away), there)).toThrow('material must be loaded first');
+    await expect(worker.loadBackingKey(arnOf(away), MATERIAL)).rejects.toMatchObject({ code: 'KMSInternalException' });
+    await expect(worker.destroy(away, here.storedAs)).rejects.toMatchObject({ code: 'KMSInternalException' });
+    await worker.destroy(away, there.storedAs);
+    expect(worker.backingKey(arnOf(home), here).keyArn).toBe(arnOf(home));
+    expect([await store.get(here.storedAs), await store.get(there.storedAs)]).toEqual([expect.anything(), undefined]);
+    expect(await sweep()).toMatchObject({ erased: 0, missing: [] });
   });
 
   test('is named by the sweep where it is missing', async () => {
@@ -290,7 +327,7 @@ describe('the material of multi-Region keys', () => {
     const needed = [...neededMaterial(projection)].filter(({ owner }) => owner === OWNER);
     expect(needed.map(({ materialId }) => materialId)).toEqual(ids);
     await expect(worker.loadBackingKey(OWNER, ids[1]!)).resolves.toBeUndefined();
-    expect(worker.backingKey(OWNER, ids[1]!).materialId).toBe(ids[1]);
+    expect(worker.backingKey(OWNER, { materialId: ids[1]! }).materialId).toBe(ids[1]);
   });
 
   test('stays when a replica is deleted, whatever is asked, and goes with the primary', async () => {

@@ -5,12 +5,11 @@ import type { TokenIssuer } from '#crypto/signed-token';
 import { keyArn, parseKmsArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import type { KeyEvent } from '#domain/key/events';
-import { placesOf, releasedPlaces } from '#domain/key/imported/copies';
-import { materialIdIn } from '#domain/key/imported/status';
+import { materialOf, placesOf, releasedPlaces } from '#domain/key/imported/copies';
 import type { KeySpec } from '#domain/key/key-kinds';
 import { materialIdOf } from '#domain/key/material-id';
 import { materialOwner } from '#domain/key/material-owner';
-import { isLiving, type Key } from '#domain/key/state';
+import { isLiving, type Key, type KeyVersion } from '#domain/key/state';
 import { hasAccessKeys } from '#domain/principal/state';
 import type { AggregateRef } from '#domain/subjects';
 import { shorterThanMaterial } from '#event-store/log-damage';
@@ -33,6 +32,16 @@ import type { MaterialCustodian } from './material-custodian';
 /** Where material of the key may lie that is to be erased. */
 const mayErase = (key: Key): readonly string[] =>
   key.keyState === 'Deleted' ? key.allMaterialIds : isLiving(key) ? releasedPlaces(key) : [];
+
+/** What may release material. */
+const RELEASING: ReadonlySet<KeyEvent['type']> = new Set([
+  'KeyMaterialImported',
+  'KeyMaterialExpired',
+  'ImportedKeyMaterialDeleted',
+  'KeySynchronized',
+  'KeyMadePrimary',
+  'KeyDeleted',
+]);
 
 /** More orphans than crashes explain: the log and the store may not belong together, so nothing is erased. */
 const MAX_ORPHANS = 100;
@@ -69,8 +78,11 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     return this.view.projection;
   }
 
-  backingKey(arn: string, materialId: string): BackingKey {
-    const backingKey = this.vault.peek(materialId);
+  backingKey(
+    arn: string,
+    { materialId, storedAs = materialId }: Pick<KeyVersion, 'materialId' | 'storedAs'>,
+  ): BackingKey {
+    const backingKey = this.vault.peek(storedAs);
     if (backingKey?.keyArn !== arn) throw new MaterialNotLoaded(arn, materialId);
     return backingKey;
   }
@@ -93,17 +105,13 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     if (!owner) return materialId;
     const { region, account, resource } = owner;
     const key = this.projection.key(region, account, resource.slice('key/'.length))?.state;
-    const versions = key && isLiving(key) ? key.versions : [];
-    return versions.find((version) => version.materialId === materialId)?.storedAs ?? materialId;
+    return (key && isLiving(key) ? materialOf(key, materialId)?.storedAs : undefined) ?? materialId;
   }
 
   private forget({ region, account, id }: AggregateRef, event: KeyEvent): void {
-    if (event.type === 'KeyMaterialExpired' || event.type === 'ImportedKeyMaterialDeleted') {
-      this.vault.evict(event.materialId);
-    } else if (event.type === 'KeyDeleted') {
-      const key = this.projection.key(region, account, id)?.state;
-      if (key?.keyState === 'Deleted') for (const place of key.materialIds) this.vault.evict(materialIdIn(place));
-    }
+    if (!RELEASING.has(event.type)) return;
+    const key = this.projection.key(region, account, id)?.state;
+    if (key) for (const place of mayErase(key)) this.vault.evict(place);
   }
 
   async mintManagedKey(which: ManagedKey, cause: MintingCause): Promise<void> {

@@ -154,7 +154,7 @@ describe('a request with a grant token', () => {
     const data: Partial<DataPorts> = {
       projection: view.projection,
       wasBehind: async () => false,
-      backingKey: (keyArn, materialId) => ({
+      backingKey: (keyArn, { materialId }) => ({
         keyArn,
         materialId,
         keySpec: 'SYMMETRIC_DEFAULT',

@@ -120,17 +120,28 @@ export class KeyManager implements ControlPorts {
     origin: CommandOrigin,
     checkedAt?: number,
   ): Promise<CommandResult<EventOf<T>>> {
+    let result: CommandResult<EventOf<T>>;
     const tenure = this.ports.serving.begin();
     try {
       const assertStillAllowed = (): void => {
         if (checkedAt !== undefined && this.newestRevocation > checkedAt) throw changedSince();
       };
-      return await this.run(ref, command, origin, { tenure, assertStillAllowed });
+      result = await this.run(ref, command, origin, { tenure, assertStillAllowed });
     } catch (error) {
       throw error instanceof ConflictError ? changedSince() : error;
     } finally {
       tenure.end();
     }
+    await this.passOn(ref, origin);
+    return { ...result, position: Math.max(result.position, this.ports.view.position) };
+  }
+
+  /** To related keys. The change is made: where this fails, a timer does it. */
+  private async passOn(ref: AggregateRef, origin: CommandOrigin): Promise<void> {
+    if (ref.aggregate !== 'key') return;
+    const key = this.projection.key(ref.region, ref.account, ref.id)?.state;
+    if (!key || !isLiving(key) || !key.multiRegion) return;
+    await settleRelated(this, ref as AggregateRef<'key'>, origin).catch(() => {});
   }
 
   /** A command that rests on no caller's permissions: what comes due by itself. */

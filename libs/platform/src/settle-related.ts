@@ -15,6 +15,7 @@ const OPERATIONS: Record<RelatedKeyCommand['type'], string> = {
   BecomePrimary: 'UpdatePrimaryRegion',
   CompleteUpdate: 'UpdatePrimaryRegion',
   Synchronize: 'SynchronizeMultiRegionKey',
+  RecordReplicaImport: 'SynchronizeMultiRegionKey',
   RemoveReplica: 'KeyDeletion',
 };
 

@@ -52,11 +52,11 @@ export function timerOf(projection: Projection, keySubject: string): Timer | und
         : undefined;
     case 'Disabled':
     case 'PendingImport':
-      return earliest(...ofImports(ref, state));
-    case 'None':
     case 'Creating':
     case 'Updating':
     case 'PendingReplicaDeletion':
+      return earliest(...ofImports(ref, state));
+    case 'None':
       return undefined;
   }
 }

@@ -120,7 +120,7 @@ function importPart(imported: ImportStatus | undefined): string {
   if (!imported) return '';
   const { importState, validTo, description } = imported;
   const copy =
-    importState === 'IMPORTED' ? `imported, valid ${validTo ? `to ${validTo}` : 'for ever'}` : 'to be imported again';
+    importState === 'IMPORTED' ? `imported, valid ${validTo ? `to ${validTo}` : 'for ever'}` : 'to be imported';
   return `, ${copy}${description === undefined ? '' : ` (${description})`}`;
 }
 

@@ -41,6 +41,7 @@ export const keyAggregate: Aggregate<Key, KeyEvent, KeyCommand> = {
     KeyMadePrimary: true,
     KeyPrimaryUpdated: false,
     KeySynchronized: false,
+    KeyReplicaMaterialImported: false,
     KeyReplicaRemoved: false,
     KeyDeletionDeferred: true,
   },

@@ -1,5 +1,6 @@
 import type { NamedIds } from '../named-ids';
 import type { Tag } from './events';
+import type { SharedImports } from './imported/status';
 import type { KeyReplicated } from './multi-region-events';
 import type { AutomaticRotation, KeyVersion, Replica } from './state';
 
@@ -8,6 +9,7 @@ interface Shared {
   /** All of them. */
   versions: readonly KeyVersion[];
   rotation: AutomaticRotation | null;
+  imports?: SharedImports;
 }
 
 /** What a caller can ask of a primary that concerns another region. */
@@ -31,6 +33,7 @@ export type RelatedKeyCommand =
   | ({ type: 'BecomePrimary'; formerPrimaryRegion: string; replicas: readonly Replica[] } & Shared)
   | { type: 'CompleteUpdate'; term: number }
   | ({ type: 'Synchronize'; primaryRegion: string } & Shared)
+  | { type: 'RecordReplicaImport'; replicaRegion: string; generation: number; revision: number }
   | { type: 'RemoveReplica'; replicaRegion: string; generation: number };
 
 export type MultiRegionCommand = AskedOfPrimary | RelatedKeyCommand;

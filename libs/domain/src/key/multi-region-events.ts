@@ -1,5 +1,6 @@
 import type { NamedIds } from '../named-ids';
 import type { KeyOrigin, Tag } from './events';
+import type { SharedImports } from './imported/status';
 import type { KeySpec, KeyUsage } from './key-kinds';
 import type { AutomaticRotation, KeyVersion, Replica } from './state';
 
@@ -21,7 +22,7 @@ export interface KeyReplicationBegun extends ReplicaProperties {
   generation: number;
 }
 
-/** A replica's first event. It has its material already: that of all related keys. */
+/** A replica's first event. It has its material already: that of all related keys, unless it is to be imported. */
 export interface KeyReplicated extends ReplicaProperties {
   type: 'KeyReplicated';
   v: 1;
@@ -36,6 +37,8 @@ export interface KeyReplicated extends ReplicaProperties {
   versions: readonly KeyVersion[];
   /** Null where automatic rotation is off. */
   rotation: AutomaticRotation | null;
+  /** Of keys with imported material. */
+  imports?: SharedImports;
 }
 
 /** Of a primary: it knows that the replica is there. */
@@ -70,6 +73,8 @@ export interface KeyMadePrimary {
   /** Those that it did not know yet. */
   versions: readonly KeyVersion[];
   rotation: AutomaticRotation | null;
+  /** Of keys with imported material. */
+  imports?: SharedImports;
 }
 
 /** Of the former primary and of the new one: the change is over. */
@@ -87,6 +92,16 @@ export interface KeySynchronized {
   /** Those that it did not know yet. */
   versions: readonly KeyVersion[];
   rotation: AutomaticRotation | null;
+  /** Of keys with imported material. */
+  imports?: SharedImports;
+}
+
+/** Of a primary: a replica has imported the material that waits for a rotation. */
+export interface KeyReplicaMaterialImported {
+  type: 'KeyReplicaMaterialImported';
+  v: 1;
+  replicaRegion: string;
+  materialId: string;
 }
 
 /** Of a primary: a replica has been deleted. */
@@ -112,5 +127,6 @@ export type MultiRegionEvent =
   | KeyMadePrimary
   | KeyPrimaryUpdated
   | KeySynchronized
+  | KeyReplicaMaterialImported
   | KeyReplicaRemoved
   | KeyDeletionDeferred;

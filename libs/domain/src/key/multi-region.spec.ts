@@ -1,4 +1,4 @@
-import { keyArn } from '../arn';
+import { relatedArnIn as arnIn, RELATED_ID, RelatedRegions as Regions } from '../../../../test/support/related-regions';
 import { plusDays } from '../dates';
 import { KmsError } from '../errors';
 import type { KeyCommand } from './commands';
@@ -6,18 +6,15 @@ import { decideKey } from './decide';
 import type { KeyEvent } from './events';
 import { evolveKey } from './evolve';
 import { materialIdOf } from './material-id';
-import { dueSteps, type RelatedKey } from './related-keys';
-import { initialKey, type Key } from './state';
+import { initialKey } from './state';
 
-const ID = 'mrk-0123456789abcdef0123456789abcdef';
 const ACCOUNT = '000000000000';
 const HOME = 'us-east-1';
 const AWAY = 'eu-west-1';
 const THIRD = 'ap-south-1';
 const T0 = '2026-01-01T00:00:00.000Z';
-const FAMILY_ARN = `arn:aws:kms::${ACCOUNT}:key/${ID}`;
+const FAMILY_ARN = `arn:aws:kms::${ACCOUNT}:key/${RELATED_ID}`;
 
-const arnIn = (region: string): string => keyArn(region, ACCOUNT, ID);
 const CREATE: KeyCommand = {
   type: 'CreateKey',
   description: 'home',
@@ -32,49 +29,8 @@ const replicate = (replicaRegion: string, generation = 1): KeyCommand => ({
   ...{ description: 'away', policy: '{"away":1}', namedIds: { a: 'AIDA1' }, tags: [] },
 });
 
-/** Related keys, each of which is asked on its own. */
-class Regions {
-  private readonly keys = new Map<string, Key>();
-  now = T0;
-
-  key(region: string): Key {
-    return this.keys.get(region) ?? initialKey;
-  }
-
-  ask(region: string, command: KeyCommand): KeyEvent[] {
-    const events = decideKey(command, this.key(region), { keyArn: arnIn(region), now: this.now });
-    for (const event of events) this.keys.set(region, evolveKey(this.key(region), event, this.now));
-    return events;
-  }
-
-  related(): RelatedKey[] {
-    return [...this.keys].map(([region, key]) => ({ region, key, time: this.now }));
-  }
-
-  /** Makes the next due step, and tells which. */
-  step(): string | undefined {
-    const [next] = dueSteps(this.related());
-    if (!next) return undefined;
-    const [event] = this.ask(next.region, next.command);
-    return `${next.region} ${event?.type}`;
-  }
-
-  settle(): string[] {
-    const made: string[] = [];
-    for (let step = this.step(); step !== undefined; step = this.step()) made.push(step);
-    return made;
-  }
-
-  states(...regions: string[]): string[] {
-    return regions.map((region) => {
-      const key = this.key(region);
-      return `${'family' in key && key.family && 'keyType' in key.family ? `${key.family.keyType} ` : ''}${key.keyState}`;
-    });
-  }
-}
-
 function given(...replicas: string[]): Regions {
-  const regions = new Regions();
+  const regions = new Regions(T0);
   regions.ask(HOME, CREATE);
   for (const region of replicas) regions.ask(HOME, replicate(region));
   regions.settle();
@@ -101,7 +57,7 @@ describe('a multi-Region key', () => {
   });
 
   test('is replicated in four commits, and the replica has its material and its own properties', () => {
-    const regions = new Regions();
+    const regions = new Regions(T0);
     regions.ask(HOME, CREATE);
     regions.ask(HOME, replicate(AWAY));
     expect(regions.states(HOME, AWAY)).toEqual(['PRIMARY Enabled', 'None']);
@@ -122,7 +78,7 @@ describe('a multi-Region key', () => {
   });
 
   test('takes its public key along', () => {
-    const regions = new Regions();
+    const regions = new Regions(T0);
     const [created] = decideKey(
       { ...CREATE, keyUsage: 'SIGN_VERIFY', keySpec: 'ECC_NIST_P256' } as KeyCommand,
       initialKey,
@@ -156,7 +112,7 @@ describe('a multi-Region key', () => {
   });
 
   test('of one region is neither replicated nor handed over', () => {
-    const regions = new Regions();
+    const regions = new Regions(T0);
     regions.ask(HOME, { ...CREATE, multiRegion: false } as KeyCommand);
     const refusal = `UnsupportedOperationException: ${arnIn(HOME)} is not a multi-region primary key.`;
     expect(refused(() => regions.ask(HOME, replicate(AWAY)))).toBe(refusal);
@@ -206,7 +162,7 @@ describe('rotation', () => {
   test('is as newer news have it, whatever an older one brings late', () => {
     const regions = given(AWAY);
     regions.ask(HOME, { type: 'RotateKeyOnDemand' });
-    const [late] = dueSteps(regions.related());
+    const [late] = regions.due();
     regions.ask(HOME, { type: 'RotateKeyOnDemand' });
     regions.settle();
     expect(regions.ask(AWAY, late!.command)).toEqual([]);
@@ -336,20 +292,20 @@ describe('deletion', () => {
   });
 
   test('of a replica makes room for the next, and what was for the first passes it by', () => {
-    const regions = new Regions();
+    const regions = new Regions(T0);
     regions.ask(HOME, CREATE);
     regions.ask(HOME, replicate(AWAY));
-    const [create] = dueSteps(regions.related());
+    const [create] = regions.due();
     regions.step();
-    const [complete] = dueSteps(regions.related());
+    const [complete] = regions.due();
     regions.step();
-    const [ready] = dueSteps(regions.related());
+    const [ready] = regions.due();
     regions.settle();
     regions.ask(AWAY, schedule);
     regions.now = plusDays(T0, 7);
     regions.ask(AWAY, { type: 'FireDeletion', deadline: regions.now });
     expect(regions.ask(AWAY, create!.command)).toEqual([]);
-    const [remove] = dueSteps(regions.related());
+    const [remove] = regions.due();
     regions.settle();
     expect(regions.ask(AWAY, create!.command)).toEqual([]);
     regions.ask(HOME, replicate(AWAY, 2));

@@ -6,6 +6,9 @@ import { recordedIds } from '../named-ids';
 import type { DecideContext } from './commands';
 import type { KeyEvent } from './events';
 import { type KeyDeciders, type KeyEvolvers, livingBefore } from './families';
+import { cryptographicState, inState } from './imported/copies';
+import { revisionOf, withSharedImports } from './imported/related';
+import type { ReleasedCopy, SharedImports } from './imported/status';
 import { keyNotFound, livingKeyAt } from './living';
 import type { MultiRegionCommand } from './multi-region-commands';
 import type { MultiRegionEvent } from './multi-region-events';
@@ -13,6 +16,7 @@ import { assertPrimary } from './primary';
 import { assertTagCount } from './properties';
 import {
   type AutomaticRotation,
+  type DeletedKey,
   type Family,
   factsOf,
   type Key,
@@ -44,6 +48,7 @@ const sameRotation = (one: AutomaticRotation | null, other: AutomaticRotation | 
 /** Whether a replica has all that it shares with its primary. */
 export const isSynchronized = (replica: LivingKey, primary: LivingKey): boolean =>
   replica.versions.length === primary.versions.length &&
+  revisionOf(replica) === revisionOf(primary) &&
   sameRotation(replica.rotation ?? null, primary.rotation ?? null);
 
 export const multiRegionDeciders: KeyDeciders<MultiRegionCommand['type']> = {
@@ -62,7 +67,8 @@ export const multiRegionDeciders: KeyDeciders<MultiRegionCommand['type']> = {
   HandOverPrimary: ({ primaryRegion }, key, context) => {
     const { living, family } = primaryAt(key, context);
     const { keyArn } = context;
-    const state = living.keyState === 'Updating' ? living.restores : living.keyState;
+    const usable = cryptographicState(living);
+    const state = usable === 'Updating' && living.keyState === 'Updating' ? living.restores : usable;
     assertStateAllows('UpdatePrimaryRegion', state, keyArn);
     const newPrimaryArn = arnIn(primaryRegion, keyArn);
     if (newPrimaryArn === keyArn) {
@@ -85,23 +91,32 @@ export const multiRegionDeciders: KeyDeciders<MultiRegionCommand['type']> = {
   ReadyReplica: ({ generation }, key) =>
     key.keyState === 'Creating' && generationOf(key) === generation ? [{ type: 'KeyReplicaReady', v: 1 }] : [],
 
-  BecomePrimary: ({ term, formerPrimaryRegion, replicas, versions, rotation }, key, { now }) => {
+  BecomePrimary: ({ type: _type, ...command }, key, { now }) => {
     const living = livingKeyAt(key, now);
-    if (!living?.family || living.family.term >= term) return [];
-    const newer = versions.slice(living.versions.length);
-    return [{ type: 'KeyMadePrimary', v: 1, term, formerPrimaryRegion, replicas, versions: newer, rotation }];
+    if (!living?.family || living.family.term >= command.term) return [];
+    return [{ type: 'KeyMadePrimary', v: 1, ...command, versions: command.versions.slice(living.versions.length) }];
   },
 
   CompleteUpdate: ({ term }, key) =>
     key.keyState === 'Updating' && key.family?.term === term ? [{ type: 'KeyPrimaryUpdated', v: 1 }] : [],
 
-  Synchronize: ({ term, primaryRegion, versions, rotation }, key, { now }) => {
+  Synchronize: ({ type: _type, ...command }, key, { now }) => {
+    const { term, versions, rotation, imports } = command;
     const living = livingKeyAt(key, now);
     if (living?.family?.keyType !== 'REPLICA' || living.family.term > term) return [];
     const known = living.versions.length;
     if (versions.length < known) return [];
-    if (versions.length === known && sameRotation(living.rotation ?? null, rotation)) return [];
-    return [{ type: 'KeySynchronized', v: 1, primaryRegion, term, versions: versions.slice(known), rotation }];
+    // One that comes late must not take copies away that a newer one let the replica import.
+    if (imports && imports.revision <= revisionOf(living)) return [];
+    if (!imports && versions.length === known && sameRotation(living.rotation ?? null, rotation)) return [];
+    return [{ type: 'KeySynchronized', v: 1, ...command, versions: versions.slice(known) }];
+  },
+
+  RecordReplicaImport: ({ replicaRegion, generation, revision }, key) => {
+    const counted = countedBy(key, replicaRegion, generation);
+    const { pendingRotation: waiting } = key as LivingKey;
+    if (!counted || counted.hasPending || !waiting || revisionOf(key as LivingKey) !== revision) return [];
+    return [{ type: 'KeyReplicaMaterialImported', v: 1, replicaRegion, materialId: waiting.materialId }];
   },
 
   RemoveReplica: ({ replicaRegion, generation }, key, { now }) => {
@@ -136,8 +151,8 @@ export const multiRegionEvolvers: KeyEvolvers<MultiRegionEvent['type']> = {
   KeyReplicated: (key, event, time) => {
     if (!isOver(key)) throw new EvolveError('KeyReplicated on a key that exists');
     const { description, policy, namedIds, tags, keyUsage, keySpec, origin, publicKey, versions, rotation } = event;
-    const { term, generation } = event;
-    return {
+    const { term, generation, imports } = event;
+    const created: LivingKey = {
       keyState: 'Creating',
       createdAt: time,
       ...{ description, keyUsage, keySpec, origin },
@@ -152,18 +167,21 @@ export const multiRegionEvolvers: KeyEvolvers<MultiRegionEvent['type']> = {
       versions,
       ...(publicKey === undefined ? {} : { publicKey }),
       ...(rotation && { rotation }),
+      ...(key.keyState === 'Deleted' && leftOf(key)),
     };
+    return imports ? withSharedImports(created, imports, time) : created;
   },
 
   KeyReplicationCompleted: (key, { replicaRegion }) =>
     withFamily(key, 'KeyReplicationCompleted', (family) => ({
       ...family,
-      replicas: family.replicas.map(({ region, generation, begun }) =>
-        begun && region !== replicaRegion ? { region, generation, begun } : { region, generation },
-      ),
+      replicas: family.replicas.map((replica) => {
+        const { begun: _begun, ...counted } = replica;
+        return replica.region === replicaRegion ? counted : replica;
+      }),
     })),
 
-  KeyReplicaReady: (key, event) => settled(livingBefore(key, event), 'Enabled'),
+  KeyReplicaReady: (key, event) => inState(settled(livingBefore(key, event), 'Enabled')),
 
   KeyPrimaryHandedOver: (key, { primaryRegion, term }) =>
     updating(
@@ -175,7 +193,7 @@ export const multiRegionEvolvers: KeyEvolvers<MultiRegionEvent['type']> = {
       })),
     ),
 
-  KeyMadePrimary: (key, { term, replicas, versions, rotation }) =>
+  KeyMadePrimary: (key, { term, replicas, ...shared }, time) =>
     updating(
       withShared(
         withFamily(key, 'KeyMadePrimary', (family) => ({
@@ -184,8 +202,8 @@ export const multiRegionEvolvers: KeyEvolvers<MultiRegionEvent['type']> = {
           term,
           replicas,
         })),
-        versions,
-        rotation,
+        shared,
+        time,
       ),
     ),
 
@@ -196,15 +214,23 @@ export const multiRegionEvolvers: KeyEvolvers<MultiRegionEvent['type']> = {
       ...settledFamily(family),
       replicas: family.keyType === 'PRIMARY' ? family.replicas : [],
     }));
-    return settled(ended, living.restores);
+    return inState(settled(ended, living.restores));
   },
 
-  KeySynchronized: (key, { term, versions, rotation }) =>
+  KeySynchronized: (key, { term, ...shared }, time) =>
     withShared(
       withFamily(key, 'KeySynchronized', (family) => ({ ...family, term: Math.max(term, family.term) })),
-      versions,
-      rotation,
+      shared,
+      time,
     ),
+
+  KeyReplicaMaterialImported: (key, { replicaRegion }) =>
+    withFamily(key, 'KeyReplicaMaterialImported', (family) => ({
+      ...family,
+      replicas: family.replicas.map((replica) =>
+        replica.region === replicaRegion ? { ...replica, hasPending: true } : replica,
+      ),
+    })),
 
   KeyReplicaRemoved: (key, { replicaRegion }) =>
     withFamily(key, 'KeyReplicaRemoved', (family) => ({
@@ -227,12 +253,32 @@ function withFamily(key: Key, event: MultiRegionEvent['type'], change: (family: 
   return { ...living, family: change(living.family!) };
 }
 
-function withShared(key: LivingKey, newer: readonly KeyVersion[], rotation: AutomaticRotation | null): LivingKey {
+interface Shared {
+  /** Those that the key does not know yet. */
+  versions: readonly KeyVersion[];
+  rotation: AutomaticRotation | null;
+  imports?: SharedImports;
+}
+
+function withShared(key: LivingKey, { versions: newer, rotation, imports }: Shared, time: string): LivingKey {
   if (newer.length > 0 && newer[0]!.version !== key.versions.length + 1) {
     throw new EvolveError(`version ${newer[0]!.version} does not follow version ${key.versions.length}`);
   }
   const { rotation: _rotation, ...rest } = key;
-  return { ...rest, versions: [...key.versions, ...newer], ...(rotation && { rotation }) };
+  const shared = { ...rest, versions: [...key.versions, ...newer], ...(rotation && { rotation }) };
+  return imports ? withSharedImports(shared, imports, time) : shared;
+}
+
+/** Copies of a deleted key that may have to be erased yet, or again: the next one in its region sees to it. */
+function leftOf({ materialIds, allMaterialIds, deletedAt }: DeletedKey): {
+  released?: readonly ReleasedCopy[];
+  erased?: readonly string[];
+} {
+  const erased = allMaterialIds.filter((place) => !materialIds.includes(place));
+  return {
+    ...(materialIds.length > 0 && { released: materialIds.map((storedAs) => ({ storedAs, since: deletedAt })) }),
+    ...(erased.length > 0 && { erased }),
+  };
 }
 
 /** Where the key was to be deleted it still is: of what has become a primary, after its replicas. */

@@ -1,3 +1,4 @@
+import { hasImportedPending, revisionOf, sharedImports, sharedVersions } from './imported/related';
 import { generationOf, isSynchronized } from './multi-region';
 import type { RelatedKeyCommand } from './multi-region-commands';
 import { type DeletedKey, type Family, isLiving, type Key, type LivingKey } from './state';
@@ -44,7 +45,7 @@ function stepsOfPrimary(primary: Living, there: ReadonlyMap<string, RelatedKey>)
     command,
   });
   const steps: DueStep[] = key.keyState === 'Updating' ? [asks(region, { type: 'CompleteUpdate', term })] : [];
-  for (const { region: replicaRegion, generation, begun } of replicas) {
+  for (const { region: replicaRegion, generation, begun, hasPending } of replicas) {
     const replica = there.get(replicaRegion);
     if (begun) {
       const isThere = replica !== undefined && generationOf(replica.key) >= generation;
@@ -61,6 +62,9 @@ function stepsOfPrimary(primary: Living, there: ReadonlyMap<string, RelatedKey>)
       if (replica.key.keyState === 'Creating') steps.push(asks(replicaRegion, { type: 'ReadyReplica', generation }));
       if (!isSynchronized(replica.key, key)) {
         steps.push(asks(replicaRegion, { type: 'Synchronize', primaryRegion: region, ...shared(primary) }));
+      } else if (hasImportedPending(replica.key) && !hasPending) {
+        const revision = revisionOf(key);
+        steps.push(asks(region, { type: 'RecordReplicaImport', replicaRegion, generation, revision }, replica.time));
       }
     }
   }
@@ -69,8 +73,9 @@ function stepsOfPrimary(primary: Living, there: ReadonlyMap<string, RelatedKey>)
 
 const shared = ({ key }: Living) => ({
   term: key.family.term,
-  versions: key.versions,
+  versions: sharedVersions(key),
   rotation: key.rotation ?? null,
+  ...sharedImports(key),
 });
 
 function creation(
@@ -101,7 +106,7 @@ function stepsOfFormer(former: Living, successor: RelatedKey | undefined): DueSt
   if (!successor) return [];
   if (isFamily(successor)) {
     if (successor.key.family.term >= term) return asks(region, { type: 'CompleteUpdate', term });
-    const replicas = [...others, { region, generation }];
+    const replicas = [...others, { region, generation, ...(hasImportedPending(key) && { hasPending: true as const }) }];
     return asks(successor.region, {
       type: 'BecomePrimary',
       formerPrimaryRegion: region,

@@ -4,6 +4,8 @@ import { KmsError } from '../errors';
 import type { DecideContext } from './commands';
 import type { KeyRotated } from './events';
 import { type KeyDeciders, type KeyEvolvers, livingBefore } from './families';
+import { copyOf, revised } from './imported/copies';
+import { awaitsRelated } from './imported/related';
 import { isSymmetricEncryption } from './key-kinds';
 import { assertChangeable, keyNotFound, livingKeyAt } from './living';
 import { materialIdOf } from './material-id';
@@ -97,9 +99,18 @@ const nextVersion = (
 };
 
 /** Keys with imported material rotate to what was imported for it. */
-function waitingMaterial({ pendingRotation }: LivingKey, keyArn: string): string {
-  if (pendingRotation) return pendingRotation.materialId;
-  throw new KmsError('KMSInvalidStateException', `No available key material pending rotation for the key: ${keyArn}.`);
+function waitingMaterial(key: LivingKey, keyArn: string): string {
+  if (!key.pendingRotation) {
+    throw new KmsError(
+      'KMSInvalidStateException',
+      `No available key material pending rotation for the key: ${keyArn}.`,
+    );
+  }
+  if (!awaitsRelated(key)) return key.pendingRotation.materialId;
+  throw new KmsError(
+    'KMSInvalidStateException',
+    `${keyArn} has key material that is pending multi-Region import and rotation.`,
+  );
 }
 
 export const rotationEvolvers: KeyEvolvers<'KeyRotationEnabled' | 'KeyRotationDisabled' | 'KeyRotated'> = {
@@ -124,7 +135,8 @@ const rotated = (key: LivingKey, event: KeyRotated): LivingKey => {
     materialId: event.materialId,
     since: event.rotationDate,
     cause: event.rotationType,
-    ...(waiting && { storedAs: waiting.storedAs, imported: waiting.imported }),
+    ...(waiting && copyOf(waiting)),
   };
-  return { ...rest, versions: [...key.versions, next], ...movedRotation(key, event.nextRotationDate) };
+  const done = { ...rest, versions: [...key.versions, next], ...movedRotation(key, event.nextRotationDate) };
+  return waiting ? revised(done) : done;
 };

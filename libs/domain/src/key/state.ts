@@ -27,6 +27,8 @@ export interface AutomaticRotation {
 export interface Replica {
   region: string;
   generation: number;
+  /** Of keys with imported material: that the replica has imported what waits for a rotation. */
+  hasPending?: true;
   /** What it is to be made of, and since when, until the primary knows that it is there. */
   begun?: ReplicaProperties & { at: string };
 }
@@ -44,6 +46,8 @@ export interface Family {
   replicas: readonly Replica[];
   /** The region whose key this one has handed over to, until that is the primary. */
   handedTo?: string;
+  /** Of keys with imported material: that of the SharedImports which this key knows; none is 0. */
+  revision?: number;
 }
 
 export interface KeyFacts {

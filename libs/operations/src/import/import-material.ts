@@ -7,6 +7,7 @@ import { isoDate } from '#domain/dates';
 import { KmsError } from '#domain/errors';
 import { decideKey } from '#domain/key/decide';
 import { assertImported, incorrect } from '#domain/key/imported/decide';
+import { importOwner } from '#domain/key/material-owner';
 import { assertStateAllows } from '#domain/key/state-table';
 import { authorizeKey } from '../authorization';
 import { fixedContext } from '../condition-context';
@@ -102,7 +103,7 @@ export const importKeyMaterial = waitingData<ImportKeyMaterial, Wire<ImportKeyMa
     try {
       const checked = await unwrapped(request.EncryptedKeyMaterial, token, found);
       try {
-        const materialId = await ports.imports.materialId(found.arn, checked);
+        const materialId = await ports.imports.materialId(importOwner(found.arn, found.key), checked);
         await append(commandOf(request, materialId, validTo, checked), checked, found, call, ports);
         return { KeyId: found.arn, KeyMaterialId: materialId };
       } finally {

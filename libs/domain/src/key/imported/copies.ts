@@ -1,5 +1,6 @@
-import type { KeyVersion, LivingKey } from '../state';
-import type { PendingRotation, ReleasedCopy } from './status';
+import { isPendingDeletion, isReplica, type KeyVersion, type LivingKey } from '../state';
+import type { KeyStateName } from '../state-table';
+import type { ImportStatus, PendingRotation, ReleasedCopy } from './status';
 
 /** The material with this id that belongs to the key, or waits to. */
 export const materialOf = (key: LivingKey, materialId: string): KeyVersion | PendingRotation | undefined =>
@@ -10,35 +11,57 @@ export const materialOf = (key: LivingKey, materialId: string): KeyVersion | Pen
 const misses = ({ versions }: LivingKey): boolean =>
   versions.length === 0 || versions.some(({ imported }) => imported?.importState === 'PENDING_IMPORT');
 
-/** The key in the state that its material lets it have. One that is pending deletion stays so. */
+/** The state that cryptographic operations go by: one that is Updating can be used, unless its material is missing. */
+export const cryptographicState = (key: LivingKey): KeyStateName =>
+  key.keyState === 'Updating' && misses(key) ? 'PendingImport' : key.keyState;
+
+/** The key in the state that its material lets it have. One that is pending deletion stays so, and one in between two states. */
 export function inState(key: LivingKey): LivingKey {
-  if (key.origin !== 'EXTERNAL' || key.keyState === 'PendingDeletion') return key;
+  if (key.origin !== 'EXTERNAL' || isPendingDeletion(key)) return key;
+  if (key.keyState === 'Creating' || key.keyState === 'Updating') return key;
   if (misses(key)) return key.keyState === 'PendingImport' ? key : { ...key, keyState: 'PendingImport' };
   return key.keyState === 'PendingImport' ? { ...key, keyState: 'Enabled' } : key;
 }
 
-/** The key without its copy of a material, which is released. What only waits for a rotation goes with its copy. */
+/**
+ * The key without its copy of a material, which is released. What only waits for a rotation goes with its copy, unless it is
+ * the primary's.
+ */
 export function withoutCopy(key: LivingKey, materialId: string, since: string): LivingKey {
   const place = materialOf(key, materialId)?.storedAs;
-  if (place === undefined) return key;
-  const released = [...(key.released ?? []), { storedAs: place, since }];
-  if (key.pendingRotation?.materialId === materialId) {
-    const { pendingRotation: _pendingRotation, ...rest } = key;
-    return { ...rest, released };
+  const without =
+    place === undefined ? key : { ...key, released: [...(key.released ?? []), { storedAs: place, since }] };
+  const { pendingRotation, ...rest } = without;
+  if (pendingRotation?.materialId === materialId) {
+    return isReplica(key) ? { ...rest, pendingRotation: withoutPlace(pendingRotation) } : revised(rest);
   }
   return inState({
-    ...key,
-    released,
+    ...without,
     versions: key.versions.map((version) => (version.materialId === materialId ? withoutPlace(version) : version)),
   });
 }
 
-function withoutPlace({ storedAs: _storedAs, ...version }: KeyVersion): KeyVersion {
-  const description = version.imported?.description;
-  return {
-    ...version,
-    imported: { importState: 'PENDING_IMPORT', ...(description === undefined ? {} : { description }) },
+function withoutPlace<T extends KeyVersion | PendingRotation>({ storedAs: _storedAs, ...rest }: T) {
+  const description = rest.imported?.description;
+  const imported: ImportStatus = {
+    importState: 'PENDING_IMPORT',
+    ...(description === undefined ? {} : { description }),
   };
+  return { ...rest, imported };
+}
+
+/** What a version takes over of the material that waited for it. */
+export const copyOf = ({ storedAs, imported }: PendingRotation): Pick<KeyVersion, 'storedAs' | 'imported'> => ({
+  ...(storedAs === undefined ? {} : { storedAs }),
+  imported,
+});
+
+/** A key of several regions that has had material come, go or become current, of which no replica has imported what waits. */
+export function revised(key: LivingKey): LivingKey {
+  const { family } = key;
+  if (!family) return key;
+  const replicas = family.replicas.map(({ hasPending: _hasPending, ...replica }) => replica);
+  return { ...key, family: { ...family, revision: (family.revision ?? 0) + 1, replicas } };
 }
 
 /** Ids of the materials whose copies are over at `now`, the earliest first; those of which the log says so are no more among them. */
@@ -80,7 +103,7 @@ export function placesOf({ versions, pendingRotation }: LivingKey): string[] {
   const places = versions.flatMap(({ storedAs, materialId, imported }) =>
     imported?.importState === 'PENDING_IMPORT' ? [] : [storedAs ?? materialId],
   );
-  return pendingRotation ? [...places, pendingRotation.storedAs] : places;
+  return pendingRotation?.storedAs === undefined ? places : [...places, pendingRotation.storedAs];
 }
 
 /** Copies that may be erased, or have been. */

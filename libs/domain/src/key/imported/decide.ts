@@ -4,7 +4,7 @@ import type { KeyEvent } from '../events';
 import type { KeyDeciders } from '../families';
 import { isSymmetricEncryption } from '../key-kinds';
 import { keyNotFound, livingKeyAt } from '../living';
-import { currentVersion, isLiving, type Key, type LivingKey } from '../state';
+import { currentVersion, isLiving, isReplica, type Key, type LivingKey } from '../state';
 import { assertStateAllows, type KeyOperation } from '../state-table';
 import type { ImportCommand } from './commands';
 import { expiring, materialOf, overdue } from './copies';
@@ -30,7 +30,7 @@ function importable(operation: KeyOperation, key: Key, { keyArn, now }: DecideCo
 export const importDeciders: KeyDeciders<ImportCommand['type']> = {
   ImportKeyMaterial: (command, key, context) => {
     const living = importable('ImportKeyMaterial', key, context);
-    const importType = importTypeOf(command, living);
+    const importType = importTypeOf(command, living, context.keyArn);
     assertExpected(command, importType, living, context.keyArn);
     const { materialId, storedAs, validTo, description, publicKey } = command;
     return [
@@ -52,10 +52,9 @@ export const importDeciders: KeyDeciders<ImportCommand['type']> = {
   DeleteImportedKeyMaterial: ({ keyMaterialId }, key, context) => {
     const living = importable('DeleteImportedKeyMaterial', key, context);
     const materialId = deletedMaterial(living, keyMaterialId, context.keyArn);
-    const held = materialId === undefined ? undefined : materialOf(living, materialId)?.storedAs;
-    return materialId === undefined || held === undefined
-      ? []
-      : [{ type: 'ImportedKeyMaterialDeleted', v: 1, materialId }];
+    return materialId !== undefined && isThere(living, materialId)
+      ? [{ type: 'ImportedKeyMaterialDeleted', v: 1, materialId }]
+      : [];
   },
 
   FireMaterialExpiry: ({ deadline }, key, { now }): KeyEvent[] =>
@@ -70,12 +69,17 @@ export const importDeciders: KeyDeciders<ImportCommand['type']> = {
   },
 };
 
+/** Whether there is anything to delete: a copy; of what waits for a rotation its primary's word that it does. */
+const isThere = (key: LivingKey, materialId: string): boolean =>
+  materialOf(key, materialId)?.storedAs !== undefined ||
+  (key.pendingRotation?.materialId === materialId && !isReplica(key));
+
 const expired = (materialId: string): KeyMaterialExpired => ({ type: 'KeyMaterialExpired', v: 1, materialId });
 
 type Import = Extract<KeyCommand, { type: 'ImportKeyMaterial' }>;
 
 /** Members that say which of several materials it is are for keys that can have several. */
-function importTypeOf({ importType, keyMaterialId, description }: Import, key: LivingKey): ImportType {
+function importTypeOf({ importType, keyMaterialId, description }: Import, key: LivingKey, keyArn: string): ImportType {
   if (!isSymmetricEncryption(key.keySpec)) {
     const given = { ImportType: importType, KeyMaterialId: keyMaterialId, KeyMaterialDescription: description };
     const [name] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
@@ -89,6 +93,12 @@ function importTypeOf({ importType, keyMaterialId, description }: Import, key: L
   const given = importType ?? (isFirst(key) ? 'NEW_KEY_MATERIAL' : 'EXISTING_KEY_MATERIAL');
   if (given === 'NEW_KEY_MATERIAL' && keyMaterialId !== undefined) {
     throw new KmsError('ValidationException', 'KeyMaterialId cannot be specified when ImportType is NEW_KEY_MATERIAL.');
+  }
+  if (given === 'NEW_KEY_MATERIAL' && isReplica(key)) {
+    throw new KmsError(
+      'UnsupportedOperationException',
+      `${keyArn} is a multi-Region replica key: new key material can only be imported into its primary key.`,
+    );
   }
   return given;
 }

@@ -1,7 +1,7 @@
 import { EvolveError } from '../../aggregate';
 import { type KeyEvolvers, livingBefore } from '../families';
 import type { LivingKey } from '../state';
-import { inState, materialOf, withoutCopy } from './copies';
+import { inState, materialOf, revised, withoutCopy } from './copies';
 import type { ImportEvent, KeyMaterialImported } from './events';
 import type { ImportStatus, ReleasedCopy } from './status';
 
@@ -31,10 +31,11 @@ function imported(key: LivingKey, event: KeyMaterialImported, time: string): Liv
   if (key.versions.length === 0) {
     const first = { version: 1, ...copy, since: time, cause: 'CREATED' } as const;
     const { publicKey } = event;
-    return inState({ ...facts, versions: [first], ...(publicKey === undefined ? {} : { publicKey }) });
+    return revised(inState({ ...facts, versions: [first], ...(publicKey === undefined ? {} : { publicKey }) }));
   }
   if (key.pendingRotation && !before) throw new EvolveError('KeyMaterialImported where other material waits');
-  return { ...facts, pendingRotation: copy };
+  const waiting = { ...facts, pendingRotation: copy };
+  return before ? waiting : revised(waiting);
 }
 
 const releasing = (key: LivingKey, storedAs: string, since: string): ReleasedCopy[] => [

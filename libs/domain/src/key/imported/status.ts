@@ -11,8 +11,17 @@ export interface ImportStatus {
 /** Imported material that the next rotation takes; until then it is not its key's for ever. */
 export interface PendingRotation {
   materialId: string;
-  storedAs: string;
+  /** Absent where a related key has brought the material, and this one has no copy of it. */
+  storedAs?: string;
   imported: ImportStatus;
+}
+
+/** What related keys share of their imported materials: which there are, and no copy of any. */
+export interface SharedImports {
+  /** Counts the changes of which materials there are; of two the higher is the newer. */
+  revision: number;
+  /** What waits for a rotation. */
+  pendingMaterialId?: string;
 }
 
 /** A copy that no key uses any more, to be erased. */
@@ -21,10 +30,5 @@ export interface ReleasedCopy {
   since: string;
 }
 
-const MATERIAL_ID_LENGTH = 64;
-
 /** Where a copy lies in the material store: the material's id, and something that no copy had before. */
 export const placeOfCopy = (materialId: string, unique: string): string => `${materialId}-${unique}`;
-
-/** The id of the material that lies there, a copy of imported material or not. */
-export const materialIdIn = (place: string): string => place.slice(0, MATERIAL_ID_LENGTH);
