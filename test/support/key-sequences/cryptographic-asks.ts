@@ -119,7 +119,6 @@ const generateMac: Asking = (place) => {
   return {
     input: { ...named(place), ...authenticated },
     done: ({ Mac }) => {
-      // Of imported material, that of each version before it is gone.
       place.world.made.mac = { ...authenticated, Mac };
     },
   };
