@@ -19,7 +19,7 @@ export async function issuerOf(dataDir: string): Promise<TokenIssuer> {
       failPoint: () => {},
       logPosition: () => 0,
     });
-    return new TokenIssuer(await vault.tokenSeed(TOKEN_SEED_LENGTH));
+    return new TokenIssuer(await vault.own.tokenSeed(TOKEN_SEED_LENGTH));
   } finally {
     await nats.close();
   }

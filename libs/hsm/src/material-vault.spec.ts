@@ -3,8 +3,10 @@ import { materialIdOf } from '#domain/key/material-id';
 import { type HsmProvider, HsmUnavailableError } from './hsm-provider';
 import { decodeRecord } from './material-record';
 import { MaterialStoreUnavailableError } from './material-store';
-import { MaterialUnusableError, MaterialVault, type VaultOptions, WrongRootKeyError } from './material-vault';
+import { MaterialVault, type VaultOptions } from './material-vault';
 import { MemoryMaterialStore } from './memory-material-store';
+import { WrongRootKeyError } from './root-canary';
+import { MaterialUnusableError } from './sealed-materials';
 import { SoftwareHsmProvider } from './software-provider';
 
 const ARN = keyArn('eu-central-1', '000000000000', '1234abcd-12ab-34cd-56ef-1234567890ab');

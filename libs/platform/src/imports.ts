@@ -53,7 +53,7 @@ export class Imports implements ImportPorts {
 
   /** Needed by no worker that nothing is imported by, so that it is made with the first import. */
   private keyOfIds(): Promise<Buffer> {
-    this.idKey ??= this.vault.importKey().catch((failure: unknown) => {
+    this.idKey ??= this.vault.own.importKey().catch((failure: unknown) => {
       this.idKey = undefined;
       throw failure;
     });

@@ -118,15 +118,15 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     (error) => log.error({ err: error }, 'signing key request failed'),
   );
   const caughtUp = (): Promise<void> => view.catchUp(store);
-  const shredding = new Shredding({ vault, view, append: around.appendShredding, clock: around.clock });
+  const shredding = new Shredding({ secrets: vault.own, view, append: around.appendShredding, clock: around.clock });
   const erased = await shredding.eraseShredded();
   if (erased > 0) log.warn({ erased }, 'erased sealing keys of records that the log says are shredded');
   serveShredding(served, shredding, (error) => log.error({ err: error }, 'shredding request failed'));
-  const sealingKeys = new VaultSealingKeys(vault, shreddedBy(view, around.alone ? async () => {} : caughtUp));
+  const sealingKeys = new VaultSealingKeys(vault.own, shreddedBy(view, around.alone ? async () => {} : caughtUp));
   serveSealingKeys(served, sealingKeys, (error) => log.error({ err: error }, 'sealing key request failed'));
   const treeHeads = await openTreeHeadSigner(nats, settings, vault);
   serveTreeHeads(served, treeHeads, (error) => log.error({ err: error }, 'tree head request failed'));
-  const digests = new VaultDigestSigner(vault, around.clock);
+  const digests = new VaultDigestSigner(vault.own, around.clock);
   serveDigestSigner(served, digests, (error) => log.error({ err: error }, 'trail digest request failed'));
   serveGrantTokens(served, tokens, (error) => log.error({ err: error }, 'grant token request failed'));
   const anchors = { rootAccessKeyId: credentials.accessKeyId, tokenKey: tokens.publicKey.export() };
@@ -167,7 +167,7 @@ async function openTokens(
   vault: MaterialVault,
   commands: WorkerCommands,
 ): Promise<{ tokens: TokenIssuer; imports: Imports }> {
-  const seed = await vault.tokenSeed(TOKEN_SEED_LENGTH);
+  const seed = await vault.own.tokenSeed(TOKEN_SEED_LENGTH);
   try {
     return { tokens: new TokenIssuer(seed), imports: new Imports(seed, vault, commands) };
   } finally {

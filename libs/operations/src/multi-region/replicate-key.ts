@@ -52,7 +52,7 @@ function authorizeReplica(request: ReplicateKey, { key }: FoundKey, call: Call):
 /** The next generation of the key in the replica's region. Throws KMSInvalidStateException while the last one is not quite gone. */
 function nextGeneration({ ref }: FoundKey, region: string, { projection }: ControlPorts): number {
   const former = projection.key(region, ref.account, ref.id);
-  if (former && projection.aliasNamesOf(former.ref).size > 0) {
+  if (former?.state.keyState === 'Deleted' && projection.aliasNamesOf(former.ref).size > 0) {
     throw new KmsError('KMSInvalidStateException', `${relatedArn(region, ref)} is being deleted.`);
   }
   return generationOf(former?.state ?? initialKey) + 1;

@@ -3,7 +3,7 @@ import type { NatsConnection } from 'nats';
 import type { SealingKey, SealingScope } from '#audit-log/batch';
 import { KmsError } from '#domain/errors';
 import { INTERNAL, QUEUE } from '#domain/subjects';
-import type { MaterialVault } from '#hsm/material-vault';
+import type { OwnSecrets } from '#hsm/own-secrets';
 import { answer, ask } from '../internal-requests';
 import type { ServedRequests } from '../served-requests';
 
@@ -28,22 +28,22 @@ const INFO = 'keytrail record sealing v1 ';
 /** Up to which generation the keys of a scope are shredded, by the whole log. */
 export type Shredded = (scope: SealingScope) => Promise<number>;
 
-/** Derives them from the audit keys of the vault. */
+/** Derives them from the audit keys. */
 export class VaultSealingKeys implements SealingKeys {
   constructor(
-    private readonly vault: Pick<MaterialVault, 'auditKey' | 'existingAuditKey'>,
+    private readonly secrets: Pick<OwnSecrets, 'auditKey' | 'existingAuditKey'>,
     private readonly shredded: Shredded,
   ) {}
 
   async toSeal({ account, month, writer }: WriterScope): Promise<SealingKey> {
     const generation = (await this.shredded({ account, month })) + 1;
-    return { generation, key: derived(await this.vault.auditKey({ account, month, generation }), writer) };
+    return { generation, key: derived(await this.secrets.auditKey({ account, month, generation }), writer) };
   }
 
   async toUnseal({ account, month, writer, generation }: SealedScope): Promise<KeyObject | undefined> {
     // A backup may have brought it back.
     if ((await this.shredded({ account, month })) >= generation) return undefined;
-    const key = await this.vault.existingAuditKey({ account, month, generation });
+    const key = await this.secrets.existingAuditKey({ account, month, generation });
     return key && derived(key, writer);
   }
 }

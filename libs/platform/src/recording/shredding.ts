@@ -7,7 +7,7 @@ import { KmsError } from '#domain/errors';
 import { type AggregateRef, INTERNAL, QUEUE } from '#domain/subjects';
 import { trailRef } from '#domain/trail/trail';
 import type { CommandOrigin } from '#event-store/run-command';
-import type { MaterialVault } from '#hsm/material-vault';
+import type { OwnSecrets } from '#hsm/own-secrets';
 import type { LiveView } from '#views/live-view';
 import type { Clock } from '../clock';
 import { commandOriginOf, membersOf, refOf } from '../internal-questions';
@@ -29,7 +29,7 @@ export interface ToShred {
 }
 
 export interface ShreddingPorts {
-  vault: Pick<MaterialVault, 'auditKeys' | 'destroyAuditKey'>;
+  secrets: Pick<OwnSecrets, 'auditKeys' | 'destroyAuditKey'>;
   view: Pick<LiveView, 'projection' | 'waitFor'>;
   append: AppendShredding;
   clock: Clock;
@@ -46,8 +46,8 @@ export class Shredding {
    * more they are erased. A crash between leaves keys that no start gives out, and the next one, or the same command, erases.
    */
   async shred({ account, month, asked }: ToShred): Promise<string[]> {
-    const { vault, view, append, clock, graceMs = SEALING_KEY_MS + 1_000 } = this.ports;
-    const found = (await vault.auditKeys()).filter((key) => key.account === account);
+    const { secrets, view, append, clock, graceMs = SEALING_KEY_MS + 1_000 } = this.ports;
+    const found = (await secrets.auditKeys()).filter((key) => key.account === account);
     const months = [...new Set(found.map((key) => key.month))]
       .filter((one) => month === undefined || one === month)
       .sort();
@@ -64,11 +64,11 @@ export class Shredding {
 
   /** Erases what the log says is shredded: what a crash left, or a backup brought back. How many there were. */
   async eraseShredded(): Promise<number> {
-    const { vault, view } = this.ports;
-    const left = (await vault.auditKeys()).filter(
+    const { secrets, view } = this.ports;
+    const left = (await secrets.auditKeys()).filter(
       ({ account, month, generation }) => view.projection.shredded(account, month) >= generation,
     );
-    for (const key of left) await vault.destroyAuditKey(key);
+    for (const key of left) await secrets.destroyAuditKey(key);
     return left.length;
   }
 }

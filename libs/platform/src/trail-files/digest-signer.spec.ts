@@ -13,7 +13,7 @@ test('whichever crypto-worker is asked, the key is the one that was stored first
   const rootKeyBase64 = Buffer.alloc(32, 1).toString('base64');
   const vault = (): MaterialVault =>
     new MaterialVault(SoftwareHsmProvider.open({ rootKeyBase64, mayCreate: false }), store);
-  const workers = [vault(), vault(), vault()].map((one) => new VaultDigestSigner(one, clock));
+  const workers = [vault(), vault(), vault()].map((one) => new VaultDigestSigner(one.own, clock));
   const keys = await Promise.all(workers.map((one) => one.publicKey()));
   expect(new Set(keys.map(({ fingerprint }) => fingerprint)).size).toBe(1);
   const [{ value, fingerprint, from, until }] = keys as [(typeof keys)[0]];

@@ -4,7 +4,7 @@ import type { NatsConnection } from 'nats';
 import { dataToSign, keyFingerprint, type SignedParts } from '#audit-log/trail-digest';
 import { KmsError } from '#domain/errors';
 import { INTERNAL, QUEUE } from '#domain/subjects';
-import type { MaterialVault } from '#hsm/material-vault';
+import type { OwnSecrets } from '#hsm/own-secrets';
 import type { TrailPublicKey } from '#operations/audit/event-history';
 import type { Clock } from '../clock';
 import { membersOf } from '../internal-questions';
@@ -32,7 +32,7 @@ export class VaultDigestSigner implements DigestSigner {
   private opened: Promise<OpenedKey> | undefined;
 
   constructor(
-    private readonly vault: Pick<MaterialVault, 'trailKey'>,
+    private readonly secrets: Pick<OwnSecrets, 'trailKey'>,
     private readonly clock: Clock,
   ) {}
 
@@ -46,7 +46,7 @@ export class VaultDigestSigner implements DigestSigner {
   }
 
   private open(): Promise<OpenedKey> {
-    this.opened ??= this.vault
+    this.opened ??= this.secrets
       .trailKey(() => newKey(this.clock.now()))
       .then(openKey)
       .catch((error: unknown) => {

@@ -41,7 +41,7 @@ export async function openTreeHeadSigner(
   vault: MaterialVault,
 ): Promise<VaultTreeHeadSigner> {
   await ensureTreeStream(nats, settings);
-  const seed = await vault.treeSeed(SEED_LENGTH);
+  const seed = await vault.own.treeSeed(SEED_LENGTH);
   try {
     return new VaultTreeHeadSigner(nats, seed, failPoints(settings.failPoint));
   } finally {
