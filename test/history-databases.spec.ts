@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { pino } from 'pino';
@@ -357,6 +357,15 @@ describe.each(databases)('the event history on %s', (_, start) => {
     expect(await history.lastUse('key', KEY)).toEqual({});
     expect(await history.foldedTo('records')).toBeUndefined();
   });
+});
+
+test('nobody else may read what PGlite keeps, in a folder that was there before, either', async () => {
+  const folder = join(mkdtempSync(join(tmpdir(), 'keytrail-history-')), 'history');
+  mkdirSync(folder, { mode: 0o755 });
+  const history = await embeddedDatabase(folder, pino({ level: 'silent' }), { thread: THREAD }).open();
+  await history.close();
+  expect(statSync(folder).mode & 0o777).toBe(0o700);
+  rmSync(dirname(folder), { recursive: true });
 });
 
 test('a read model of before last uses were kept is built anew', async () => {

@@ -146,7 +146,9 @@ export async function startApp(
   extra: Record<string, string> = {},
   awaited = `"msg":"${app} is ready"`,
 ): Promise<AppProcess> {
-  const child = spawn(process.execPath, [resolve(__dirname, `../../dist/apps/${app}/src/main.js`)], {
+  const main = resolve(__dirname, `../../dist/apps/${app}/src/main.js`);
+  // The one that is a command line as well.
+  const child = spawn(process.execPath, [main, ...(app === 'keytrail' ? ['start'] : [])], {
     env: { ...process.env, KEYTRAIL_NATS_URL: natsUrl, KEYTRAIL_LOG_LEVEL: 'info', ...extra },
     stdio: ['ignore', 'ignore', 'pipe'],
   });

@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { CompiledQuery, type DatabaseConnection, PostgresDialect } from 'kysely';
 import { Pool } from 'pg';
 import type { Logger } from 'pino';
@@ -19,7 +19,9 @@ export const historyFolder = (dataDir: string): string => join(dataDir, 'history
 /** PGlite in the data folder; with `reading`, its thread takes messages in by itself. */
 export function embeddedDatabase(folder: string, log: Logger, options: PGliteOptions = {}): HistoryDatabase {
   const opened = async (): Promise<SqlHistory> => {
-    mkdirSync(dirname(folder), { recursive: true });
+    mkdirSync(folder, { recursive: true });
+    // PGlite lets everybody read and write its files, which hold records in clear.
+    chmodSync(folder, 0o700);
     const pool = await PGlitePool.open(folder, options);
     return SqlHistory.open(new PostgresDialect({ pool }), options.reading && ((fold) => pool.fold(fold)));
   };
