@@ -9,6 +9,17 @@ export interface Embedded extends Target {
   dataDir: string;
 }
 
+/** Made a while after the start, which takes both cores for seconds. */
+const HISTORY_MADE = join('history', 'PG_VERSION');
+const COMPILED_MS = 4_000;
+
+/** Resolves once nothing of the start is under way any more: the event history is opened when calls are served already. */
+export async function atRest({ dataDir }: Embedded): Promise<void> {
+  const pause = (ms: number): Promise<void> => new Promise((resume) => setTimeout(resume, ms));
+  for (let tries = 0; tries < 300 && !existsSync(join(dataDir, HISTORY_MADE)); tries++) await pause(100);
+  await pause(COMPILED_MS);
+}
+
 /** Starts it from the build in `root`, which may be of another version. `more`: further variables of its environment. */
 export async function startEmbedded(
   processes: Processes,

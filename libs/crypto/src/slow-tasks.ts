@@ -1,4 +1,4 @@
-import { type KeyObject, randomBytes } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { ml_dsa44, ml_dsa65, ml_dsa87 } from '@noble/post-quantum/ml-dsa.js';
 import { ml_kem512, ml_kem768, ml_kem1024 } from '@noble/post-quantum/ml-kem.js';
 import type { KeySpec } from '#domain/key/key-kinds';
@@ -30,11 +30,20 @@ function expanded(keySpec: KeySpec, seed: KeyObject): { publicKey: Uint8Array; s
 }
 
 /**
- * THE table of what worker threads do: functions that take milliseconds, and keep nothing. Arguments and results are
+ * THE table of what worker threads do: functions that take milliseconds, or seconds, and keep nothing. Arguments and results are
  * cloned, and keys travel as KeyObjects, so that no thread but the worker's ever has their bytes. What was cloned of a
  * message is zeroised here.
  */
 export const SLOW_TASKS = {
+  /** A new key pair: PKCS #8 and SubjectPublicKeyInfo. `bits`: of its modulus. */
+  generateRsa(bits: number): { publicKey: Uint8Array; privateKey: Uint8Array } {
+    return generateKeyPairSync('rsa', {
+      modulusLength: bits,
+      privateKeyEncoding: { type: 'pkcs8', format: 'der' },
+      publicKeyEncoding: { type: 'spki', format: 'der' },
+    });
+  },
+
   /** The raw public key. */
   publicKeyOfSeed(keySpec: KeySpec, seed: KeyObject): Uint8Array {
     const { publicKey, secretKey } = expanded(keySpec, seed);

@@ -19,12 +19,20 @@ const generate = promisify(generateKeyPair) as (
  */
 export function generatePair(keySpec: KeySpec): Promise<{ publicKey: Buffer; privateKey: Buffer }> {
   const shape = MATERIAL_SHAPES[keySpec];
-  if ('rsaBits' in shape) return generate('rsa', { modulusLength: shape.rsaBits, ...PKCS8, ...SPKI });
+  if ('rsaBits' in shape) return generateRsaPair(shape.rsaBits);
   if ('curve' in shape) return generate('ec', { namedCurve: shape.curve, ...PKCS8, ...SPKI });
   if ('okp' in shape) return generate(shape.okp, { ...PKCS8, ...SPKI });
   if (isMlKem(keySpec)) return generateMlKemPair(keySpec);
   throw new RangeError(`${keySpec} has no private key in PKCS #8`);
 }
+
+async function generateRsaPair(bits: number): Promise<{ publicKey: Buffer; privateKey: Buffer }> {
+  const { publicKey, privateKey } = await offLoop('generateRsa', bits);
+  return { publicKey: bufferOf(publicKey), privateKey: bufferOf(privateKey) };
+}
+
+/** The same bytes, not a copy. */
+const bufferOf = ({ buffer, byteOffset, length }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, length);
 
 async function generateMlKemPair(keySpec: MlKemSpec): Promise<{ publicKey: Buffer; privateKey: Buffer }> {
   const seed = randomBytes(ML_KEM_SEED_LENGTH);
