@@ -20,12 +20,18 @@ export async function askOverNats(
   return (await requestAs(nats, subject, JSON.stringify(body), undefined, timeout)).json<Reply>();
 }
 
+/** Of a service that does not know whether it is up to date: it has done nothing, and says so. SDKs ask again, too. */
+const LOST_TOUCH = 'The service has lost touch with the event log; try again.';
+const TRIES = 20;
+
 /** The account's root, over a connection that may speak for everybody. What it asks for must be done. */
 export class RootOverNats {
   constructor(private readonly nats: NatsConnection) {}
 
   async call<T>(operation: string, body: object): Promise<T> {
-    const reply = await askOverNats(this.nats, 'root', operation, body);
+    const ask = (): Promise<Reply> => askOverNats(this.nats, 'root', operation, body);
+    let reply = await ask();
+    for (let tries = 1; reply['message'] === LOST_TOUCH && tries < TRIES; tries++) reply = await ask();
     if (reply.__type !== undefined) throw new Error(`${operation}: ${JSON.stringify(reply)}`);
     return reply as T;
   }
