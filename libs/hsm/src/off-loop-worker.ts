@@ -1,21 +1,5 @@
-import { readlinkSync } from 'node:fs';
-import { setPriority } from 'node:os';
 import { Piscina } from 'piscina';
 import { SLOW_TASKS } from '#crypto/slow-tasks';
-
-/** Of 19: a tenth of what a thread gets that serves, where there are more of them than cores. */
-const NICENESS = 10;
-
-/** What is slow gives way to what is quick. Only Linux has priorities of threads, and says who one is. */
-function giveWay(): void {
-  try {
-    const thread = /\/task\/(\d+)$/.exec(readlinkSync('/proc/thread-self'));
-    if (thread) setPriority(Number(thread[1]), NICENESS);
-  } catch {
-    // No Linux, or not allowed to: it is as it was.
-  }
-}
-giveWay();
 
 const isBytes = (value: unknown): value is Uint8Array => value instanceof Uint8Array;
 
