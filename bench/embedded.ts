@@ -14,7 +14,7 @@ const HISTORY_MADE = join('history', 'PG_VERSION');
 const COMPILED_MS = 4_000;
 
 /** Resolves once nothing of the start is under way any more: the event history is opened when calls are served already. */
-export async function atRest({ dataDir }: Embedded): Promise<void> {
+async function atRest(dataDir: string): Promise<void> {
   const pause = (ms: number): Promise<void> => new Promise((resume) => setTimeout(resume, ms));
   for (let tries = 0; tries < 300 && !existsSync(join(dataDir, HISTORY_MADE)); tries++) await pause(100);
   await pause(COMPILED_MS);
@@ -39,5 +39,6 @@ export async function startEmbedded(
   await untilServed(`http://127.0.0.1:${port}/healthz`, child);
   const natsPidFile = join(dataDir, 'nats', 'pid');
   const natsPids = existsSync(natsPidFile) ? [Number(readFileSync(natsPidFile, 'utf8'))] : [];
+  if (more['KEYTRAIL_RECORDS'] !== 'off' && root === ROOT) await atRest(dataDir);
   return { port, pids: [child.pid!, ...natsPids], dataDir };
 }

@@ -1,5 +1,5 @@
 import { onOneAndMany, type Scenario } from '../case';
-import { atRest, startEmbedded } from '../embedded';
+import { startEmbedded } from '../embedded';
 import { type KmsRequest, kmsRequests } from '../kms-requests';
 import { httpLoad, type Target, warmUp } from '../load';
 import type { Measured } from '../measured';
@@ -20,7 +20,6 @@ export const records: Scenario = {
       [OFF]: await startEmbedded(processes, ROOT, { KEYTRAIL_RECORDS: 'off' }),
       [ON]: await startEmbedded(processes, ROOT, { KEYTRAIL_RECORDS: 'on' }),
     };
-    await atRest(sides[ON]);
     const requests: Record<string, KmsRequest> = {};
     for (const [name, target] of Object.entries(sides)) {
       requests[name] = (await kmsRequests(target.port))['Encrypt']!;

@@ -1,7 +1,7 @@
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { Case, Measure, Scenario } from '../case';
-import { atRest, startEmbedded } from '../embedded';
+import { startEmbedded } from '../embedded';
 import { createKey, encryptRequest, type KmsRequest, signingRequest } from '../kms-requests';
 import { callLoad, httpLoad, type Target, warmUp } from '../load';
 
@@ -46,7 +46,6 @@ export const signing: Scenario = {
       [ALONE]: encrypt,
     };
     await warmUp(port, encrypt);
-    await atRest(target);
     const measures: Record<string, Measure> = { [RSA_FLOOR]: rsaFloor() };
     for (const [name, request] of Object.entries(requests)) {
       measures[name] = (connections, seconds) => httpLoad(target, request, connections, seconds);
