@@ -233,7 +233,8 @@ describe('a damaged log', () => {
     const jsm = await nc.jetstreamManager();
     const { name, subjects } = { name: EVENTS_CONFIG.name, subjects: ['kms.evt.>'] };
     await jsm.streams.add({ name, subjects });
-    const store = new JetStreamEventStore(nc, { retryMs: 400, heartbeatMs: 100 });
+    // Half of it is given to a leader that may lag; the other half must be enough for three questions on a busy machine.
+    const store = new JetStreamEventStore(nc, { retryMs: 2_000, heartbeatMs: 100 });
     for (const i of upTo(5)) await store.append(append(numbered(i), 'x', 0));
     for (const seq of missing) await jsm.streams.deleteMessage(name, seq);
     return store;

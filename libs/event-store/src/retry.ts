@@ -19,13 +19,16 @@ export async function retryWhileUnavailable<T>(
   isCancelled: () => boolean = () => false,
 ): Promise<T> {
   const deadline = performance.now() + limitMs;
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+  for (let next = FIRST_PAUSE_MS; ; next = Math.min(next * 2, LONGEST_PAUSE_MS)) {
+    let pause = next;
     if (nc.isClosed() || nc.isDraining()) throw new StoreUnavailableError('the connection to NATS is closed');
     try {
       const timeoutMs = Math.max(1, Math.min(LONGEST_ATTEMPT_MS, deadline - performance.now()));
       return await unlessReconnected(nc, attempt(timeoutMs));
     } catch (error) {
       const left = deadline - performance.now();
+      // The last attempt gets as long as the wait before it, not what a doubled pause happens to leave.
+      pause = Math.max(FIRST_PAUSE_MS, Math.min(next, left / 2));
       if (!(error instanceof StoreUnavailableError) || nc.isClosed() || left <= pause || isCancelled()) throw error;
     }
     await new Promise((resume) => setTimeout(resume, pause));
