@@ -54,6 +54,14 @@ const EVENT_TYPES: Record<DomainEvent['type'], true> = {
   GrantRevoked: true,
   GrantRetired: true,
   RecordsShredded: true,
+  CustomKeyStoreCreated: true,
+  CustomKeyStoreUpdated: true,
+  CustomKeyStoreConnectionBegun: true,
+  CustomKeyStoreConnected: true,
+  CustomKeyStoreConnectionFailed: true,
+  CustomKeyStoreDisconnectionBegun: true,
+  CustomKeyStoreDisconnected: true,
+  CustomKeyStoreDeleted: true,
 };
 
 const REF = { region: 'us-east-1', account: '000000000000', aggregate: 'key', id: 'a-key' } as const;

@@ -1,6 +1,11 @@
 import { createAlias, deleteAlias, listAliases, updateAlias } from './aliases';
 import { listPublicKeys } from './audit/list-public-keys';
 import { lookupEvents } from './audit/lookup-events';
+import { connectCustomKeyStore, disconnectCustomKeyStore } from './custom-key-stores/connect-store';
+import { createCustomKeyStore } from './custom-key-stores/create-store';
+import { deleteCustomKeyStore } from './custom-key-stores/delete-store';
+import { describeCustomKeyStores } from './custom-key-stores/describe-stores';
+import { updateCustomKeyStore } from './custom-key-stores/update-store';
 import { generateDataKeyPair, generateDataKeyPairWithoutPlaintext } from './data-key-pairs';
 import { generateDataKey, generateDataKeyWithoutPlaintext, generateRandom } from './data-keys';
 import { cancelKeyDeletion, scheduleKeyDeletion } from './deletion';
@@ -96,6 +101,12 @@ const OPERATIONS: readonly Operation[] = [
   getKeyPolicy,
   putKeyPolicy,
   listKeyPolicies,
+  createCustomKeyStore,
+  describeCustomKeyStores,
+  updateCustomKeyStore,
+  connectCustomKeyStore,
+  disconnectCustomKeyStore,
+  deleteCustomKeyStore,
   createGrant,
   listGrants,
   listRetirableGrants,

@@ -13,6 +13,7 @@ import { deriveSigningKey } from '#sigv4/signing-key';
 import { LiveView } from '#views/live-view';
 import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { rootCaller } from '../../../test/support/root-caller';
+import { NO_CLUSTERS, NO_KEY_STORES } from '../../../test/support/no-key-stores';
 import { AccessKeys } from './access-keys';
 import { Accounts } from './accounts';
 import { CryptoWorker } from './crypto-worker';
@@ -60,6 +61,7 @@ async function started() {
     tokens,
     accessKeys,
     imports,
+    NO_KEY_STORES,
     () => Promise.reject(new Error('mints nothing')),
     new AttestationVerifier([]),
   );
@@ -69,6 +71,7 @@ async function started() {
     serving: ALWAYS_SERVING,
     appliedEverywhere: async () => {},
     signGrantToken: async () => undefined,
+    clusters: NO_CLUSTERS,
     lastUses: UNTRACKED,
     failPoint: () => {},
   });

@@ -12,6 +12,7 @@ import type { Call } from '#operations/operation';
 import { LiveView } from '#views/live-view';
 import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { rootCaller } from '../../../test/support/root-caller';
+import { NO_CLUSTERS, NO_KEY_STORES } from '../../../test/support/no-key-stores';
 import { AccessKeys } from './access-keys';
 import { CryptoWorker } from './crypto-worker';
 import { Imports } from './imports';
@@ -57,6 +58,7 @@ async function started() {
     tokens,
     accessKeys,
     imports,
+    NO_KEY_STORES,
     () => Promise.reject(new Error('mints nothing')),
     new AttestationVerifier([]),
   );
@@ -68,6 +70,7 @@ async function started() {
     appliedEverywhere: async () => {},
     failPoint: () => {},
     signGrantToken: async () => undefined,
+    clusters: NO_CLUSTERS,
     lastUses: UNTRACKED,
   });
   const timers = new KeyTimers({ manager, materials: worker, clock: { now: () => now } });

@@ -8,6 +8,7 @@ import type { Call } from '#operations/operation';
 import { LiveView } from '#views/live-view';
 import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { rootCaller } from '../../../test/support/root-caller';
+import { NO_CLUSTERS } from '../../../test/support/no-key-stores';
 import { KeyManager, originOf } from './key-manager';
 import { UNTRACKED } from './last-uses';
 
@@ -48,6 +49,7 @@ async function keyManager(
     },
     failPoint: () => {},
     signGrantToken: async () => undefined,
+    clusters: NO_CLUSTERS,
     lastUses: UNTRACKED,
   });
   return { manager, asked };

@@ -9,6 +9,7 @@ import { wasBehind } from '#event-store/was-behind';
 import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
 import { MaterialVault } from '#hsm/material-vault';
 import { endOffLoop } from '#hsm/off-loop';
+import type { ClusterDirectory } from '#operations/custom-key-stores/key-store-ports';
 import type { Serving } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
 import { AccessKeys } from './access-keys';
@@ -23,6 +24,8 @@ import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
 import { serveGrantTokens } from './grant-tokens';
 import { Imports } from './imports';
+import { KeyStores } from './key-stores/key-stores';
+import type { StoreConnectors } from './key-stores/store-connectors';
 import type { MintManagedKey } from './managed-keys';
 import { serveMaterialCheck } from './material-check';
 import { serveMaterials } from './material-custodian';
@@ -65,6 +68,8 @@ export interface CryptoWorkerSurroundings {
   alone: boolean;
   serving: Pick<Serving, 'assertHeld'>;
   clock: Clock;
+  connectors: StoreConnectors;
+  clusters: ClusterDirectory;
 }
 
 export interface StartedCryptoWorker {
@@ -75,6 +80,8 @@ export interface StartedCryptoWorker {
   sealingKeys: SealingKeys;
   treeHeads: TreeHeadSigner;
   digests: DigestSigner;
+  /** To be called once a key-manager of this process, where it has one, takes commands. */
+  connectStores(): void;
   /** To be called once this process may serve: whom it does not let in does not come again soon. */
   serveLogins(): void;
   stop(): void;
@@ -94,7 +101,23 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const behind = around.alone ? undefined : (held?: number) => wasBehind(behindable, store, held);
   const attestations = openAttestations(settings);
   const { mintManagedKey } = around;
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys, imports, mintManagedKey, attestations, behind);
+  const keyStores = new KeyStores({
+    ...{ view, vault, commands, clock: around.clock, connectors: around.connectors },
+    onError: (error, what) => log.error({ err: error }, what),
+    onConnected: () => void sweepAgain(),
+  });
+  const stores = { keyStores, clusters: around.clusters };
+  const worker = new CryptoWorker(
+    view,
+    vault,
+    tokens,
+    accessKeys,
+    imports,
+    stores,
+    mintManagedKey,
+    attestations,
+    behind,
+  );
   await worker.checkLog(() => store.lastPosition());
   const credentials = around.besideGateway ? rootCredentials(settings) : fromSettings(settings);
   if (!credentials) {
@@ -136,7 +159,13 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   serveMaterials(served, worker, caughtUp, (error) => log.error({ err: error }, 'material request failed'));
   serveMaterialCheck(served, view.projection, vault, (error) => log.error({ err: error }, 'material check failed'));
   const stopping = new AbortController();
-  void sweep(worker, settings, caughtUp, log, stopping.signal);
+  let sweeping: Promise<void> = Promise.resolve();
+  // What waited for a custom key store to be connected is gone through again once it is.
+  const sweepAgain = (): Promise<void> => {
+    sweeping = sweeping.then(() => sweep(worker, settings, caughtUp, log, stopping.signal));
+    return sweeping;
+  };
+  void sweepAgain();
   return {
     worker,
     anchors,
@@ -145,6 +174,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     sealingKeys,
     treeHeads,
     digests,
+    connectStores: () => keyStores.start(),
     serveLogins() {
       if (!around.callout) return;
       const callers = new Callers(settings.accountId, view.projection, anchors);
@@ -157,6 +187,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     },
     stop() {
       stopping.abort();
+      void keyStores.stop();
       vault.close();
       void endOffLoop();
     },

@@ -1,4 +1,5 @@
 import type { EventStore } from '#event-store/event-store';
+import type { ClusterDirectory } from '#operations/custom-key-stores/key-store-ports';
 import type { LastUses } from '#operations/usage/last-uses';
 import type { LiveView } from '#views/live-view';
 import type { Clock } from './clock';
@@ -26,6 +27,7 @@ export interface KeyManagerSurroundings {
   materials: MaterialCustodian;
   signGrantToken: GrantTokenSigner;
   lastUses: LastUses;
+  clusters: ClusterDirectory;
   /** Told what could not be done of what other services asked for. */
   onError(what: string): (error: unknown) => void;
 }
@@ -37,9 +39,9 @@ export interface StartedKeyManager {
 
 /** Makes the part that appends, and answers what other services ask of it. */
 export function startKeyManager(around: KeyManagerSurroundings): StartedKeyManager {
-  const { store, view, serving, barrier, materials, served, signGrantToken, lastUses, onError } = around;
+  const { store, view, serving, barrier, materials, served, signGrantToken, lastUses, clusters, onError } = around;
   const manager = new KeyManager({
-    ...{ store, view, serving, materials, signGrantToken, lastUses },
+    ...{ store, view, serving, materials, signGrantToken, lastUses, clusters },
     appliedEverywhere: (position) => barrier.applied(position),
     failPoint: failPoints(around.settings.failPoint),
   });

@@ -2,6 +2,7 @@ import type { PlanePorts } from '#operations/operation';
 import { timedBarrier } from './figures';
 import { GrantTokens } from './grant-tokens';
 import type { KeyManager } from './key-manager';
+import { openClusters, openConnectors } from './key-stores/open-connectors';
 import { LeasedServing } from './leased-serving';
 import { observedEventStore } from './observed-event-store';
 import type { RevocationBarrier } from './revocation-barrier';
@@ -24,6 +25,7 @@ export async function startPlanes(around: Surroundings): Promise<PlanePorts> {
   neighbours.history = history;
   if (control || worker) {
     await leased.start(health);
+    worker?.connectStores();
     worker?.serveLogins();
     metrics.gauge('keytrail_lease_held', () => Number(serving.held));
   }
@@ -48,6 +50,8 @@ async function startWorker(around: Surroundings, serving: ServingLease): Promise
     appendForWorker: neighbours.appendForWorker(),
     mintManagedKey: neighbours.mintManagedKey(),
     appendShredding: neighbours.appendShredding(),
+    connectors: openConnectors(),
+    clusters: openClusters(),
   });
   around.onStop(started.stop);
   return started;
@@ -62,6 +66,7 @@ function startManager(around: Surroundings, barrier: RevocationBarrier, serving:
     materials: neighbours.materials(),
     signGrantToken: neighbours.grantTokenSigner(),
     lastUses: neighbours.lastUses(),
+    clusters: openClusters(),
     onError: around.unanswered,
   });
   neighbours.keyManager = started;

@@ -88,8 +88,8 @@ function printDifference(difference: Difference, print: (line: string) => void):
   }
 }
 
-const nameOf = (identity: AggregateReport['identity']): string =>
-  'arn' in identity ? identity.arn : 'grantId' in identity ? identity.grantId : identity.trail;
+/** The one member that an identity has. */
+const nameOf = (identity: AggregateReport['identity']): string => Object.values(identity)[0] as string;
 
 /** Policies as they are written; other text with several lines would look like lines of ours. */
 const shown = (value: unknown): string =>

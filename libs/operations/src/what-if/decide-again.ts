@@ -12,6 +12,7 @@ import { Trail } from '../audit/trail';
 import type { CallerClaim, SessionClaims } from '../caller';
 import { Limits } from '../limits';
 import { type AuditPorts, type Call, type ControlPorts, type DataPorts, isWaiting, type Operation } from '../operation';
+import type { ClusterDirectory } from '../custom-key-stores/key-store-ports';
 import type { Recipient } from '../recipient';
 import { resolveCaller } from '../resolve-caller';
 import { OPERATION_TABLE } from '../table';
@@ -219,6 +220,9 @@ const auditPorts = (projection: Projection): AuditPorts => ({
 const DAY_SECONDS = 86_400;
 const NO_KEY = '00000000-0000-0000-0000-000000000000';
 
+/** What a cluster was like is not in a record. */
+const NO_CLUSTERS: ClusterDirectory = { cluster: () => pass() };
+
 const controlPorts = (projection: Projection): ControlPorts => ({
   projection,
   newKeyId: () => NO_KEY,
@@ -232,6 +236,7 @@ const controlPorts = (projection: Projection): ControlPorts => ({
   settleRelated: async () => {},
   runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
   eraseReleased: async () => {},
+  clusters: NO_CLUSTERS,
 });
 
 const dataPorts = (projection: Projection, { decisionInput }: RecordedCall): DataPorts => ({
@@ -250,6 +255,18 @@ const dataPorts = (projection: Projection, { decisionInput }: RecordedCall): Dat
     runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
     erase: pass,
   },
+  // Of a custom key store's secret, and what is behind the store, there is nothing on record.
+  keyStores: {
+    cluster: async () => pass(),
+    external: async () => pass(),
+    storeSecret: async () => 'secret',
+    eraseSecret: async () => {},
+    probe: async () => {},
+    runCommand: async (ref, command, call) => {
+      await decided(projection, ref, command, call.now);
+    },
+  },
+  clusters: NO_CLUSTERS,
   // What was imported is not on record.
   get imports(): never {
     return pass();

@@ -1,0 +1,26 @@
+import type { ExternalBacking } from '#domain/custom-key-store/events';
+import type { ClusterConnection, XksConnection } from '#hsm/key-store/store-connection';
+import type { StoreRef } from '#operations/custom-key-stores/key-store-ports';
+
+export interface ClusterTarget {
+  ref: StoreRef;
+  clusterId: string;
+  /** Of `kmsuser`. */
+  password: string;
+}
+
+export interface ExternalTarget {
+  ref: StoreRef;
+  backing: ExternalBacking;
+  secretAccessKey: string;
+}
+
+/** How custom key stores are connected. */
+export interface StoreConnectors {
+  /** Rejects with ConnectError. */
+  cluster(target: ClusterTarget): Promise<ClusterConnection>;
+  /** Rejects with ConnectError. */
+  external(target: ExternalTarget): Promise<XksConnection>;
+  /** Whether the proxy answers to this credential. Rejects with StoreError. */
+  probe(target: ExternalTarget): Promise<void>;
+}
