@@ -35,6 +35,8 @@ abstract class FakeBacking {
   refuses: string | undefined;
   /** Calls wait for it. */
   held: Promise<void> | undefined;
+  /** So does connecting. */
+  connecting: Promise<void> | undefined;
   /** How often it was connected, and how many of those connections are open. */
   connected = 0;
   open = 0;
@@ -53,7 +55,8 @@ abstract class FakeBacking {
     if (this.failure) throw new StoreError(this.failure, `a test has it fail: ${this.failure}`);
   }
 
-  connect(): void {
+  async connect(): Promise<void> {
+    await this.connecting;
     if (this.refuses) throw new ConnectError(this.refuses, 'a test has it refuse');
     this.connected++;
     this.open++;
@@ -106,7 +109,12 @@ export class FakeProxy extends FakeBacking {
 
   addKey(name: string, metadata = {}): void {
     this.keys.set(name, randomBytes(32));
-    this.metadata.set(name, { keySpec: 'AES_256', keyUsage: ['ENCRYPT', 'DECRYPT'], keyStatus: 'ENABLED', ...metadata });
+    this.metadata.set(name, {
+      keySpec: 'AES_256',
+      keyUsage: ['ENCRYPT', 'DECRYPT'],
+      keyStatus: 'ENABLED',
+      ...metadata,
+    });
   }
 
   connection(): XksConnection {
@@ -124,7 +132,7 @@ export const CLUSTER_ID = 'cluster-abcdefghijk';
 export const PROXY = 'https://proxy.example.com/kms/xks/v1';
 
 /** Clusters and proxies in memory, by cluster id and by address. */
-export class FakeKeyStores implements StoreConnectors, ClusterDirectory {
+export class FakeKeyStores implements StoreConnectors {
   readonly clusters = new Map<string, FakeCluster>();
   readonly proxies = new Map<string, FakeProxy>();
   readonly certificate = testCertificate(1);
@@ -143,18 +151,13 @@ export class FakeKeyStores implements StoreConnectors, ClusterDirectory {
     return this.proxies.get(PROXY)!;
   }
 
-  // ClusterDirectory and StoreConnectors both have a `cluster`.
-  cluster(target: ClusterTarget): Promise<ClusterConnection>;
-  cluster(region: string, account: string, clusterId: string): ClusterFacts | undefined;
-  cluster(target: ClusterTarget | string, _account?: string, clusterId?: string): unknown {
-    return typeof target === 'string' ? this.clusters.get(clusterId!)?.facts : this.connectCluster(target);
-  }
+  readonly directory: ClusterDirectory = { cluster: (_region, _account, id) => this.clusters.get(id)?.facts };
 
-  private async connectCluster({ clusterId, password }: ClusterTarget): Promise<ClusterConnection> {
+  async cluster({ clusterId, password }: ClusterTarget): Promise<ClusterConnection> {
     const cluster = this.clusters.get(clusterId);
     if (!cluster) throw new ConnectError('CLUSTER_NOT_FOUND', 'no such cluster');
     if (cluster.password !== password) throw new ConnectError('INVALID_CREDENTIALS', 'not the password of kmsuser');
-    cluster.connect();
+    await cluster.connect();
     return cluster.connection();
   }
 
@@ -162,7 +165,7 @@ export class FakeKeyStores implements StoreConnectors, ClusterDirectory {
     const proxy = this.proxies.get(`${backing.uriEndpoint}${backing.uriPath}`);
     if (!proxy) throw new ConnectError('XKS_PROXY_NOT_REACHABLE', 'no such proxy');
     if (proxy.secretAccessKey !== secretAccessKey) throw new ConnectError('INVALID_CREDENTIALS', 'not its secret');
-    proxy.connect();
+    await proxy.connect();
     return proxy.connection();
   }
 

@@ -4,8 +4,8 @@ import { AttestationVerifier } from '#crypto/attestation/attestation-verifier';
 import { openMaterial, randomMaterialLength } from '#crypto/key-material';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf } from '#domain/aggregates';
-import { isAsymmetric } from '#domain/key/key-kinds';
 import type { ConnectionState } from '#domain/custom-key-store/state';
+import { isAsymmetric } from '#domain/key/key-kinds';
 import type { AggregateRef } from '#domain/subjects';
 import { MemoryEventStore } from '#event-store/memory-event-store';
 import type { BackingKey } from '#hsm/backing-key';
@@ -21,8 +21,8 @@ import { OPERATION_TABLE } from '#operations/table';
 import type { LastUses } from '#operations/usage/last-uses';
 import { GrantTokens, localSigner } from '#platform/grant-tokens';
 import { KeyManager, originOf } from '#platform/key-manager';
-import { KeysInStores } from '#platform/key-stores/keys-in-stores';
 import { KeyStores } from '#platform/key-stores/key-stores';
+import { KeysInStores } from '#platform/key-stores/keys-in-stores';
 import { KeyTimers } from '#platform/key-timers';
 import type { MaterialCustodian } from '#platform/material-custodian';
 import { RevocationBarrier } from '#platform/revocation-barrier';
@@ -139,7 +139,7 @@ export class MemoryOperations {
       failPoint: () => {},
       signGrantToken: (claims) => this.signGrantToken(claims),
       lastUses: this.lastUses,
-      clusters: this.backings,
+      clusters: this.backings.directory,
     });
     this.keyStores = new KeyStores({
       view,
@@ -248,7 +248,7 @@ export class MemoryOperations {
           mintManagedKey: (which, cause) => this.manager.mintManagedKey(which, cause),
           runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
           eraseReleased: (ref, call) => this.manager.eraseReleased(ref, call),
-          clusters: this.backings,
+          clusters: this.backings.directory,
         },
         data: {
           projection: this.view.projection,
@@ -273,7 +273,7 @@ export class MemoryOperations {
           },
           imports: this.imports,
           keyStores: this.keyStores,
-          clusters: this.backings,
+          clusters: this.backings.directory,
         },
         audit: {
           projection: this.view.projection,

@@ -53,6 +53,27 @@ describe('the ciphertext blob', () => {
     expect(parseBlob(blobOf({ ...KEY, keyId })).keyId).toBe(keyId);
   });
 
+  it.each(['cluster', 'external'] as const)(
+    'of a key in a custom key store (%s) has what the store made to its end',
+    (place) => {
+      const prefix = encodeHeaderPrefix(KEY, place);
+      const own = place === 'cluster' ? Buffer.alloc(0) : Buffer.concat([NONCE, IV, Buffer.of(0, 3)]);
+      const sealed = Buffer.alloc(40, 0xee);
+      const parsed = parseBlob(Buffer.concat([prefix, own, sealed]));
+      expect(parsed).toMatchObject({ ...KEY, place, sealed, header: Buffer.concat([prefix, own]) });
+      expect(parseBlob(Buffer.concat([prefix, own, sealed.subarray(1)]))).toMatchObject({ sealed: sealed.subarray(1) });
+      for (let length = 0; length <= prefix.length + own.length; length++) {
+        expect(() => parseBlob(Buffer.concat([prefix, own]).subarray(0, length))).toThrow(invalid);
+      }
+    },
+  );
+
+  it('of one kind of place is never one of another', () => {
+    const headers = (['kms', 'cluster', 'external'] as const).map((place) => encodeHeaderPrefix(KEY, place));
+    expect(new Set(headers.map((header) => header.toString('hex'))).size).toBe(3);
+    expect(headers.map((header) => header[2])).toEqual([1, 2, 3]);
+  });
+
   it('refuses every beginning of a blob and every blob with something behind it', () => {
     const blob = blobOf(KEY);
     for (let length = 0; length < blob.length; length += 1) {

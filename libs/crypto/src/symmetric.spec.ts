@@ -1,6 +1,6 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import fc from 'fast-check';
-import { encodeHeaderPrefix, parseBlob, type SymmetricBlob } from './ciphertext-blob';
+import { encodeHeaderPrefix, invalidCiphertext, parseBlob, type SymmetricBlob } from './ciphertext-blob';
 import { canonicalContext } from './encryption-context';
 import { decryptSymmetric, encryptSymmetric } from './symmetric';
 
@@ -21,7 +21,12 @@ const encrypt = (context = CONTEXT, plaintext: Uint8Array = PLAINTEXT): Buffer =
 const decrypt = (blob: Uint8Array, context = CONTEXT, key = backingKey()): Buffer =>
   decryptSymmetric(key, parsed(blob), context);
 
-const parsed = (blob: Uint8Array) => parseBlob(blob) as SymmetricBlob;
+/** As Decrypt does, which holds it against where the key is. */
+function parsed(bytes: Uint8Array): SymmetricBlob {
+  const blob = parseBlob(bytes);
+  if (blob.place !== 'kms') throw invalidCiphertext();
+  return blob;
+}
 
 const invalid = expect.objectContaining({ code: 'InvalidCiphertextException', message: '' });
 

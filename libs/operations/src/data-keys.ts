@@ -8,10 +8,10 @@ import type {
 } from '@aws-sdk/client-kms';
 import { KmsError, RequestFault } from '#domain/errors';
 import { authorizeAccount, authorizeKey } from './authorization';
-import { endDryRun } from './dry-run';
-import { connectedStore, findStore } from './custom-key-stores/store-lookup';
-import { asking } from './custom-key-stores/store-failures';
 import { laneOf } from './custom-key-stores/store-crypto';
+import { asking } from './custom-key-stores/store-failures';
+import { connectedStore, findStore } from './custom-key-stores/store-lookup';
+import { endDryRun } from './dry-run';
 import { type FoundKey, findKey } from './key-lookup';
 import { workedOut } from './off-loop';
 import { type Call, type DataPorts, data } from './operation';

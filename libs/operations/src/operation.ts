@@ -146,7 +146,10 @@ export interface DataPorts {
 interface WorkerCommandsOf {
   principal: Extract<CommandOf<'principal'>, { type: 'CreateAccount' | 'CreateAccessKey' | 'DeleteAccessKey' }>;
   key: Extract<CommandOf<'key'>, { type: 'ImportKeyMaterial' }>;
-  customKeyStore: Extract<CommandOf<'customKeyStore'>, { type: 'CreateCustomKeyStore' | 'UpdateCustomKeyStore' } | StoreReport>;
+  customKeyStore: Extract<
+    CommandOf<'customKeyStore'>,
+    { type: 'CreateCustomKeyStore' | 'UpdateCustomKeyStore' } | StoreReport
+  >;
 }
 export type WorkerCommandAggregate = keyof WorkerCommandsOf;
 export type WorkerCommand<T extends WorkerCommandAggregate> = WorkerCommandsOf[T];

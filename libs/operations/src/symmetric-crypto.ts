@@ -8,7 +8,13 @@ import { currentVersion, type KeyVersion } from '#domain/key/state';
 import { assertStateAllows } from '#domain/key/state-table';
 import type { BackingKey } from '#hsm/backing-key';
 import type { Source } from './ciphertext-source';
-import { openExternally, openInCluster, placeOf, sealExternally, sealInCluster } from './custom-key-stores/store-crypto';
+import {
+  openExternally,
+  openInCluster,
+  placeOf,
+  sealExternally,
+  sealInCluster,
+} from './custom-key-stores/store-crypto';
 import type { FoundKey } from './key-lookup';
 import type { Call, DataPorts } from './operation';
 

@@ -146,12 +146,7 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     return verifiedRecipient(given, call, this.attestations);
   }
 
-  async create(
-    arn: string,
-    materialId: string,
-    keySpec: KeySpec,
-    place?: PlaceInStore,
-  ): Promise<string | undefined> {
+  async create(arn: string, materialId: string, keySpec: KeySpec, place?: PlaceInStore): Promise<string | undefined> {
     if (place) {
       await this.inStores.create(arn, materialId, place);
       return undefined;

@@ -2,8 +2,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { type AggregateType, aggregateOf, type CommandOf, type EventOf, isRevoking } from '#domain/aggregates';
 import { keyArn } from '#domain/arn';
 import { type DomainEvent, NO_HASH } from '#domain/commit';
-import { KmsError } from '#domain/errors';
 import { isReport } from '#domain/custom-key-store/decide';
+import { KmsError } from '#domain/errors';
 import { isAsymmetric } from '#domain/key/key-kinds';
 import { materialOwner } from '#domain/key/material-owner';
 import { isLiving } from '#domain/key/state';
@@ -152,10 +152,7 @@ export class KeyManager implements ControlPorts {
   private withinLimits<R>(ref: AggregateRef, command: unknown, tenure: Tenure, run: () => Promise<R>): Promise<R> {
     if (ref.aggregate !== 'customKeyStore') return run();
     const limits = storeLimits(ref as StoreRef, command as CommandOf<'customKeyStore'>, this.projection);
-    const within = limits.reduce(
-      (make, limit) => () => this.limits.within(limit, ref.id, { tenure }, make),
-      run,
-    );
+    const within = limits.reduce((make, limit) => () => this.limits.within(limit, ref.id, { tenure }, make), run);
     return within();
   }
 

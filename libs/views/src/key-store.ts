@@ -26,5 +26,5 @@ export function isUnavailable(projection: Projection, ref: AggregateRef, key: In
  */
 export function canDestroy(projection: Projection, ref: AggregateRef, key: DeletedKey): boolean {
   const store: ExistingStore | undefined = storeOf(projection, ref, key)?.state;
-  return !store || store.backing.storeType !== 'AWS_CLOUDHSM' || store.connection === 'CONNECTED';
+  return store?.backing.storeType !== 'AWS_CLOUDHSM' || store.connection === 'CONNECTED';
 }

@@ -186,8 +186,7 @@ function reportStore({ ref, state }: FoldedOf<'customKeyStore'>, { projection }:
     return { identity, heading, exists: false, more: {}, lines: [`state: ${state.storeState}`] };
   }
   const { name, backing, connection, errorCode } = state;
-  const where =
-    backing.storeType === 'AWS_CLOUDHSM' ? backing.clusterId : `${backing.uriEndpoint}${backing.uriPath}`;
+  const where = backing.storeType === 'AWS_CLOUDHSM' ? backing.clusterId : `${backing.uriEndpoint}${backing.uriPath}`;
   const keys = [...projection.keysInStore(ref)].filter((key) => isLiving(key.state)).map(idOf);
   const lines = [
     `name: ${name}`,

@@ -20,4 +20,3 @@ export const customKeyStoreAggregate: Aggregate<CustomKeyStore, CustomKeyStoreEv
     CustomKeyStoreDeleted: false,
   },
 };
-

@@ -132,7 +132,10 @@ const MEMBERS: Readonly<Record<Backing['storeType'], readonly (keyof StoreChange
 function assertChangeable(changes: StoreChanges, { backing: { storeType } }: ExistingStore, id: string): void {
   const foreign = names(changes).find((name) => !MEMBERS[storeType].includes(name));
   if (foreign === undefined) return;
-  throw new KmsError('ValidationException', `${foreign} is not valid for ${id}, whose CustomKeyStoreType is ${storeType}.`);
+  throw new KmsError(
+    'ValidationException',
+    `${foreign} is not valid for ${id}, whose CustomKeyStoreType is ${storeType}.`,
+  );
 }
 
 function changedBacking(backing: Backing, changes: StoreChanges): Backing {

@@ -19,6 +19,7 @@ import {
   VPC_SERVICE_OWNER,
 } from './fields';
 import type { StoreRef } from './key-store-ports';
+import { asking } from './store-failures';
 import { storeLimits } from './store-limits';
 
 type Credential = NonNullable<CreateCustomKeyStoreRequest['XksProxyAuthenticationCredential']>;
@@ -59,7 +60,8 @@ function wantedOf(request: CreateCustomKeyStore): { backing: Backing; secret: st
   }
   const foreign = storeType === 'AWS_CLOUDHSM' ? [...NEEDED.EXTERNAL_KEY_STORE, ...OF_VPC] : NEEDED.AWS_CLOUDHSM;
   for (const name of foreign) {
-    if (request[name] !== undefined) throw new RequestFault(`${name} is not valid for CustomKeyStoreType ${storeType}.`);
+    if (request[name] !== undefined)
+      throw new RequestFault(`${name} is not valid for CustomKeyStoreType ${storeType}.`);
   }
   if (storeType === 'AWS_CLOUDHSM') {
     const { CloudHsmClusterId, TrustAnchorCertificate, KeyStorePassword } = request;
@@ -103,7 +105,7 @@ async function assertWorks(ref: StoreRef, backing: Backing, secret: string, port
     const { clusterId, trustAnchorCertificate } = backing;
     assertTrustAnchor(clusterId, trustAnchorCertificate, activeCluster(clusterId, ref, ports.clusters, 2));
   } else {
-    await ports.keyStores.probe(ref, backing, { plain: secret });
+    await asking('proxy', () => ports.keyStores.probe(ref, backing, { plain: secret }));
   }
 }
 

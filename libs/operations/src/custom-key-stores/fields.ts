@@ -8,7 +8,10 @@ export const CLUSTER_ID = {
 } as const satisfies Constraint;
 export const PASSWORD = { kind: 'string', min: 7, max: 32, sensitive: true } as const satisfies Constraint;
 export const TRUST_ANCHOR = { kind: 'string', min: 1, max: 5000 } as const satisfies Constraint;
-export const STORE_TYPE = { kind: 'enum', values: ['AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE'] } as const satisfies Constraint;
+export const STORE_TYPE = {
+  kind: 'enum',
+  values: ['AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE'],
+} as const satisfies Constraint;
 export const URI_ENDPOINT = {
   ...{ kind: 'string', min: 10, max: 128 },
   pattern: wholly('https://[a-zA-Z0-9.-]+'),
@@ -45,4 +48,9 @@ export const CONNECTIVITY = {
   kind: 'enum',
   values: ['PUBLIC_ENDPOINT', 'VPC_ENDPOINT_SERVICE'],
 } as const satisfies Constraint;
-export const XKS_KEY_ID = { kind: 'string', min: 1, max: 128, pattern: /^[a-zA-Z0-9-_.]+$/ } as const satisfies Constraint;
+export const XKS_KEY_ID = {
+  kind: 'string',
+  min: 1,
+  max: 128,
+  pattern: /^[a-zA-Z0-9-_.]+$/,
+} as const satisfies Constraint;

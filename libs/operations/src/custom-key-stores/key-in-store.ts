@@ -1,5 +1,5 @@
-import type { KeyOrigin } from '#domain/key/events';
 import { KmsError, RequestFault } from '#domain/errors';
+import type { KeyOrigin } from '#domain/key/events';
 import { isSymmetricEncryption, type KeySpec } from '#domain/key/key-kinds';
 import { isLiving } from '#domain/key/state';
 import type { Projection } from '#views/projection';
@@ -19,9 +19,12 @@ interface Placed {
 export function assertPlaced(request: Placed, origin: KeyOrigin, keySpec: KeySpec): void {
   const { CustomKeyStoreId, XksKeyId, MultiRegion } = request;
   const inStore = origin === 'AWS_CLOUDHSM' || origin === 'EXTERNAL_KEY_STORE';
-  if (inStore && CustomKeyStoreId === undefined) throw new RequestFault(`CustomKeyStoreId is required for Origin ${origin}.`);
+  if (inStore && CustomKeyStoreId === undefined)
+    throw new RequestFault(`CustomKeyStoreId is required for Origin ${origin}.`);
   if (!inStore && CustomKeyStoreId !== undefined) {
-    throw new RequestFault(`CustomKeyStoreId is not valid for Origin ${origin}: AWS_CLOUDHSM or EXTERNAL_KEY_STORE is.`);
+    throw new RequestFault(
+      `CustomKeyStoreId is not valid for Origin ${origin}: AWS_CLOUDHSM or EXTERNAL_KEY_STORE is.`,
+    );
   }
   if (origin === 'EXTERNAL_KEY_STORE' && XksKeyId === undefined) {
     throw new RequestFault('XksKeyId is required for Origin EXTERNAL_KEY_STORE.');

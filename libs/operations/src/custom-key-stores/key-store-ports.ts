@@ -34,4 +34,3 @@ export interface KeyStorePorts {
   /** By way of a key-manager. Returns once it is in `projection` and, if it revokes, in every worker. */
   runCommand(store: StoreRef, command: WorkerCommand<'customKeyStore'>, call: Call): Promise<void>;
 }
-

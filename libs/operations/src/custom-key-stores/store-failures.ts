@@ -94,7 +94,10 @@ const ANSWERS: Readonly<Record<StoreTask, Answers>> = {
     'invalid-ciphertext': DOES_NOT_HAPPEN,
     'insufficient-hsms': DOES_NOT_HAPPEN,
     throttled: ['CustomKeyStoreInvalidStateException', BUSY_PROXY],
-    unsupported: ['XksKeyInvalidConfigurationException', 'The external key store proxy does not support the operation.'],
+    unsupported: [
+      'XksKeyInvalidConfigurationException',
+      'The external key store proxy does not support the operation.',
+    ],
     internal: ['CustomKeyStoreInvalidStateException', FAILED_PROXY],
   },
   random: {

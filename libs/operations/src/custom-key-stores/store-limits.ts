@@ -20,7 +20,12 @@ export function storeLimits(ref: StoreRef, command: CustomKeyStoreCommand, proje
     has: (id) => existing().some((store) => store.ref.id === id && isSame(store.state)),
     refusal,
   });
-  const named = (name: string) => onlyOne(`name ${name}`, (store) => store.name === name, () => nameInUse(name));
+  const named = (name: string) =>
+    onlyOne(
+      `name ${name}`,
+      (store) => store.name === name,
+      () => nameInUse(name),
+    );
   if (command.type === 'CreateCustomKeyStore') {
     return [
       {

@@ -28,4 +28,3 @@ export const connectedStore = (storeId: string, call: Call, projection: Projecti
     if (connection !== 'CONNECTED') throw wrongConnection(storeId, connection, 'it must be CONNECTED');
     return found;
   });
-

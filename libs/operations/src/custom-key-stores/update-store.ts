@@ -1,5 +1,5 @@
 import type { UpdateCustomKeyStoreRequest } from '@aws-sdk/client-kms';
-import { type StoreChanges, decideStore } from '#domain/custom-key-store/decide';
+import { decideStore, type StoreChanges } from '#domain/custom-key-store/decide';
 import type { ExternalBacking } from '#domain/custom-key-store/events';
 import { RequestFault } from '#domain/errors';
 import { authorizeAccount } from '../authorization';
@@ -19,6 +19,7 @@ import {
   VPC_SERVICE,
   VPC_SERVICE_OWNER,
 } from './fields';
+import { asking } from './store-failures';
 import { type FoundStore, findStore } from './store-lookup';
 
 type Credential = NonNullable<UpdateCustomKeyStoreRequest['XksProxyAuthenticationCredential']>;
@@ -78,7 +79,8 @@ async function assertWorks(
     ...(uriPath === undefined ? {} : { uriPath }),
     ...(accessKeyId === undefined ? {} : { accessKeyId }),
   };
-  await ports.keyStores.probe(ref, becomes, secret === undefined ? { secretId } : { plain: secret });
+  const signedWith = secret === undefined ? { secretId } : { plain: secret };
+  await asking('proxy', () => ports.keyStores.probe(ref, becomes, signedWith));
 }
 
 /**

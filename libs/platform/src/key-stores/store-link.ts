@@ -1,5 +1,5 @@
-import { type ConnectionErrorCode, isConnectionErrorCode } from '#domain/custom-key-store/events';
 import type { StoreReport } from '#domain/custom-key-store/decide';
+import { type ConnectionErrorCode, isConnectionErrorCode } from '#domain/custom-key-store/events';
 import type { CustomKeyStore, ExistingStore } from '#domain/custom-key-store/state';
 import { KmsError } from '#domain/errors';
 import { ConnectError, type StoreConnection, StoreError } from '#hsm/key-store/store-connection';
@@ -40,9 +40,7 @@ export class StoreLink {
     this.again = true;
     this.pauseMs = FIRST_PAUSE_MS;
     this.endPause?.();
-    this.running ??= this.settle().finally(() => {
-      this.running = undefined;
-    });
+    this.running ??= this.settle();
   }
 
   /** The connection, which is waited for a while. Rejects with StoreError. */
@@ -83,6 +81,8 @@ export class StoreLink {
         await this.pause();
       }
     }
+    // In one step with the last look at `again`: who sets it later starts anew.
+    this.running = undefined;
   }
 
   private async step(): Promise<void> {

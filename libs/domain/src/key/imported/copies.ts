@@ -1,6 +1,6 @@
+import { placeOfClusterCopy } from '../material-id';
 import { isPendingDeletion, isReplica, type KeyVersion, type LivingKey } from '../state';
 import type { KeyStateName } from '../state-table';
-import { placeOfClusterCopy } from '../material-id';
 import type { ImportStatus, PendingRotation, ReleasedCopy } from './status';
 
 /** The material with this id that belongs to the key, or waits to. */
