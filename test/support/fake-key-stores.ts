@@ -42,6 +42,13 @@ abstract class FakeBacking {
   open = 0;
   calls = 0;
 
+  private readonly told: (() => void)[] = [];
+
+  /** Resolves at the next call. */
+  nextCall(): Promise<void> {
+    return new Promise((resolve) => this.told.push(resolve));
+  }
+
   async key(name: string): Promise<Buffer> {
     await this.called();
     const key = this.keys.get(name);
@@ -51,6 +58,7 @@ abstract class FakeBacking {
 
   async called(): Promise<void> {
     this.calls++;
+    for (const told of this.told.splice(0)) told();
     await this.held;
     if (this.failure) throw new StoreError(this.failure, `a test has it fail: ${this.failure}`);
   }

@@ -2,13 +2,15 @@ import fc from 'fast-check';
 import { KmsError } from '../errors';
 import { customKeyStoreAggregate as aggregate } from './aggregate';
 import type { CustomKeyStoreCommand } from './decide';
-import type { Backing, CustomKeyStoreEvent } from './events';
+import type { Backing, ClusterBacking, CustomKeyStoreEvent, ExternalBacking } from './events';
 import { type ConnectionState, type CustomKeyStore, initialStore } from './state';
 
 const ID = 'cks-0123456789abcdef0';
 const PLACE = { region: 'us-east-1', account: '000000000000', id: ID, now: '2026-01-01T00:00:00.000Z' };
-const CLUSTER: Backing = { storeType: 'AWS_CLOUDHSM', clusterId: 'cluster-abcdefghijk', trustAnchorCertificate: 'PEM' };
-const PROXY: Backing = {
+const CLUSTER: ClusterBacking = {
+  ...{ storeType: 'AWS_CLOUDHSM', clusterId: 'cluster-abcdefghijk', trustAnchorCertificate: 'PEM' },
+};
+const PROXY: ExternalBacking = {
   storeType: 'EXTERNAL_KEY_STORE',
   uriEndpoint: 'https://proxy.example.com',
   uriPath: '/kms/xks/v1',
@@ -28,7 +30,7 @@ const given = (...events: CustomKeyStoreEvent[]) => ({
   }),
 });
 
-const created = (backing = CLUSTER): CustomKeyStoreEvent => ({
+const created = (backing: Backing = CLUSTER): CustomKeyStoreEvent => ({
   ...{ type: 'CustomKeyStoreCreated', v: 1 },
   ...{ name: 'orders', backing, secretId: 'secret-1' },
 });
@@ -145,7 +147,7 @@ describe('a custom key store', () => {
       .when({ type: 'UpdateCustomKeyStore', secretId: 'secret-2', clusterId: 'cluster-bcdefghijkl' })
       .thenEvents({
         ...{ type: 'CustomKeyStoreUpdated', v: 1, secretId: 'secret-2' },
-        backing: { ...CLUSTER, clusterId: 'cluster-bcdefghijkl' } as Backing,
+        backing: { ...CLUSTER, clusterId: 'cluster-bcdefghijkl' },
       });
   });
 
@@ -156,7 +158,7 @@ describe('a custom key store', () => {
       .when({ type: 'UpdateCustomKeyStore', ...changes, secretId: 'secret-2' })
       .thenEvents({
         ...{ type: 'CustomKeyStoreUpdated', v: 1, secretId: 'secret-2' },
-        backing: { ...PROXY, ...changes } as Backing,
+        backing: { ...PROXY, ...changes },
       });
     const moved: CustomKeyStoreCommand = { type: 'UpdateCustomKeyStore', uriEndpoint: 'https://other.example.com' };
     given(...all.CONNECTED)

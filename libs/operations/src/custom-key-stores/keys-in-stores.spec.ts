@@ -181,7 +181,9 @@ describe.each(KINDS)('a key in a store (%s)', (kind) => {
     backing.held = new Promise((resolve) => {
       release = resolve;
     });
+    const asked = backing.nextCall();
     const encrypting = call('Encrypt', { KeyId, Plaintext });
+    await asked;
     await ok('DisableKey', { KeyId });
     release();
     expect(await encrypting).toMatchObject({ code: 'DisabledException' });
@@ -321,7 +323,9 @@ describe('CreateKey in a store', () => {
     ofCluster.held = new Promise((resolve) => {
       release = resolve;
     });
+    const making = ofCluster.nextCall();
     const creating = operations.call('CreateKey', { CustomKeyStoreId, Origin: 'AWS_CLOUDHSM' });
+    await making;
     await disconnect(operations, CustomKeyStoreId);
     release();
     expect(await creating).toMatchObject({ code: 'CustomKeyStoreInvalidStateException' });
