@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { lookup } from 'node:dns';
 import { type IncomingMessage, Agent as PlainAgent, type RequestOptions, request as requestPlain } from 'node:http';
 import { Agent, request as requestSecure } from 'node:https';
@@ -26,8 +27,11 @@ export class ProxyLink {
   private readonly agent: Agent | PlainAgent;
   private readonly isSecure: boolean;
 
+  /** Throws where `ca` is no certificate. */
   constructor(private readonly options: ProxyLinkOptions) {
     this.isSecure = options.endpoint.protocol === 'https:';
+    // What OpenSSL cannot parse it takes for nothing, and then nobody would be vouched for.
+    if (options.ca !== undefined) new X509Certificate(options.ca);
     const kept = { keepAlive: true, maxSockets: options.connections, maxFreeSockets: options.connections };
     this.agent = this.isSecure
       ? new Agent({ ...kept, minVersion: 'TLSv1.2', rejectUnauthorized: true, ca: options.ca })
