@@ -424,7 +424,7 @@ const bytes = (text: unknown): Buffer => Buffer.from((text as string | undefined
         .log()
         .split('\n')
         .filter((line) => line.includes(metadata.kmsRequestId));
-    await until(async () => lines().length === 2, 'both are logged');
+    await until(async () => lines().length === 2, 'not both are logged');
     expect(lines().map((line) => JSON.parse(line) as object)).toMatchObject([
       { operation: 'encrypt', keyId: KEY, accessKeyId: credential.accessKeyId, outcome: 'ok', ...metadata },
       { operation: 'decrypt', keyId: KEY, accessKeyId: credential.accessKeyId, outcome: 'ok', ...metadata },

@@ -103,14 +103,14 @@ const HEALTH = { requestMetadata: { kmsRequestId: '1', kmsOperation: 'KmsHealthC
       const kms = await connected(proxy);
       const next = await newCredential(settings);
       proxy.signal('SIGHUP');
-      await until(async () => (await failureOf(connected(proxy, next))) === 'none', 'the new credential is known');
+      await until(async () => (await failureOf(connected(proxy, next))) === 'none', 'the new credential is not known');
       const calls = Array.from({ length: 30 }, () => kms.encrypt(KEY, plaintext, aad));
       await kms.rotateCredential(next);
       await Promise.all(calls);
       await keytrailXks(settings, 'delete-credential', credential.accessKeyId);
       proxy.signal('SIGHUP');
       const old = { path: `${URI_PATH}/health`, body: HEALTH, credential };
-      await until(async () => (await sendXks(proxy.port, old)).status === 401, 'the old credential is refused');
+      await until(async () => (await sendXks(proxy.port, old)).status === 401, 'the old credential is not refused');
       await kms.encrypt(KEY, plaintext, aad);
       credential = next;
     });
@@ -123,7 +123,10 @@ const HEALTH = { requestMetadata: { kmsRequestId: '1', kmsOperation: 'KmsHealthC
       ] as const) {
         await keytrailXks(settings, command, '--id', KEY);
         proxy.signal('SIGHUP');
-        await until(async () => (await failureOf(kms.encrypt(KEY, plaintext, aad))) === failure, `${command} is seen`);
+        await until(
+          async () => (await failureOf(kms.encrypt(KEY, plaintext, aad))) === failure,
+          `${command} is not seen`,
+        );
       }
     });
   });
@@ -143,7 +146,10 @@ const HEALTH = { requestMetadata: { kmsRequestId: '1', kmsOperation: 'KmsHealthC
           failureOf(kms.health()),
         ]);
         expect(outcomes).toEqual([failure, failure, failure]);
-        await until(async () => (await failureOf(kms.decrypt(KEY, sealed, aad))) === 'none', 'the HSM works again');
+        await until(
+          async () => (await failureOf(kms.decrypt(KEY, sealed, aad))) === 'none',
+          'the HSM does not work again',
+        );
         expect(tokenProcessOf(impatient.pid)).not.toBe(pid);
       },
     );
@@ -156,7 +162,10 @@ const HEALTH = { requestMetadata: { kmsRequestId: '1', kmsOperation: 'KmsHealthC
       const waiting = [kms.decrypt(KEY, sealed, aad), kms.encrypt(KEY, plaintext, aad)].map(failureOf);
       process.kill(pid, 'SIGKILL');
       for (const failure of await Promise.all(waiting)) expect(['internal', 'none']).toContain(failure);
-      await until(async () => (await failureOf(kms.decrypt(KEY, sealed, aad))) === 'none', 'the HSM works again');
+      await until(
+        async () => (await failureOf(kms.decrypt(KEY, sealed, aad))) === 'none',
+        'the HSM does not work again',
+      );
       expect(tokenProcessOf(proxy.pid)).not.toBe(pid);
     });
 
@@ -173,7 +182,7 @@ const HEALTH = { requestMetadata: { kmsRequestId: '1', kmsOperation: 'KmsHealthC
       const sealed = await kms.encrypt(KEY, plaintext, aad);
       lost.remove();
       process.kill(tokenProcessOf(alone.pid)!, 'SIGKILL');
-      await until(async () => (await failureOf(kms.decrypt(KEY, sealed, aad))) !== 'none', 'the HSM is gone');
+      await until(async () => (await failureOf(kms.decrypt(KEY, sealed, aad))) !== 'none', 'the HSM is not gone');
       expect(['internal', 'timeout']).toContain(await failureOf(kms.decrypt(KEY, sealed, aad)));
       expect(['internal', 'timeout']).toContain(await failureOf(kms.health()));
     });
@@ -189,8 +198,8 @@ const HEALTH = { requestMetadata: { kmsRequestId: '1', kmsOperation: 'KmsHealthC
     expect(opened.map(String)).toEqual(sealed.map((_, n) => `${n + 1}`));
     expect(await failureOf(one.keyMetadata('later'))).toBe('key-not-found');
     await keytrailXks(settings, 'create-key', '--id', 'later');
-    await until(async () => (await failureOf(one.keyMetadata('later'))) === 'none', 'the new key is seen');
-    await until(async () => (await failureOf(other.keyMetadata('later'))) === 'none', 'the other sees it as well');
+    await until(async () => (await failureOf(one.keyMetadata('later'))) === 'none', 'the new key is not seen');
+    await until(async () => (await failureOf(other.keyMetadata('later'))) === 'none', 'the other does not see it');
     expect(await other.decrypt('later', await one.encrypt('later', plaintext, aad), aad)).toEqual(plaintext);
   });
 
@@ -202,7 +211,10 @@ const HEALTH = { requestMetadata: { kmsRequestId: '1', kmsOperation: 'KmsHealthC
     process.kill(pid, 'SIGSTOP');
     const waiting = kms.encrypt(KEY, plaintext, aad);
     // It is at the proxy, which waits for its HSM.
-    await until(async () => (await rawXks(stopping.port, 'GET', '/healthz', {})).status === 200, 'the proxy answers');
+    await until(
+      async () => (await rawXks(stopping.port, 'GET', '/healthz', {})).status === 200,
+      'the proxy does not answer',
+    );
     stopping.signal('SIGTERM');
     process.kill(pid, 'SIGCONT');
     await waiting;
@@ -306,7 +318,11 @@ const HEALTH = { requestMetadata: { kmsRequestId: '1', kmsOperation: 'KmsHealthC
         () => ({ KEYTRAIL_XKS_PKCS11_MODULE: '/nowhere.so' }),
         /nowhere.so: no PKCS#11 module that can be loaded/,
       ],
-      ['on a port that is taken', () => ({ KEYTRAIL_XKS_PORT: String(proxy.port) }), /EADDRINUSE/],
+      [
+        'on a port that is taken',
+        () => ({ KEYTRAIL_XKS_PORT: String(proxy.port) }),
+        /set KEYTRAIL_XKS_PORT to another port/,
+      ],
     ])('%s', async (_what, changed, message) => {
       await expect(startXksProxy({ ...settings, ...changed() })).rejects.toThrow(message);
     });

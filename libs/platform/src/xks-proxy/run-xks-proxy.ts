@@ -9,7 +9,7 @@ import { reportFailure } from '../report-failure';
 import { ServedCertificate } from '../served-certificate';
 import { AccessFile } from './access-file';
 import { letInOnly } from './client-names';
-import { XKS_PROXY_SETTING_TABLE } from './setting-names';
+import { XKS_PROXY_SETTING_TABLE, type XksProxySetting } from './setting-names';
 import { TokenKeys } from './token-keys';
 import { serveXks, XKS_REFUSALS } from './xks-edge';
 import { parseXksProxySettings, type XksProxySettings, type XksTokenSettings } from './xks-proxy-settings';
@@ -158,7 +158,7 @@ export async function runXksProxy(args: readonly string[]): Promise<void> {
     running = await startXksProxy(settings, log);
     log.info({ port: running.port, endpoint: running.endpoint, uriPath: settings.uriPath }, 'xks-proxy is ready');
   } catch (error) {
-    reportFailure('xks-proxy', error);
+    reportFailure('xks-proxy', error, 'KEYTRAIL_XKS_PORT' satisfies XksProxySetting);
     process.exit(1);
   }
 }
