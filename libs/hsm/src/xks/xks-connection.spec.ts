@@ -170,7 +170,12 @@ describe('a proxy that misbehaves', () => {
           .writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': 100 })
           .write('{"a":', () => response.destroy()),
     ],
-    ['more than 64 KiB', answering(200, `{"plaintext":"${'A'.repeat(70_000)}"}`)],
+    [
+      'more than 64 KiB',
+      spoilt((reply) => {
+        reply['more'] = 'A'.repeat(70_000);
+      }),
+    ],
     ['no JSON', answering(200, '<html>')],
     ['JSON of another type', answering(200, '[]')],
     ['another content type', answering(200, '{}', 'text/html')],
