@@ -4,6 +4,7 @@ import { chosenCases, type Scenario } from './case';
 import { byPolicy } from './cases/by-policy';
 import { embeddedHttp } from './cases/embedded-http';
 import { eventHistory, eventHistoryOnPostgres } from './cases/event-history';
+import { hsmRoot } from './cases/hsm-root';
 import { moto } from './cases/moto';
 import { natsDirect } from './cases/nats-direct';
 import { projectorOnPGlite, projectorOnPostgres } from './cases/projector';
@@ -21,6 +22,7 @@ const SCENARIOS: readonly Scenario[] = [
   signing,
   records,
   byPolicy,
+  hsmRoot,
   separateHttp,
   natsDirect,
   replay,
