@@ -16,7 +16,9 @@ import {
   type Received,
   wellBehaved,
 } from '../../../../test/support/misbehaving-proxy';
+import { until } from '../../../../test/support/nats-server';
 import type { StoreFailure } from '../key-store/store-connection';
+import { type HealthOutcome, pollHealth } from './health-poll';
 import { isAllowedAddress } from './proxy-link';
 import { checkXks, connectXks, type XksProxyConnection, type XksProxyOptions } from './xks-connection';
 
@@ -345,6 +347,29 @@ describe('health', () => {
       expect(await failureOf(connection.health())).toBe('invalid-response');
     },
   );
+});
+
+describe('health that is polled', () => {
+  test('is told each time, whether it is good or not, until that is ended', async () => {
+    const told: HealthOutcome[] = [];
+    const tell = (outcome: HealthOutcome): void => {
+      told.push(outcome);
+      // The proxy's HSM is gone for every second question.
+      proxy.answer = told.length % 2 === 1 ? answering(500, { errorName: 'InternalException' }) : wellBehaved;
+    };
+    const end = pollHealth(connection, 0, tell);
+    await until(() => told.length >= 4, 'health was not told four times');
+    end();
+    const { length } = told;
+    expect(told.slice(0, 4)).toMatchObject([
+      { health: { xksProxyFleetSize: 1 } },
+      { error: { failure: 'internal' } },
+      { health: { xksProxyFleetSize: 1 } },
+      { error: { failure: 'internal' } },
+    ]);
+    await connection.close();
+    expect(told).toHaveLength(length);
+  });
 });
 
 describe('a credential', () => {
