@@ -144,7 +144,7 @@ export class MemoryOperations {
     this.keyStores = new KeyStores({
       view,
       vault: this.sealed,
-      commands: new WorkerCommands(view, (...command) => this.manager.runFor(...command)),
+      commands: new WorkerCommands(view, (ref, command, origin) => this.manager.runFor(ref, command, origin)),
       connectors: this.backings,
       clock: { now: () => this.now },
       onError: (error) => this.storeErrors.push(error),

@@ -50,7 +50,7 @@ async function startWorker(around: Surroundings, serving: ServingLease): Promise
     appendForWorker: neighbours.appendForWorker(),
     mintManagedKey: neighbours.mintManagedKey(),
     appendShredding: neighbours.appendShredding(),
-    connectors: openConnectors(),
+    connectors: openConnectors(settings),
     clusters: openClusters(),
   });
   around.onStop(started.stop);

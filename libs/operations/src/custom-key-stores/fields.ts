@@ -1,3 +1,4 @@
+import { proxyEndpoint } from '#xks/paths';
 import { type Constraint, wholly } from '../wire/constraints';
 
 export const CUSTOM_KEY_STORE_ID = { kind: 'string', min: 1, max: 64 } as const satisfies Constraint;
@@ -12,9 +13,14 @@ export const STORE_TYPE = {
   kind: 'enum',
   values: ['AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE'],
 } as const satisfies Constraint;
+const PUBLIC_ENDPOINT = /^https:\/\/[a-zA-Z0-9.-]+$/;
 export const URI_ENDPOINT = {
   ...{ kind: 'string', min: 10, max: 128 },
-  pattern: wholly('https://[a-zA-Z0-9.-]+'),
+  // Whether a proxy may be on this machine, and then on any port, the settings say: libs/xks/src/paths.ts.
+  pattern: {
+    source: '^https://[a-zA-Z0-9.-]+$',
+    test: (text: string) => proxyEndpoint(text, true) !== undefined || PUBLIC_ENDPOINT.test(text),
+  },
 } as const satisfies Constraint;
 export const URI_PATH = {
   ...{ kind: 'string', min: 10, max: 128 },
@@ -31,11 +37,11 @@ export const VPC_SERVICE_OWNER = {
 /** Sensitive in the API model, as its name is told by DescribeCustomKeyStores all the same. */
 const ACCESS_KEY_ID = {
   ...{ kind: 'string', min: 20, max: 30, sensitive: true },
-  pattern: wholly('[A-Z2-7]+'),
+  pattern: wholly('^[A-Z2-7]+$'),
 } as const satisfies Constraint;
 const SECRET_ACCESS_KEY = {
   ...{ kind: 'string', min: 43, max: 64, sensitive: true },
-  pattern: wholly('[a-zA-Z0-9\\/+=]+'),
+  pattern: wholly('^[a-zA-Z0-9\\/+=]+$'),
 } as const satisfies Constraint;
 export const CREDENTIAL = {
   kind: 'structure',

@@ -5,6 +5,7 @@ import type { ClusterBlob, ExternalBlob, KeyPlace, SymmetricBlob } from '#crypto
 import { innerBlob } from '#crypto/symmetric';
 import { currentVersion, type KeyFacts } from '#domain/key/state';
 import { eventSubject } from '#domain/subjects';
+import type { StoreCall } from '#hsm/key-store/store-connection';
 import type { FoundKey } from '../key-lookup';
 import { Lane, workedOut } from '../off-loop';
 import type { Call, DataPorts } from '../operation';
@@ -74,6 +75,12 @@ export function openInCluster(
   return workedOut(call, nameOf('decrypt', found, materialId), open, laneOf(store));
 }
 
+/** What an external key manager is told of a call. */
+const storeCall = ({ arn }: FoundKey, { caller, operation, requestId }: Call): StoreCall => ({
+  ...{ principalArn: caller.principalArn, keyArn: arn },
+  ...{ operation, requestId },
+});
+
 /** What binds the external key's ciphertext to the blob's header and the encryption context. */
 const outerAad = (header: Uint8Array, context: Uint8Array): Buffer =>
   createHash('sha256').update(header).update(context).digest();
@@ -99,6 +106,7 @@ export function sealExternally(
         found.key.xksKeyId!,
         inner.subarray(headerLength),
         outerAad(header, context),
+        storeCall(found, call),
       );
       return Buffer.concat([header, sealed]);
     });
@@ -117,7 +125,7 @@ export function openExternally(
   const open = () =>
     asking('external use', async () => {
       const external = await keyStores.external(store);
-      return external.decrypt(found.key.xksKeyId!, blob.sealed, outerAad(blob.header, context));
+      return external.decrypt(found.key.xksKeyId!, blob.sealed, outerAad(blob.header, context), storeCall(found, call));
     });
   return innerBlob(blob, workedOut(call, nameOf('decrypt', found, blob.materialId), open, laneOf(store)));
 }

@@ -139,6 +139,10 @@ export function saidOf(task: StoreTask, failure: unknown): unknown {
   if (!(failure instanceof StoreError)) return failure;
   if (failure.failure === 'invalid-ciphertext' && task.endsWith(' use')) return invalidCiphertext();
   const [code, message] = ANSWERS[task][failure.failure];
+  // What is wrong with the settings that were given is told to who gave them.
+  if (task === 'proxy' && failure.failure === 'invalid-configuration') {
+    return new KmsError(code, `${message} ${failure.message}`, failure);
+  }
   return new KmsError(code, message, failure);
 }
 

@@ -81,7 +81,8 @@ export class KeyStores implements KeyStorePorts {
     secret: { plain: string } | { secretId: string },
   ): Promise<void> {
     const secretAccessKey = 'plain' in secret ? secret.plain : await this.secret(ref, secret.secretId);
-    await this.ports.connectors.probe({ ref, backing, secretAccessKey });
+    const reason = 'plain' in secret && !this.stateOf(ref) ? 'CreateCustomKeyStore' : 'UpdateCustomKeyStore';
+    await this.ports.connectors.probe({ ref, backing, secretAccessKey }, reason);
   }
 
   runCommand(store: StoreRef, command: WorkerCommand<'customKeyStore'>, call: Call): Promise<void> {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { parseKmsArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { placeOfClusterCopy } from '#domain/key/material-id';
@@ -23,7 +24,7 @@ export class KeysInStores {
   async create(keyArn: string, materialId: string, { customKeyStoreId, xksKeyId }: PlaceInStore): Promise<void> {
     const store = storeIn(keyArn, customKeyStoreId);
     if (xksKeyId === undefined) return this.createInCluster(keyArn, materialId, store);
-    await this.assertFits(store, xksKeyId);
+    await this.assertFits(store, xksKeyId, keyArn);
     await this.vault.create(keyArn, materialId, 'SYMMETRIC_DEFAULT');
   }
 
@@ -37,10 +38,11 @@ export class KeysInStores {
   }
 
   /** Throws XksKeyInvalidConfigurationException for a key that is none for a KMS key. */
-  private async assertFits(store: StoreRef, xksKeyId: string): Promise<void> {
+  private async assertFits(store: StoreRef, xksKeyId: string, keyArn: string): Promise<void> {
+    const call = { principalArn: 'AWS Internal', keyArn, operation: 'CreateKey', requestId: randomUUID() };
     const { keySpec, keyUsage, keyStatus } = await asking('external key', async () => {
       const external = await this.keyStores.external(store);
-      return external.keyMetadata(xksKeyId);
+      return external.keyMetadata(xksKeyId, call);
     });
     const problem =
       keySpec !== 'AES_256'

@@ -2,6 +2,9 @@ import type { ExternalBacking } from '#domain/custom-key-store/events';
 import type { ClusterConnection, XksConnection } from '#hsm/key-store/store-connection';
 import type { StoreRef } from '#operations/custom-key-stores/key-store-ports';
 
+/** Which operation asks. */
+export type ProbeReason = 'CreateCustomKeyStore' | 'UpdateCustomKeyStore';
+
 export interface ClusterTarget {
   ref: StoreRef;
   clusterId: string;
@@ -22,5 +25,5 @@ export interface StoreConnectors {
   /** Rejects with ConnectError. */
   external(target: ExternalTarget): Promise<XksConnection>;
   /** Whether the proxy answers to this credential. Rejects with StoreError. */
-  probe(target: ExternalTarget): Promise<void>;
+  probe(target: ExternalTarget, reason: ProbeReason): Promise<void>;
 }
