@@ -10,7 +10,6 @@ import { allowing, MemoryOperations } from '../../../../test/support/memory-oper
 import { testCertificate } from '../../../../test/support/trust-anchors';
 
 const OTHER_CLUSTER = 'cluster-bcdefghijkl';
-const INVALID_STATE = 'CustomKeyStoreInvalidStateException';
 
 type Described = Record<string, unknown>;
 
@@ -251,7 +250,9 @@ describe('a connection', () => {
     await call('ConnectCustomKeyStore', { CustomKeyStoreId });
     await operations.storeReaches(CustomKeyStoreId, 'FAILED');
     expect(await one(CustomKeyStoreId)).toMatchObject({ ConnectionState: 'FAILED', ConnectionErrorCode: code });
-    expect(await call('ConnectCustomKeyStore', { CustomKeyStoreId })).toMatchObject({ code: INVALID_STATE });
+    expect(await call('ConnectCustomKeyStore', { CustomKeyStoreId })).toMatchObject({
+      code: 'CustomKeyStoreInvalidStateException',
+    });
     await disconnect(operations, CustomKeyStoreId);
     backings.ofCluster.refuses = undefined;
     if (cause === 'password') await call('UpdateCustomKeyStore', { CustomKeyStoreId, KeyStorePassword: 'changed' });
@@ -319,7 +320,7 @@ describe('UpdateCustomKeyStore', () => {
     const CustomKeyStoreId = await connectedStore(operations, clusterRequest(backings));
     const [before] = operations.sealedPlaces;
     const update = () => call('UpdateCustomKeyStore', { CustomKeyStoreId, KeyStorePassword: 'another-password' });
-    expect(await update()).toMatchObject({ code: INVALID_STATE });
+    expect(await update()).toMatchObject({ code: 'CustomKeyStoreInvalidStateException' });
     expect(operations.sealedPlaces).toEqual([before]);
     await disconnect(operations, CustomKeyStoreId);
     expect(await update()).toMatchObject({ code: 'OK' });
@@ -413,7 +414,7 @@ describe('DeleteCustomKeyStore', () => {
     const { operations, backings, call, describe } = started();
     const { KeyId, CustomKeyStoreId } = await keyInStore(operations, 'external');
     const remove = () => call('DeleteCustomKeyStore', { CustomKeyStoreId });
-    expect(await remove()).toMatchObject({ code: INVALID_STATE });
+    expect(await remove()).toMatchObject({ code: 'CustomKeyStoreInvalidStateException' });
     await disconnect(operations, CustomKeyStoreId);
     expect(await remove()).toMatchObject({ code: 'CustomKeyStoreHasCMKsException' });
     await call('ScheduleKeyDeletion', { KeyId, PendingWindowInDays: 7 });
