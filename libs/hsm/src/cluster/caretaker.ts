@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { HsmUnavailableError } from '../hsm-provider';
-import { TokenRefusedError } from '../pkcs11/token-client';
+import { TokenRefusedError, TokenUnavailableError } from '../pkcs11/token-client';
 import type { MaskedKeys } from './masked-keys';
 import { codeOf, type Member } from './member';
 import { copyTokens, isComplete, tokensIn } from './member-folder';
@@ -8,8 +8,9 @@ import { copyTokens, isComplete, tokensIn } from './member-folder';
 const PAUSE_MS = 100;
 const MAX_PAUSE_MS = 5_000;
 const WATCH_MS = 1_000;
-/** Many keys are made one after another, and each of them is written to a disk. */
-const CATCH_UP_CALL_MS = 5_000;
+/** What writes to a disk may take longer. */
+export const WRITING_MS = 5_000;
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref());
 /** SoftHSM does not always find at the first try what several processes open at once. */
 const NOT_FOUND_TRIES = 3;
 
@@ -41,6 +42,8 @@ export class Caretaker {
   admit(member: Member, pauseMs = this.upkeep.pauseMs): Promise<void> {
     const under = this.joining.get(member);
     if (under) return under;
+    clearTimeout(this.timers.get(member));
+    if (member.state !== 'out') return Promise.resolve();
     const joining = this.join(member)
       .then(
         () => {
@@ -60,12 +63,24 @@ export class Caretaker {
     if (member.putOut(error) === 'out') this.later(member, 0);
   }
 
+  /** Resolves once every member is in that can be, or after `ms`: whoever needs all of them waits for those that were just lost. */
+  async whole(ms: number): Promise<void> {
+    const deadline = performance.now() + ms;
+    const out = (): Member[] => this.members().filter(({ state }) => state === 'out');
+    while (out().length > 0 && performance.now() < deadline && !this.closed) {
+      const left = deadline - performance.now();
+      const tried = Promise.all(out().map((member) => this.admit(member)));
+      await Promise.race([tried.then(() => pause(Math.min(this.upkeep.pauseMs, left))), pause(left)]);
+    }
+  }
+
   /** Whether a member that lacked this key has it now. */
   async missing(member: Member, key: string): Promise<boolean> {
     try {
       const masked = await this.keys.read(key);
       if (!masked || member.state !== 'in') return false;
-      await member.call('unmask', { id: key, masked });
+      await member.call('unmask', { id: key, masked }, WRITING_MS);
+      member.probeKey ??= key;
       return true;
     } catch (error) {
       // It is there, and has no masking key: its folder is gone.
@@ -137,14 +152,28 @@ export class Caretaker {
     return undefined;
   }
 
+  /** A masked key that no member could open must not keep this one out: it does without it. */
   private async catchUp(member: Member): Promise<void> {
-    const has = new Set((await member.call('keys', { labelPrefix: '' }, CATCH_UP_CALL_MS)).map(({ id }) => id));
+    const has = new Set((await member.call('keys', { labelPrefix: '' }, WRITING_MS)).map(({ id }) => id));
     for (const key of await this.keys.gone()) {
-      if (has.has(key)) await member.call('destroyKey', { id: key }, CATCH_UP_CALL_MS);
+      if (!has.has(key)) continue;
+      await member.call('destroyKey', { id: key }, WRITING_MS);
+      has.delete(key);
     }
     for (const key of await this.keys.living()) {
       const masked = has.has(key) ? undefined : await this.keys.read(key);
-      if (masked) await member.call('unmask', { id: key, masked }, CATCH_UP_CALL_MS);
+      if (masked && (await this.unmasked(member, key, masked))) has.add(key);
+    }
+    member.probeKey = (await this.keys.living()).find((key) => has.has(key));
+  }
+
+  private async unmasked(member: Member, key: string, masked: Buffer): Promise<boolean> {
+    try {
+      await member.call('unmask', { id: key, masked }, WRITING_MS);
+      return true;
+    } catch (error) {
+      if (error instanceof TokenUnavailableError && error.code) return false;
+      throw error;
     }
   }
 
@@ -152,8 +181,8 @@ export class Caretaker {
   private async probe(member: Member): Promise<void> {
     if ((await tokensIn(member.place.folder)).length === 0) throw new HsmUnavailableError('its folder is gone');
     await member.call('makeMasked', {});
-    const [id] = await this.keys.living();
-    if (!id) return;
+    const { probeKey: id } = member;
+    if (!id || (await this.keys.wasDestroyed(id))) return;
     const [iv, data, aad] = [randomBytes(12), randomBytes(16), Buffer.alloc(0)];
     const sealed = await member.call('encrypt', { id, iv, aad, data });
     const opened = await member.call('decrypt', { id, iv, aad, data: sealed });

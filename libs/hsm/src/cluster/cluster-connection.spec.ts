@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { KMSUSER, TestCluster } from '../../../../test/support/hsm-cluster';
@@ -107,6 +108,7 @@ const newId = (): string => randomBytes(32).toString('hex');
     });
 
     it('when a member hangs, and is let back in', async () => {
+      connection = await cluster.connect({ limits: { callMs: 600 } });
       const pid = connection.pidOf('hsm-1')!;
       await busyUntil(
         (async () => {
@@ -296,7 +298,23 @@ const newId = (): string => randomBytes(32).toString('hex');
       expect(readFileSync(join(parentPath, name)).includes(password)).toBe(false);
       expect(readFileSync(join(parentPath, name)).includes(KMSUSER.password)).toBe(false);
     }
-    const owner = await cluster.connect({ user: 'owner', password });
-    expect(statesOf(owner)).toEqual(['in', 'in']);
+    // As the owner does, by PKCS#11 alone.
+    const owner = new TokenClient({
+      ...{ module: modulePath!, label: 'owner', pin: password, sessions: 1 },
+      environment: environmentOf(cluster.folders[1]!),
+    });
+    const mine = newId();
+    await owner.call('generateKey', { label: 'mine', id: mine });
+    await owner.close();
+    await expect(connection.encrypt(mine, plaintext, aad)).rejects.toMatchObject({ failure: 'key-not-found' });
+  });
+
+  it('does without a masked key that no member can open', async () => {
+    const id = newId();
+    await writeFile(join(cluster.folder, 'masked', id), randomBytes(40));
+    await expect(connection.encrypt(id, plaintext, aad)).rejects.toMatchObject({ failure: 'key-not-found' });
+    const anew = await cluster.connect();
+    expect(statesOf(anew)).toEqual(['in', 'in']);
+    expect(await anew.decrypt(key, sealed, aad)).toEqual(plaintext);
   });
 });

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import { type ClusterConnection, ConnectError, StoreError } from '../key-store/store-connection';
 import type { TokenLimits } from '../pkcs11/token-client';
-import { Caretaker, type Upkeep } from './caretaker';
+import { Caretaker, type Upkeep, WRITING_MS } from './caretaker';
 import { connectErrorOf } from './connect-errors';
 import { type MaskedKey, MaskedKeys } from './masked-keys';
 import { type Login, Member, type MemberPlace, type MemberStatus, type ObservedCall } from './member';
@@ -12,7 +12,7 @@ const IV_BYTES = 12;
 const TAG_BYTES = 16;
 const SESSIONS = 4;
 const PATIENCE_MS = 250;
-const CALL_MS = 1_000;
+const CALL_MS = 2_000;
 /** How long a connection that could be used waits for members that have not answered yet. */
 const OTHERS_MS = 1_000;
 
@@ -79,19 +79,14 @@ class Connection implements FolderCluster {
   }
 
   async begin(): Promise<void> {
-    const tries = this.all.map((member) => this.caretaker.admit(member));
-    const anyIn = Promise.any(
-      tries.map(async (each, nth) => {
-        await each;
-        if (this.all[nth]!.state !== 'in') throw new Error('not in');
-      }),
-    );
-    const all = Promise.all(tries);
-    await anyIn.then(
-      () => Promise.race([all, new Promise((resolve) => setTimeout(resolve, OTHERS_MS).unref())]),
-      () => all,
-    );
-    if (!this.all.some(({ state }) => state === 'in')) throw await connectErrorOf(this.all);
+    const tries = this.all.map(async (member) => {
+      await this.caretaker.admit(member);
+      if (member.state !== 'in') throw member.failure;
+    });
+    // One that hangs is not waited for as long as its first call may take.
+    await Promise.any(tries).catch(() => {});
+    if (this.membersIn.length === 0) throw await connectErrorOf(this.all);
+    await this.caretaker.whole(OTHERS_MS);
     this.caretaker.watch();
   }
 
@@ -117,35 +112,17 @@ class Connection implements FolderCluster {
 
   async makeKey(key: string): Promise<Buffer> {
     if (await this.keys.wasDestroyed(known(key))) throw new StoreError('key-not-found', 'this key was destroyed');
-    this.assertSufficient();
+    await this.assertSufficient();
     // A crash before it is kept leaves nothing; after that, a key which the next call, or catch-up, has all members get.
     const masked = (await this.keys.read(key)) ?? (await this.keys.keep({ key, masked: await this.newKey() }));
-    const have = await Promise.all(
-      this.all
-        .filter(({ state }) => state === 'in')
-        .map((member) =>
-          member.call('unmask', { id: key, masked }).then(
-            () => true,
-            (error: unknown) => {
-              this.caretaker.lost(member, error);
-              return false;
-            },
-          ),
-        ),
-    );
-    if (have.filter((each) => each).length < 2) throw insufficient();
+    await this.inAll((member) => member.call('unmask', { id: key, masked }, WRITING_MS));
+    await this.assertSufficient();
     return masked;
   }
 
   async destroyKey(key: string): Promise<void> {
     await this.keys.forget(known(key));
-    await Promise.all(
-      this.all
-        .filter(({ state }) => state === 'in')
-        .map((member) =>
-          member.call('destroyKey', { id: key }).catch((error: unknown) => this.caretaker.lost(member, error)),
-        ),
-    );
+    await this.inAll((member) => member.call('destroyKey', { id: key }, WRITING_MS));
   }
 
   members(places: readonly MemberPlace[]): void {
@@ -171,7 +148,7 @@ class Connection implements FolderCluster {
     await Promise.all(this.all.map((member) => member.close()));
   }
 
-  /** In any member that is in; as nothing is kept of it there, it may be made again in another. */
+  /** Made by any member that is in; as it keeps nothing of it, another one may be asked again. */
   private async newKey(): Promise<Uint8Array> {
     const tried = new Set<Member>();
     for (;;) {
@@ -186,9 +163,27 @@ class Connection implements FolderCluster {
     }
   }
 
-  private assertSufficient(): void {
-    const zones = new Set(this.all.filter(({ state }) => state === 'in').map(({ place }) => place.zone));
-    if (zones.size < 2) throw insufficient();
+  /** A member that it fails in is caught up before it is in again. */
+  private async inAll(work: (member: Member) => Promise<unknown>): Promise<void> {
+    await Promise.all(
+      this.membersIn.map((member) => work(member).catch((error: unknown) => this.caretaker.lost(member, error))),
+    );
+  }
+
+  /** A member whose process was just lost is back in a moment. */
+  private async assertSufficient(): Promise<void> {
+    const zones = (): number => new Set(this.membersIn.map(({ place }) => place.zone)).size;
+    if (zones() < 2) await this.caretaker.whole(OTHERS_MS);
+    if (zones() < 2) {
+      throw new StoreError(
+        'insufficient-hsms',
+        'the cluster has fewer than two active HSMs in different availability zones',
+      );
+    }
+  }
+
+  private get membersIn(): Member[] {
+    return this.all.filter(({ state }) => state === 'in');
   }
 
   private member(place: MemberPlace): Member {
@@ -196,9 +191,6 @@ class Connection implements FolderCluster {
     return new Member(place, { module, user, password, sessions }, { callMs: CALL_MS, ...limits }, observe);
   }
 }
-
-const insufficient = (): StoreError =>
-  new StoreError('insufficient-hsms', 'the cluster has fewer than two active HSMs in different availability zones');
 
 /** No other string ever names a key; nor does it become part of a path. */
 function known(key: string): string {

@@ -54,6 +54,8 @@ export class Member {
   state: MemberState = 'out';
   /** Calls under way that take so long that they were made elsewhere, too. */
   slow = 0;
+  /** One that it has, to see whether it works. */
+  probeKey: string | undefined;
   /** What the last try to let it in failed with. */
   failure: unknown;
   /** By performance.now(); undefined while it has all keys. */
