@@ -89,7 +89,13 @@ function printDifference(difference: Difference, print: (line: string) => void):
 }
 
 const nameOf = (identity: AggregateReport['identity']): string =>
-  'arn' in identity ? identity.arn : 'grantId' in identity ? identity.grantId : identity.trail;
+  'arn' in identity
+    ? identity.arn
+    : 'grantId' in identity
+      ? identity.grantId
+      : 'trail' in identity
+        ? identity.trail
+        : identity.clusterId;
 
 /** Policies as they are written; other text with several lines would look like lines of ours. */
 const shown = (value: unknown): string =>

@@ -40,7 +40,7 @@ export function callRecord({ operation, requestId, eventId, now, claim, trail, r
     userIdentity,
     eventTime: `${now.slice(0, 19)}Z`,
     eventSource: `${operation.service}.amazonaws.com`,
-    eventName: operation.name,
+    eventName: awsNameOf(operation),
     awsRegion: claim.region,
     ...(errorCode !== undefined && { errorCode, errorMessage: messageOf(reply) }),
     ...additional(trail),

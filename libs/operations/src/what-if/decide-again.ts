@@ -75,7 +75,7 @@ export const isDenial = (code: ErrorCode): boolean =>
   code === 'AccessDeniedException' || code === 'UnrecognizedClientException';
 
 function operationOf({ eventName, eventSource }: RecordedCall): Operation {
-  const operation = OPERATION_TABLE.get(eventName);
+  const operation = operationNamed(eventSource.split('.')[0] as ServiceName, eventName);
   if (`${operation?.service}.amazonaws.com` !== eventSource) {
     throw new NotDecidable(`this version has no operation ${eventName} of ${eventSource}`);
   }
