@@ -74,6 +74,8 @@ export class MemoryOperations {
   };
   private calls = 0;
   readonly imports: MemoryImports;
+  /** A test that has no module for HSMs sets it. */
+  hsmObstacle: string | undefined;
   /** A test that has attestation documents sets it. */
   attestations = new AttestationVerifier([]);
   /** A test that wants the records of the calls sets it. */
@@ -219,6 +221,12 @@ export class MemoryOperations {
             erase: async () => {},
           },
           imports: this.imports,
+          hsms: {
+            obstacle: () => this.hsmObstacle,
+            runCommand: async (ref, command, call) => {
+              await this.manager.runFor(ref, command, originOf(call));
+            },
+          },
         },
         audit: {
           projection: this.view.projection,

@@ -71,7 +71,7 @@ function queryProtocol(service: ServiceName, version: string): HttpProtocol {
       const parameters = parseParameters(query, body);
       const action = parameters.get('Action') ?? '';
       const asked = parameters.get('Version') ?? 'NO_VERSION_SPECIFIED';
-      const operation = OPERATION_TABLE.get(action);
+      const operation = operationNamed(service, action);
       if (!operation || asked !== version) {
         const shown = (text: string): string => text.slice(0, 128);
         throw new KmsError('InvalidAction', `Could not find operation ${shown(action)} for version ${shown(asked)}`);

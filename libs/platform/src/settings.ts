@@ -4,6 +4,7 @@ import { isRegionName } from '#domain/arn';
 import { isQuotaClass, type QuotaClass } from '#operations/quotas/quota-classes';
 import type { QuotaRates } from '#operations/quotas/quotas';
 import { isIssuerSeed, isXkeySeed } from './callout-keys';
+import { type ClusterSettings, parseClusters } from './clusters/cluster-settings';
 import { type Pkcs11Settings, parsePkcs11 } from './pkcs11-settings';
 import type { BucketOptions } from './tree-heads/checkpoint-bucket';
 import { parseBucket, parseWitnesses, type WitnessPlace } from './tree-heads/publication-places';
@@ -44,6 +45,7 @@ export interface Settings {
   rootKey?: string | undefined;
   /** The HSM that keys are rooted in; absent means a root key in software. */
   pkcs11?: Pkcs11Settings | undefined;
+  clusters: ClusterSettings;
   /** Port for health and metrics of a service of its own, of a gateway on loopback beside its API; 0 for none. */
   healthPort: number;
   logLevel: string;
@@ -195,6 +197,7 @@ export function parseSettings(environment: Environment): Settings {
       '32 bytes in base64 (openssl rand -base64 32)',
     ),
     pkcs11: parsePkcs11(text, integer, (problem) => problems.push(problem)),
+    clusters: parseClusters(text, resolve(dataDir)),
     healthPort: integer('KEYTRAIL_HEALTH_PORT', 0, 65535, 0),
     logLevel: text(
       'KEYTRAIL_LOG_LEVEL',

@@ -61,7 +61,7 @@ export async function changePassword(
   changed: string,
 ): Promise<void> {
   assertPassword(changed);
-  const token = await tokenNamed(folder, user);
+  const token = await tokenOfUser(folder, user);
   const having = await membersWith(members, token);
   const [first, ...others] = having;
   if (first === undefined) throw new ClusterUserError(`no HSM of the cluster has the user ${user}`);
@@ -100,7 +100,8 @@ async function claim(folder: string, members: readonly string[], user: string, t
   }
 }
 
-async function tokenNamed(folder: string, user: string): Promise<string> {
+/** The name of the folder of a user's token, which is the same in every member. Throws ClusterUserError. */
+export async function tokenOfUser(folder: string, user: string): Promise<string> {
   assertName(user);
   try {
     return await readFile(join(folder, USERS, user), 'utf8');
