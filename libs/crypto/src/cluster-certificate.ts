@@ -1,6 +1,13 @@
 import { createPublicKey, type KeyObject, sign, X509Certificate } from 'node:crypto';
 import { AsnConvert, AsnProp, AsnPropTypes, AsnType, AsnTypeTypes, OctetString } from '@peculiar/asn1-schema';
-import { AlgorithmIdentifier, AttributeTypeAndValue, Name, SubjectPublicKeyInfo } from '@peculiar/asn1-x509';
+import {
+  AlgorithmIdentifier,
+  AttributeTypeAndValue,
+  AttributeValue,
+  Name,
+  RelativeDistinguishedName,
+  SubjectPublicKeyInfo,
+} from '@peculiar/asn1-x509';
 
 const SHA256_WITH_RSA = '1.2.840.113549.1.1.11';
 const COMMON_NAME = '2.5.4.3';
@@ -26,8 +33,8 @@ AsnType({ type: AsnTypeTypes.Sequence })(CertificationRequest);
 export function clusterCsr(clusterId: string, privateKey: KeyObject): string {
   const info = new CertificationRequestInfo();
   const named = (type: string, utf8String: string) =>
-    new AttributeTypeAndValue({ type, value: { utf8String } as never });
-  info.subject = new Name([[named(ORGANIZATION, 'Keytrail')], [named(COMMON_NAME, clusterId)]] as never);
+    new RelativeDistinguishedName([new AttributeTypeAndValue({ type, value: new AttributeValue({ utf8String }) })]);
+  info.subject = new Name([named(ORGANIZATION, 'Keytrail'), named(COMMON_NAME, clusterId)]);
   const spki = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
   info.subjectPublicKeyInfo = AsnConvert.parse(spki, SubjectPublicKeyInfo);
   const request = new CertificationRequest();

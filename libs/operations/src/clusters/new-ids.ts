@@ -8,8 +8,9 @@ interface Random {
 }
 
 /** As AWS makes them: `cluster-`, `hsm-` or `backup-`, and 11 characters of base32. */
-export const newId = (kind: 'cluster' | 'hsm' | 'backup', { random }: Random): string =>
-  `${kind}-${Array.from(random(LENGTH), (byte) => ALPHABET[byte % ALPHABET.length]).join('')}`;
+export const newId = (kind: 'cluster' | 'hsm' | 'backup', ports: Random): string =>
+  `${kind}-${Array.from(ports.random(LENGTH), (byte) => ALPHABET[byte % ALPHABET.length]).join('')}`;
 
 /** Of a network interface, which stands for none here. */
-export const newEniId = ({ random }: Random): string => `eni-${random(ENI_BYTES).toString('hex').slice(0, ENI_DIGITS)}`;
+export const newEniId = (ports: Random): string =>
+  `eni-${ports.random(ENI_BYTES).toString('hex').slice(0, ENI_DIGITS)}`;
