@@ -81,6 +81,8 @@ export class MemoryOperations {
   };
   private calls = 0;
   readonly imports: MemoryImports;
+  /** A test that has no module for HSMs sets it. */
+  hsmObstacle: string | undefined;
   /** A test that has attestation documents sets it. */
   attestations = new AttestationVerifier([]);
   /** A test that wants the records of the calls sets it. */
@@ -274,6 +276,12 @@ export class MemoryOperations {
           imports: this.imports,
           keyStores: this.keyStores,
           clusters: this.backings.directory,
+          hsms: {
+            obstacle: () => this.hsmObstacle,
+            runCommand: async (ref, command, call) => {
+              await this.manager.runFor(ref, command, originOf(call));
+            },
+          },
         },
         audit: {
           projection: this.view.projection,

@@ -1,5 +1,6 @@
 import type { Aggregate } from './aggregate';
 import { aliasAggregate } from './alias/aggregate';
+import { clusterAggregate } from './cluster/aggregate';
 import { customKeyStoreAggregate } from './custom-key-store/aggregate';
 import { grantAggregate } from './grant/grant';
 import { keyAggregate } from './key/aggregate';
@@ -14,6 +15,7 @@ export const AGGREGATES = {
   grant: grantAggregate,
   trail: trailAggregate,
   customKeyStore: customKeyStoreAggregate,
+  cluster: clusterAggregate,
 };
 
 export type AggregateType = keyof typeof AGGREGATES;

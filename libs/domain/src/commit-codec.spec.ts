@@ -62,6 +62,23 @@ const EVENT_TYPES: Record<DomainEvent['type'], true> = {
   CustomKeyStoreDisconnectionBegun: true,
   CustomKeyStoreDisconnected: true,
   CustomKeyStoreDeleted: true,
+  ClusterCreated: true,
+  HsmCreationBegun: true,
+  HsmCreated: true,
+  HsmCreationFailed: true,
+  ClusterInitialized: true,
+  ClusterActivated: true,
+  HsmDeletionBegun: true,
+  HsmDeleted: true,
+  ClusterDeleted: true,
+  ClusterModified: true,
+  BackupCreated: true,
+  BackupDeletionScheduled: true,
+  BackupRestored: true,
+  BackupDeleted: true,
+  BackupModified: true,
+  ClusterTagged: true,
+  ClusterUntagged: true,
 };
 
 const REF = { region: 'us-east-1', account: '000000000000', aggregate: 'key', id: 'a-key' } as const;

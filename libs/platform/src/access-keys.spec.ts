@@ -62,6 +62,7 @@ async function started() {
     accessKeys,
     imports,
     NO_KEY_STORES,
+    { obstacle: () => 'none here', runCommand: async () => {} },
     () => Promise.reject(new Error('mints nothing')),
     new AttestationVerifier([]),
   );

@@ -22,6 +22,7 @@ import {
   type AccessKeyPorts,
   type Call,
   type DataPorts,
+  type HsmPorts,
   type ImportPorts,
   MaterialNotLoaded,
 } from '#operations/operation';
@@ -69,6 +70,7 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     readonly accessKeys: AccessKeyPorts,
     readonly imports: ImportPorts,
     private readonly stores: Pick<DataPorts, 'keyStores' | 'clusters'>,
+    readonly hsms: HsmPorts,
     private readonly mint: MintManagedKey,
     private readonly attestations: AttestationVerifier,
     /** Absent where nobody but this process appends. */

@@ -9,7 +9,6 @@ import { wasBehind } from '#event-store/was-behind';
 import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
 import { MaterialVault } from '#hsm/material-vault';
 import { endOffLoop } from '#hsm/off-loop';
-import type { ClusterDirectory } from '#operations/custom-key-stores/key-store-ports';
 import type { Serving } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
 import { AccessKeys } from './access-keys';
@@ -19,13 +18,15 @@ import { serveAuthCallout } from './auth-callout';
 import { Callers, type PublishedAnchors, serveAnchors } from './callers';
 import { type CalloutSeeds, calloutKeys } from './callout-keys';
 import type { Clock } from './clock';
+import { ClusterDirectory } from './clusters/cluster-directory';
+import { Clusters } from './clusters/clusters';
 import { SecretCredentialCheck } from './credential-check';
 import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
 import { serveGrantTokens } from './grant-tokens';
 import { Imports } from './imports';
 import { KeyStores } from './key-stores/key-stores';
-import type { StoreConnectors } from './key-stores/store-connectors';
+import { openConnectors } from './key-stores/open-connectors';
 import type { MintManagedKey } from './managed-keys';
 import { serveMaterialCheck } from './material-check';
 import { serveMaterials } from './material-custodian';
@@ -68,8 +69,6 @@ export interface CryptoWorkerSurroundings {
   alone: boolean;
   serving: Pick<Serving, 'assertHeld'>;
   clock: Clock;
-  connectors: StoreConnectors;
-  clusters: ClusterDirectory;
 }
 
 export interface StartedCryptoWorker {
@@ -82,6 +81,7 @@ export interface StartedCryptoWorker {
   digests: DigestSigner;
   /** To be called once a key-manager of this process, where it has one, takes commands. */
   connectStores(): void;
+  clusters: Clusters;
   /** To be called once this process may serve: whom it does not let in does not come again soon. */
   serveLogins(): void;
   stop(): void;
@@ -101,22 +101,19 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const behind = around.alone ? undefined : (held?: number) => wasBehind(behindable, store, held);
   const attestations = openAttestations(settings);
   const { mintManagedKey } = around;
+  const clusters = new Clusters({
+    ...{ settings: settings.clusters, view, commands, clock: around.clock, metrics },
+    onError: (error, what) => log.error({ err: error }, `${what}: its HSMs could not be seen to`),
+  });
   const keyStores = new KeyStores({
-    ...{ view, vault, commands, clock: around.clock, connectors: around.connectors },
+    ...{ view, vault, commands, clock: around.clock, connectors: openConnectors(settings, clusters) },
     onError: (error, what) => log.error({ err: error }, what),
     onConnected: () => void sweepAgain(),
   });
-  const stores = { keyStores, clusters: around.clusters };
+  const stores = { keyStores, clusters: new ClusterDirectory(view.projection) };
   const worker = new CryptoWorker(
-    view,
-    vault,
-    tokens,
-    accessKeys,
-    imports,
-    stores,
-    mintManagedKey,
-    attestations,
-    behind,
+    ...([view, vault, tokens, accessKeys, imports, stores, clusters] as const),
+    ...([mintManagedKey, attestations, behind] as const),
   );
   await worker.checkLog(() => store.lastPosition());
   const credentials = around.besideGateway ? rootCredentials(settings) : fromSettings(settings);
@@ -175,6 +172,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     treeHeads,
     digests,
     connectStores: () => keyStores.start(),
+    clusters,
     serveLogins() {
       if (!around.callout) return;
       const callers = new Callers(settings.accountId, view.projection, anchors);
@@ -187,7 +185,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     },
     stop() {
       stopping.abort();
-      void keyStores.stop();
+      void keyStores.stop().then(() => clusters.stop());
       vault.close();
       void endOffLoop();
     },

@@ -4,7 +4,6 @@ import { MemoryEventStore } from '#event-store/memory-event-store';
 import { LiveView } from '#views/live-view';
 import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { startNats } from '../../../test/support/nats-server';
-import { NO_CLUSTERS } from '../../../test/support/no-key-stores';
 
 import { systemClock } from './clock';
 import { UNTRACKED } from './last-uses';
@@ -30,7 +29,6 @@ test('what a crypto-worker checked before something was taken away is not append
       barrier: { applied: async () => {} },
       materials: { create: async () => undefined, destroy: async () => {} },
       signGrantToken: async () => undefined,
-      clusters: NO_CLUSTERS,
       lastUses: UNTRACKED,
       onError: () => () => {},
     });

@@ -1,8 +1,8 @@
 import type { EventStore } from '#event-store/event-store';
-import type { ClusterDirectory } from '#operations/custom-key-stores/key-store-ports';
 import type { LastUses } from '#operations/usage/last-uses';
 import type { LiveView } from '#views/live-view';
 import type { Clock } from './clock';
+import { ClusterDirectory } from './clusters/cluster-directory';
 import { failPoints } from './fail-points';
 import type { GrantTokenSigner } from './grant-tokens';
 import { KeyManager } from './key-manager';
@@ -27,7 +27,6 @@ export interface KeyManagerSurroundings {
   materials: MaterialCustodian;
   signGrantToken: GrantTokenSigner;
   lastUses: LastUses;
-  clusters: ClusterDirectory;
   /** Told what could not be done of what other services asked for. */
   onError(what: string): (error: unknown) => void;
 }
@@ -39,9 +38,10 @@ export interface StartedKeyManager {
 
 /** Makes the part that appends, and answers what other services ask of it. */
 export function startKeyManager(around: KeyManagerSurroundings): StartedKeyManager {
-  const { store, view, serving, barrier, materials, served, signGrantToken, lastUses, clusters, onError } = around;
+  const { store, view, serving, barrier, materials, served, signGrantToken, lastUses, onError } = around;
   const manager = new KeyManager({
-    ...{ store, view, serving, materials, signGrantToken, lastUses, clusters },
+    ...{ store, view, serving, materials, signGrantToken, lastUses },
+    clusters: new ClusterDirectory(view.projection),
     appliedEverywhere: (position) => barrier.applied(position),
     failPoint: failPoints(around.settings.failPoint),
   });

@@ -2,7 +2,6 @@ import type { PlanePorts } from '#operations/operation';
 import { timedBarrier } from './figures';
 import { GrantTokens } from './grant-tokens';
 import type { KeyManager } from './key-manager';
-import { openClusters, openConnectors } from './key-stores/open-connectors';
 import { LeasedServing } from './leased-serving';
 import { observedEventStore } from './observed-event-store';
 import type { RevocationBarrier } from './revocation-barrier';
@@ -27,6 +26,7 @@ export async function startPlanes(around: Surroundings): Promise<PlanePorts> {
     await leased.start(health);
     worker?.connectStores();
     worker?.serveLogins();
+    worker?.clusters.start();
     metrics.gauge('keytrail_lease_held', () => Number(serving.held));
   }
   return { control, data: worker?.worker, audit: history?.ports, grantTokens, serving };
@@ -50,8 +50,6 @@ async function startWorker(around: Surroundings, serving: ServingLease): Promise
     appendForWorker: neighbours.appendForWorker(),
     mintManagedKey: neighbours.mintManagedKey(),
     appendShredding: neighbours.appendShredding(),
-    connectors: openConnectors(settings),
-    clusters: openClusters(),
   });
   around.onStop(started.stop);
   return started;
@@ -66,7 +64,6 @@ function startManager(around: Surroundings, barrier: RevocationBarrier, serving:
     materials: neighbours.materials(),
     signGrantToken: neighbours.grantTokenSigner(),
     lastUses: neighbours.lastUses(),
-    clusters: openClusters(),
     onError: around.unanswered,
   });
   neighbours.keyManager = started;

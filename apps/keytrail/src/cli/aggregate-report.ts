@@ -1,5 +1,6 @@
 import type { AggregateType } from '#domain/aggregates';
 import { aliasArn, keyArn, roleArn, rootArn, userArn } from '#domain/arn';
+import { backupsOf, type Cluster, exists as hasCluster } from '#domain/cluster/state';
 import { laterOf } from '#domain/dates';
 import type { ActiveGrant } from '#domain/grant/grant';
 import type { ImportStatus } from '#domain/key/imported/status';
@@ -16,7 +17,12 @@ import type { Projection } from '#views/projection';
 /** What replay says of an aggregate beside its history. */
 export interface AggregateReport {
   /** Its members in the JSON output, before the history. */
-  identity: { arn: string } | { grantId: string } | { trail: string } | { customKeyStoreId: string };
+  identity:
+    | { arn: string }
+    | { grantId: string }
+    | { trail: string }
+    | { customKeyStoreId: string }
+    | { clusterId: string };
   heading: string;
   /** Whether callers were told, at that moment, that it exists. */
   exists: boolean;
@@ -33,6 +39,7 @@ export const PLURAL: Record<AggregateType, string> = {
   grant: 'grants',
   trail: 'trails',
   customKeyStore: 'custom key stores',
+  cluster: 'clusters',
 };
 
 /** The projection at a moment, and that moment: ISO 8601. */
@@ -72,10 +79,24 @@ const REPORTERS: Reporters = {
     lines: [`what they keep sealed was shredded: ${state.shredded === 1 ? 'once' : `${state.shredded} times`}`],
   }),
   customKeyStore: reportStore,
+  cluster: ({ ref, state }) => ({
+    identity: { clusterId: ref.id },
+    heading: `cluster ${ref.id} of account ${ref.account} in ${ref.region}`,
+    exists: hasCluster(state),
+    more: {},
+    lines: clusterLines(state),
+  }),
 };
 
 export const reportOf = <T extends AggregateType>(folded: FoldedOf<T>, moment: Moment): AggregateReport =>
   (REPORTERS[folded.ref.aggregate] as (folded: FoldedOf<T>, moment: Moment) => AggregateReport)(folded, moment);
+
+function clusterLines(state: Cluster): string[] {
+  const lines = [`state: ${state.clusterState}`];
+  if (hasCluster(state)) for (const { hsmId, zone, state: of } of state.hsms) lines.push(`${hsmId} in ${zone}: ${of}`);
+  for (const { backupId, state: of } of backupsOf(state)) lines.push(`${backupId}: ${of}`);
+  return lines;
+}
 
 const keyArnIn = ({ region, account }: AggregateRef, keyId: string): string => keyArn(region, account, keyId);
 

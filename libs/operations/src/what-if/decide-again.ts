@@ -12,10 +12,18 @@ import { Trail } from '../audit/trail';
 import type { CallerClaim, SessionClaims } from '../caller';
 import type { ClusterDirectory } from '../custom-key-stores/key-store-ports';
 import { Limits } from '../limits';
-import { type AuditPorts, type Call, type ControlPorts, type DataPorts, isWaiting, type Operation } from '../operation';
+import {
+  type AuditPorts,
+  type Call,
+  type ControlPorts,
+  type DataPorts,
+  isWaiting,
+  type Operation,
+  type ServiceName,
+} from '../operation';
 import type { Recipient } from '../recipient';
 import { resolveCaller } from '../resolve-caller';
-import { OPERATION_TABLE } from '../table';
+import { operationNamed } from '../table';
 
 export type RecordedCall = OpenPart & SealedPart;
 
@@ -76,7 +84,7 @@ export const isDenial = (code: ErrorCode): boolean =>
   code === 'AccessDeniedException' || code === 'UnrecognizedClientException';
 
 function operationOf({ eventName, eventSource }: RecordedCall): Operation {
-  const operation = OPERATION_TABLE.get(eventName);
+  const operation = operationNamed(eventSource.split('.')[0] as ServiceName, eventName);
   if (`${operation?.service}.amazonaws.com` !== eventSource) {
     throw new NotDecidable(`this version has no operation ${eventName} of ${eventSource}`);
   }
@@ -267,6 +275,12 @@ const dataPorts = (projection: Projection, { decisionInput }: RecordedCall): Dat
     },
   },
   clusters: NO_CLUSTERS,
+  hsms: {
+    obstacle: () => undefined,
+    runCommand: async (ref, command, call) => {
+      await decided(projection, ref, command, call.now);
+    },
+  },
   // What was imported is not on record.
   get imports(): never {
     return pass();

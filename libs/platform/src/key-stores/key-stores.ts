@@ -1,10 +1,14 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { keyArn } from '#domain/arn';
 import type { StoreReport } from '#domain/custom-key-store/decide';
 import type { ExternalBacking } from '#domain/custom-key-store/events';
 import { secretOwner, secretPlace } from '#domain/custom-key-store/secret-place';
 import type { ExistingStore } from '#domain/custom-key-store/state';
 import { isoDate } from '#domain/dates';
+import { placeOfClusterCopy } from '#domain/key/material-id';
+import { isLiving } from '#domain/key/state';
 import { eventSubject } from '#domain/subjects';
+import type { MaskedKey } from '#hsm/cluster/masked-keys';
 import type { ClusterConnection, StoreConnection, XksConnection } from '#hsm/key-store/store-connection';
 import type { MaterialVault } from '#hsm/material-vault';
 import { missing } from '#hsm/sealed-materials';
@@ -133,10 +137,32 @@ export class KeyStores implements KeyStorePorts {
     const secret = await this.secret(ref, secretId);
     const connection =
       backing.storeType === 'AWS_CLOUDHSM'
-        ? await connectors.cluster({ ref, clusterId: backing.clusterId, password: secret })
+        ? await connectors.cluster({
+            ...{ ref, clusterId: backing.clusterId, password: secret },
+            copies: () => this.copies(ref),
+          })
         : await connectors.external({ ref, backing, secretAccessKey: secret });
     onConnected?.(ref);
     return connection;
+  }
+
+  /** Of its keys that are not deleted; one that cannot be had now keeps no store from being connected. */
+  private async copies(store: StoreRef): Promise<MaskedKey[]> {
+    const { view, vault, onError } = this.ports;
+    const copies: MaskedKey[] = [];
+    for (const { ref, state } of [...view.projection.keysInStore(store)]) {
+      if (!isLiving(state)) continue;
+      const owner = keyArn(ref.region, ref.account, ref.id);
+      for (const { materialId: key } of state.versions) {
+        try {
+          const masked = await vault.openSealed('CLUSTER_KEY_COPY', owner, placeOfClusterCopy(key));
+          if (masked) copies.push({ key, masked });
+        } catch (error) {
+          onError(error, 'the copy of a key in a cluster cannot be used');
+        }
+      }
+    }
+    return copies;
   }
 
   private async secret(store: StoreRef, secretId: string): Promise<string> {

@@ -45,6 +45,7 @@ async function started(log = new MemoryEventStore(), materials?: MemoryMaterialS
     vault,
     ...([undefined, undefined, undefined] as unknown as [never, never, never]),
     { ...NO_KEY_STORES, keyStores },
+    undefined as never,
     () => Promise.reject(new Error('mints nothing')),
     undefined as never,
   );

@@ -1,14 +1,14 @@
-import { ConnectError } from '#hsm/key-store/store-connection';
-import type { ClusterDirectory } from '#operations/custom-key-stores/key-store-ports';
+import type { Clusters } from '../clusters/clusters';
 import type { Settings } from '../settings';
 import { externalStores } from './external-stores';
 import type { StoreConnectors } from './store-connectors';
 
-export const openConnectors = (settings: Pick<Settings, 'xks'>): StoreConnectors => ({
-  cluster: async () => {
-    throw new ConnectError('CLUSTER_NOT_FOUND', 'not there yet');
-  },
+/** Clusters of this machine's HSMs, and proxies wherever they are. */
+export const openConnectors = (
+  settings: Pick<Settings, 'xks'>,
+  clusters: Pick<Clusters, 'connect'>,
+): StoreConnectors => ({
+  cluster: ({ ref: { region, account }, clusterId, password, copies }) =>
+    clusters.connect({ region, account, aggregate: 'cluster', id: clusterId }, password, copies),
   ...externalStores(settings),
 });
-
-export const openClusters = (): ClusterDirectory => ({ cluster: () => undefined });

@@ -1,4 +1,5 @@
 import type { ExternalBacking } from '#domain/custom-key-store/events';
+import type { MaskedKey } from '#hsm/cluster/masked-keys';
 import type { ClusterConnection, XksConnection } from '#hsm/key-store/store-connection';
 import type { StoreRef } from '#operations/custom-key-stores/key-store-ports';
 
@@ -10,6 +11,8 @@ export interface ClusterTarget {
   clusterId: string;
   /** Of `kmsuser`. */
   password: string;
+  /** Of the store's keys, as only the cluster's HSMs can open them: for members that have to be caught up. */
+  copies(): Promise<MaskedKey[]>;
 }
 
 export interface ExternalTarget {
