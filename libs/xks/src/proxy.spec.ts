@@ -38,8 +38,12 @@ class Keys implements KeyManager {
   ];
   private nth = 0;
 
-  async find(name: string): Promise<ExternalKey[]> {
-    return this.all.filter((one) => one.name === name);
+  /** Ids of keys that are seen only by who looks anew. */
+  unseen: string[] = [];
+
+  async find(name: string, anew = false): Promise<ExternalKey[]> {
+    if (anew) this.unseen = [];
+    return this.all.filter((one) => one.name === name && !this.unseen.includes(one.id));
   }
 
   async encrypt(one: ExternalKey, plaintext: Uint8Array, aad: Uint8Array) {
@@ -155,6 +159,13 @@ describe('a key', () => {
     for (const sealed of [before, after]) expect(await opened('two', sealed)).toEqual({ plaintext: 'AAEC' });
     keys.all = keys.all.filter(({ id }) => id !== 'aa');
     expect(await opened('two', before)).toMatchObject({ errorName: 'InvalidCiphertextException' });
+  });
+
+  test('is looked for anew where another proxy has encrypted under one of its name that is not known yet', async () => {
+    keys.all.push(key('two', { id: '00' }));
+    const sealed = await on('two', 'encrypt', ENCRYPT);
+    keys.unseen = ['00'];
+    expect(await opened('two', sealed)).toEqual({ plaintext: 'AAEC' });
   });
 
   test.each<[string, 'metadata' | 'encrypt' | 'decrypt', ProxyErrorName]>([

@@ -64,9 +64,9 @@ export class Token {
     );
   }
 
-  async keysLabelled({ label }: AskedOf<'keysLabelled'>): Promise<LabelledKey[]> {
+  async keysLabelled({ label, anew = false }: AskedOf<'keysLabelled'>): Promise<LabelledKey[]> {
     const found = await this.again((session) => this.labelled(session, label));
-    if (found.length > 0 || performance.now() < this.lookedAnewAt + LOOK_ANEW_MS) return found;
+    if ((found.length > 0 && !anew) || performance.now() < this.lookedAnewAt + LOOK_ANEW_MS) return found;
     // Somebody may be about to make it: unlike an id, a label that is missing is not remembered.
     this.lookedAnewAt = performance.now();
     await this.loadAnew();
