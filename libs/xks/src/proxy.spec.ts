@@ -193,6 +193,11 @@ describe('a key', () => {
     expect(await on(keyId, 'metadata', { requestMetadata })).toEqual({ keySpec: 'AES_256', keyUsage, keyStatus });
   });
 
+  test('that is no AES-256 key says what it is, and is not used', async () => {
+    expect(await on('short', 'metadata', { requestMetadata })).toMatchObject({ keySpec: 'AES_128' });
+    expect(await on('short', 'encrypt', ENCRYPT)).toMatchObject({ errorName: 'KeyNotFoundException' });
+  });
+
   test('that only encrypts gives no integrity value, which would promise what nobody has tried', async () => {
     expect(await on('encrypts', 'encrypt', ENCRYPT)).toHaveProperty('ciphertext');
     const asked = { ...ENCRYPT, ciphertextDataIntegrityValueAlgorithm: 'SHA_256' };

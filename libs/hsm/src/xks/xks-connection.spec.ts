@@ -290,10 +290,15 @@ describe('a proxy that misbehaves', () => {
   test.each(Object.entries(FAILURES))(
     'that answers %s means: %s, and its own message is not passed on',
     async (errorName, failure) => {
-      proxy.answer = answering(PROXY_ERRORS[errorName as ProxyErrorName], { errorName, errorMessage: 'of the proxy' });
+      proxy.answer = answering(PROXY_ERRORS[errorName as ProxyErrorName], {
+        errorName,
+        errorMessage: 'of the proxy\n',
+      });
       const error = await connection.encrypt(KEY, plaintext, aad).catch((caught: Error) => caught);
       expect(error).toMatchObject({ name: 'StoreError', failure });
       expect((error as Error).message).not.toContain('of the proxy');
+      // Whoever runs KMS may want to know.
+      expect((error as Error).cause).toMatchObject({ message: 'the proxy says: of the proxy?' });
     },
   );
 
