@@ -381,6 +381,16 @@ const HEALTH = { requestMetadata: { kmsRequestId: '1', kmsOperation: 'KmsHealthC
       expect(JSON.parse(readFileSync(settings['KEYTRAIL_XKS_ACCESS_FILE']!, 'utf8'))).toEqual(JSON.parse(before));
     });
 
+    test('of which several run at once undo nothing of each other', async () => {
+      const made = await Promise.allSettled([1, 2, 3, 4, 5, 6].map(() => newCredential(settings)));
+      const list = await keytrailXks(settings, 'list');
+      for (const each of made) {
+        if (each.status === 'fulfilled') expect(list).toContain(`credential ${each.value.accessKeyId}`);
+        else expect(String(each.reason)).toContain('is being changed by another command');
+      }
+      expect(made.some(({ status }) => status === 'fulfilled')).toBe(true);
+    });
+
     test('have help, and so has the proxy', async () => {
       expect(await keytrailXks(settings, '--help')).toContain('create-credential');
       const { status, stdout } = spawnSync(process.execPath, [XKS_MAIN, '--help'], { encoding: 'utf8' });
