@@ -241,6 +241,15 @@ const bytes = (text: unknown): Buffer => Buffer.from((text as string | undefined
     });
   });
 
+  test.each(['/health', `/keys/${KEY}/metadata`, `/keys/${KEY}/encrypt`, `/keys/${KEY}/decrypt`])(
+    '%s without request metadata, or with nothing in it, gives ValidationException',
+    async (path) => {
+      for (const body of [{}, { requestMetadata: {} }, { requestMetadata: null }]) {
+        expectError(await ask(path, body), 400, 'ValidationException');
+      }
+    },
+  );
+
   describe('GetHealthStatus', () => {
     const body = { requestMetadata: { kmsRequestId: '1', kmsOperation: 'KmsHealthCheck' } };
 

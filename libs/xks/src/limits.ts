@@ -21,5 +21,4 @@ export const LIMITS = {
 export const SERVICE_NAME = 'kms-xks-proxy';
 export const ENCRYPTION_ALGORITHM = 'AES_GCM';
 export const INTEGRITY_ALGORITHM = 'SHA_256';
-export const KEY_SPEC = 'AES_256';
 export const CONTENT_TYPE = 'application/json';

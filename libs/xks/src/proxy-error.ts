@@ -40,4 +40,4 @@ export class ProxyError extends Error {
 }
 
 /** As the API wants messages: printable ASCII, less than 512 characters. */
-const printable = (text: string): string => text.replace(/[^ -~]/g, '?').slice(0, LIMITS.errorMessage - 1);
+export const printable = (text: string): string => text.replace(/[^ -~]/g, '?').slice(0, LIMITS.errorMessage - 1);

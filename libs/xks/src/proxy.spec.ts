@@ -38,8 +38,12 @@ class Keys implements KeyManager {
   ];
   private nth = 0;
 
-  async find(name: string): Promise<ExternalKey[]> {
-    return this.all.filter((one) => one.name === name);
+  /** Ids of keys that are seen only by who looks anew. */
+  unseen: string[] = [];
+
+  async find(name: string, anew = false): Promise<ExternalKey[]> {
+    if (anew) this.unseen = [];
+    return this.all.filter((one) => one.name === name && !this.unseen.includes(one.id));
   }
 
   async encrypt(one: ExternalKey, plaintext: Uint8Array, aad: Uint8Array) {
@@ -157,6 +161,13 @@ describe('a key', () => {
     expect(await opened('two', before)).toMatchObject({ errorName: 'InvalidCiphertextException' });
   });
 
+  test('is looked for anew where another proxy has encrypted under one of its name that is not known yet', async () => {
+    keys.all.push(key('two', { id: '00' }));
+    const sealed = await on('two', 'encrypt', ENCRYPT);
+    keys.unseen = ['00'];
+    expect(await opened('two', sealed)).toEqual({ plaintext: 'AAEC' });
+  });
+
   test.each<[string, 'metadata' | 'encrypt' | 'decrypt', ProxyErrorName]>([
     ['nobody', 'metadata', 'KeyNotFoundException'],
     ['short', 'encrypt', 'KeyNotFoundException'],
@@ -180,6 +191,11 @@ describe('a key', () => {
     ['neither', [], 'ENABLED'],
   ])('%s has the usages %j and is %s', async (keyId, keyUsage, keyStatus) => {
     expect(await on(keyId, 'metadata', { requestMetadata })).toEqual({ keySpec: 'AES_256', keyUsage, keyStatus });
+  });
+
+  test('that is no AES-256 key says what it is, and is not used', async () => {
+    expect(await on('short', 'metadata', { requestMetadata })).toMatchObject({ keySpec: 'AES_128' });
+    expect(await on('short', 'encrypt', ENCRYPT)).toMatchObject({ errorName: 'KeyNotFoundException' });
   });
 
   test('that only encrypts gives no integrity value, which would promise what nobody has tried', async () => {

@@ -3,7 +3,7 @@ import type { SignedRequest } from '#sigv4/claim';
 import { type Access, mayUse, type ProxyCredential } from './access';
 import { authenticate } from './authenticate';
 import { boundData, integrityValue, type Sealed } from './integrity';
-import { CONTENT_TYPE, KEY_SPEC } from './limits';
+import { CONTENT_TYPE } from './limits';
 import type { KeyOperation, Route } from './paths';
 import { ProxyError } from './proxy-error';
 import {
@@ -36,8 +36,8 @@ export interface ExternalKey {
 
 /** The key manager. All of it rejects with ProxyError, in a bounded time. */
 export interface KeyManager {
-  /** AES keys of that name; none where there is none. */
-  find(name: string): Promise<readonly ExternalKey[]>;
+  /** AES keys of that name; none where there is none. `anew`: what was found a moment ago will not do. */
+  find(name: string, anew?: boolean): Promise<readonly ExternalKey[]>;
   /** Under an IV that was never used with the key before. */
   encrypt(
     key: ExternalKey,
@@ -79,13 +79,13 @@ export async function answerProxyRequest(route: Route, request: SignedRequest, p
   switch (route.operation) {
     case 'metadata': {
       ports.noted.requestMetadata = decodeMetadataRequest(request.body).requestMetadata;
-      return encodeKeyMetadata(metadataOf(await found(keyId, credential, ports), keyId, ports.access));
+      return encodeKeyMetadata(metadataOf(await found(keyId, credential, ports, 'any'), keyId, ports.access));
     }
     case 'encrypt': {
       const asked = decodeEncryptRequest(request.body);
       try {
         ports.noted.requestMetadata = asked.requestMetadata;
-        const keys = usable(await found(keyId, credential, ports), keyId, route.operation, ports.access);
+        const keys = usable(await found(keyId, credential, ports, 'AES_256'), keyId, 'encrypt', ports.access);
         return encodeEncryptReply(await encrypt(keys[0]!, asked, ports.keys));
       } finally {
         asked.plaintext.fill(0);
@@ -94,8 +94,15 @@ export async function answerProxyRequest(route: Route, request: SignedRequest, p
     case 'decrypt': {
       const asked = decodeDecryptRequest(request.body);
       ports.noted.requestMetadata = asked.requestMetadata;
-      const keys = usable(await found(keyId, credential, ports), keyId, route.operation, ports.access);
-      const plaintext = await decrypt(keys, asked, ports.keys);
+      const decrypting = async (anew: boolean) =>
+        usable(await found(keyId, credential, ports, 'AES_256', anew), keyId, 'decrypt', ports.access).find(
+          hasEncrypted(asked),
+        );
+      // It may have been made since the others of its name were looked for.
+      const key = (await decrypting(false)) ?? (isOwn(asked) ? await decrypting(true) : undefined);
+      if (!key) throw notOfThisKey();
+      const aad = boundData(asked.additionalAuthenticatedData, asked.ciphertextMetadata);
+      const plaintext = await ports.keys.decrypt(key, asked, aad);
       try {
         return encodeDecryptReply(plaintext);
       } finally {
@@ -110,11 +117,16 @@ async function found(
   keyId: string,
   credential: ProxyCredential,
   { keys }: ProxyPorts,
+  wanted: 'AES_256' | 'any',
+  anew = false,
 ): Promise<readonly ExternalKey[]> {
   if (!mayUse(credential, keyId)) {
     throw new ProxyError('AccessDeniedException', 'The credential may not use this external key.');
   }
-  const all = (await keys.find(keyId)).filter(({ bytes }) => bytes === AES_256_BYTES);
+  const there = await keys.find(keyId, anew);
+  const strong = there.filter(({ bytes }) => bytes === AES_256_BYTES);
+  // What another key is, is told: KMS has an error for that. It is not used.
+  const all = strong.length === 0 && wanted === 'any' ? there : strong;
   if (all.length === 0) throw new ProxyError('KeyNotFoundException', 'There is no AES-256 key of this id.');
   const ids = new Set(all.map(({ id }) => id));
   if (all.length > 1 && (ids.size < all.length || ids.has(''))) {
@@ -127,7 +139,11 @@ const AES_256_BYTES = 32;
 
 function metadataOf([key]: readonly ExternalKey[], keyId: string, access: Access): KeyMetadata {
   const keyUsage = [...(key!.mayEncrypt ? ['ENCRYPT'] : []), ...(key!.mayDecrypt ? ['DECRYPT'] : [])];
-  return { keySpec: KEY_SPEC, keyUsage, keyStatus: access.disabledKeys.includes(keyId) ? 'DISABLED' : 'ENABLED' };
+  return {
+    keySpec: `AES_${key!.bytes * 8}`,
+    keyUsage,
+    keyStatus: access.disabledKeys.includes(keyId) ? 'DISABLED' : 'ENABLED',
+  };
 }
 
 function usable(
@@ -162,18 +178,22 @@ async function encrypt(key: ExternalKey, asked: EncryptRequest, manager: KeyMana
 
 const IV_BYTES = 12;
 
-async function decrypt(keys: readonly ExternalKey[], asked: DecryptRequest, manager: KeyManager): Promise<Buffer> {
-  const { additionalAuthenticatedData, ciphertextMetadata } = asked;
-  const key = keys.find((one) => ciphertextMetadata && metadataFor(one).equals(ciphertextMetadata));
-  // Nothing that this proxy has encrypted is without metadata, or has another IV.
-  if (!key || asked.initializationVector.length !== IV_BYTES) {
-    throw new ProxyError(
-      'InvalidCiphertextException',
-      'The ciphertext, or what it was bound to, is not what this external key has encrypted.',
-    );
-  }
-  return manager.decrypt(key, asked, boundData(additionalAuthenticatedData, ciphertextMetadata));
-}
+/** Whether it has the form of what this proxy makes. Nothing of it is without metadata, or has another IV. */
+const isOwn = ({ ciphertextMetadata, initializationVector }: DecryptRequest): boolean =>
+  ciphertextMetadata?.length === 1 + KEY_DIGEST_BYTES &&
+  ciphertextMetadata[0] === METADATA_VERSION &&
+  initializationVector.length === IV_BYTES;
+
+const hasEncrypted =
+  (asked: DecryptRequest) =>
+  (key: ExternalKey): boolean =>
+    isOwn(asked) && metadataFor(key).equals(asked.ciphertextMetadata!);
+
+const notOfThisKey = (): ProxyError =>
+  new ProxyError(
+    'InvalidCiphertextException',
+    'The ciphertext, or what it was bound to, is not what this external key has encrypted.',
+  );
 
 const METADATA_VERSION = 1;
 const KEY_DIGEST_BYTES = 8;

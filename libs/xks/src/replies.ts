@@ -1,7 +1,7 @@
 import { fromBase64, toBase64 } from './base64';
 import type { Sealed } from './integrity';
 import { LIMITS } from './limits';
-import { isProxyErrorName, type ProxyError, type ProxyErrorName } from './proxy-error';
+import { isProxyErrorName, type ProxyError, type ProxyErrorName, printable } from './proxy-error';
 import { type JsonObject, parseStrictly } from './strict-json';
 
 export interface KeyMetadata {
@@ -127,11 +127,11 @@ export function decodeHealth(body: Uint8Array): ProxyHealth {
   };
 }
 
-/** Which error a reply says it is. */
-export function decodeErrorName(body: Uint8Array): ProxyErrorName {
-  const { errorName } = objectOf(body);
+/** Which error a reply says it is, and what it says of it: for a log, and nobody else. */
+export function decodeError(body: Uint8Array): { errorName: ProxyErrorName; errorMessage: string } {
+  const { errorName, errorMessage } = objectOf(body);
   if (!isProxyErrorName(errorName)) throw new ReplyError('errorName is none of the API');
-  return errorName;
+  return { errorName, errorMessage: typeof errorMessage === 'string' ? printable(errorMessage) : '' };
 }
 
 function objectOf(body: Uint8Array): JsonObject {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 import { writePrivately } from '#platform/private-file';
-import { readAccess, writeAccess } from '#platform/xks-proxy/access-file';
+import { changeAccess, readAccess } from '#platform/xks-proxy/access-file';
 import { openXksToken } from '#platform/xks-proxy/run-xks-proxy';
 import { parseAccessFile, parseXksProxySettings } from '#platform/xks-proxy/xks-proxy-settings';
 import type { Access } from '#xks/access';
@@ -52,7 +52,7 @@ export function createCredential({ keys, write }: { keys: string; write?: string
     secretAccessKey: randomBytes(32).toString('base64'),
     keys: allowed,
   };
-  change(file, (access) => ({ ...access, credentials: [...access.credentials, credential] }));
+  changeAccess(file, (access) => ({ ...access, credentials: [...access.credentials, credential] }));
   const told = JSON.stringify(
     {
       XksProxyUriPath: process.env['KEYTRAIL_XKS_URI_PATH'] || '/kms/xks/v1',
@@ -71,14 +71,14 @@ export function createCredential({ keys, write }: { keys: string; write?: string
   try {
     writePrivately(resolve(write), `${told}\n`);
   } catch (error) {
-    change(file, (access) => without(access, credential.accessKeyId));
+    changeAccess(file, (access) => without(access, credential.accessKeyId));
     throw new CommandError(`${write} could not be written (${(error as Error).message}): no credential was made`);
   }
   print(`credential ${credential.accessKeyId}: in ${write}`);
 }
 
 export function deleteCredential(accessKeyId: string, print: Print): void {
-  change(parseAccessFile(process.env), (access) => {
+  changeAccess(parseAccessFile(process.env), (access) => {
     if (access.credentials.some((one) => one.accessKeyId === accessKeyId)) return without(access, accessKeyId);
     throw new CommandError(`there is no credential ${accessKeyId}: ./keytrail xks list shows those there are`);
   });
@@ -88,7 +88,7 @@ export function deleteCredential(accessKeyId: string, print: Print): void {
 /** Has the proxy refuse it, or serve it again. Harmless to repeat. */
 export function setDisabled(id: string, disabled: boolean, print: Print): void {
   const name = keyId(id);
-  change(parseAccessFile(process.env), ({ credentials, disabledKeys }) => {
+  changeAccess(parseAccessFile(process.env), ({ credentials, disabledKeys }) => {
     const others = disabledKeys.filter((one) => one !== name);
     return { credentials, disabledKeys: disabled ? [...others, name] : others };
   });
@@ -109,8 +109,3 @@ const without = (access: Access, accessKeyId: string): Access => ({
   ...access,
   credentials: access.credentials.filter((one) => one.accessKeyId !== accessKeyId),
 });
-
-/** Nothing is written where `next` throws. A proxy that runs reads it again by itself. */
-function change(file: string, next: (access: Access) => Access): void {
-  writeAccess(file, next(readAccess(file)));
-}

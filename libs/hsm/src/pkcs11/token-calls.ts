@@ -55,8 +55,8 @@ export interface TokenCalls {
   open: (asked: OpenToken) => TokenInfo;
   /** AES keys whose label begins so. */
   keys: (asked: { labelPrefix: string }) => TokenKey[];
-  /** AES keys whose label is this one. */
-  keysLabelled: (asked: { label: string }) => LabelledKey[];
+  /** AES keys whose label is this one. `anew`: there is another one than those that were found before. */
+  keysLabelled: (asked: { label: string; anew?: boolean }) => LabelledKey[];
   /** A new AES-256 key: in the token, private, sensitive, not extractable. `id`: hex. It may do both where nothing else is said. */
   generateKey: (asked: { label: string; id: string; mayEncrypt?: boolean; mayDecrypt?: boolean }) => TokenKey;
   destroyKey: (asked: { id: string }) => undefined;

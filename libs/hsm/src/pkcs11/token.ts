@@ -67,12 +67,12 @@ export class Token {
     );
   }
 
-  async keysLabelled({ label }: AskedOf<'keysLabelled'>): Promise<LabelledKey[]> {
+  async keysLabelled({ label, anew = false }: AskedOf<'keysLabelled'>): Promise<LabelledKey[]> {
     const found = await this.again((session) => this.labelled(session, label));
-    if (found.length > 0 || performance.now() < this.lookedAnewAt + LOOK_ANEW_MS) return found;
+    if ((found.length > 0 && !anew) || performance.now() < this.lookedAnewAt + LOOK_ANEW_MS) return found;
     // Somebody may be about to make it: unlike an id, a label that is missing is not remembered.
     this.lookedAnewAt = performance.now();
-    await this.loadAnew();
+    await this.beginAnew();
     return this.again((session) => this.labelled(session, label));
   }
 
@@ -222,14 +222,14 @@ export class Token {
   private async lookAnew(key: KeyName): Promise<void> {
     const name = nameOf(key);
     if (this.missing.has(name)) throw new MissingKeyError(key);
-    await this.loadAnew();
+    await this.beginAnew();
     const found = await this.sessions.with((session) => this.found(session, byName(key)));
     if (found.length > 0) return;
     if (this.missing.size === MISSING_KEPT) this.missing.clear();
     this.missing.add(name);
   }
 
-  private loadAnew(): Promise<void> {
+  private beginAnew(): Promise<void> {
     return this.sessions.restart(() => {
       this.handles.clear();
       this.module.C_Finalize();

@@ -290,15 +290,20 @@ describe('a proxy that misbehaves', () => {
   test.each(Object.entries(FAILURES))(
     'that answers %s means: %s, and its own message is not passed on',
     async (errorName, failure) => {
-      proxy.answer = answering(PROXY_ERRORS[errorName as ProxyErrorName], { errorName, errorMessage: 'of the proxy' });
+      proxy.answer = answering(PROXY_ERRORS[errorName as ProxyErrorName], {
+        errorName,
+        errorMessage: 'of the proxy\n',
+      });
       const error = await connection.encrypt(KEY, plaintext, aad).catch((caught: Error) => caught);
       expect(error).toMatchObject({ name: 'StoreError', failure });
       expect((error as Error).message).not.toContain('of the proxy');
+      // Whoever runs KMS may want to know.
+      expect((error as Error).cause).toMatchObject({ message: 'the proxy says: of the proxy?' });
     },
   );
 
   test('that hangs is given up after the time limit, and so is one that stops in the middle of a reply', async () => {
-    const short = { ...options, requestTimeoutMs: 50 };
+    const short = { ...options, requestTimeoutMs: 500 };
     for (const answer of [
       () => {},
       (response) => void response.writeHead(200, { 'Content-Type': 'application/json' }).write('{'),
@@ -426,7 +431,7 @@ describe('a connection is refused', () => {
 
   test('by a proxy that hangs', async () => {
     proxy.answer = () => {};
-    expect(await codeOf({ requestTimeoutMs: 50 })).toBe('ConnectError XKS_PROXY_TIMED_OUT');
+    expect(await codeOf({ requestTimeoutMs: 500 })).toBe('ConnectError XKS_PROXY_TIMED_OUT');
   });
 
   test('where nothing listens', async () => {

@@ -16,7 +16,7 @@ import {
 import {
   decodeDecryptReply,
   decodeEncryptReply,
-  decodeErrorName,
+  decodeError,
   decodeHealth,
   decodeKeyMetadata,
   type KeyMetadata,
@@ -230,7 +230,8 @@ const misunderstood = (what: string): XksFailure =>
 
 function errorOf(body: Buffer, status: number): XksFailure {
   try {
-    return failureOf(decodeErrorName(body));
+    const { errorName, errorMessage } = decodeError(body);
+    return failureOf(errorName, errorMessage);
   } catch (error) {
     return misunderstood(`${(error as Error).message} (HTTP ${status})`);
   }

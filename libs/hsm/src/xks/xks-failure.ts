@@ -54,9 +54,11 @@ const MEANINGS: Record<ProxyErrorName, [StoreFailure, string]> = {
   DependencyTimeoutException: ['timeout', 'its key manager did not answer in time'],
 };
 
-export function failureOf(errorName: ProxyErrorName): XksFailure {
+/** What the proxy itself says of it is the cause: for whoever runs KMS, not for its callers. */
+export function failureOf(errorName: ProxyErrorName, errorMessage: string): XksFailure {
   const [failure, meaning] = MEANINGS[errorName];
-  return new XksFailure(failure, `the external key store proxy answered ${errorName}: ${meaning}`);
+  const said = errorMessage === '' ? undefined : { cause: new Error(`the proxy says: ${errorMessage}`) };
+  return new XksFailure(failure, `the external key store proxy answered ${errorName}: ${meaning}`, said);
 }
 
 const TLS_CODE =

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import { readOwnFile } from '#hsm/own-file';
 import { type Access, formatAccess, NO_ACCESS, parseAccess } from '#xks/access';
+import { hold } from '../data-folder-lock';
 import { writePrivately } from '../private-file';
 import { SettingsError } from '../settings';
 
@@ -16,10 +17,21 @@ export function readAccess(path: string): Access {
   return access;
 }
 
-/** Writes it whole: a crash leaves the file that was, or the one that is to be. */
-export function writeAccess(path: string, access: Access): void {
+/**
+ * Writes what `next` makes of it, whole: a crash, or an error of `next`, leaves the file that was. Throws SettingsError while another
+ * process changes it, whose change would be lost.
+ */
+export function changeAccess(path: string, next: (access: Access) => Access): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  writePrivately(path, formatAccess(access));
+  const lock = hold(
+    `${path}.lock`,
+    (pid) => new SettingsError(`${path}: is being changed by another command (pid ${pid}); try again`),
+  );
+  try {
+    writePrivately(path, formatAccess(next(readAccess(path))));
+  } finally {
+    lock.release();
+  }
 }
 
 const LOOK_AGAIN_MS = 1_000;

@@ -36,7 +36,7 @@ export class TokenKeys {
     const deadline = performance.now() + ms;
     const inTime = <T>(work: Promise<T>): Promise<T> => answeredBy(deadline, work);
     return {
-      find: (name) => inTime(this.find(name)),
+      find: (name, anew) => inTime(this.find(name, anew)),
       encrypt: (key, plaintext, aad) => inTime(this.encrypt(key, plaintext, aad)),
       decrypt: (key, sealed, aad) => inTime(this.decrypt(key, sealed, aad)),
       health: () => inTime(this.health()),
@@ -49,16 +49,16 @@ export class TokenKeys {
     await this.token.call('generateKey', { label: this.healthKey, id: randomBytes(8).toString('hex') });
   }
 
-  private async find(name: string): Promise<readonly ExternalKey[]> {
+  private async find(name: string, anew = false): Promise<readonly ExternalKey[]> {
     // Its calls would be in nobody's records of KMS.
     if (name === this.healthKey) return [];
-    return (await this.labelled(name)).map((key) => ({ ...key, name }));
+    return (await this.labelled(name, anew)).map((key) => ({ ...key, name }));
   }
 
-  private async labelled(label: string): Promise<readonly LabelledKey[]> {
+  private async labelled(label: string, anew = false): Promise<readonly LabelledKey[]> {
     const kept = this.kept.get(label);
-    if (kept && performance.now() < kept.until) return kept.keys;
-    const keys = await this.token.call('keysLabelled', { label });
+    if (!anew && kept && performance.now() < kept.until) return kept.keys;
+    const keys = await this.token.call('keysLabelled', { label, anew });
     if (this.kept.size >= KEPT) this.kept.clear();
     if (keys.length > 0) this.kept.set(label, { keys, until: performance.now() + KEPT_MS });
     else this.kept.delete(label);
