@@ -259,7 +259,9 @@ test('what changed a key says which, whatever it was called; what changed nothin
 test('a refusal has the same code on record over NATS as over HTTP', () => {
   const codes = (overNats: boolean) =>
     seen.filter((call) => call.overNats === overNats).map((call) => [call.operation, recordOf(call).errorCode]);
-  expect(codes(true)).toEqual(codes(false));
+  // What is made meanwhile is asked for as often as it takes.
+  const once = (all: ReturnType<typeof codes>) => all.filter((one, nth) => String(one) !== String(all[nth - 1]));
+  expect(once(codes(true))).toEqual(once(codes(false)));
   expect(new Set(codes(true).map(([, code]) => code))).toEqual(
     new Set([
       ...[undefined, 'AccessDenied', 'AccessDeniedException', 'CloudHsmAccessDeniedException'],
@@ -277,7 +279,7 @@ test('request parameters are those of the request, but for blobs and tokens', ()
       ...Object.keys(OPERATION_TABLE.get(call.operation)!.recordedDefaults ?? {}).map(small),
     ]);
     expect([call.operation, Object.keys(requestParameters ?? {}).sort()]).toEqual([call.operation, [...given].sort()]);
-    for (const name of names.filter((one) => /EncryptionContext|Description|AliasName|Policy/.test(one))) {
+    for (const name of names.filter((one) => /EncryptionContext|Description|AliasName|(?<!Retention)Policy/.test(one))) {
       expect((requestParameters as Reply)[small(name)]).toEqual(call.input[name]);
     }
   }
