@@ -33,10 +33,13 @@ import { storeOf } from '#views/key-store';
 import { LiveView } from '#views/live-view';
 import type { Projection } from '#views/projection';
 import { FakeKeyStores } from './fake-key-stores';
+import { settleHsms } from './memory-hsms';
 import { MemoryImports } from './memory-imports';
 import { MemorySealedPlaces } from './memory-sealed-places';
 import { observeError } from './observed-errors';
 import { rootCaller } from './root-caller';
+
+const isCluster = (ref: AggregateRef): ref is AggregateRef<'cluster'> => ref.aggregate === 'cluster';
 
 export const ACCOUNT = '000000000000';
 
@@ -248,7 +251,11 @@ export class MemoryOperations {
           limits: this.manager.limits,
           lastUses: this.lastUses,
           mintManagedKey: (which, cause) => this.manager.mintManagedKey(which, cause),
-          runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
+          runCommand: async (ref, command, call) => {
+            const result = await this.manager.runCommand(ref, command, call);
+            if (isCluster(ref)) await settleHsms(this.manager, ref, call.now);
+            return result;
+          },
           eraseReleased: (ref, call) => this.manager.eraseReleased(ref, call),
           clusters: this.backings.directory,
         },
@@ -280,6 +287,7 @@ export class MemoryOperations {
             obstacle: () => this.hsmObstacle,
             runCommand: async (ref, command, call) => {
               await this.manager.runFor(ref, command, originOf(call));
+              await settleHsms(this.manager, ref, call.now);
             },
           },
         },

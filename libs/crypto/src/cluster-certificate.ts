@@ -51,7 +51,7 @@ export function certificateProblem(csr: string, signed: string, anchor: string):
   if (!certificate) return 'SignedCert: expected a certificate in PEM.';
   const authority = certificateOf(anchor);
   if (!authority) return 'TrustAnchor: expected a certificate in PEM.';
-  if (!certificate.publicKey.equals(keyOf(csr)))
+  if (!certificate.publicKey.equals(csrKey(csr)))
     return "SignedCert: it is not for the key of the cluster's ClusterCsr.";
   if (!certificate.verify(authority.publicKey)) return 'SignedCert: it is not signed by TrustAnchor.';
   return undefined;
@@ -66,7 +66,7 @@ function certificateOf(text: string): X509Certificate | undefined {
 }
 
 /** Of a request that `clusterCsr` made. */
-function keyOf(csr: string): KeyObject {
+export function csrKey(csr: string): KeyObject {
   const der = Buffer.from(csr.replace(/-----[^-]+-----|\s/g, ''), 'base64');
   const { info } = AsnConvert.parse(der, CertificationRequest);
   const key = Buffer.from(AsnConvert.serialize(info.subjectPublicKeyInfo));

@@ -8,12 +8,11 @@ import type {
 } from '@aws-sdk/client-kms';
 import { KmsError, RequestFault } from '#domain/errors';
 import { authorizeAccount, authorizeKey } from './authorization';
-import { laneOf } from './custom-key-stores/store-crypto';
+import { answered } from './custom-key-stores/store-crypto';
 import { asking } from './custom-key-stores/store-failures';
 import { connectedStore, findStore } from './custom-key-stores/store-lookup';
 import { endDryRun } from './dry-run';
 import { type FoundKey, findKey } from './key-lookup';
-import { workedOut } from './off-loop';
 import { type Call, type DataPorts, data } from './operation';
 import { RECIPIENT, type Recipient, recipientOf, secretFor } from './recipient';
 import { assertLoaded, encryptUnder } from './symmetric-crypto';
@@ -106,7 +105,7 @@ function randomBytes({ CustomKeyStoreId, NumberOfBytes }: GenerateRandom, call: 
   connectedStore(CustomKeyStoreId, call, ports.projection);
   const length = lengthOf(NumberOfBytes);
   const generate = () => asking('random', async () => (await ports.keyStores.cluster(ref)).random(length));
-  return workedOut(call, 'random bytes', generate, laneOf(ref));
+  return answered(call, 'random bytes', generate, ref);
 }
 
 function lengthOf(numberOfBytes: number | undefined): number {

@@ -79,7 +79,7 @@ export function decideCluster(
       const current = existing(cluster, id);
       const hsm = hsmFor(command, current, id);
       if (hsm.state === 'DELETE_IN_PROGRESS') return [];
-      const backup = hsm.state === 'ACTIVE' && current.clusterState === 'ACTIVE';
+      const backup = hsm.state === 'ACTIVE' && current.clusterState !== 'UNINITIALIZED';
       const { hsmId } = hsm;
       return [{ type: 'HsmDeletionBegun', v: 1, hsmId, ...(backup ? { backupId: command.backupId } : {}) }];
     }

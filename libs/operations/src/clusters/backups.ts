@@ -8,7 +8,7 @@ import { listName, pageOfList } from '../pagination';
 import { BOOLEAN, Optional, Required } from '../wire/fields';
 import { authorizeOn, clustersOf, type FoundBackup, findBackup } from './cluster-lookup';
 import { BACKUP_ID, FILTERS, NEXT_TOKEN } from './fields';
-import { filterOf } from './filters';
+import { type Filters, filterOf } from './filters';
 import { shownBackup } from './shown';
 
 const BACKUPS_PER_PAGE = 50;
@@ -16,7 +16,7 @@ const BACKUPS_PER_PAGE = 50;
 class DescribeBackups {
   @Optional(NEXT_TOKEN) NextToken?: string;
   @Optional({ kind: 'integer', min: 1, max: BACKUPS_PER_PAGE }) MaxResults?: number;
-  @Optional(FILTERS) Filters?: object;
+  @Optional(FILTERS) Filters?: Filters;
   @Optional(BOOLEAN) Shared?: boolean;
   @Optional(BOOLEAN) SortAscending?: boolean;
 }
@@ -36,7 +36,7 @@ export const describeBackups = control<DescribeBackups, object>({
       states: ({ backup }) => backup.state,
       neverExpires: ({ backup }) => String(backup.neverExpires),
     });
-    const asksForDeleted = Object.hasOwn(Filters ?? {}, 'states');
+    const asksForDeleted = Filters?.['states'] !== undefined;
     const all = clustersOf(call, projection)
       .flatMap(({ ref, state }) => backupsOf(state).map((backup): FoundBackup => ({ ref, state, backup })))
       .filter((found) => (found.backup.state !== 'DELETED' || asksForDeleted) && filter(found))

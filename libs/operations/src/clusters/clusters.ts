@@ -32,7 +32,7 @@ import {
   TAG_LIST,
   type WireTag,
 } from './fields';
-import { filterOf } from './filters';
+import { type Filters, filterOf } from './filters';
 import { newId } from './new-ids';
 import { shownCluster } from './shown';
 import { domainTags } from './tags';
@@ -118,7 +118,7 @@ export const createCluster = control<CreateCluster, object>({
 });
 
 class DescribeClusters {
-  @Optional(FILTERS) Filters?: object;
+  @Optional(FILTERS) Filters?: Filters;
   @Optional(NEXT_TOKEN) NextToken?: string;
   @Optional({ kind: 'integer', min: 1, max: CLUSTERS_PER_PAGE }) MaxResults?: number;
 }

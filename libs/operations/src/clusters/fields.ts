@@ -48,7 +48,7 @@ export const IP_ADDRESS = {
 export const ENI_ID = { kind: 'string', pattern: wholly('eni-[0-9a-fA-F]{8,17}') } as const satisfies Constraint;
 export const NEXT_TOKEN = { kind: 'string', max: 256, pattern: wholly('.*') } as const satisfies Constraint;
 /** Read by `filtersOf`: names and lists of values. */
-export const FILTERS = { kind: 'structure' } as const satisfies Constraint;
+export const FILTERS = { kind: 'stringLists', max: 30, maxBytes: 8192 } as const satisfies Constraint;
 
 const TAG_PATTERN = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u;
 const TAG_KEY = { kind: 'string', min: 1, max: 128, pattern: TAG_PATTERN } as const satisfies Constraint;

@@ -21,7 +21,7 @@ const MOST_OF_A_STORE = 128;
 const lanes = new LRUCache<string, Lane>({ max: 10_000 });
 
 /** Of each store: one that hangs keeps nobody waiting but who asks it. */
-export function laneOf(store: StoreRef): Lane {
+function laneOf(store: StoreRef): Lane {
   const name = eventSubject(store);
   let lane = lanes.get(name);
   if (!lane) {
@@ -38,6 +38,12 @@ const storeOf = ({ ref: { region, account }, key }: FoundKey): StoreRef => ({
 
 /** What a call to a store does, of an operation that may do both: the key and its material say the rest. */
 const nameOf = (what: string, { arn }: FoundKey, materialId: string): string => `${what} ${arn} ${materialId}`;
+
+/** As workedOut, of a store: what it answers is on no record. */
+export function answered(call: Call, what: string, ask: () => Promise<Buffer>, store: StoreRef): Buffer {
+  call.beyondRecord?.();
+  return workedOut(call, what, ask, laneOf(store));
+}
 
 /** The whole blob. `prefix`: of its header; `context`: canonical. */
 export function sealInCluster(
@@ -56,7 +62,7 @@ export function sealInCluster(
       const sealed = await cluster.encrypt(materialId, plaintext, Buffer.concat([prefix, context]));
       return Buffer.concat([prefix, sealed]);
     });
-  return workedOut(call, nameOf('encrypt', found, materialId), seal, laneOf(store));
+  return answered(call, nameOf('encrypt', found, materialId), seal, store);
 }
 
 export function openInCluster(
@@ -72,7 +78,7 @@ export function openInCluster(
       const cluster = await keyStores.cluster(store);
       return cluster.decrypt(materialId, sealed, Buffer.concat([header, context]));
     });
-  return workedOut(call, nameOf('decrypt', found, materialId), open, laneOf(store));
+  return answered(call, nameOf('decrypt', found, materialId), open, store);
 }
 
 /** What an external key manager is told of a call. */
@@ -110,7 +116,7 @@ export function sealExternally(
       );
       return Buffer.concat([header, sealed]);
     });
-  return workedOut(call, nameOf('encrypt', found, materialId), seal, laneOf(store));
+  return answered(call, nameOf('encrypt', found, materialId), seal, store);
 }
 
 /** What KMS's own key made: the external key is taken off. */
@@ -127,5 +133,5 @@ export function openExternally(
       const external = await keyStores.external(store);
       return external.decrypt(found.key.xksKeyId!, blob.sealed, outerAad(blob.header, context), storeCall(found, call));
     });
-  return innerBlob(blob, workedOut(call, nameOf('decrypt', found, blob.materialId), open, laneOf(store)));
+  return innerBlob(blob, answered(call, nameOf('decrypt', found, blob.materialId), open, store));
 }

@@ -141,7 +141,8 @@ export class ClusterProvisioner {
     let backedUp = false;
     if (backupId) {
       const backup = backupFolder(folder, backupId);
-      const source = (await tokensIn(own)).length > 0 ? own : await this.memberWithTokens(ref, cluster);
+      const isWhole = (await tokensIn(own)).length > 0 || cluster.clusterState === 'INITIALIZED';
+      const source = isWhole ? own : await this.memberWithTokens(ref, cluster);
       // Where another crypto-worker has removed it already, that one has made the backup.
       if (source && !(await isThere(backup))) await backUp(source, clusterFolder(folder, ref.id), backup);
       backedUp = await isThere(backup);
