@@ -53,6 +53,18 @@ describe('replay shows', () => {
     expect(linesOf(/^grant 9242/)).toContain(`may be retired by ${ROOT}:role/Orders`);
   });
 
+  test('a custom key store, one that was deleted, and never where its secret lies', () => {
+    const store = (id: string) => linesOf(`custom key store ${id} of 000000000000 in eu-central-1`);
+    expect(store('cks-0123456789abcdef0')).toEqual([
+      ...['name: renamed', 'state: CONNECTED', 'AWS_CLOUDHSM: cluster-abcdefghijk', 'keys: 0'],
+    ]);
+    expect(store('cks-0123456789abcdef1')).toEqual([
+      ...['name: proxy', 'state: CONNECTED', 'EXTERNAL_KEY_STORE: https://proxy.example.com/other/kms/xks/v1'],
+      'keys: 1',
+    ]);
+    expect(store('cks-0123456789abcdef2')).toEqual(['state: Deleted']);
+  });
+
   test('an alias that was deleted, and a key as before', () => {
     expect(linesOf('arn:aws:kms:us-east-1:000000000000:alias/orders')).toEqual(['state: deleted']);
     expect(linesOf(`${KEYS}/${SECOND}`)).toEqual([

@@ -253,7 +253,10 @@ test('what changed a key says which, whatever it was called; what changed nothin
     if (call.operation === 'AssumeRole' || call.operation === 'GetSessionToken') {
       expect(responseElements).toHaveProperty('credentials.accessKeyId', expect.stringMatching(/^ASIA/));
     } else if (readOnly) expect([call.operation, responseElements]).toEqual([call.operation, null]);
-    else if (eventSource === 'kms.amazonaws.com') {
+    else if (call.operation.endsWith('CustomKeyStore')) {
+      const { CustomKeyStoreId } = call.reply;
+      expect(responseElements).toEqual(CustomKeyStoreId ? { customKeyStoreId: CustomKeyStoreId } : null);
+    } else if (eventSource === 'kms.amazonaws.com') {
       const KeyId = call.input['KeyId'] ?? held[call.overNats ? 'nats' : 'http']['KeyId'];
       const metadata = ['KeyMetadata', 'ReplicaKeyMetadata'].find((name) => call.reply[name] !== undefined);
       const named = metadata ? `${small(metadata)}.arn` : 'keyId';
