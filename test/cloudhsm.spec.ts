@@ -174,6 +174,9 @@ interface Cluster {
     expect(new Set(hsms.map(({ AvailabilityZone }) => AvailabilityZone))).toEqual(new Set([zone('a'), zone('b')]));
     expect(new Set(hsms.map(({ EniIp }) => EniIp)).size).toBe(2);
     expect(keytrail('hsm', 'users', '--cluster-id', clusterId)).toBe('kmsuser\n');
+    for (const { HsmId, AvailabilityZone } of hsms) {
+      expect(keytrail('status')).toContain(`${HsmId} of ${clusterId} in ${AvailabilityZone}: ACTIVE`);
+    }
   });
 
   it('let their owner use PKCS#11 directly, with any tool', async () => {

@@ -59,7 +59,8 @@ export class Spread {
       const tried = new Set<Member>();
       const lacking: Member[] = [];
       let underWay = 0;
-      let why: unknown;
+      // What kept a member out, where there is none to ask.
+      let why: unknown = this.ports.members().find(({ state }) => state === 'refused')?.failure;
       const next = (): void => {
         const member = this.pick(tried);
         if (!member) {

@@ -12,7 +12,7 @@ import type { Metrics } from '../metrics';
 import type { WorkerCommands } from '../worker-commands';
 import { clusterFolder, membersOf } from './cluster-folders';
 import { type ClusterSettings, obstacleOf } from './cluster-settings';
-import { ClusterFigures } from './figures';
+import { ClusterFigures, type HsmStatus } from './figures';
 import { ClusterProvisioner, type ClusterRef } from './provisioner';
 
 export interface ClustersPorts {
@@ -53,6 +53,10 @@ export class Clusters implements HsmPorts {
   async stop(): Promise<void> {
     await this.provisioner.stop();
     await Promise.all([...this.all()].map((connection) => connection.close()));
+  }
+
+  status(): HsmStatus[] {
+    return this.figures.hsms();
   }
 
   obstacle(): string | undefined {

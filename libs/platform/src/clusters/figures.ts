@@ -4,6 +4,15 @@ import type { MemberStatus, ObservedCall } from '#hsm/cluster/member';
 import type { Projection } from '#views/projection';
 import type { Metrics, Series } from '../metrics';
 
+/** An HSM as the log has it, and, where this process is connected to it, as that connection finds it. */
+export interface HsmStatus {
+  clusterId: string;
+  hsmId: string;
+  zone: string;
+  state: string;
+  connection?: Pick<MemberStatus, 'state' | 'sessions' | 'syncLagMs' | 'why'>;
+}
+
 /** What a crypto-worker has to tell of the HSMs of clusters. */
 export class ClusterFigures {
   private readonly duration: ReturnType<Metrics['histogram']>;
@@ -12,7 +21,7 @@ export class ClusterFigures {
 
   constructor(
     metrics: Metrics,
-    projection: Projection,
+    private readonly projection: Projection,
     private readonly connections: () => Iterable<FolderCluster>,
   ) {
     this.duration = metrics.histogram('keytrail_cluster_call_duration_seconds');
@@ -40,6 +49,27 @@ export class ClusterFigures {
     this.duration.observe({ zone, call }, ms / 1000);
     if (outcome === 'unavailable') this.errors.inc({ zone, call });
     if (timedOut) this.timeouts.inc({ zone, call });
+  }
+
+  hsms(): HsmStatus[] {
+    const connected = new Map(this.statuses().map((status) => [status.hsmId, status]));
+    return [...this.projection.all('cluster')].flatMap(({ ref, state }) =>
+      (exists(state) ? state.hsms : []).map(({ hsmId, zone, state: of }) => {
+        const found = connected.get(hsmId);
+        const { state: is, sessions, syncLagMs, why } = found ?? ({} as Partial<MemberStatus>);
+        return {
+          ...{ clusterId: ref.id, hsmId, zone, state: of },
+          ...(found && {
+            connection: {
+              state: is!,
+              sessions: sessions!,
+              syncLagMs: syncLagMs!,
+              ...(why === undefined ? {} : { why }),
+            },
+          }),
+        };
+      }),
+    );
   }
 
   /** Of each HSM that this process is connected to, once. */
