@@ -255,7 +255,10 @@ const newId = (): string => randomBytes(32).toString('hex');
     it('and is, where one member of two lets its user in', async () => {
       rmSync(join(cluster.folder, 'hsm-1'), { recursive: true });
       const half = await cluster.connect({
-        members: [cluster.members[1]!, { ...cluster.members[0]!, folder: '/proc/none' }],
+        members: [
+          cluster.members[1]!,
+          { ...cluster.members[0]!, folder: join(cluster.folder, 'users', 'kmsuser', 'no-folder') },
+        ],
       });
       expect(statesOf(half)).toEqual(['in', 'out']);
       expect(await half.decrypt(key, sealed, aad)).toEqual(plaintext);

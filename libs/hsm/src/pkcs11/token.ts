@@ -133,8 +133,8 @@ export class Token {
 
   async unmask({ id, masked }: AskedOf<'unmask'>): Promise<undefined> {
     await this.again((session) => {
-      if (this.found(session, byId(id)).length === 0) unmask(this.module, session, id, buffer(masked));
-      this.missing.delete(id);
+      if (this.found(session, byName({ id })).length === 0) unmask(this.module, session, id, buffer(masked));
+      this.missing.delete(nameOf({ id }));
     });
     return undefined;
   }
