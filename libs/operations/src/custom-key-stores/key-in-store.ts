@@ -19,6 +19,12 @@ interface Placed {
 export function assertPlaced(request: Placed, origin: KeyOrigin, keySpec: KeySpec): void {
   const { CustomKeyStoreId, XksKeyId, MultiRegion } = request;
   const inStore = origin === 'AWS_CLOUDHSM' || origin === 'EXTERNAL_KEY_STORE';
+  if (inStore && !isSymmetricEncryption(keySpec)) {
+    throw new KmsError('UnsupportedOperationException', `KeySpec ${keySpec} is not supported in custom key stores.`);
+  }
+  if (inStore && MultiRegion) {
+    throw new KmsError('UnsupportedOperationException', 'Custom key stores have no multi-Region keys.');
+  }
   if (inStore && CustomKeyStoreId === undefined)
     throw new RequestFault(`CustomKeyStoreId is required for Origin ${origin}.`);
   if (!inStore && CustomKeyStoreId !== undefined) {
@@ -32,11 +38,6 @@ export function assertPlaced(request: Placed, origin: KeyOrigin, keySpec: KeySpe
   if (origin !== 'EXTERNAL_KEY_STORE' && XksKeyId !== undefined) {
     throw new RequestFault(`XksKeyId is not valid for Origin ${origin}.`);
   }
-  if (!inStore) return;
-  if (!isSymmetricEncryption(keySpec)) {
-    throw new KmsError('UnsupportedOperationException', `KeySpec ${keySpec} is not supported in custom key stores.`);
-  }
-  if (MultiRegion) throw new KmsError('UnsupportedOperationException', 'Custom key stores have no multi-Region keys.');
 }
 
 interface InStore {
