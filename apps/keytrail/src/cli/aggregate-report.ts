@@ -38,7 +38,7 @@ export const PLURAL: Record<AggregateType, string> = {
   principal: 'principals',
   grant: 'grants',
   trail: 'trails',
-  customKeyStore: 'custom key stores',
+  customKeyStore: 'customKeyStores',
   cluster: 'clusters',
 };
 

@@ -88,8 +88,12 @@ function printDifference(difference: Difference, print: (line: string) => void):
   }
 }
 
-/** The one member that an identity has. */
-const nameOf = (identity: AggregateReport['identity']): string => Object.values(identity)[0] as string;
+function nameOf(identity: AggregateReport['identity']): string {
+  if ('arn' in identity) return identity.arn;
+  if ('grantId' in identity) return identity.grantId;
+  if ('trail' in identity) return identity.trail;
+  return 'clusterId' in identity ? identity.clusterId : identity.customKeyStoreId;
+}
 
 /** Policies as they are written; other text with several lines would look like lines of ours. */
 const shown = (value: unknown): string =>

@@ -228,6 +228,9 @@ describe('a connection', () => {
   it('comes about by itself once it is begun, and is closed once it is ended', async () => {
     const { operations, backings, call, create, one } = started();
     const CustomKeyStoreId = await create(clusterRequest(backings));
+    expect(await call('DisconnectCustomKeyStore', { CustomKeyStoreId })).toMatchObject({
+      code: 'CustomKeyStoreInvalidStateException',
+    });
     expect(await call('ConnectCustomKeyStore', { CustomKeyStoreId })).toMatchObject({ code: 'OK', body: {} });
     await operations.storeReaches(CustomKeyStoreId, 'CONNECTED');
     expect(backings.ofCluster).toMatchObject({ connected: 1, open: 1 });
