@@ -375,6 +375,9 @@ withAll('a custom key store behind an XKS proxy', () => {
     await proxy.exitCode;
     await expect(subject.decrypt(encrypted)).rejects.toThrow(/KMSInvalidStateException/);
     expect((await subject.store(storeId))['ConnectionState']).toBe('CONNECTED');
+    const shown = await (await fetch(`${subject.server.endpoint}/metrics`)).text();
+    expect(shown).toContain(`keytrail_custom_key_store_up{store="${storeId}"}`);
+    expect(shown).toContain('keytrail_custom_key_stores{type="EXTERNAL_KEY_STORE",state="CONNECTED"} 1');
     proxy = await startXksProxy(settings);
     expect(await eventually(() => subject.decrypt(encrypted))).toBe(PLAINTEXT);
   });

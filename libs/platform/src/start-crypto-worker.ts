@@ -27,6 +27,8 @@ import { serveGrantTokens } from './grant-tokens';
 import { Imports } from './imports';
 import { KeyStores } from './key-stores/key-stores';
 import { openConnectors } from './key-stores/open-connectors';
+import { ProxyHealth } from './key-stores/proxy-health';
+import { showKeyStores } from './key-stores/store-figures';
 import type { MintManagedKey } from './managed-keys';
 import { serveMaterialCheck } from './material-check';
 import { serveMaterials } from './material-custodian';
@@ -105,11 +107,17 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     ...{ settings: settings.clusters, view, commands, clock: around.clock, metrics },
     onError: (error, what) => log.error({ err: error }, `${what}: its HSMs could not be seen to`),
   });
+  const proxies = new ProxyHealth((store, problem) => {
+    if (problem === undefined) log.info({ store }, 'the proxy of a custom key store is healthy again');
+    else log.warn({ store, problem }, 'the proxy of a custom key store is not healthy');
+  });
   const keyStores = new KeyStores({
-    ...{ view, vault, commands, clock: around.clock, connectors: openConnectors(settings, clusters) },
+    ...{ view, vault, commands, clock: around.clock },
+    connectors: openConnectors(settings, clusters, proxies.tell),
     onError: (error, what) => log.error({ err: error }, what),
     onConnected: () => void sweepAgain(),
   });
+  showKeyStores(metrics, view.projection, (id) => keyStores.isConnected(id) && proxies.isHealthy(id));
   const stores = { keyStores, clusters: new ClusterDirectory(view.projection) };
   const worker = new CryptoWorker(
     ...([view, vault, tokens, accessKeys, imports, stores, clusters] as const),

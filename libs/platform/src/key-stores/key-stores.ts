@@ -56,6 +56,12 @@ export class KeyStores implements KeyStorePorts {
     await Promise.all([...this.links.values()].map((link) => link.stop()));
   }
 
+  /** Whether this process is connected to the store. */
+  isConnected(storeId: string): boolean {
+    for (const [subject, link] of this.links) if (subject.endsWith(`.${storeId}`)) return link.isOpen;
+    return false;
+  }
+
   async cluster(store: StoreRef): Promise<ClusterConnection> {
     return (await this.connection(store)) as ClusterConnection;
   }

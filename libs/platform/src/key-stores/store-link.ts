@@ -43,6 +43,10 @@ export class StoreLink {
     this.running ??= this.settle();
   }
 
+  get isOpen(): boolean {
+    return this.held !== undefined;
+  }
+
   /** The connection, which is waited for a while. Rejects with StoreError. */
   async connection(patienceMs: number): Promise<StoreConnection> {
     if (!this.held && this.wanted()) await this.opened(patienceMs);
