@@ -56,6 +56,8 @@ export class Member {
   slow = 0;
   /** One that it has, to see whether it works. */
   probeKey: string | undefined;
+  /** Masked keys that it could not open although it works. */
+  readonly unreadable = new Set<string>();
   /** What the last try to let it in failed with. */
   failure: unknown;
   /** By performance.now(); undefined while it has all keys. */
@@ -134,6 +136,7 @@ export class Member {
     this.failure = undefined;
     this.why = '';
     this.behindSince = undefined;
+    this.unreadable.clear();
   }
 
   close(): Promise<void> {
