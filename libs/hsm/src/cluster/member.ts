@@ -52,6 +52,8 @@ export interface MemberStatus {
 /** One HSM as a connection sees it. */
 export class Member {
   state: MemberState = 'out';
+  /** Calls that are made, not answered yet. */
+  underWay = 0;
   /** Calls under way that take so long that they were made elsewhere, too. */
   slow = 0;
   /** One that it has, to see whether it works. */
@@ -84,10 +86,6 @@ export class Member {
     return this.client.pid;
   }
 
-  get underWay(): number {
-    return this.client.underWay;
-  }
-
   get status(): MemberStatus {
     const { hsmId, zone } = this.place;
     return {
@@ -100,6 +98,7 @@ export class Member {
 
   async call<C extends Exclude<TokenCallName, 'open'>>(name: C, asked: AskedOf<C>, ms?: number): Promise<GivenBy<C>> {
     const began = performance.now();
+    this.underWay++;
     const { hsmId, zone } = this.place;
     const observe = (outcome: Outcome, timedOut = false): void =>
       this.observe({ hsmId, zone, call: name, outcome, timedOut, ms: performance.now() - began });
@@ -111,6 +110,8 @@ export class Member {
       const timedOut = error instanceof TokenUnavailableError && error.timedOut;
       observe(error instanceof HsmUnavailableError ? 'unavailable' : 'refused', timedOut);
       throw error;
+    } finally {
+      this.underWay--;
     }
   }
 
