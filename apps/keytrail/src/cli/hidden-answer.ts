@@ -10,6 +10,8 @@ export async function hiddenAnswer(question: string): Promise<string> {
   process.stderr.write(question);
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output: nowhere, terminal: true });
+  // As by a signal: nobody answers any more.
+  lines.once('SIGINT', () => process.exit(130));
   try {
     return await lines.question('');
   } finally {

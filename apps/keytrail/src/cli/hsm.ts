@@ -62,7 +62,7 @@ export async function createHsmUser(settings: Settings, options: OfUser, print: 
   const password = await passwordFrom(options.passwordFile, `Password of ${options.user}: `);
   await createUser(cluster, options.user, password);
   print(`created: ${options.user}, in ${cluster.names.join(', ')}`);
-  print('nobody can reset the password: with it, the keys of this user are lost');
+  print('nobody can reset the password: whoever loses it loses the keys of this user');
 }
 
 export async function changeHsmPassword(settings: Settings, options: ChangedPassword, print: Print): Promise<void> {

@@ -76,15 +76,19 @@ export class Caretaker {
 
   /** Whether a member that lacked this key has it now. */
   async missing(member: Member, key: string): Promise<boolean> {
+    if (member.unreadable.has(key)) return false;
+    const masked = await this.keys.read(key).catch(() => undefined);
+    if (!masked || member.state !== 'in') return false;
     try {
-      const masked = await this.keys.read(key);
-      if (!masked || member.state !== 'in') return false;
       await member.call('unmask', { id: key, masked }, WRITING_MS);
       member.probeKey ??= key;
       return true;
     } catch (error) {
-      // It is there, and has no masking key: its folder is gone.
-      this.lost(member, error);
+      // Its folder may be gone, and its masking key with it; or what is masked cannot be opened by anybody.
+      await this.probe(member).then(
+        () => member.unreadable.add(key),
+        () => this.lost(member, error),
+      );
       return false;
     }
   }

@@ -140,7 +140,7 @@ const newId = (): string => randomBytes(32).toString('hex');
     process.kill(connection.pidOf('hsm-1')!, 'SIGSTOP');
     await Promise.all(Array.from({ length: 8 }, () => connection.encrypt(key, plaintext, aad)));
     const before = connection.status()[0]!.underWay;
-    for (let time = 0; time < 20; time++) await connection.encrypt(key, plaintext, aad);
+    await Promise.all(Array.from({ length: 64 }, () => connection.encrypt(key, plaintext, aad)));
     expect(connection.status()[0]!.underWay).toBeLessThanOrEqual(before);
     await allIn();
   });
@@ -316,6 +316,8 @@ const newId = (): string => randomBytes(32).toString('hex');
     const id = newId();
     await writeFile(join(cluster.folder, 'masked', id), randomBytes(40));
     await expect(connection.encrypt(id, plaintext, aad)).rejects.toMatchObject({ failure: 'key-not-found' });
+    // Asking for it puts no member out.
+    expect(statesOf()).toEqual(['in', 'in']);
     const anew = await cluster.connect();
     expect(statesOf(anew)).toEqual(['in', 'in']);
     expect(await anew.decrypt(key, sealed, aad)).toEqual(plaintext);

@@ -45,8 +45,10 @@ export async function connectCluster(options: ClusterOptions): Promise<FolderClu
   const [first] = options.members;
   if (!first) throw new ConnectError('INSUFFICIENT_CLOUDHSM_HSMS', 'the cluster has no active HSM');
   const keys = new MaskedKeys(options.folder ?? dirname(first.folder));
-  for (const each of (await options.maskedKeys?.()) ?? [])
-    if (!(await keys.wasDestroyed(each.key))) await keys.keep(each);
+  for (const each of (await options.maskedKeys?.()) ?? []) {
+    const isKnown = (await keys.read(each.key)) !== undefined || (await keys.wasDestroyed(each.key));
+    if (!isKnown) await keys.keep(each);
+  }
   const connection = new Connection(options, keys);
   try {
     await connection.begin();

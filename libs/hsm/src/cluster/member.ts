@@ -52,10 +52,14 @@ export interface MemberStatus {
 /** One HSM as a connection sees it. */
 export class Member {
   state: MemberState = 'out';
+  /** Calls that are made, not answered yet. */
+  underWay = 0;
   /** Calls under way that take so long that they were made elsewhere, too. */
   slow = 0;
   /** One that it has, to see whether it works. */
   probeKey: string | undefined;
+  /** Masked keys that it could not open although it works. */
+  readonly unreadable = new Set<string>();
   /** What the last try to let it in failed with. */
   failure: unknown;
   /** By performance.now(); undefined while it has all keys. */
@@ -82,10 +86,6 @@ export class Member {
     return this.client.pid;
   }
 
-  get underWay(): number {
-    return this.client.underWay;
-  }
-
   get status(): MemberStatus {
     const { hsmId, zone } = this.place;
     return {
@@ -98,6 +98,7 @@ export class Member {
 
   async call<C extends Exclude<TokenCallName, 'open'>>(name: C, asked: AskedOf<C>, ms?: number): Promise<GivenBy<C>> {
     const began = performance.now();
+    this.underWay++;
     const { hsmId, zone } = this.place;
     const observe = (outcome: Outcome, timedOut = false): void =>
       this.observe({ hsmId, zone, call: name, outcome, timedOut, ms: performance.now() - began });
@@ -109,6 +110,8 @@ export class Member {
       const timedOut = error instanceof TokenUnavailableError && error.timedOut;
       observe(error instanceof HsmUnavailableError ? 'unavailable' : 'refused', timedOut);
       throw error;
+    } finally {
+      this.underWay--;
     }
   }
 
@@ -134,6 +137,7 @@ export class Member {
     this.failure = undefined;
     this.why = '';
     this.behindSince = undefined;
+    this.unreadable.clear();
   }
 
   close(): Promise<void> {

@@ -109,11 +109,6 @@ export class TokenClient {
     return this.open();
   }
 
-  /** Of calls that are made, not answered yet. */
-  get underWay(): number {
-    return this.pending.size;
-  }
-
   /** `ms`: how long it may take, where that is not as long as any call. */
   async call<C extends Exclude<TokenCallName, 'open'>>(
     name: C,

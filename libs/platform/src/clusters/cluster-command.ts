@@ -1,6 +1,8 @@
 import { KmsError } from '#domain/errors';
 import type { WorkerCommand } from '#operations/operation';
 
+const CSR = /^-----BEGIN CERTIFICATE REQUEST-----\n[A-Za-z0-9+/=\n]{1,20000}-----END CERTIFICATE REQUEST-----\n$/;
+
 /** The command that a crypto-worker has appended about a cluster. Throws ValidationException naming what is not as it must be. */
 export function clusterCommandOf(command: Record<string, unknown>): WorkerCommand<'cluster'> {
   const { type } = command;
@@ -29,7 +31,7 @@ export function clusterCommandOf(command: Record<string, unknown>): WorkerComman
       };
     }
     case 'RecordHsmCreated': {
-      const csr = command['csr'] === undefined ? {} : { csr: text('csr', /^[a-zA-Z0-9+/=\s-]{1,20000}$/) };
+      const csr = command['csr'] === undefined ? {} : { csr: text('csr', CSR) };
       return { type, hsmId: hsmId(), ...csr, backedUp: flag('backedUp') };
     }
     case 'RecordHsmFailed':

@@ -38,6 +38,7 @@ export class Clusters implements HsmPorts {
     this.provisioner = new ClusterProvisioner({
       ...{ view, onError, folder: settings.folder },
       report: (ref, report) => this.report(ref, report),
+      canMake: () => this.obstacle() === undefined,
       now: () => clock.now(),
     });
     view.onCommit(({ aggregate, region, account, id }) => {
@@ -45,9 +46,8 @@ export class Clusters implements HsmPorts {
     });
   }
 
-  /** Without a module there is nothing that it could make. */
   start(): void {
-    if (this.obstacle() === undefined) this.provisioner.start();
+    this.provisioner.start();
   }
 
   async stop(): Promise<void> {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ClusterCommand, ClusterReport } from '#domain/cluster/decide';
@@ -21,6 +21,7 @@ describe('what makes the HSMs of clusters', () => {
   let log: MemoryOperations;
   /** Reports that are lost on the way: a crash before the append. */
   let crashes = 0;
+  let canMake = true;
   let errors: unknown[] = [];
 
   const provisioner = (): ClusterProvisioner =>
@@ -31,6 +32,7 @@ describe('what makes the HSMs of clusters', () => {
         if (crashes-- > 0) throw new Error('crashed');
         await log.runCommand(ref, report);
       },
+      canMake: () => canMake,
       now: () => log.now,
       onError: (error) => errors.push(error),
     });
@@ -42,6 +44,7 @@ describe('what makes the HSMs of clusters', () => {
     folder = mkdtempSync(join(tmpdir(), 'keytrail-provisioner-'));
     log = new MemoryOperations();
     crashes = 0;
+    canMake = true;
     errors = [];
     await log.runCommand(REF, {
       ...{ type: 'CreateCluster', hsmType: 'hsm1.medium', mode: 'FIPS', backupRetentionDays: 7, tags: [] },
@@ -78,6 +81,23 @@ describe('what makes the HSMs of clusters', () => {
     expect(states()).toEqual(['ACTIVE']);
     expect(errors).toEqual([]);
     expect(readdirSync(own()).sort()).toEqual(['hsm-aaaaaaaaaaa', 'identity-key.pem']);
+  });
+
+  it('makes none on a machine that cannot, and removes them all the same', async () => {
+    canMake = false;
+    await log.runCommand(REF, hsm('a', 'us-east-1a'));
+    await provisioner().settle(REF);
+    expect(states()).toEqual(['CREATE_IN_PROGRESS']);
+    await log.runCommand(REF, { type: 'DeleteHsm', hsmId: 'hsm-aaaaaaaaaaa', backupId: 'backup-zzzzzzzzzzz' });
+    await provisioner().settle(REF);
+    expect(states()).toEqual([]);
+  });
+
+  it('removes folders of HSMs that are no more, once they are old enough', async () => {
+    for (const name of ['hsm-ccccccccccc', 'hsm-ddddddddddd']) mkdirSync(own(name, 'tokens'), { recursive: true });
+    utimesSync(own('hsm-ccccccccccc'), 1, 1);
+    await provisioner().settle(REF);
+    expect(readdirSync(own())).toEqual(['hsm-ddddddddddd']);
   });
 
   it('says why an HSM cannot be made, once it has tried often enough', async () => {

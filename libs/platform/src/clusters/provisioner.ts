@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import type { ClusterReport } from '#domain/cluster/decide';
 import { type Backup, backupsOf, type Cluster, type ExistingCluster, exists, type Hsm } from '#domain/cluster/state';
 import { type AggregateRef, eventSubject } from '#domain/subjects';
@@ -15,6 +15,8 @@ export interface ProvisionerPorts {
   view: Pick<LiveView, 'onCommit' | 'projection'>;
   /** That of all clusters. */
   folder: string;
+  /** Whether this machine has what it takes to make an HSM; to remove one takes nothing. */
+  canMake(): boolean;
   /** Has a key-manager append it; returns once it is in the view. */
   report(ref: ClusterRef, report: ClusterReport): Promise<void>;
   /** ms since the epoch. */
@@ -27,6 +29,7 @@ const DAY_MS = 86_400_000;
 const WATCH_MS = 1_000;
 /** A disk that is full now may have room in a moment; a folder that nobody may write to has not. */
 const TRIES = 3;
+const LEFT_OVER_MS = 60_000;
 
 /**
  * Makes the HSMs of clusters, and removes them, as the log says: each step is harmless to repeat, so that it goes on after a
@@ -45,7 +48,7 @@ export class ClusterProvisioner {
     view.onCommit(({ aggregate, region, account, id }) => {
       if (aggregate === 'cluster') void this.settle({ region, account, aggregate, id });
     });
-    this.watch();
+    this.watch(() => true);
   }
 
   async stop(): Promise<void> {
@@ -69,9 +72,10 @@ export class ClusterProvisioner {
     return turn;
   }
 
-  private watch(): void {
+  /** At the start all clusters are seen to: what a deleted one has left behind, too. */
+  private watch(isDue = (cluster: Cluster) => this.mayBeDue(cluster)): void {
     if (this.stopped) return;
-    const due = [...this.ports.view.projection.all('cluster')].filter(({ state }) => this.mayBeDue(state));
+    const due = [...this.ports.view.projection.all('cluster')].filter(({ state }) => isDue(state));
     void Promise.all(due.map(({ ref }) => this.settle(ref as ClusterRef))).then(() => {
       if (this.stopped) return;
       this.timer = setTimeout(() => this.watch(), WATCH_MS);
@@ -81,7 +85,7 @@ export class ClusterProvisioner {
 
   private mayBeDue(cluster: Cluster): boolean {
     if (backupsOf(cluster).some((backup) => this.isOver(backup, cluster))) return true;
-    if (!exists(cluster)) return cluster.clusterState === 'DELETED';
+    if (!exists(cluster)) return false;
     const unsettled = ({ state }: Hsm): boolean => state === 'CREATE_IN_PROGRESS' || state === 'DELETE_IN_PROGRESS';
     return cluster.clusterState === 'INITIALIZED' || cluster.hsms.some(unsettled);
   }
@@ -99,9 +103,10 @@ export class ClusterProvisioner {
       return;
     }
     for (const hsm of state.hsms) {
-      if (hsm.state === 'CREATE_IN_PROGRESS') await this.create(ref, state, hsm);
+      if (hsm.state === 'CREATE_IN_PROGRESS' && this.ports.canMake()) await this.create(ref, state, hsm);
       if (hsm.state === 'DELETE_IN_PROGRESS') await this.remove(ref, state, hsm);
     }
+    await this.sweep(ref, state);
     if (state.clusterState !== 'INITIALIZED') return;
     const users = await usersOf(clusterFolder(this.ports.folder, ref.id));
     if (users.length > 0) await this.ports.report(ref, { type: 'RecordClusterActivated' });
@@ -149,6 +154,18 @@ export class ClusterProvisioner {
     }
     await rm(own, { recursive: true, force: true });
     await this.ports.report(ref, { type: 'RecordHsmDeleted', hsmId, backedUp });
+  }
+
+  /** A connection that had not heard of the end of a member yet may have restored its folder. */
+  private async sweep(ref: ClusterRef, { hsms }: ExistingCluster): Promise<void> {
+    const names = await readdir(clusterFolder(this.ports.folder, ref.id)).catch(() => []);
+    for (const name of names) {
+      if (!name.startsWith('hsm-') || hsms.some(({ hsmId }) => hsmId === name)) continue;
+      const folder = hsmFolder(this.ports.folder, ref.id, name);
+      // Of one that is being made, this process may not have heard yet.
+      const { mtimeMs } = await stat(folder);
+      if (Date.now() - mtimeMs > LEFT_OVER_MS) await rm(folder, { recursive: true, force: true });
+    }
   }
 
   /** What a new member gets its users and keys from; undefined for the first of a cluster. */
