@@ -33,8 +33,8 @@ export interface TokenKey {
 /** Each call with what it takes and gives. */
 export interface TokenCalls {
   open: (asked: OpenToken) => TokenInfo;
-  /** AES keys whose label begins so. */
-  keys: (asked: { labelPrefix: string }) => TokenKey[];
+  /** AES keys whose label begins so. `anew`: those too that another process has made since the module was loaded. */
+  keys: (asked: { labelPrefix: string; anew?: boolean }) => TokenKey[];
   /** A new AES-256 key: in the token, private, sensitive, not extractable. `id`: hex. */
   generateKey: (asked: { label: string; id: string }) => TokenKey;
   destroyKey: (asked: { id: string }) => undefined;

@@ -49,7 +49,8 @@ export class Token {
     return this.sessions.broken;
   }
 
-  async keys({ labelPrefix }: AskedOf<'keys'>): Promise<TokenKey[]> {
+  async keys({ labelPrefix, anew }: AskedOf<'keys'>): Promise<TokenKey[]> {
+    if (anew) await this.beginAnew();
     return this.again((session) =>
       this.found(session, [
         { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
@@ -157,15 +158,19 @@ export class Token {
   /** SoftHSM, for one, does not always see what another process has made since it was loaded. */
   private async lookAnew(id: string): Promise<void> {
     if (this.missing.has(id)) throw new MissingKeyError(id);
-    await this.sessions.restart(() => {
-      this.handles.clear();
-      this.module.C_Finalize();
-      return initialized(this.module, this.place).slot;
-    });
+    await this.beginAnew();
     const found = await this.sessions.with((session) => this.found(session, byId(id)));
     if (found.length > 0) return;
     if (this.missing.size === MISSING_KEPT) this.missing.clear();
     this.missing.add(id);
+  }
+
+  private beginAnew(): Promise<void> {
+    return this.sessions.restart(() => {
+      this.handles.clear();
+      this.module.C_Finalize();
+      return initialized(this.module, this.place).slot;
+    });
   }
 
   private found(session: Handle, template: pkcs11.Template): Handle[] {
