@@ -133,7 +133,7 @@ export class SoftwareHsmProvider implements HsmProvider {
     this.assertOpen();
     const { epoch } = key;
     const held = this.held(key);
-    if (!held) throw new HsmUnavailableError(otherEpoch(this.file, epoch));
+    if (!held) throw new HsmUnavailableError(`${placeOf(this.file)} has no such root key of epoch ${epoch}`);
     const ciphertext = Buffer.alloc(IV_LENGTH + material.length + TAG_LENGTH);
     const iv = randomBytes(IV_LENGTH);
     iv.copy(ciphertext);
@@ -178,10 +178,10 @@ function epochBytes(epoch: number): Buffer {
 const OF_THE_ENVIRONMENT =
   'the root key is in KEYTRAIL_ROOT_KEY, which Keytrail cannot change: stop it, write {"epoch":1,"key":"<that value>"} to root/root-key.json in its data folder (mode 0600), start it without KEYTRAIL_ROOT_KEY, and try again; once that is done, erase the value wherever it is kept';
 
-function otherEpoch(file: string | undefined, epoch: number, keys: readonly RootKeyRef[] = []): string {
-  const has = keys.length === 0 ? '' : ` (it has ${keys.map((key) => key.epoch).join(', ')})`;
-  return `${file ?? 'KEYTRAIL_ROOT_KEY'}: the log names another root key, of epoch ${epoch}${has}; restore the one of after the last rotation, or log and material that belong to this one`;
-}
+const placeOf = (file: string | undefined): string => file ?? 'KEYTRAIL_ROOT_KEY';
+
+const otherEpoch = (file: string | undefined, epoch: number, keys: readonly RootKeyRef[]): string =>
+  `${placeOf(file)}: the log names another root key, of epoch ${epoch} (it has ${keys.map((key) => key.epoch).join(', ')}); restore the one of after the last rotation, or log and material that belong to this one`;
 
 function rootKeysOf({ rootKeyBase64, rootKeyFile, mayCreate }: SoftwareRoot): RootKey[] {
   if (rootKeyBase64 !== undefined) {

@@ -18,44 +18,44 @@ const record = (epoch: number): RootCommand => ({ type: 'RecordRootEpochDestroye
 
 const given = (...events: RootEvent[]) => ({
   when: (command: RootCommand) => ({
-    then: (...expected: RootEvent[]) => expect(decide(command, fold(events), place)).toEqual(expected),
-    thenRefused: (message: string) => expect(() => decide(command, fold(events), place)).toThrow(message),
+    gives: (...expected: RootEvent[]) => expect(decide(command, fold(events), place)).toEqual(expected),
+    isRefused: (message: string) => expect(() => decide(command, fold(events), place)).toThrow(message),
   }),
 });
 
 describe('the root', () => {
   test('is rotated: begun, its old epoch retired, then destroyed', () => {
-    given().when(begin(1)).then(begun(1));
-    given(begun(1)).when(retire(1)).then(retired(1));
-    given(begun(1), retired(1)).when(record(1)).then(destroyed(1));
-    given(begun(1), retired(1), destroyed(1)).when(begin(2)).then(begun(2));
+    given().when(begin(1)).gives(begun(1));
+    given(begun(1)).when(retire(1)).gives(retired(1));
+    given(begun(1), retired(1)).when(record(1)).gives(destroyed(1));
+    given(begun(1), retired(1), destroyed(1)).when(begin(2)).gives(begun(2));
   });
 
-  test('may have had any epoch before its first rotation', () => given().when(begin(7)).then(begun(7)));
+  test('may have had any epoch before its first rotation', () => given().when(begin(7)).gives(begun(7)));
 
   test('is rotated once at a time: whoever comes second goes on with what was begun', () => {
-    given(begun(1)).when(begin(1, 'another')).then();
-    given(begun(1), retired(1)).when(begin(1)).then();
-    given(begun(1), retired(1), destroyed(1)).when(begin(1, 'another')).then();
+    given(begun(1)).when(begin(1, 'another')).gives();
+    given(begun(1), retired(1)).when(begin(1)).gives();
+    given(begun(1), retired(1), destroyed(1)).when(begin(1, 'another')).gives();
   });
 
   test('changes nothing for what is done already', () => {
-    given(begun(1), retired(1)).when(retire(1)).then();
-    given(begun(1), retired(1), destroyed(1)).when(retire(1)).then();
-    given(begun(1), retired(1), destroyed(1)).when(record(1)).then();
+    given(begun(1), retired(1)).when(retire(1)).gives();
+    given(begun(1), retired(1), destroyed(1)).when(retire(1)).gives();
+    given(begun(1), retired(1), destroyed(1)).when(record(1)).gives();
   });
 
   test('never destroys an epoch that is not retired', () => {
-    given(begun(1)).when(record(1)).thenRefused('epoch 1 of the root key is still in use');
-    given().when(record(1)).thenRefused('no rotation of the root key from epoch 1 is under way');
-    given(begun(1), retired(1)).when(record(2)).thenRefused('no rotation of the root key from epoch 2 is under way');
-    given(begun(1), retired(1), destroyed(1)).when(record(2)).thenRefused('from epoch 2');
+    given(begun(1)).when(record(1)).isRefused('epoch 1 of the root key is still in use');
+    given().when(record(1)).isRefused('no rotation of the root key from epoch 1 is under way');
+    given(begun(1), retired(1)).when(record(2)).isRefused('no rotation of the root key from epoch 2 is under way');
+    given(begun(1), retired(1), destroyed(1)).when(record(2)).isRefused('from epoch 2');
   });
 
   test('retires nothing that is not being replaced', () => {
-    given().when(retire(1)).thenRefused('no rotation of the root key from epoch 1 is under way');
-    given(begun(1)).when(retire(2)).thenRefused('from epoch 2');
-    given(begun(1), retired(1), destroyed(1)).when(begin(5)).thenRefused('the root key is of epoch 2, not 5');
+    given().when(retire(1)).isRefused('no rotation of the root key from epoch 1 is under way');
+    given(begun(1)).when(retire(2)).isRefused('from epoch 2');
+    given(begun(1), retired(1), destroyed(1)).when(begin(5)).isRefused('the root key is of epoch 2, not 5');
   });
 
   test('has both epochs until the old one is destroyed, and wraps under the new one', () => {
