@@ -53,7 +53,8 @@ export function positionOf(members: Members, name: string): number {
 /** Of the root key: from 1. */
 export function epochOf(members: Members, name: string): number {
   const value = members[name];
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1) throw expected(name, 'a whole number from 1');
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1)
+    throw expected(name, 'a whole number from 1');
   return value;
 }
 

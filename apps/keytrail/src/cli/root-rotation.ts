@@ -11,6 +11,8 @@ import { servicesOf } from './services';
 const POLL_MS = 250;
 /** How often work that ended without a word, with the process that did it, is begun anew. */
 const MAX_STARTS = 20;
+/** For how long there may be no crypto-worker at all: one that has crashed is started again. */
+const NOBODY_MS = 30_000;
 const AGAIN = 'nothing is lost: run ./keytrail root rotate again to go on';
 
 /** Has the root key rotated, from wherever an earlier rotation ended. Throws CommandError. */
@@ -20,8 +22,8 @@ export async function rotateRoot(operator: Operator, print: (line: string) => vo
   const { from, key } = prepared;
   await assertUsable(operator, workers, key);
   print(`root key: from epoch ${from} to epoch ${key.epoch} (${key.id})`);
-  const moved = await followed(operator, prepared);
-  print(`${moved} materials are wrapped under epoch ${key.epoch}; the root key of epoch ${from} is destroyed`);
+  await followed(operator, prepared);
+  print(`all material is wrapped under epoch ${key.epoch}; the root key of epoch ${from} is destroyed`);
   print('backups from before that have the old root key with them still open: erase those, or their root key');
 }
 
@@ -35,8 +37,11 @@ export async function showRoot(operator: Operator, print: (line: string) => void
   }
 }
 
+const answering = async (operator: Operator): Promise<ServiceStatus[]> =>
+  (await servicesOf(operator)).filter(({ parts }) => parts.includes('crypto-worker'));
+
 async function cryptoWorkers(operator: Operator): Promise<ServiceStatus[]> {
-  const workers = (await servicesOf(operator)).filter(({ parts }) => parts.includes('crypto-worker'));
+  const workers = await answering(operator);
   if (workers.length === 0) throw new CommandError('no crypto-worker of Keytrail answers: start it with npm start');
   return workers;
 }
@@ -68,20 +73,23 @@ const nameOf = (workers: readonly ServiceStatus[], instance: string): string => 
   return `${worker?.service ?? 'crypto-worker'} ${worker ? `(pid ${worker.pid})` : instance.slice(0, 8)}`;
 };
 
-/** Resolves once the old key is destroyed, with how many materials there are. */
-async function followed(operator: Operator, prepared: PreparedRoot): Promise<number> {
+/** Resolves once the old key is destroyed. */
+async function followed(operator: Operator, prepared: PreparedRoot): Promise<void> {
   const { from, key } = prepared;
   const bar = progressBar(1, 'materials', 1);
   bar?.start(1, 0);
-  let copies = 0;
   try {
+    let heardAt = performance.now();
     for (let starts = 0; ; await pause(POLL_MS)) {
-      const workers = await rootStatusRemotely(operator.nats, (await cryptoWorkers(operator)).length);
-      if (workers.some(({ root }) => root.rootState === 'Rotated' && root.key.epoch === key.epoch)) return copies;
+      const there = await answering(operator);
+      if (there.length > 0) heardAt = performance.now();
+      else if (performance.now() - heardAt < NOBODY_MS) continue;
+      else throw new CommandError(`no crypto-worker answers any more; ${AGAIN}`);
+      const workers = await rootStatusRemotely(operator.nats, there.length);
+      if (workers.some(({ root }) => root.rootState === 'Rotated' && root.key.epoch === key.epoch)) return;
       const working = workers.filter(({ progress }) => progress !== undefined);
       for (const { progress } of working) {
-        copies = Math.max(copies, progress!.copies);
-        bar?.setTotal(Math.max(1, copies));
+        bar?.setTotal(Math.max(1, progress!.copies));
         bar?.update(progress!.walked);
       }
       if (working.length > 0) continue;
