@@ -35,6 +35,33 @@ const modulePath = softHsmModule();
     return { open: (key) => Pkcs11HsmProvider.open({ ...own, mayCreate: true, key }), remove: () => own.remove() };
   });
 
+  it('wraps and unwraps while it is rotated by several processes, and no call fails for it', async () => {
+    const own = softHsm(modulePath!);
+    const both = await Promise.all([1, 2].map(() => Pkcs11HsmProvider.open({ ...own, mayCreate: true })));
+    let going = true;
+    const calls = both.flatMap((each) =>
+      [1, 2, 3].map(async () => {
+        let made = 0;
+        for (; going; made++) expect(await each.unwrap(await each.wrap(material, aad), aad)).toEqual(material);
+        return made;
+      }),
+    );
+    for (let epoch = 2; epoch <= 6; epoch++) {
+      const key = await both[0]!.makeEpoch(epoch);
+      for (const each of both) {
+        await each.check(key);
+        each.use(key);
+      }
+      // What is under way is still of the epoch before.
+      await Promise.all(both.map((each) => each.check()));
+      if (epoch > 2) await Promise.all(both.map((each) => each.destroyEpoch(epoch - 2)));
+    }
+    going = false;
+    for (const made of await Promise.all(calls)) expect(made).toBeGreaterThan(0);
+    for (const each of both) await each.close();
+    own.remove();
+  });
+
   it('destroys every key of an epoch, whoever made it', async () => {
     const own = softHsm(modulePath!);
     const opened = await Promise.all([1, 2, 3].map(() => Pkcs11HsmProvider.open({ ...own, mayCreate: true })));

@@ -168,7 +168,11 @@ export class Token {
   private beginAnew(): Promise<void> {
     return this.sessions.restart(() => {
       this.handles.clear();
-      this.module.C_Finalize();
+      try {
+        this.module.C_Finalize();
+      } catch {
+        // It was not, or not yet again.
+      }
       return initialized(this.module, this.place).slot;
     });
   }
