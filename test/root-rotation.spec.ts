@@ -178,6 +178,7 @@ describe.each(ROOTS)('the root key (%s)', (_name, newRoot) => {
     await nats.jetstream().publish(subject, old);
     const { code, output } = await keytrail('verify');
     expect(code).toBe(1);
+    expect(output).toContain('material: 1 stored copies are from before a rotation of the root key');
     expect(output).toMatch(
       new RegExp(
         `material ${materialId} of \\S+ is wrapped under epoch 1 of the root key, which was destroyed: it is from a copy of KMS_MATERIAL from before the rotation to epoch 2`,

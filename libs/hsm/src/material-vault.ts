@@ -8,7 +8,7 @@ import { generatePair, publicKeyOf } from './key-generation';
 import { keySpecOf, type MaterialType, materialTypeOf } from './material-record';
 import type { MaterialEntry, MaterialStore } from './material-store';
 import { isOwnSecret, OwnSecrets } from './own-secrets';
-import { Rewrap } from './rewrap';
+import { countDestroyed, Rewrap } from './rewrap';
 import { isCanary, verifyRoot } from './root-canary';
 import {
   MaterialUnusableError,
@@ -149,6 +149,11 @@ export class MaterialVault {
   /** Wraps everything that is stored under the root key's new epoch. */
   rewrap(from: number, to: number): Rewrap {
     return new Rewrap(this.materials, from, to);
+  }
+
+  /** As rewrap.ts has it. */
+  countDestroyed(): Promise<number> {
+    return countDestroyed(this.materials);
   }
 
   async close(): Promise<void> {

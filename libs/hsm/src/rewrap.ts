@@ -145,6 +145,17 @@ export class Rewrap {
   }
 }
 
+/** How many copies are wrapped under an epoch that the log says was destroyed: a copy of the store from before brought them back. */
+export async function countDestroyed(materials: SealedMaterials): Promise<number> {
+  const { store } = materials;
+  let destroyed = 0;
+  if (materials.epochs().length === 0) return destroyed;
+  for (let copy = await store.next(0); copy; copy = await store.next(copy.sequence)) {
+    if (recordIn(copy.bytes) && materials.isDestroyed(copy.bytes)) destroyed++;
+  }
+  return destroyed;
+}
+
 function recordIn(bytes: Uint8Array): MaterialRecord | undefined {
   try {
     return decodeRecord(bytes);
