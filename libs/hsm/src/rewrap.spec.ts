@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { keyArn } from '#domain/arn';
 import type { HsmProvider } from './hsm-provider';
-import { decodeRecord } from './material-record';
+import { decodeRecord, encodeRecord, recordAad } from './material-record';
 import { MaterialVault } from './material-vault';
 import { MemoryMaterialStore } from './memory-material-store';
 import { WrongRootKeyError } from './root-canary';
@@ -149,6 +149,18 @@ describe('a rotation of the root key', () => {
     expect(await epochAt(ID)).toBe(1);
   });
 
+  test('never erases a copy whose successor is something else', async () => {
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
+    await begin(2);
+    at = async (name) => {
+      if (name !== 'before-store:rewrapped') return;
+      const wrapped = await provider.wrap(Buffer.alloc(32), recordAad('AES_256', ARN, ID));
+      await store.put(ID, encodeRecord({ type: 'AES_256', keyArn: ARN, wrapped }), 0, 2);
+    };
+    await expect(vault.rewrap(1, 2).pass(never)).rejects.toThrow('what was read back is not what was stored');
+    expect(await epochAt(ID)).toBe(1);
+  });
+
   test('names what it cannot open, moves the rest, and does not take it for done', async () => {
     await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
     await vault.create(ARN, SECOND, 'SYMMETRIC_DEFAULT');
@@ -208,6 +220,23 @@ describe('what is read while a rotation goes on', () => {
     await vault.rewrap(1, 2).pass(never);
     expect(others.length).toBeGreaterThanOrEqual(4);
     for (const other of others) expect(await other).toEqual(key);
+  });
+
+  test('is looked for once more where it is moved between two looks', async () => {
+    await vault.create(ARN, ID, 'SYMMETRIC_DEFAULT');
+    const key = await keyBytes(ID);
+    await begin(2);
+    const get = store.get.bind(store);
+    store.get = async (id, epoch) => {
+      // The new place is looked at before the move, the old one after it.
+      const found = await get(id, epoch);
+      if (id !== ID || epoch !== undefined) return found;
+      store.get = get;
+      await vault.rewrap(1, 2).pass(never);
+      return get(id, epoch);
+    };
+    expect((await vaultWith(provider).load(ARN, ID)).keyObject.export()).toEqual(key);
+    expect(await store.get(ID)).toBeUndefined();
   });
 
   test('is read anew where its epoch was destroyed on the way', async () => {
