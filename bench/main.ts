@@ -4,6 +4,7 @@ import { chosenCases, type Scenario } from './case';
 import { byPolicy } from './cases/by-policy';
 import { embeddedHttp } from './cases/embedded-http';
 import { eventHistory, eventHistoryOnPostgres } from './cases/event-history';
+import { hsmRoot } from './cases/hsm-root';
 import { moto } from './cases/moto';
 import { natsDirect } from './cases/nats-direct';
 import { projectorOnPGlite, projectorOnPostgres } from './cases/projector';
@@ -13,6 +14,7 @@ import { replay } from './cases/replay';
 import { separateHttp } from './cases/separate-http';
 import { signing } from './cases/signing';
 import { timeTravel } from './cases/time-travel';
+import { xks } from './cases/xks';
 import { Processes, ROOT } from './processes';
 import { addRow, commitOf, machine, type Row, renderTable, writeResults } from './report';
 
@@ -21,6 +23,8 @@ const SCENARIOS: readonly Scenario[] = [
   signing,
   records,
   byPolicy,
+  hsmRoot,
+  xks,
   separateHttp,
   natsDirect,
   replay,

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type NatsConnection } from 'nats';
-import { requestSubject } from '#domain/subjects';
+import { INTERNAL, requestSubject } from '#domain/subjects';
 import type { ServiceStatus } from '#platform/service';
 import { ROOT_INBOX } from './support/nats-client';
 import { startNats, type TestNats } from './support/nats-server';
@@ -62,4 +62,17 @@ test('a clock moved by two at once makes both moves in every service, and what c
   for (let asked = 0; asked < 10; asked++) {
     expect(await kms('DescribeKey', { KeyId })).toMatchObject({ __type: 'NotFoundException' });
   }
+});
+
+test('a service that is gone before it has followed is named, and not waited for', async () => {
+  const ghost = { service: 'key-manager', instance: 'ghost', pid: 4_194_305, clock: 'virtual', now: '', parts: [] };
+  const status = nats.subscribe(INTERNAL.status, {
+    callback: (_error, message) => void message.respond(JSON.stringify({ result: ghost })),
+  });
+  // Killed as it was asked to follow.
+  const settle = nats.subscribe(INTERNAL.settle, { callback: () => status.unsubscribe() });
+  const { code, output } = await cli('clock', 'advance', '1h');
+  settle.unsubscribe();
+  expect(code).toBe(1);
+  expect(output).toContain('key-manager (pid 4194305) answers no more');
 });

@@ -36,8 +36,15 @@ export interface SoftHsm extends OpenToken {
 }
 
 /** A token of its own folder, as one HSM is. */
-export function softHsm(module: string, { label = 'keytrail', pin = '1234-user', sessions = 4 } = {}): SoftHsm {
-  const folder = mkdtempSync(join(tmpdir(), 'keytrail-softhsm-'));
+export function softHsm(
+  module: string,
+  {
+    label = 'keytrail',
+    pin = '1234-user',
+    sessions = 4,
+    folder = mkdtempSync(join(tmpdir(), 'keytrail-softhsm-')),
+  } = {},
+): SoftHsm {
   const conf = join(folder, 'softhsm2.conf');
   mkdirSync(join(folder, 'tokens'));
   writeFileSync(

@@ -1,5 +1,4 @@
 import { RequestStrategy } from 'nats';
-import { isoDate } from '#domain/dates';
 import { INTERNAL } from '#domain/subjects';
 import { VirtualClock } from '#platform/clock';
 import type { ServiceStatus } from '#platform/service';
@@ -35,43 +34,6 @@ export async function status(operator: Operator, json: boolean, print: (line: st
     }
   }
   if (services.some(({ health }) => health.status !== 'ready')) throw new CommandError('not everything is ready');
-}
-
-const SETTLE_MS = 600_000;
-
-/** Moves the virtual clock, and returns once every service goes by the new time and all that came due has fired. */
-export async function advanceClock(operator: Operator, ms: number, print: (line: string) => void): Promise<void> {
-  const services = await servicesOf(operator);
-  if (services.length === 0)
-    throw new CommandError('no service of Keytrail answers: start it with KEYTRAIL_CLOCK=virtual npm start');
-  const real = services.find((service) => service.clock !== 'virtual');
-  if (real)
-    throw new CommandError(
-      `${real.service} goes by the system's clock: start Keytrail with KEYTRAIL_CLOCK=virtual to move time`,
-    );
-  const clock = new VirtualClock(operator.nats);
-  await clock.start();
-  const time = await clock.advance(ms);
-  clock.stop();
-  const replies = await operator.nats.requestMany(INTERNAL.settle, JSON.stringify({ offsetMs: clock.offsetMs }), {
-    strategy: RequestStrategy.Count,
-    maxMessages: services.length,
-    maxWait: SETTLE_MS,
-  });
-  let settled = 0;
-  for await (const reply of replies) {
-    const answer = reply.json<{ error?: { message: string } }>();
-    if (answer.error)
-      throw new CommandError(
-        `the clock is at ${isoDate(time)}, but not all that came due is done: ${answer.error.message}`,
-      );
-    settled++;
-  }
-  if (settled < services.length)
-    throw new CommandError(
-      `the clock is at ${isoDate(time)}, but only ${settled} of ${services.length} services have followed; see: ./keytrail status`,
-    );
-  print(isoDate(time));
 }
 
 /**

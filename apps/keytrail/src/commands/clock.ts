@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
+import { advanceClock } from '../cli/advance-clock';
 import { parseDuration } from '../cli/duration';
 import { operating, print, recorded } from '../cli/running';
-import { advanceClock, printClock } from '../cli/services';
+import { printClock } from '../cli/services';
 
 export function addClock(program: Command): void {
   const clock = program.command('clock').description('the virtual clock (KEYTRAIL_CLOCK=virtual)');
