@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { BodyPieces, readBody } from './request-body';
 
@@ -7,16 +7,23 @@ const LIMIT = 16;
 
 let server: Server;
 let read: Promise<string>;
+/** How often it was told what came of a body. */
+let told: number;
 
 beforeEach(async () => {
   server = createServer();
+  told = 0;
   read = new Promise((resolve) => {
+    const tell = (outcome: string): void => {
+      told++;
+      resolve(outcome);
+    };
     server.on('request', (request) =>
       readBody(
         request,
         LIMIT,
-        (body) => resolve(Buffer.from(body).toString()),
-        (error) => resolve(`${error.code}: ${error.message}`),
+        (body) => tell(Buffer.from(body).toString()),
+        (error) => tell(`${error.code}: ${error.message}`),
       ),
     );
   });
@@ -63,6 +70,18 @@ test('a length that is declared too large is refused before anything is read', a
 test('a body that turns out too large is refused although more is to come', async () => {
   (await client()).write(`${CHUNKED}${chunk('0123456789abcdef')}${chunk('g')}`);
   expect(await read).toBe('RequestEntityTooLargeException: The request body has more than 16 bytes.');
+});
+
+test('a client that goes away once its body was too large is told of no more', async () => {
+  const socket = await client();
+  const begun = once(server, 'request');
+  socket.write(`${CHUNKED}${chunk('0123456789abcdefg')}`);
+  const [request] = (await begun) as [IncomingMessage];
+  await read;
+  const gone = new Promise((closed) => request.once('close', closed));
+  socket.destroy();
+  await gone;
+  expect(told).toBe(1);
 });
 
 test('a body whose connection ends in the middle is refused, and nothing is thrown', async () => {

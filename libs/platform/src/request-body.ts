@@ -45,6 +45,7 @@ export function readBody(
   let first: Buffer | undefined;
   let pieces: BodyPieces | undefined;
   let length = 0;
+  let over = false;
   const onData = (chunk: Buffer): void => {
     length += chunk.length;
     if (length > limit) {
@@ -65,10 +66,13 @@ export function readBody(
     done(pieces?.whole(length) ?? first ?? EMPTY);
   };
   const onError = (): void => {
+    // The client of a body that was too large may go away too.
+    if (over) return;
     end();
     failed(new KmsError('SerializationException', 'The request could not be read.'));
   };
   const end = (): void => {
+    over = true;
     request.off('data', onData).off('end', onEnd);
   };
   // Stays: what happens to a body that nobody reads any more must not end the process.
