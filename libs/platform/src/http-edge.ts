@@ -14,7 +14,7 @@ import type { Dispatcher } from './dispatcher';
 import { type HttpHealthPorts, serveHealth } from './http-health';
 import { apparentProtocol, type HttpProtocol, type HttpReply, protocolOf, SERVICES } from './http-protocols';
 import { type EdgeRecords, eventIdOf } from './recording/edge-records';
-import { readBody, UnfinishedBodies } from './request-body';
+import { readBody } from './request-body';
 import type { SigningIdentity, SigningKeys } from './signing-keys';
 import { tlsDetailsOf } from './tls-details';
 import { tracedHttp } from './tracing';
@@ -61,8 +61,6 @@ function refusalOf(error: Error & { code?: string; statusCode?: number }): KmsEr
 }
 
 class HttpEdge {
-  private readonly unfinished = new UnfinishedBodies();
-
   constructor(
     private readonly ports: HttpEdgePorts,
     private readonly admission: Admission,
@@ -82,7 +80,6 @@ class HttpEdge {
     readBody(
       request.raw,
       MAX_BODY_BYTES,
-      this.unfinished,
       (body) => guarded(() => tracedHttp(request, reply, () => this.handle(request, reply, body))),
       (error) => guarded(() => this.refuse(request, reply, error)),
     );

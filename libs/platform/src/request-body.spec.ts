@@ -29,9 +29,9 @@ beforeEach(async () => {
       readBody(
         request,
         LIMIT,
-        unfinished,
         (body) => tell(Buffer.from(body).toString()),
         (error) => tell(`${error.code}: ${error.message}`),
+        unfinished,
       );
       request.on('data', ({ length }: Buffer) => {
         come += length;

@@ -51,6 +51,8 @@ export class UnfinishedBodies {
   }
 }
 
+const OF_THE_PROCESS = new UnfinishedBodies();
+
 /**
  * Reads the body of a request, of at most `limit` bytes, and hands it over once, or why it could not be read. Fastify's own reading
  * binds an AsyncResource to each request, which on Node 20 takes 5 % of an Encrypt. That the length is the one
@@ -59,9 +61,9 @@ export class UnfinishedBodies {
 export function readBody(
   request: IncomingMessage,
   limit: number,
-  unfinished: UnfinishedBodies,
   done: (body: Uint8Array) => void,
   failed: (error: KmsError) => void,
+  unfinished = OF_THE_PROCESS,
 ): void {
   if (Number(request.headers['content-length']) > limit) {
     failed(tooLarge(limit));
