@@ -3,16 +3,17 @@ const BELOW = {
   domain: [],
   policy: ['domain'],
   sigv4: ['domain'],
+  xks: ['sigv4', 'domain'],
   'audit-log': ['domain'],
   crypto: ['domain'],
   'event-store': ['domain'],
   views: ['event-store', 'domain'],
-  hsm: ['event-store', 'crypto', 'domain'],
+  hsm: ['event-store', 'xks', 'sigv4', 'crypto', 'domain'],
   operations: ['views', 'hsm', 'policy', 'event-store', 'audit-log', 'crypto', 'domain'],
-  platform: ['operations', 'views', 'hsm', 'policy', 'event-store', 'sigv4', 'audit-log', 'crypto', 'domain'],
+  platform: ['operations', 'views', 'hsm', 'policy', 'event-store', 'xks', 'sigv4', 'audit-log', 'crypto', 'domain'],
 };
 const SPEC = '\\.(spec|suite)\\.ts$';
-const PURE = '^libs/(domain|policy|sigv4|crypto|audit-log)/';
+const PURE = '^libs/(domain|policy|sigv4|xks|crypto|audit-log)/';
 
 const direction = Object.entries(BELOW).map(([lib, below]) => ({
   name: `${lib}-depends-only-on-what-is-below-it`,

@@ -23,7 +23,7 @@ module.exports = {
     ],
   },
   moduleNameMapper: {
-    '^#(domain|policy|sigv4|audit-log|crypto|hsm|event-store|views|operations|platform)/(.*)$':
+    '^#(domain|policy|sigv4|xks|audit-log|crypto|hsm|event-store|views|operations|platform)/(.*)$':
       '<rootDir>/libs/$1/src/$2',
   },
   testTimeout: 120_000,

@@ -14,6 +14,7 @@ import { replay } from './cases/replay';
 import { separateHttp } from './cases/separate-http';
 import { signing } from './cases/signing';
 import { timeTravel } from './cases/time-travel';
+import { xks } from './cases/xks';
 import { Processes, ROOT } from './processes';
 import { addRow, commitOf, machine, type Row, renderTable, writeResults } from './report';
 
@@ -23,6 +24,7 @@ const SCENARIOS: readonly Scenario[] = [
   records,
   byPolicy,
   hsmRoot,
+  xks,
   separateHttp,
   natsDirect,
   replay,

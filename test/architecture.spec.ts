@@ -71,8 +71,8 @@ describe('dependencies', () => {
 
 const IMPURE = /Date\.now\(|new Date\(\)|Math\.random|randomBytes/;
 
-test('the domain, policies, signatures and the audit log read no clock and draw no randomness', () => {
-  const sources = ['domain', 'policy', 'sigv4', 'audit-log']
+test('the domain, policies, signatures, XKS and the audit log read no clock and draw no randomness', () => {
+  const sources = ['domain', 'policy', 'sigv4', 'xks', 'audit-log']
     .flatMap((lib) => sourcesIn(`libs/${lib}/src`))
     .filter((p) => !isTest(p));
   expect(sources.length).toBeGreaterThan(20);

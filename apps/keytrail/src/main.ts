@@ -13,6 +13,7 @@ import { addShred } from './commands/shred';
 import { addTimeline } from './commands/timeline';
 import { addVerify } from './commands/verify';
 import { addWhatIf } from './commands/what-if';
+import { addXks } from './commands/xks';
 
 // Whoever reads our output may have seen enough, as `head` does. 141, as by SIGPIPE: what was left unsaid may be a fault.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -42,6 +43,7 @@ Examples:
   keytrail export --to DIR                     both logs with their proofs, to be checked elsewhere
   keytrail export --cloudtrail --to DIR        the records as log files of CloudTrail
   keytrail verify --export DIR --key FILE      check an export offline
+  keytrail xks create-key --id my-key          a key in a PKCS#11 token, for the XKS proxy to serve
 
 Settings are environment variables: KEYTRAIL_PORT, KEYTRAIL_DATA_DIR, ... (see README.md).`,
   );
@@ -60,6 +62,7 @@ for (const add of [
   addProve,
   addShred,
   addVerify,
+  addXks,
 ]) {
   add(program);
 }

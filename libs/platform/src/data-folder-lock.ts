@@ -1,5 +1,5 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 /** Another Keytrail serves from the same data folder. */
 export class DataFolderLockedError extends Error {
@@ -23,8 +23,14 @@ const ATTEMPTS = 10;
  * Holds the folder for this process until it releases it or dies. Throws DataFolderLockedError while another live
  * process holds it; the lock of a dead one is taken over.
  */
-export function lockDataFolder(dataDir: string): DataFolderLock {
-  const path = join(dataDir, 'keytrail.lock');
+export const lockDataFolder = (dataDir: string): DataFolderLock =>
+  hold(join(dataDir, 'keytrail.lock'), (pid) => {
+    const by = `another Keytrail (pid ${pid}): stop that one, or set KEYTRAIL_DATA_DIR to another folder`;
+    return new DataFolderLockedError(`${dataDir} is in use by ${by}`);
+  });
+
+/** The same for a lock of any name: throws what `inUse` makes of the pid that holds it. */
+export function hold(path: string, inUse: (pid: number) => Error): DataFolderLock {
   const own: Holder = { pid: process.pid, startTime: startTimeOf(process.pid) };
   const draft = `${path}.${process.pid}`;
   writeFileSync(draft, JSON.stringify(own), { mode: 0o600 });
@@ -32,18 +38,14 @@ export function lockDataFolder(dataDir: string): DataFolderLock {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       if (linked(draft, path)) return { release: () => release(path, own) };
       const holder = holderOf(path);
-      if (holder && isAlive(holder)) {
-        throw new DataFolderLockedError(
-          `${dataDir} is in use by another Keytrail (pid ${holder.pid}): stop that one, or set KEYTRAIL_DATA_DIR to another folder`,
-        );
-      }
+      if (holder && isAlive(holder)) throw inUse(holder.pid);
       takeOver(path, holder, draft);
       if (sameHolder(holderOf(path), own)) return { release: () => release(path, own) };
     }
   } finally {
     rmSync(draft, { force: true });
   }
-  throw new DataFolderLockedError(`${path} cannot be taken over: remove it if no Keytrail uses ${dataDir}`);
+  throw new DataFolderLockedError(`${path} cannot be taken over: remove it if no Keytrail uses ${dirname(path)}`);
 }
 
 /**

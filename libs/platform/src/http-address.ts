@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv6 } from 'node:net';
 import type { Settings } from './settings';
 
 /** The port to serve HTTP on, 0 for any free one: a gateway's API, another's health; undefined for none. */
@@ -6,6 +6,14 @@ export function httpPort(parts: readonly string[], { port, healthPort }: Setting
   if (parts.includes('gateway')) return port;
   return healthPort === 0 ? undefined : healthPort;
 }
+
+const LOOPBACK_ADDRESSES = new BlockList();
+LOOPBACK_ADDRESSES.addSubnet('127.0.0.0', 8, 'ipv4');
+LOOPBACK_ADDRESSES.addAddress('::1', 'ipv6');
+
+/** A name other than localhost may resolve to anything. */
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' || (isIP(host) !== 0 && LOOPBACK_ADDRESSES.check(host, isIP(host) === 4 ? 'ipv4' : 'ipv6'));
 
 const LOOPBACK: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 

@@ -3,7 +3,7 @@ import { createServer as createSecureServer } from 'node:https';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Admission } from './admission';
 import type { ServedCertificate } from './served-certificate';
-import { unreadRequests } from './unread-requests';
+import { KMS_REFUSALS, type UnreadRefusals, unreadRequests } from './unread-requests';
 
 /** What the HTTP port puts up with. Times in ms. */
 export const HTTP_LIMITS = {
@@ -47,7 +47,11 @@ export interface HttpServer {
 }
 
 /** The HTTP or HTTPS server of a process, bounded in every direction; what is served is set up on the adapter. */
-export function httpServer(certificate?: ServedCertificate, limits: HttpLimits = HTTP_LIMITS): HttpServer {
+export function httpServer(
+  certificate?: ServedCertificate,
+  limits: HttpLimits = HTTP_LIMITS,
+  refusals: UnreadRefusals = KMS_REFUSALS,
+): HttpServer {
   const admission = new Admission(limits);
   const serverFactory = (handler: RequestListener): Server => {
     // Without it a request is refused by its signature, which is over that header: Node would answer in its own form.
@@ -73,7 +77,7 @@ export function httpServer(certificate?: ServedCertificate, limits: HttpLimits =
     // `OPTIONS *` is about the whole server, and no route would match it.
     rewriteUrl: ({ url = '/' }) => (url === '*' ? '/*' : url),
     serverFactory,
-    ...unreadRequests((socket) => admission.isServing(socket)),
+    ...unreadRequests((socket) => admission.isServing(socket), refusals),
   });
   return { adapter, admission };
 }

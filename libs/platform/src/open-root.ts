@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HsmProvider } from '#hsm/hsm-provider';
-import { readOwnFile } from '#hsm/own-file';
 import { Pkcs11HsmProvider } from '#hsm/pkcs11/pkcs11-provider';
-import { RootKeyError } from '#hsm/root-key-error';
 import { SoftwareHsmProvider } from '#hsm/software-provider';
+import { readPin } from './pin-file';
 import type { Pkcs11Settings } from './pkcs11-settings';
 import type { Settings } from './settings';
 
@@ -23,9 +22,5 @@ export async function openRoot(settings: Settings, nothingStored: boolean): Prom
 }
 
 function openToken({ pinFile, ...place }: Pkcs11Settings, mayCreate: boolean): Promise<Pkcs11HsmProvider> {
-  const bytes = readOwnFile(pinFile, 'the PIN');
-  if (!bytes) throw new RootKeyError(`${pinFile}: missing; write the PIN of the token's user there, mode 0600`);
-  const pin = bytes.toString('utf8').replace(/\r?\n$/, '');
-  bytes.fill(0);
-  return Pkcs11HsmProvider.open({ ...place, pin, mayCreate });
+  return Pkcs11HsmProvider.open({ ...place, pin: readPin(pinFile), mayCreate });
 }

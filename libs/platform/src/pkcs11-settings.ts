@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { TokenPlace } from '#hsm/pkcs11/token-calls';
+import type { ReadInteger, ReadText } from './settings-reader';
 
 /** Where the root key is, in an HSM. */
 export interface Pkcs11Settings extends TokenPlace {
@@ -8,12 +9,9 @@ export interface Pkcs11Settings extends TokenPlace {
   sessions: number;
 }
 
-type ReadText = (name: string, ok: (value: string) => boolean, expected: string) => string | undefined;
-type ReadInteger = (name: string, min: number, max: number, fallback: number) => number;
-
 const any = (value: string): boolean => value.length > 0;
 /** CK_TOKEN_INFO has 32 bytes for it. */
-const isLabel = (value: string): boolean => Buffer.byteLength(value) <= 32;
+export const isTokenLabel = (value: string): boolean => Buffer.byteLength(value) <= 32;
 
 /** Undefined for a root key in software, which is what is not asked for otherwise. */
 export function parsePkcs11(
@@ -24,7 +22,7 @@ export function parsePkcs11(
   const root = text('KEYTRAIL_ROOT', (value) => value === 'software' || value === 'pkcs11', 'software or pkcs11');
   const read = {
     KEYTRAIL_PKCS11_MODULE: text('KEYTRAIL_PKCS11_MODULE', any, "the path of the vendor's PKCS#11 module"),
-    KEYTRAIL_PKCS11_TOKEN: text('KEYTRAIL_PKCS11_TOKEN', isLabel, 'the label of a token, at most 32 bytes'),
+    KEYTRAIL_PKCS11_TOKEN: text('KEYTRAIL_PKCS11_TOKEN', isTokenLabel, 'the label of a token, at most 32 bytes'),
     KEYTRAIL_PKCS11_PIN_FILE: text('KEYTRAIL_PKCS11_PIN_FILE', any, 'the path of a file that holds the PIN'),
   };
   const sessions = integer('KEYTRAIL_PKCS11_SESSIONS', 1, 64, 4);

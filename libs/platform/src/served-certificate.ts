@@ -26,6 +26,8 @@ export class ServedCertificate {
   constructor(
     private readonly files: { cert: string; key: string; clientCa: string | undefined },
     private readonly log: Logger,
+    /** What the settings' names begin with. */
+    private readonly prefix = 'KEYTRAIL_TLS',
   ) {
     this.loaded = this.read();
   }
@@ -80,11 +82,12 @@ export class ServedCertificate {
   }
 
   private read(): Loaded {
+    const { prefix } = this;
     const { cert, key, clientCa } = this.files;
     const loaded = {
-      cert: pem('KEYTRAIL_TLS_CERT', cert),
-      key: pem('KEYTRAIL_TLS_KEY', key),
-      ca: clientCa === undefined ? undefined : pem('KEYTRAIL_TLS_CLIENT_CA', clientCa),
+      cert: pem(`${prefix}_CERT`, cert),
+      key: pem(`${prefix}_KEY`, key),
+      ca: clientCa === undefined ? undefined : pem(`${prefix}_CLIENT_CA`, clientCa),
     };
     try {
       createSecureContext(secured(loaded));
@@ -92,7 +95,7 @@ export class ServedCertificate {
       if (loaded.ca !== undefined) new X509Certificate(loaded.ca);
     } catch (error) {
       const { reason = 'not in PEM form' } = error as { reason?: string };
-      throw new SettingsError(`KEYTRAIL_TLS_CERT=${cert} and KEYTRAIL_TLS_KEY=${key} cannot be used: ${reason}`);
+      throw new SettingsError(`${prefix}_CERT=${cert} and ${prefix}_KEY=${key} cannot be used: ${reason}`);
     }
     return loaded;
   }

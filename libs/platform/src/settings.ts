@@ -1,12 +1,14 @@
-import { BlockList, isIP } from 'node:net';
 import { isAbsolute, join, resolve } from 'node:path';
 import { isRegionName } from '#domain/arn';
 import { isQuotaClass, type QuotaClass } from '#operations/quotas/quota-classes';
 import type { QuotaRates } from '#operations/quotas/quotas';
 import { isIssuerSeed, isXkeySeed } from './callout-keys';
+import { isLoopback } from './http-address';
 import { type Pkcs11Settings, parsePkcs11 } from './pkcs11-settings';
+import { type Environment, isLogLevel, LOG_LEVELS, settingsReader } from './settings-reader';
 import type { BucketOptions } from './tree-heads/checkpoint-bucket';
 import { parseBucket, parseWitnesses, type WitnessPlace } from './tree-heads/publication-places';
+import { XKS_PROXY_SETTINGS } from './xks-proxy/setting-names';
 
 /** Everything that can be set, parsed once from the environment. */
 export interface Settings {
@@ -46,6 +48,8 @@ export interface Settings {
   pkcs11?: Pkcs11Settings | undefined;
   /** Port for health and metrics of a service of its own, of a gateway on loopback beside its API; 0 for none. */
   healthPort: number;
+  /** How external key stores are reached. */
+  xks: XksClientSettings;
   logLevel: string;
   /** How long a crypto-worker may serve without having heard from the log, in ms. */
   leaseMs: number;
@@ -89,54 +93,28 @@ export interface Settings {
   unknown?: readonly string[];
 }
 
+export interface XksClientSettings {
+  /** PEM file of the authorities that may vouch for XKS proxies; absent means those that Node trusts. */
+  ca?: string | undefined;
+  /** Whether a proxy may be on this machine, over plain HTTP too. */
+  allowLoopback: boolean;
+}
+
 /** A setting that cannot be used; the message names it and what was expected. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
 }
-
-type Environment = Record<string, string | undefined>;
-
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
-LOOPBACK.addAddress('::1', 'ipv6');
-
-/** A name other than localhost may resolve to anything. */
-const isLoopback = (host: string): boolean =>
-  host === 'localhost' || (isIP(host) !== 0 && LOOPBACK.check(host, isIP(host) === 4 ? 'ipv4' : 'ipv6'));
 
 /** S3's rules for names, as far as a digest's place needs them. */
 const isBucketName = (text: string): boolean => /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(text);
 /** A hundred years. */
 const MAX_DAYS = 36_525;
 
-const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
-
 /** THE configuration parser. Throws SettingsError naming every bad value at once. */
 export function parseSettings(environment: Environment): Settings {
   const problems: string[] = [];
-  const known = new Set(['KEYTRAIL_QUOTAS']);
-  const text = (
-    name: string,
-    ok: (value: string) => boolean,
-    expected: string,
-    fallback?: string,
-  ): string | undefined => {
-    const value = environment[name];
-    known.add(name);
-    if (value === undefined || value === '') return fallback;
-    if (ok(value)) return value;
-    problems.push(`${name}=${secret(name) ? '***' : JSON.stringify(value)}: expected ${expected}`);
-    return fallback;
-  };
-  const integer = (name: string, min: number, max: number, fallback: number): number =>
-    Number(
-      text(
-        name,
-        (value) => /^\d{1,9}$/.test(value) && Number(value) >= min && Number(value) <= max,
-        `a whole number from ${min} to ${max}`,
-        String(fallback),
-      ),
-    );
+  const { text, integer, known } = settingsReader(environment, problems);
+  for (const name of ['KEYTRAIL_QUOTAS', ...XKS_PROXY_SETTINGS]) known.add(name);
   const any = (value: string): boolean => value.length > 0;
   const file = (name: string): string | undefined => text(name, any, 'the path of a PEM file');
   const trailDir = text('KEYTRAIL_TRAIL_DIR', any, 'a folder');
@@ -196,12 +174,13 @@ export function parseSettings(environment: Environment): Settings {
     ),
     pkcs11: parsePkcs11(text, integer, (problem) => problems.push(problem)),
     healthPort: integer('KEYTRAIL_HEALTH_PORT', 0, 65535, 0),
-    logLevel: text(
-      'KEYTRAIL_LOG_LEVEL',
-      (value) => (LOG_LEVELS as readonly string[]).includes(value),
-      LOG_LEVELS.join(', '),
-      'info',
-    )!,
+    xks: {
+      ca: file('KEYTRAIL_XKS_STORE_CA'),
+      allowLoopback:
+        text('KEYTRAIL_XKS_STORE_LOOPBACK', (value) => value === 'true' || value === 'false', 'true or false') ===
+        'true',
+    },
+    logLevel: text('KEYTRAIL_LOG_LEVEL', isLogLevel, LOG_LEVELS.join(', '), 'info')!,
     leaseMs: integer('KEYTRAIL_LEASE_MS', 500, 60_000, 5_000),
     replyTimeoutMs: integer('KEYTRAIL_REPLY_TIMEOUT_MS', 1_000, 300_000, 30_000),
     orphanGraceSeconds: integer('KEYTRAIL_ORPHAN_GRACE_SECONDS', 60, 31_536_000, 86_400),
@@ -342,5 +321,3 @@ function parseTracing(environment: Environment, problem: (text: string) => void)
   }
   return true;
 }
-
-const secret = (name: string): boolean => /SECRET|PASSWORD|ROOT_KEY|SEED|DATABASE_URL/.test(name);

@@ -1,12 +1,24 @@
+/** Who asked KMS for what: an external key manager is told, and may log it or decide by it. A cluster is not. */
+export interface StoreCall {
+  /** Of the principal, or `AWS Internal`. */
+  principalArn: string;
+  /** Of the KMS key. */
+  keyArn: string;
+  /** Of KMS, such as GenerateDataKey. */
+  operation: string;
+  /** Of KMS. */
+  requestId: string;
+}
+
 /**
  * A custom key store as a crypto-worker uses it once it is connected: the keys stay inside, and only bytes go in and out.
  * All calls are asynchronous, bounded in time, and may be made at once; they reject with StoreError.
  */
 export interface StoreConnection {
   /** Encrypts inside the store, binding `aad`; gives store-defined bytes that `decrypt` takes. */
-  encrypt(key: string, plaintext: Uint8Array, aad: Uint8Array): Promise<Buffer>;
+  encrypt(key: string, plaintext: Uint8Array, aad: Uint8Array, call?: StoreCall): Promise<Buffer>;
   /** Rejects with `invalid-ciphertext` if anything was altered, `aad` differs, or another key encrypted it. */
-  decrypt(key: string, sealed: Uint8Array, aad: Uint8Array): Promise<Buffer>;
+  decrypt(key: string, sealed: Uint8Array, aad: Uint8Array, call?: StoreCall): Promise<Buffer>;
   /** Releases sessions and forgets credentials. */
   close(): Promise<void>;
 }
@@ -28,7 +40,10 @@ export interface ClusterConnection extends StoreConnection {
 /** An external key manager behind an XKS proxy. A key is named by its XksKeyId. */
 export interface XksConnection extends StoreConnection {
   /** What GetKeyMetadata answers. Rejects with StoreError where there is no such key. */
-  keyMetadata(key: string): Promise<{ keySpec: string; keyUsage: readonly string[]; keyStatus: string }>;
+  keyMetadata(
+    key: string,
+    call?: StoreCall,
+  ): Promise<{ keySpec: string; keyUsage: readonly string[]; keyStatus: string }>;
 }
 
 /** What went wrong in a store; `libs/operations` says it in AWS's words, by operation. */

@@ -30,18 +30,36 @@ export interface TokenKey {
   extractable: boolean;
 }
 
+/** An AES key of anybody's making, found by its label. */
+export interface LabelledKey {
+  /** CKA_ID, in hex; may be empty, and is the same for two keys if somebody has made them so. */
+  id: string;
+  bytes: number;
+  mayEncrypt: boolean;
+  mayDecrypt: boolean;
+}
+
+/** Which key: the one with this CKA_ID, and this label where it is given. */
+export interface KeyName {
+  /** In hex. */
+  id: string;
+  label?: string | undefined;
+}
+
 /** Each call with what it takes and gives. */
 export interface TokenCalls {
   open: (asked: OpenToken) => TokenInfo;
   /** AES keys whose label begins so. */
   keys: (asked: { labelPrefix: string }) => TokenKey[];
-  /** A new AES-256 key: in the token, private, sensitive, not extractable. `id`: hex. */
-  generateKey: (asked: { label: string; id: string }) => TokenKey;
+  /** AES keys whose label is this one. `anew`: there is another one than those that were found before. */
+  keysLabelled: (asked: { label: string; anew?: boolean }) => LabelledKey[];
+  /** A new AES-256 key: in the token, private, sensitive, not extractable. `id`: hex. It may do both where nothing else is said. */
+  generateKey: (asked: { label: string; id: string; mayEncrypt?: boolean; mayDecrypt?: boolean }) => TokenKey;
   destroyKey: (asked: { id: string }) => undefined;
   /** AES-256-GCM: ciphertext and tag. `iv`: 12 bytes. */
-  encrypt: (asked: { id: string; iv: Uint8Array; aad: Uint8Array; data: Uint8Array }) => Uint8Array;
+  encrypt: (asked: KeyName & { iv: Uint8Array; aad: Uint8Array; data: Uint8Array }) => Uint8Array;
   /** The opposite; refused as `altered` where the tag does not fit. */
-  decrypt: (asked: { id: string; iv: Uint8Array; aad: Uint8Array; data: Uint8Array }) => Uint8Array;
+  decrypt: (asked: KeyName & { iv: Uint8Array; aad: Uint8Array; data: Uint8Array }) => Uint8Array;
   random: (asked: { length: number }) => Uint8Array;
 }
 

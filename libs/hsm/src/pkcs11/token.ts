@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { endianness } from 'node:os';
 import * as pkcs11 from 'pkcs11js';
 import { SessionPool } from './session-pool';
-import type { AskedOf, GivenBy, OpenToken, TokenInfo, TokenKey } from './token-calls';
-import { isLostHandle, isLostSession, mayBeAltered, TokenCallError } from './token-errors';
+import type { AskedOf, GivenBy, KeyName, LabelledKey, OpenToken, TokenInfo, TokenKey } from './token-calls';
+import { CKR, ckrOf, isLostHandle, isLostSession, mayBeAltered, TokenCallError } from './token-errors';
 
 const TAG_BITS = 128;
 const TAG_BYTES = TAG_BITS / 8;
@@ -11,12 +12,14 @@ const PROBE = Buffer.alloc(16, 0x5a);
 
 /** How many ids are remembered. */
 const MISSING_KEPT = 1_000;
+/** The least time between two loadings of the module for labels that it does not find. */
+const LOOK_ANEW_MS = 1_000;
 
 type Handle = pkcs11.Handle;
 
 class MissingKeyError extends TokenCallError {
-  constructor(readonly id: string) {
-    super('no-key', `the token has no key with the id ${id}`);
+  constructor(readonly key: KeyName) {
+    super('no-key', `the token has no key with the id ${key.id}`);
   }
 }
 
@@ -26,6 +29,7 @@ export class Token {
 
   /** Ids of keys that it was looked for anew, and does not have. */
   private readonly missing = new Set<string>();
+  private lookedAnewAt = Number.NEGATIVE_INFINITY;
 
   private constructor(
     private readonly module: pkcs11.PKCS11,
@@ -60,8 +64,18 @@ export class Token {
     );
   }
 
+  async keysLabelled({ label, anew = false }: AskedOf<'keysLabelled'>): Promise<LabelledKey[]> {
+    const found = await this.again((session) => this.labelled(session, label));
+    if ((found.length > 0 && !anew) || performance.now() < this.lookedAnewAt + LOOK_ANEW_MS) return found;
+    // Somebody may be about to make it: unlike an id, a label that is missing is not remembered.
+    this.lookedAnewAt = performance.now();
+    await this.beginAnew();
+    return this.again((session) => this.labelled(session, label));
+  }
+
   /** Not tried again: a module that lost its session over it may have made the key. */
-  async generateKey({ label, id }: AskedOf<'generateKey'>): Promise<TokenKey> {
+  async generateKey(asked: AskedOf<'generateKey'>): Promise<TokenKey> {
+    const { label, id, mayEncrypt = true, mayDecrypt = true } = asked;
     return this.sessions.with((session) => {
       const handle = this.module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [
         { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
@@ -70,7 +84,8 @@ export class Token {
         { type: pkcs11.CKA_LABEL, value: label },
         { type: pkcs11.CKA_ID, value: Buffer.from(id, 'hex') },
         ...[pkcs11.CKA_TOKEN, pkcs11.CKA_PRIVATE, pkcs11.CKA_SENSITIVE].map((type) => ({ type, value: true })),
-        ...[pkcs11.CKA_ENCRYPT, pkcs11.CKA_DECRYPT].map((type) => ({ type, value: true })),
+        { type: pkcs11.CKA_ENCRYPT, value: mayEncrypt },
+        { type: pkcs11.CKA_DECRYPT, value: mayDecrypt },
         ...[pkcs11.CKA_EXTRACTABLE, pkcs11.CKA_WRAP, pkcs11.CKA_UNWRAP].map((type) => ({ type, value: false })),
       ]);
       return this.described(session, handle);
@@ -81,22 +96,22 @@ export class Token {
   async destroyKey({ id }: AskedOf<'destroyKey'>): Promise<undefined> {
     await this.again((session) => {
       for (const handle of this.found(session, byId(id))) this.module.C_DestroyObject(session, handle);
-      this.handles.delete(id);
+      this.handles.clear();
     });
     return undefined;
   }
 
-  async encrypt({ id, iv, aad, data }: AskedOf<'encrypt'>): Promise<GivenBy<'encrypt'>> {
-    return this.again((session) => this.encryptOnce(session, id, gcm(iv, aad), buffer(data)));
+  async encrypt({ iv, aad, data, ...key }: AskedOf<'encrypt'>): Promise<GivenBy<'encrypt'>> {
+    return this.again((session) => this.encryptOnce(session, key, gcm(iv, aad), buffer(data)));
   }
 
-  async decrypt({ id, iv, aad, data }: AskedOf<'decrypt'>): Promise<GivenBy<'decrypt'>> {
+  async decrypt({ iv, aad, data, ...key }: AskedOf<'decrypt'>): Promise<GivenBy<'decrypt'>> {
     return this.again(async (session) => {
       const mechanism = gcm(iv, aad);
       try {
-        return await this.decryptOnce(session, id, mechanism, buffer(data));
+        return await this.decryptOnce(session, key, mechanism, buffer(data));
       } catch (error) {
-        if (mayBeAltered(error) && (await this.works(session, id))) {
+        if (mayBeAltered(error) && (await this.works(session, key))) {
           throw new TokenCallError('altered', 'the tag does not fit');
         }
         throw error;
@@ -108,25 +123,51 @@ export class Token {
     return this.again((session) => this.module.C_GenerateRandom(session, Buffer.alloc(length)));
   }
 
-  private async encryptOnce(session: Handle, id: string, mechanism: pkcs11.Mechanism, data: Buffer): Promise<Buffer> {
-    this.module.C_EncryptInit(session, mechanism, this.handle(session, id));
+  private async encryptOnce(session: Handle, key: KeyName, mechanism: pkcs11.Mechanism, data: Buffer): Promise<Buffer> {
+    return this.encryptWith(session, this.handle(session, key), mechanism, data);
+  }
+
+  private encryptWith(session: Handle, key: Handle, mechanism: pkcs11.Mechanism, data: Buffer): Promise<Buffer> {
+    this.module.C_EncryptInit(session, mechanism, key);
     return this.module.C_EncryptAsync(session, data, Buffer.alloc(data.length + TAG_BYTES));
   }
 
-  private async decryptOnce(session: Handle, id: string, mechanism: pkcs11.Mechanism, data: Buffer): Promise<Buffer> {
-    this.module.C_DecryptInit(session, mechanism, this.handle(session, id));
+  private async decryptOnce(session: Handle, key: KeyName, mechanism: pkcs11.Mechanism, data: Buffer): Promise<Buffer> {
+    return this.decryptWith(session, this.handle(session, key), mechanism, data);
+  }
+
+  private decryptWith(session: Handle, key: Handle, mechanism: pkcs11.Mechanism, data: Buffer): Promise<Buffer> {
+    this.module.C_DecryptInit(session, mechanism, key);
     // Modules want room for as much as they were given.
     return this.module.C_DecryptAsync(session, data, Buffer.alloc(data.length));
   }
 
-  private async works(session: Handle, id: string): Promise<boolean> {
+  private async works(session: Handle, key: KeyName): Promise<boolean> {
     try {
-      const mechanism = gcm(randomBytes(12), PROBE);
-      const sealed = await this.encryptOnce(session, id, mechanism, PROBE);
-      return (await this.decryptOnce(session, id, mechanism, sealed)).equals(PROBE);
+      return await this.worksWith(session, this.handle(session, key));
+    } catch (error) {
+      if (ckrOf(error) !== CKR.KEY_FUNCTION_NOT_PERMITTED) return false;
+    }
+    // A key that may only decrypt: the next best is one that lasts as long as the probe.
+    let temporary: Handle | undefined;
+    try {
+      temporary = this.module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [
+        { type: pkcs11.CKA_VALUE_LEN, value: 32 },
+        { type: pkcs11.CKA_TOKEN, value: false },
+        ...[pkcs11.CKA_ENCRYPT, pkcs11.CKA_DECRYPT].map((type) => ({ type, value: true })),
+      ]);
+      return await this.worksWith(session, temporary);
     } catch {
       return false;
+    } finally {
+      if (temporary) this.module.C_DestroyObject(session, temporary);
     }
+  }
+
+  private async worksWith(session: Handle, key: Handle): Promise<boolean> {
+    const mechanism = gcm(randomBytes(12), PROBE);
+    const sealed = await this.encryptWith(session, key, mechanism, PROBE);
+    return (await this.decryptWith(session, key, mechanism, sealed)).equals(PROBE);
   }
 
   /** On a session, and once more on new ones where those that there were are lost. */
@@ -136,7 +177,7 @@ export class Token {
       return await this.sessions.with(work);
     } catch (error) {
       if (isLostHandle(error)) this.handles.clear();
-      else if (error instanceof MissingKeyError) await this.lookAnew(error.id);
+      else if (error instanceof MissingKeyError) await this.lookAnew(error.key);
       else if (isLostSession(error)) {
         this.handles.clear();
         this.sessions.reopen(generation);
@@ -145,27 +186,33 @@ export class Token {
     }
   }
 
-  private handle(session: Handle, id: string): Handle {
-    const known = this.handles.get(id);
+  private handle(session: Handle, key: KeyName): Handle {
+    const name = nameOf(key);
+    const known = this.handles.get(name);
     if (known) return known;
-    const [handle] = this.found(session, byId(id));
-    if (!handle) throw new MissingKeyError(id);
-    this.handles.set(id, handle);
+    const [handle] = this.found(session, byName(key));
+    if (!handle) throw new MissingKeyError(key);
+    this.handles.set(name, handle);
     return handle;
   }
 
   /** SoftHSM, for one, does not always see what another process has made since it was loaded. */
-  private async lookAnew(id: string): Promise<void> {
-    if (this.missing.has(id)) throw new MissingKeyError(id);
-    await this.sessions.restart(() => {
+  private async lookAnew(key: KeyName): Promise<void> {
+    const name = nameOf(key);
+    if (this.missing.has(name)) throw new MissingKeyError(key);
+    await this.beginAnew();
+    const found = await this.sessions.with((session) => this.found(session, byName(key)));
+    if (found.length > 0) return;
+    if (this.missing.size === MISSING_KEPT) this.missing.clear();
+    this.missing.add(name);
+  }
+
+  private beginAnew(): Promise<void> {
+    return this.sessions.restart(() => {
       this.handles.clear();
       this.module.C_Finalize();
       return initialized(this.module, this.place).slot;
     });
-    const found = await this.sessions.with((session) => this.found(session, byId(id)));
-    if (found.length > 0) return;
-    if (this.missing.size === MISSING_KEPT) this.missing.clear();
-    this.missing.add(id);
   }
 
   private found(session: Handle, template: pkcs11.Template): Handle[] {
@@ -179,6 +226,29 @@ export class Token {
       this.module.C_FindObjectsFinal(session);
     }
     return all;
+  }
+
+  private labelled(session: Handle, label: string): LabelledKey[] {
+    return this.found(session, [
+      ...byName({ id: '', label }),
+      { type: pkcs11.CKA_KEY_TYPE, value: pkcs11.CKK_AES },
+    ]).map((handle) => {
+      const [id, length, encrypt, decrypt] = this.module
+        .C_GetAttributeValue(session, handle, [
+          { type: pkcs11.CKA_ID },
+          { type: pkcs11.CKA_VALUE_LEN },
+          { type: pkcs11.CKA_ENCRYPT },
+          { type: pkcs11.CKA_DECRYPT },
+        ])
+        .map(({ value }) => buffer(value as Uint8Array));
+      return {
+        id: id!.toString('hex'),
+        // CK_ULONG, in the order and length of this machine; of an AES key the first bytes say it all.
+        bytes: endianness() === 'LE' ? length![0]! : length!.at(-1)!,
+        mayEncrypt: encrypt![0] !== 0,
+        mayDecrypt: decrypt![0] !== 0,
+      };
+    });
   }
 
   private described(session: Handle, handle: Handle): TokenKey {
@@ -195,10 +265,16 @@ export class Token {
 
 const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 
-const byId = (id: string): pkcs11.Template => [
+const byId = (id: string): pkcs11.Template => byName({ id });
+
+/** By the label alone where the id is empty. */
+const byName = ({ id, label }: KeyName): pkcs11.Template => [
   { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
-  { type: pkcs11.CKA_ID, value: Buffer.from(id, 'hex') },
+  ...(id === '' ? [] : [{ type: pkcs11.CKA_ID, value: Buffer.from(id, 'hex') }]),
+  ...(label === undefined ? [] : [{ type: pkcs11.CKA_LABEL, value: label }]),
 ];
+
+const nameOf = ({ id, label }: KeyName): string => (label === undefined ? id : `${id} ${label}`);
 
 const gcm = (iv: Uint8Array, aad: Uint8Array): pkcs11.Mechanism => ({
   mechanism: pkcs11.CKM_AES_GCM,
