@@ -5,6 +5,7 @@ import { customKeyStoreAggregate } from './custom-key-store/aggregate';
 import { grantAggregate } from './grant/grant';
 import { keyAggregate } from './key/aggregate';
 import { principalAggregate } from './principal/aggregate';
+import { rootAggregate } from './root/root';
 import { trailAggregate } from './trail/trail';
 
 /** THE table of aggregates. Subjects, the commit codec, folding, digests and commands all derive from it. */
@@ -16,6 +17,7 @@ export const AGGREGATES = {
   trail: trailAggregate,
   customKeyStore: customKeyStoreAggregate,
   cluster: clusterAggregate,
+  root: rootAggregate,
 };
 
 export type AggregateType = keyof typeof AGGREGATES;

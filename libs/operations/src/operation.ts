@@ -153,6 +153,7 @@ interface WorkerCommandsOf {
     { type: 'CreateCustomKeyStore' | 'UpdateCustomKeyStore' } | StoreReport
   >;
   cluster: CreateHsm | ClusterReport;
+  root: CommandOf<'root'>;
 }
 export type WorkerCommandAggregate = keyof WorkerCommandsOf;
 export type WorkerCommand<T extends WorkerCommandAggregate> = WorkerCommandsOf[T];

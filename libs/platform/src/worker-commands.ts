@@ -10,6 +10,7 @@ import { commandOriginOf, membersOf, positionOf, refOf, tokenOf } from './intern
 import { answer, ask } from './internal-requests';
 import { originOf } from './key-manager';
 import { storeCommandOf } from './key-stores/store-command';
+import { rootCommandOf } from './root/serve-root';
 import type { ServedRequests } from './served-requests';
 
 /** Has a key-manager decide and append; the position then. */
@@ -94,6 +95,7 @@ const READERS: Readers = {
   key: importCommandOf,
   customKeyStore: storeCommandOf,
   cluster: clusterCommandOf,
+  root: rootCommandOf,
   principal: (command) => {
     const { type } = command;
     switch (type) {

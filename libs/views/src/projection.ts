@@ -3,6 +3,7 @@ import { type Commit, commitHash, NO_HASH } from '#domain/commit';
 import { decodeCommit } from '#domain/commit-codec';
 import { accountRef, roleRef, userRef } from '#domain/principal/principal-id';
 import type { NamedPrincipal, RolePrincipal, UserPrincipal } from '#domain/principal/state';
+import { initialRoot, ROOT_REF, type Root } from '#domain/root/root';
 import { type AggregateRef, eventSubject } from '#domain/subjects';
 import { trailRef } from '#domain/trail/trail';
 import type { Change, FoldedOf, ViewIndex } from './folded';
@@ -230,6 +231,11 @@ export class Projection {
   /** Keys of a custom key store that are not deleted, or that have material in it yet: as they are now, to be read and not kept. */
   keysInStore(storeRef: AggregateRef<'customKeyStore'>): Iterable<FoldedOf<'key'>> {
     return this.keyStoreIndex.keysIn(eventSubject(storeRef));
+  }
+
+  /** Which root key wraps material, and how far its rotation is. */
+  get root(): Root {
+    return this.folded(ROOT_REF)?.state ?? initialRoot;
   }
 
   /** Up to which of their sealing keys the records of an account and month (`2026-11`) are shredded; 0 for none. */

@@ -92,6 +92,7 @@ function nameOf(identity: AggregateReport['identity']): string {
   if ('arn' in identity) return identity.arn;
   if ('grantId' in identity) return identity.grantId;
   if ('trail' in identity) return identity.trail;
+  if ('root' in identity) return identity.root;
   return 'clusterId' in identity ? identity.clusterId : identity.customKeyStoreId;
 }
 
