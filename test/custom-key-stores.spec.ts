@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { awsCli, hasProgram } from './support/aws-cli';
 import { tokenProcessesOf } from './support/child-processes';
 import { freePort, until } from './support/nats-server';
-import { type KeytrailProcess, MAIN, startProcess } from './support/processes';
+import { type KeytrailProcess, MAIN, run, startProcess } from './support/processes';
 import { type SoftHsm, softHsm, softHsmModule } from './support/softhsm';
 import { filesHolding } from './support/stored-material';
 import { keytrailXks, startXksProxy, type XksProxyProcess, xksSettings } from './support/xks-proxy';
@@ -395,6 +395,13 @@ withAll('a custom key store behind an XKS proxy', () => {
       XksProxyConfiguration: { AccessKeyId: string };
     };
     expect(given).toContain(XksProxyConfiguration.AccessKeyId);
+  });
+
+  it('has its secret, and KMS’s part of its key, under the next root key once that is rotated', async () => {
+    const rotated = await run([MAIN, 'root', 'rotate'], { KEYTRAIL_DATA_DIR: subject.dataDir }).done;
+    expect(rotated).toMatchObject({ code: 0 });
+    await subject.restart('SIGKILL');
+    expect(await eventually(() => subject.decrypt(encrypted))).toBe(PLAINTEXT);
   });
 
   it('is disconnected, and its key Unavailable, until it is connected again', async () => {

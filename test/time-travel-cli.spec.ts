@@ -164,6 +164,7 @@ describe('./keytrail replay --at', () => {
       trails: [],
       clusters: [],
       customKeyStores: [],
+      roots: [],
     });
     const now = await json('replay', '--key', KeyId);
     expect(now.keys).toMatchObject([{ exists: false, state: { keyState: 'Deleted' }, nextTimer: null }]);
