@@ -3,6 +3,7 @@ import { aliasAggregate } from './alias/aggregate';
 import { grantAggregate } from './grant/grant';
 import { keyAggregate } from './key/aggregate';
 import { principalAggregate } from './principal/aggregate';
+import { rootAggregate } from './root/root';
 import { trailAggregate } from './trail/trail';
 
 /** THE table of aggregates. Subjects, the commit codec, folding, digests and commands all derive from it. */
@@ -12,6 +13,7 @@ export const AGGREGATES = {
   principal: principalAggregate,
   grant: grantAggregate,
   trail: trailAggregate,
+  root: rootAggregate,
 };
 
 export type AggregateType = keyof typeof AGGREGATES;

@@ -141,6 +141,7 @@ export interface DataPorts {
 interface WorkerCommandsOf {
   principal: Extract<CommandOf<'principal'>, { type: 'CreateAccount' | 'CreateAccessKey' | 'DeleteAccessKey' }>;
   key: Extract<CommandOf<'key'>, { type: 'ImportKeyMaterial' }>;
+  root: CommandOf<'root'>;
 }
 export type WorkerCommandAggregate = keyof WorkerCommandsOf;
 export type WorkerCommand<T extends WorkerCommandAggregate> = WorkerCommandsOf[T];

@@ -8,6 +8,7 @@ import { importCommandOf } from './import-command';
 import { commandOriginOf, membersOf, positionOf, refOf, tokenOf } from './internal-questions';
 import { answer, ask } from './internal-requests';
 import { originOf } from './key-manager';
+import { rootCommandOf } from './root/serve-root';
 import type { ServedRequests } from './served-requests';
 
 /** Has a key-manager decide and append; the position then. */
@@ -90,6 +91,7 @@ type Readers = { [T in WorkerCommandAggregate]: (command: Record<string, unknown
 /** THE table of what a crypto-worker may have appended, by what it is about: no other command comes from one. */
 const READERS: Readers = {
   key: importCommandOf,
+  root: rootCommandOf,
   principal: (command) => {
     const { type } = command;
     switch (type) {
