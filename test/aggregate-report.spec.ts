@@ -53,6 +53,12 @@ describe('replay shows', () => {
     expect(linesOf(/^grant 9242/)).toContain(`may be retired by ${ROOT}:role/Orders`);
   });
 
+  test('how far a rotation of the root key is', () => {
+    expect(linesOf('root key')).toEqual([
+      'epoch 3 (fedcba9876543210), to which all material of epoch 2 is being moved since 2029-02-01T00:00:00.000Z',
+    ]);
+  });
+
   test('an alias that was deleted, and a key as before', () => {
     expect(linesOf('arn:aws:kms:us-east-1:000000000000:alias/orders')).toEqual(['state: deleted']);
     expect(linesOf(`${KEYS}/${SECOND}`)).toEqual([

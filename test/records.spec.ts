@@ -279,7 +279,9 @@ test('request parameters are those of the request, but for blobs and tokens', ()
       ...Object.keys(OPERATION_TABLE.get(call.operation)!.recordedDefaults ?? {}).map(small),
     ]);
     expect([call.operation, Object.keys(requestParameters ?? {}).sort()]).toEqual([call.operation, [...given].sort()]);
-    for (const name of names.filter((one) => /EncryptionContext|Description|AliasName|(?<!Retention)Policy/.test(one))) {
+    for (const name of names.filter((one) =>
+      /EncryptionContext|Description|AliasName|(?<!Retention)Policy/.test(one),
+    )) {
       expect((requestParameters as Reply)[small(name)]).toEqual(call.input[name]);
     }
   }

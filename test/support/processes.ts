@@ -134,6 +134,8 @@ export interface AppProcess {
   readonly pid: number;
   /** Resolves once the process is gone; null where a signal ended it. */
   readonly exitCode: Promise<number | null>;
+  /** All that it logged. */
+  log(): string;
   /** SIGKILL, as a crash would. */
   kill9(): Promise<void>;
   stop(): Promise<void>;
@@ -157,14 +159,14 @@ export async function startApp(
   let log = '';
   await new Promise<void>((ready, failed) => {
     child.stderr.on('data', (chunk: Buffer) => {
-      log = (log + chunk.toString()).slice(-8000);
+      log += chunk.toString();
       if (log.includes(awaited)) ready();
     });
-    void exitCode.then(() => failed(new Error(`${app} ended before it was ready:\n${log}`)));
+    void exitCode.then(() => failed(new Error(`${app} ended before it was ready:\n${log.slice(-8_000)}`)));
   });
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     child.kill(signal);
     await exitCode;
   };
-  return { pid: child.pid!, exitCode, kill9: () => end('SIGKILL'), stop: () => end('SIGTERM') };
+  return { pid: child.pid!, exitCode, log: () => log, kill9: () => end('SIGKILL'), stop: () => end('SIGTERM') };
 }

@@ -9,6 +9,7 @@ import { addExport } from './commands/export';
 import { addHsm } from './commands/hsm';
 import { addProve } from './commands/prove';
 import { addReplay } from './commands/replay';
+import { addRoot } from './commands/root';
 import { addServices } from './commands/services';
 import { addShred } from './commands/shred';
 import { addTimeline } from './commands/timeline';
@@ -33,6 +34,7 @@ Examples:
   keytrail clock advance 8d                    move it, and fire what comes due
   keytrail status                              what runs, and how it is
   keytrail account create 111122223333         a further account; prints its root credentials once
+  keytrail root rotate                         a new root key for everything, and the old one destroyed
   keytrail replay --key <key id>               a key's history, state and next timer, from the log alone
   keytrail replay --at 2026-11-24T12:00:00Z    all keys, aliases, principals and grants at a past moment
   keytrail diff --from 2026-11-24T00:00:00Z    what has changed since
@@ -65,6 +67,7 @@ for (const add of [
   addProve,
   addHsm,
   addShred,
+  addRoot,
   addVerify,
   addXks,
 ]) {

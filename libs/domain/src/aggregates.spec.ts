@@ -38,6 +38,8 @@ describe('the table of aggregates', () => {
       'PrincipalTagged',
       'PrincipalUntagged',
       'RoleDeleted',
+      'RootEpochRetired',
+      'RootRotationBegun',
       'TrustPolicyPut',
       'UserDeleted',
     ]);

@@ -4,6 +4,7 @@ import { clusterAggregate } from './cluster/aggregate';
 import { grantAggregate } from './grant/grant';
 import { keyAggregate } from './key/aggregate';
 import { principalAggregate } from './principal/aggregate';
+import { rootAggregate } from './root/root';
 import { trailAggregate } from './trail/trail';
 
 /** THE table of aggregates. Subjects, the commit codec, folding, digests and commands all derive from it. */
@@ -14,6 +15,7 @@ export const AGGREGATES = {
   grant: grantAggregate,
   trail: trailAggregate,
   cluster: clusterAggregate,
+  root: rootAggregate,
 };
 
 export type AggregateType = keyof typeof AGGREGATES;

@@ -71,6 +71,9 @@ const EVENT_TYPES: Record<DomainEvent['type'], true> = {
   BackupModified: true,
   ClusterTagged: true,
   ClusterUntagged: true,
+  RootRotationBegun: true,
+  RootEpochRetired: true,
+  RootEpochDestroyed: true,
 };
 
 const REF = { region: 'us-east-1', account: '000000000000', aggregate: 'key', id: 'a-key' } as const;

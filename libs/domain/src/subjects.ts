@@ -10,7 +10,7 @@ export const TREE_STREAM = 'KMS_TREE';
 
 /** Identifies one aggregate: one stream subject, one history. */
 export interface AggregateRef<T extends AggregateType = AggregateType> {
-  /** `global` for principals and trails. */
+  /** `global` for principals, trails and the root. */
   region: string;
   account: string;
   aggregate: T;
@@ -46,7 +46,14 @@ export const recordSubject = (writer: string): string => `kms.aud.${writer}`;
 /** Where the signed heads of one tree go: `records` or `changes`. */
 export const treeHeadSubject = (tree: string): string => `kms.tree.${tree}`;
 
-export const materialSubject = (materialId: string): string => `kms.mat.${materialId}`;
+/** Where material lies: where it was stored first, or where the rotation of the root key to an epoch has moved it. */
+export const materialSubject = (materialId: string, epoch?: number): string =>
+  epoch === undefined ? `kms.mat.${materialId}` : `kms.mat.${materialId}.${epoch}`;
+
+export function parseMaterialSubject(subject: string): { materialId: string; epoch?: number } {
+  const [materialId = '', epoch] = subject.slice(materialSubject('').length).split('.');
+  return epoch === undefined ? { materialId } : { materialId, epoch: Number(epoch) };
+}
 
 /** Public request subject: the principal is in it, so that NATS permissions confine a client to its own identity. */
 export const requestSubject = (region: string, account: string, principal: string, operation: string): string =>
@@ -125,6 +132,10 @@ export const INTERNAL = {
   trailCommand: 'kms.int.trail-command',
   /** The operator has a crypto-worker shred what the records of an account keep sealed. */
   shred: 'kms.int.shred',
+  /** The operator has a crypto-worker make the next root key, and then wrap all material under it. */
+  rootRotate: 'kms.int.root.rotate',
+  /** Every crypto-worker answers with which root key it uses, and how far it is with a rotation. */
+  rootStatus: 'kms.int.root.status',
   /** The operator has a crypto-worker put on record what it does. */
   operatorRecord: 'kms.int.operator-record',
   /** The operator asks an audit-projector which calls were about a key. */

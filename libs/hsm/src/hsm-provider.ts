@@ -1,6 +1,6 @@
 /**
  * What roots the keys. The root key never leaves the provider: callers can only ask it to wrap and unwrap.
- * All calls are asynchronous and may fail with HsmUnavailableError, as a real HSM behind PKCS#11 does.
+ * All calls but `use` are asynchronous and may fail with HsmUnavailableError, as a real HSM behind PKCS#11 does.
  */
 export interface HsmProvider {
   /** `software`, `pkcs11`, ... for status and metrics. */
@@ -13,10 +13,29 @@ export interface HsmProvider {
   unwrap(wrapped: Wrapped, aad: Uint8Array): Promise<Buffer>;
   /** `length` bytes (1..1024) from the provider's random generator. */
   random(length: number): Promise<Buffer>;
-  /** A real wrap and unwrap, so that a lost token is seen. */
-  check(): Promise<void>;
+  /** A real wrap and unwrap, so that a lost token is seen: with the current root key, or with the one given. */
+  check(key?: RootKeyRef): Promise<void>;
+  /**
+   * Makes a root key of this epoch, durable before this resolves; where there is one, it is that. Nothing is wrapped under it until
+   * `use`. Rejects with RootKeyError where another one cannot be kept.
+   */
+  makeEpoch(epoch: number): Promise<RootKeyRef>;
+  /** `wrap` takes this root key from the next call on. One that is not there makes `wrap` fail, and nothing else. */
+  use(key: RootKeyRef): void;
+  /**
+   * Destroys for good all root keys of this epoch and of those before it, wherever they are kept. Harmless to repeat. Rejects
+   * with RangeError for the current epoch.
+   */
+  destroyEpoch(epoch: number): Promise<void>;
   /** Releases sessions and zeroises what is held in memory. */
   close(): Promise<void>;
+}
+
+/** One root key. */
+export interface RootKeyRef {
+  epoch: number;
+  /** By which the provider tells keys of one epoch apart; empty for a software root key of before the first rotation. */
+  id: string;
 }
 
 export interface Wrapped {

@@ -27,7 +27,7 @@ afterAll(async () => {
 async function emptyStore(): Promise<JetStreamMaterialStore> {
   await ensureMaterialStream(nats, { replicas: 1 });
   const store = new JetStreamMaterialStore(nats);
-  for (const { materialId } of await store.list()) await store.erase(materialId);
+  for (const { materialId, epoch } of await store.list()) await store.erase(materialId, epoch);
   return store;
 }
 

@@ -2,14 +2,22 @@ import {
   headers,
   type JetStreamClient,
   type JetStreamManager,
+  type MsgRequest,
   type NatsConnection,
   NatsError,
   type StoredMsg,
 } from 'nats';
-import { ALL_MATERIAL, HEADER_POSITION, MATERIAL_STREAM, materialSubject } from '#domain/subjects';
+import {
+  ALL_MATERIAL,
+  HEADER_POSITION,
+  MATERIAL_STREAM,
+  materialSubject,
+  parseMaterialSubject,
+} from '#domain/subjects';
 import { API_ERROR } from '#event-store/jetstream-api';
 import {
   type MaterialEntry,
+  type MaterialOnTheWay,
   type MaterialStore,
   MaterialStoreUnavailableError,
   type StoredMaterial,
@@ -26,8 +34,6 @@ const ATTEMPTS = 7;
 const TIMEOUT_MS = 2_000;
 const MAX_PAUSE_MS = 800;
 const LIST_BATCH = 1_000;
-
-const MATERIAL_PREFIX = materialSubject('');
 
 /**
  * Material in the stream KMS_MATERIAL, which must exist: one message a subject, never overwritten, erased in place.
@@ -48,12 +54,12 @@ export class JetStreamMaterialStore implements MaterialStore {
    * No message id: within the de-duplication window it would swallow a put that follows an erase.
    * Expecting an empty subject makes a repeat harmless instead.
    */
-  put(materialId: string, bytes: Uint8Array, logPosition = 0): Promise<'stored' | 'exists'> {
+  put(materialId: string, bytes: Uint8Array, logPosition = 0, epoch?: number): Promise<'stored' | 'exists'> {
     const position = headers();
     position.set(HEADER_POSITION, String(logPosition));
     return this.retrying(async () => {
       try {
-        await this.js.publish(materialSubject(materialId), bytes, {
+        await this.js.publish(materialSubject(materialId, epoch), bytes, {
           expect: { lastSubjectSequence: 0 },
           headers: position,
         });
@@ -65,14 +71,24 @@ export class JetStreamMaterialStore implements MaterialStore {
     }, materialId);
   }
 
-  async get(materialId: string): Promise<StoredMaterial | undefined> {
-    const message = await this.message(materialId);
-    return message && { materialId, bytes: message.data };
+  async get(materialId: string, epoch?: number): Promise<StoredMaterial | undefined> {
+    const message = await this.message(materialId, epoch);
+    return message && { materialId, bytes: message.data, sequence: message.seq };
   }
 
-  async erase(materialId: string): Promise<boolean> {
-    const message = await this.message(materialId);
-    if (!message) return false;
+  /** Of the stream's leader, which holds all that was ever acknowledged. */
+  async next(after: number): Promise<MaterialOnTheWay | undefined> {
+    const message = await this.asked({ seq: after + 1, next_by_subj: ALL_MATERIAL }, 'the next one');
+    return message && { ...parseMaterialSubject(message.subject), sequence: message.seq, bytes: message.data };
+  }
+
+  count(): Promise<number> {
+    return this.retrying(async (manager) => (await manager.streams.info(MATERIAL_STREAM)).state.messages);
+  }
+
+  async erase(materialId: string, epoch?: number, sequence?: number): Promise<boolean> {
+    const message = await this.message(materialId, epoch);
+    if (!message || (sequence ?? message.seq) !== message.seq) return false;
     // A crash before this leaves the material as it was; whoever asked for the erasure asks again.
     await this.retrying(async (manager) => {
       try {
@@ -84,7 +100,9 @@ export class JetStreamMaterialStore implements MaterialStore {
         if (isPassing(error)) throw error;
       }
     });
-    if (await this.message(materialId)) throw new MaterialStoreUnavailableError(`${materialId} could not be erased`);
+    if ((await this.message(materialId, epoch))?.seq === message.seq) {
+      throw new MaterialStoreUnavailableError(`${materialId} could not be erased`);
+    }
     return true;
   }
 
@@ -102,9 +120,8 @@ export class JetStreamMaterialStore implements MaterialStore {
         // Less than was asked for: the rest was erased meanwhile, and the last `left` stands.
         left = 0;
         for await (const message of batch) {
-          const materialId = message.subject.slice(MATERIAL_PREFIX.length);
           entries.push({
-            materialId,
+            ...parseMaterialSubject(message.subject),
             storedAt: Math.floor(message.info.timestampNanos / 1e6),
             logPosition: Number(message.headers?.get(HEADER_POSITION) || 0),
           });
@@ -116,15 +133,23 @@ export class JetStreamMaterialStore implements MaterialStore {
   }
 
   /** Asks the stream's leader, so that it never answers from a replica that lags. */
-  private message(materialId: string): Promise<StoredMsg | undefined> {
+  private message(materialId: string, epoch?: number): Promise<StoredMsg | undefined> {
+    return this.asked({ last_by_subj: materialSubject(materialId, epoch) }, materialId);
+  }
+
+  /** The API takes `next_by_subj`, too; the client's types know it of direct gets alone. */
+  private asked(
+    which: MsgRequest | { seq: number; next_by_subj: string },
+    what: string,
+  ): Promise<StoredMsg | undefined> {
     return this.retrying(async (manager) => {
       try {
-        return await manager.streams.getMessage(MATERIAL_STREAM, { last_by_subj: materialSubject(materialId) });
+        return await manager.streams.getMessage(MATERIAL_STREAM, which as MsgRequest);
       } catch (error) {
         if (errorCode(error) === API_ERROR.messageNotFound) return undefined;
         throw error;
       }
-    }, materialId);
+    }, what);
   }
 
   private async retrying<T>(attempt: (manager: JetStreamManager) => Promise<T>, what = 'all'): Promise<T> {

@@ -85,6 +85,43 @@ export function describeMaterialStore(name: string, open: () => Promise<Material
       expect((await store.list()).map(({ logPosition }) => logPosition)).toEqual([0, 7]);
     });
 
+    it('keeps the copy of an epoch beside the first one, each with its own end', async () => {
+      await store.put(id, bytes('one'));
+      expect(await store.put(id, bytes('two'), 0, 2)).toBe('stored');
+      expect(await store.put(id, bytes('other'), 0, 2)).toBe('exists');
+      expect(await textOf(id)).toBe('one');
+      expect(Buffer.from((await store.get(id, 2))!.bytes).toString()).toBe('two');
+      expect(await store.get(id, 3)).toBeUndefined();
+      expect(await store.erase(id)).toBe(true);
+      expect(await store.get(id)).toBeUndefined();
+      expect(await store.erase(id, 3)).toBe(false);
+      expect((await store.list()).map(({ materialId, epoch }) => [materialId, epoch])).toEqual([[id, 2]]);
+      expect(await store.erase(id, 2)).toBe(true);
+      expect(await store.list()).toEqual([]);
+    });
+
+    it('erases the copy that is meant, and not the one that was put in its place', async () => {
+      await store.put(id, bytes('one'));
+      const { sequence } = (await store.get(id))!;
+      await store.erase(id, undefined, sequence);
+      await store.put(id, bytes('two'));
+      expect(await store.erase(id, undefined, sequence)).toBe(false);
+      expect(await textOf(id)).toBe('two');
+    });
+
+    it('is walked through from copy to copy, and what is stored meanwhile comes last', async () => {
+      for (const each of ['a', 'b', 'c']) await store.put(each, bytes(each));
+      await store.put('b', bytes('moved'), 0, 2);
+      await store.erase('b');
+      expect(await store.count()).toBe(3);
+      const met: string[] = [];
+      for (let at = await store.next(0); at; at = await store.next(at.sequence)) {
+        met.push(`${at.materialId} ${at.epoch} ${Buffer.from(at.bytes)}`);
+        if (at.materialId === 'a') await store.put('d', bytes('d'));
+      }
+      expect(met).toEqual(['a undefined a', 'c undefined c', 'b 2 moved', 'd undefined d']);
+    });
+
     it('lists nothing when empty, and when all was erased', async () => {
       expect(await store.list()).toEqual([]);
       await store.put(id, bytes('one'));

@@ -8,6 +8,7 @@ import { generatePair, publicKeyOf } from './key-generation';
 import { keySpecOf, type MaterialType, materialTypeOf } from './material-record';
 import type { MaterialEntry, MaterialStore } from './material-store';
 import { isOwnSecret, OwnSecrets } from './own-secrets';
+import { countDestroyed, Rewrap } from './rewrap';
 import { isCanary, verifyRoot } from './root-canary';
 import {
   MaterialUnusableError,
@@ -100,9 +101,12 @@ export class MaterialVault {
 
   /** Throws MaterialUnusableError; KMSInternalException where the store is out of reach. Keeps nothing. */
   async assertUsable(type: MaterialType, owner: string, materialId: string): Promise<void> {
-    const stored = await this.materials.stored(materialId);
-    if (!stored) throw new MaterialUnusableError(owner, materialId, MISSING);
-    (await this.materials.unseal(materialId, type, owner, stored)).fill(0);
+    if (!(await this.materials.stored(materialId))) throw new MaterialUnusableError(owner, materialId, MISSING);
+    const opened = await this.materials.reading(materialId, (bytes) =>
+      this.materials.unseal(materialId, type, owner, bytes),
+    );
+    if (!opened) throw new MaterialUnusableError(owner, materialId, MISSING);
+    opened.fill(0);
   }
 
   /** What lies at the place, from memory only; undefined when it must be loaded. */
@@ -142,6 +146,16 @@ export class MaterialVault {
     return entries.filter(({ materialId }) => !isOwnSecret(materialId) && !isCanary(materialId));
   }
 
+  /** Wraps everything that is stored under the root key's new epoch. */
+  rewrap(from: number, to: number): Rewrap {
+    return new Rewrap(this.materials, from, to);
+  }
+
+  /** As rewrap.ts has it. */
+  countDestroyed(): Promise<number> {
+    return countDestroyed(this.materials);
+  }
+
   async close(): Promise<void> {
     this.loading.clear();
     this.cache.clear();
@@ -168,9 +182,9 @@ export class MaterialVault {
   }
 
   private async fetch(keyArn: string, materialId: string, place: string): Promise<BackingKey> {
-    const stored = await this.materials.stored(place);
-    if (!stored) throw missing('The key material is missing.', keyArn, place);
-    const { keySpec, material } = await reach(() => this.unsealKey(place, keyArn, stored));
+    const read = await reach(() => this.materials.reading(place, (bytes) => this.unsealKey(place, keyArn, bytes)));
+    if (!read) throw missing('The key material is missing.', keyArn, place);
+    const { keySpec, material } = read;
     try {
       return { materialId, keyArn, keySpec, keyObject: openMaterial(keySpec, material) };
     } finally {

@@ -144,6 +144,7 @@ interface WorkerCommandsOf {
   principal: Extract<CommandOf<'principal'>, { type: 'CreateAccount' | 'CreateAccessKey' | 'DeleteAccessKey' }>;
   key: Extract<CommandOf<'key'>, { type: 'ImportKeyMaterial' }>;
   cluster: CreateHsm | ClusterReport;
+  root: CommandOf<'root'>;
 }
 export type WorkerCommandAggregate = keyof WorkerCommandsOf;
 export type WorkerCommand<T extends WorkerCommandAggregate> = WorkerCommandsOf[T];

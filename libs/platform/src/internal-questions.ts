@@ -50,6 +50,14 @@ export function positionOf(members: Members, name: string): number {
   return value;
 }
 
+/** Of the root key: from 1. */
+export function epochOf(members: Members, name: string): number {
+  const value = members[name];
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1)
+    throw expected(name, 'a whole number from 1');
+  return value;
+}
+
 export function refOf<T extends AggregateType>(value: unknown, aggregate: T): AggregateRef<T> {
   const ref = membersOf(value, 'ref');
   if (ref['aggregate'] !== aggregate) throw expected('aggregate', aggregate);

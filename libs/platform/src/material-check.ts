@@ -26,6 +26,8 @@ export interface MaterialReport {
   /** One sentence each, naming owner and material; not more than MAX_NAMED of them. */
   unusable: string[];
   unusableCount: number;
+  /** Stored copies that a rotation of the root key has left unreadable for ever: of an old copy of the stream. */
+  destroyed: number;
 }
 
 const MAX_NAMED = 100;
@@ -60,9 +62,14 @@ function isNeeded(projection: Projection, materialId: string): boolean {
 /** Fetches and unwraps each. Rejects where the store is out of reach. */
 export async function checkMaterial(
   projection: Projection,
-  vault: Pick<MaterialVault, 'assertUsable'>,
+  vault: Pick<MaterialVault, 'assertUsable' | 'countDestroyed'>,
 ): Promise<MaterialReport> {
-  const report: MaterialReport = { checked: 0, unusable: [], unusableCount: 0 };
+  const report: MaterialReport = {
+    checked: 0,
+    unusable: [],
+    unusableCount: 0,
+    destroyed: await vault.countDestroyed(),
+  };
   for (const { type, owner, materialId } of [...neededMaterial(projection)]) {
     report.checked++;
     try {

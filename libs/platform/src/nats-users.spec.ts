@@ -161,6 +161,8 @@ describe('what each user can do', () => {
     ['crypto-worker', 'key-manager', INTERNAL.workerCommand, INTERNAL.workerCommand],
     ['crypto-worker', 'key-manager', INTERNAL.trailCommand, INTERNAL.trailCommand],
     ['operator', 'crypto-worker', INTERNAL.shred, INTERNAL.shred],
+    ['operator', 'crypto-worker', INTERNAL.rootRotate, INTERNAL.rootRotate],
+    ['operator', 'crypto-worker', INTERNAL.rootStatus, INTERNAL.rootStatus],
     ['rotation-scheduler', 'key-manager', INTERNAL.timerFire, INTERNAL.timerFire],
     ['deletion-scheduler', 'key-manager', INTERNAL.timerFire, INTERNAL.timerFire],
     ...services.map(
@@ -219,6 +221,8 @@ describe('what each user is refused', () => {
     [INTERNAL.workerCommand, ['crypto-worker']],
     [INTERNAL.trailCommand, ['crypto-worker']],
     [INTERNAL.shred, ['operator']],
+    [INTERNAL.rootRotate, ['operator']],
+    [INTERNAL.rootStatus, ['operator']],
     [INTERNAL.accountCreate, ['operator']],
     [INTERNAL.servingBeat, ['crypto-worker', 'key-manager']],
     [INTERNAL.status, ['operator']],

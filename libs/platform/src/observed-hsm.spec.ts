@@ -23,6 +23,9 @@ beforeEach(() => {
     unwrap: (wrapped, aad) => fault?.() ?? software.unwrap(wrapped, aad),
     random: (length) => fault?.() ?? software.random(length),
     check: () => fault?.() ?? software.check(),
+    makeEpoch: (epoch) => software.makeEpoch(epoch),
+    use: (key) => software.use(key),
+    destroyEpoch: (epoch) => software.destroyEpoch(epoch),
     close: () => software.close(),
   };
   provider = new ObservedHsmProvider(faulty, metrics, { ageMs: -1, waitMs: 1 });

@@ -1,4 +1,10 @@
-import { type HsmProvider, HsmUnavailableError, type Wrapped, WrappedMaterialError } from '#hsm/hsm-provider';
+import {
+  type HsmProvider,
+  HsmUnavailableError,
+  type RootKeyRef,
+  type Wrapped,
+  WrappedMaterialError,
+} from '#hsm/hsm-provider';
 import type { Metrics } from './metrics';
 import { traced } from './tracing';
 
@@ -50,8 +56,20 @@ export class ObservedHsmProvider implements HsmProvider {
     return this.call('random', () => this.provider.random(length));
   }
 
-  check(): Promise<void> {
-    return this.call('check', () => this.provider.check());
+  check(key?: RootKeyRef): Promise<void> {
+    return this.call('check', () => this.provider.check(key));
+  }
+
+  makeEpoch(epoch: number): Promise<RootKeyRef> {
+    return this.provider.makeEpoch(epoch);
+  }
+
+  use(key: RootKeyRef): void {
+    this.provider.use(key);
+  }
+
+  destroyEpoch(epoch: number): Promise<void> {
+    return this.provider.destroyEpoch(epoch);
   }
 
   close(): Promise<void> {

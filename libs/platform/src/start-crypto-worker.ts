@@ -2,13 +2,16 @@ import { mkdirSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import { isLiving } from '#domain/key/state';
+import { livingEpochs } from '#domain/root/root';
 import { MATERIAL_STREAM } from '#domain/subjects';
 import type { JetStreamEventStore } from '#event-store/jetstream-event-store';
 import { ensureMaterialStream } from '#event-store/streams';
 import { wasBehind } from '#event-store/was-behind';
+import type { HsmProvider } from '#hsm/hsm-provider';
 import { JetStreamMaterialStore } from '#hsm/jetstream-material-store';
 import { MaterialVault } from '#hsm/material-vault';
 import { endOffLoop } from '#hsm/off-loop';
+import type { StoringTenure } from '#hsm/sealed-materials';
 import type { Serving } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
 import { AccessKeys } from './access-keys';
@@ -32,6 +35,9 @@ import { ObservedHsmProvider } from './observed-hsm';
 import { openRoot } from './open-root';
 import { type SealingKeys, serveSealingKeys, VaultSealingKeys } from './recording/sealing-keys';
 import { type AppendShredding, Shredding, serveShredding, shreddedBy } from './recording/shredding';
+import { followRoot } from './root/root-in-use';
+import { RootRotation } from './root/root-rotation';
+import { serveRoot } from './root/serve-root';
 import { fromSettings, rootCredentials } from './root-credentials';
 import { SecretSigningKeys } from './secret-signing-keys';
 import type { ServedRequests } from './served-requests';
@@ -64,7 +70,9 @@ export interface CryptoWorkerSurroundings {
   appendShredding: AppendShredding;
   /** Nobody but this process appends. */
   alone: boolean;
-  serving: Pick<Serving, 'assertHeld'>;
+  serving: Pick<Serving, 'assertHeld' | 'begin'>;
+  /** By which the operator tells processes apart. */
+  instance: string;
   clock: Clock;
 }
 
@@ -78,7 +86,7 @@ export interface StartedCryptoWorker {
   digests: DigestSigner;
   clusters: Clusters;
   /** To be called once this process may serve: whom it does not let in does not come again soon. */
-  serveLogins(): void;
+  serve(): void;
   stop(): void;
 }
 
@@ -88,7 +96,8 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const { nats } = served;
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
   await ensureMaterialStream(nats, settings);
-  const vault = await openVault(settings, new JetStreamMaterialStore(nats), view, metrics);
+  let lease: Pick<Serving, 'begin'> | undefined;
+  const { vault, provider } = await openVault(around, () => lease?.begin());
   const commands = new WorkerCommands(view, around.appendForWorker);
   const { tokens, imports } = await openTokens(vault, commands);
   const accessKeys = new AccessKeys(vault, commands);
@@ -143,6 +152,16 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   serveAccounts(served, accounts, (error) => log.error({ err: error }, 'account request failed'));
   serveMaterials(served, worker, caughtUp, (error) => log.error({ err: error }, 'material request failed'));
   serveMaterialCheck(served, view.projection, vault, (error) => log.error({ err: error }, 'material check failed'));
+  const rotation = new RootRotation({
+    ...{ instance: around.instance, provider, vault, view, commands, caughtUp, clock: around.clock },
+    sweep: async () => {
+      await worker.sweep(Date.now(), settings.orphanGraceSeconds * 1000, caughtUp);
+      await shredding.eraseShredded();
+    },
+    failPoint: failPoints(settings.failPoint),
+  });
+  rotation.onFailure = (error) => log.error({ err: error }, 'the rotation of the root key is not complete');
+  serveRoot(served, rotation, (error) => log.error({ err: error }, 'root key request failed'));
   const stopping = new AbortController();
   void sweep(worker, settings, caughtUp, log, stopping.signal);
   return {
@@ -154,7 +173,8 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     treeHeads,
     digests,
     clusters,
-    serveLogins() {
+    serve() {
+      lease = around.serving;
       if (!around.callout) return;
       const callers = new Callers(settings.accountId, view.projection, anchors);
       serveAuthCallout(served, {
@@ -167,6 +187,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     stop() {
       stopping.abort();
       void clusters.stop();
+      rotation.stop();
       vault.close();
       void endOffLoop();
     },
@@ -186,24 +207,27 @@ async function openTokens(
 }
 
 async function openVault(
-  settings: Settings,
-  store: JetStreamMaterialStore,
-  view: LiveView,
-  metrics: Metrics,
-): Promise<MaterialVault> {
+  { settings, view, metrics, log, served }: CryptoWorkerSurroundings,
+  tenure: () => StoringTenure | undefined,
+): Promise<{ vault: MaterialVault; provider: HsmProvider }> {
+  const store = new JetStreamMaterialStore(served.nats);
   const nothingStored = (await store.list()).length === 0;
   if (nothingStored && [...view.projection.allKeys()].some(({ state }) => isLiving(state))) {
     throw new MaterialLostError(
       `the event log has keys, but their material is gone: restore the stream ${MATERIAL_STREAM} and the root key from the backup that belongs to this log`,
     );
   }
-  const root = await openRoot(settings, nothingStored);
-  const vault = new MaterialVault(new ObservedHsmProvider(root, metrics), store, {
+  const root = await openRoot(settings, nothingStored, view.projection.root);
+  const provider = new ObservedHsmProvider(root, metrics);
+  followRoot(view, provider, (error) => log.error({ err: error }, 'an old root key could not be destroyed here'));
+  const vault = new MaterialVault(provider, store, {
     failPoint: failPoints(settings.failPoint),
     logPosition: () => view.position,
+    epochs: () => livingEpochs(view.projection.root),
+    tenure,
   });
   await vault.verifyRoot();
-  return vault;
+  return { vault, provider };
 }
 
 async function sweep(

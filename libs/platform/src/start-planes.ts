@@ -24,7 +24,7 @@ export async function startPlanes(around: Surroundings): Promise<PlanePorts> {
   neighbours.history = history;
   if (control || worker) {
     await leased.start(health);
-    worker?.serveLogins();
+    worker?.serve();
     worker?.clusters.start();
     metrics.gauge('keytrail_lease_held', () => Number(serving.held));
   }
@@ -41,9 +41,9 @@ function leasedServing(around: Surroundings): LeasedServing {
 }
 
 async function startWorker(around: Surroundings, serving: ServingLease): Promise<StartedCryptoWorker> {
-  const { settings, store, view, served, metrics, log, alone, clock, neighbours } = around;
+  const { settings, store, view, served, metrics, log, alone, clock, neighbours, instance } = around;
   const started = await startCryptoWorker({
-    ...{ settings, store, view, served, serving, metrics, log, alone, clock },
+    ...{ settings, store, view, served, serving, metrics, log, alone, clock, instance },
     callout: around.link.callout,
     besideGateway: around.has('gateway'),
     appendForWorker: neighbours.appendForWorker(),

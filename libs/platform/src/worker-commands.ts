@@ -9,6 +9,7 @@ import { importCommandOf } from './import-command';
 import { commandOriginOf, membersOf, positionOf, refOf, tokenOf } from './internal-questions';
 import { answer, ask } from './internal-requests';
 import { originOf } from './key-manager';
+import { rootCommandOf } from './root/serve-root';
 import type { ServedRequests } from './served-requests';
 
 /** Has a key-manager decide and append; the position then. */
@@ -92,6 +93,7 @@ type Readers = { [T in WorkerCommandAggregate]: (command: Record<string, unknown
 const READERS: Readers = {
   key: importCommandOf,
   cluster: clusterCommandOf,
+  root: rootCommandOf,
   principal: (command) => {
     const { type } = command;
     switch (type) {

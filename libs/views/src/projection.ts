@@ -3,6 +3,7 @@ import { type Commit, commitHash, NO_HASH } from '#domain/commit';
 import { decodeCommit } from '#domain/commit-codec';
 import { accountRef, roleRef, userRef } from '#domain/principal/principal-id';
 import type { NamedPrincipal, RolePrincipal, UserPrincipal } from '#domain/principal/state';
+import { initialRoot, ROOT_REF, type Root } from '#domain/root/root';
 import { type AggregateRef, eventSubject } from '#domain/subjects';
 import { trailRef } from '#domain/trail/trail';
 import type { Change, FoldedOf, ViewIndex } from './folded';
@@ -211,6 +212,11 @@ export class Projection {
   /** The active grants in a region, of keys of any account, that a principal is to retire; in the order of their ids. */
   retirableGrants(region: string, retiringPrincipal: string, after: string | undefined): Iterable<FoldedGrant> {
     return this.grantIndex.retirableBy(region, retiringPrincipal, after);
+  }
+
+  /** Which root key wraps material, and how far its rotation is. */
+  get root(): Root {
+    return this.folded(ROOT_REF)?.state ?? initialRoot;
   }
 
   /** Up to which of their sealing keys the records of an account and month (`2026-11`) are shredded; 0 for none. */

@@ -8,6 +8,7 @@ import { livingKeyAt } from '#domain/key/living';
 import { type Family, isLiving, type Key } from '#domain/key/state';
 import { parsePrincipalId } from '#domain/principal/principal-id';
 import { type AccessKey, hasAccessKeys, isNamed, type Principal } from '#domain/principal/state';
+import type { Root } from '#domain/root/root';
 import { type AggregateRef, eventSubject } from '#domain/subjects';
 import { timerOf } from '#views/due-times';
 import type { FoldedOf } from '#views/folded';
@@ -17,7 +18,7 @@ import type { Projection } from '#views/projection';
 /** What replay says of an aggregate beside its history. */
 export interface AggregateReport {
   /** Its members in the JSON output, before the history. */
-  identity: { arn: string } | { grantId: string } | { trail: string } | { clusterId: string };
+  identity: { arn: string } | { grantId: string } | { trail: string } | { clusterId: string } | { root: string };
   heading: string;
   /** Whether callers were told, at that moment, that it exists. */
   exists: boolean;
@@ -34,6 +35,7 @@ export const PLURAL: Record<AggregateType, string> = {
   grant: 'grants',
   trail: 'trails',
   cluster: 'clusters',
+  root: 'roots',
 };
 
 /** The projection at a moment, and that moment: ISO 8601. */
@@ -79,7 +81,28 @@ const REPORTERS: Reporters = {
     more: {},
     lines: clusterLines(state),
   }),
+  root: ({ ref, state }) => ({
+    identity: { root: ref.id },
+    heading: 'root key',
+    exists: true,
+    more: {},
+    lines: [rootLine(state)],
+  }),
 };
+
+/** In which epoch the root key is, and how far its rotation. */
+export function rootLine(root: Root): string {
+  switch (root.rootState) {
+    case 'Unrotated':
+      return 'never rotated';
+    case 'Rotated':
+      return `epoch ${root.key.epoch} (${root.key.id}), the only one since ${root.since}`;
+    case 'Rotating':
+      return `epoch ${root.key.epoch} (${root.key.id}), to which all material of epoch ${root.from} is being moved since ${root.begunAt}`;
+    case 'Retiring':
+      return `epoch ${root.key.epoch} (${root.key.id}); no material of epoch ${root.from} is left, and its key is to be destroyed`;
+  }
+}
 
 export const reportOf = <T extends AggregateType>(folded: FoldedOf<T>, moment: Moment): AggregateReport =>
   (REPORTERS[folded.ref.aggregate] as (folded: FoldedOf<T>, moment: Moment) => AggregateReport)(folded, moment);

@@ -88,14 +88,12 @@ function printDifference(difference: Difference, print: (line: string) => void):
   }
 }
 
-const nameOf = (identity: AggregateReport['identity']): string =>
-  'arn' in identity
-    ? identity.arn
-    : 'grantId' in identity
-      ? identity.grantId
-      : 'trail' in identity
-        ? identity.trail
-        : identity.clusterId;
+const nameOf = (identity: AggregateReport['identity']): string => {
+  if ('arn' in identity) return identity.arn;
+  if ('grantId' in identity) return identity.grantId;
+  if ('trail' in identity) return identity.trail;
+  return 'clusterId' in identity ? identity.clusterId : identity.root;
+};
 
 /** Policies as they are written; other text with several lines would look like lines of ours. */
 const shown = (value: unknown): string =>

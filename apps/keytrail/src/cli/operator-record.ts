@@ -3,7 +3,7 @@ import type { OperatorAct } from '#platform/recording/operator-records';
 import { CommandError, type Operator } from './operator';
 
 /** Which commands change something. */
-const CHANGES = ['AdvanceClock', 'CreateAccount', 'ShredRecords'];
+const CHANGES = ['AdvanceClock', 'CreateAccount', 'RotateRootKey', 'ShredRecords'];
 const WAIT_MS = 12_000;
 
 /**

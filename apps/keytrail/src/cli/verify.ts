@@ -70,7 +70,12 @@ export async function verify(
 }
 
 async function verifyMaterial(operator: Operator, print: (line: string) => void): Promise<void> {
-  const { checked, unusable, unusableCount } = await checkMaterialRemotely(operator.nats);
+  const { checked, unusable, unusableCount, destroyed } = await checkMaterialRemotely(operator.nats);
+  if (destroyed > 0) {
+    print(
+      `material: ${destroyed} stored copies are from before a rotation of the root key, which destroyed what wrapped them: an old copy of KMS_MATERIAL was brought back, and nothing opens it`,
+    );
+  }
   if (unusableCount > 0) {
     const more = unusableCount - unusable.length;
     throw new CommandError([...unusable, ...(more > 0 ? [`and ${more} more`] : [])].join('\n'));

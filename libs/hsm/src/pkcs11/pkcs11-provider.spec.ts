@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type SoftHsm, softHsm, softHsmModule } from '../../../../test/support/softhsm';
 import { HsmUnavailableError, WrappedMaterialError } from '../hsm-provider';
-import { describeHsmProvider } from '../hsm-provider.suite';
+import { describeHsmProvider, describeRootEpochs } from '../hsm-provider.suite';
 import { RootKeyError } from '../root-key-error';
 import { Pkcs11HsmProvider } from './pkcs11-provider';
 import { TokenClient } from './token-client';
@@ -28,6 +28,53 @@ const modulePath = softHsmModule();
   describeHsmProvider('a PKCS#11 token', {
     open: () => Pkcs11HsmProvider.open({ ...hsm, mayCreate: true }),
     openOther: () => Pkcs11HsmProvider.open({ ...other, mayCreate: true }),
+  });
+
+  describeRootEpochs('a PKCS#11 token', () => {
+    const own = softHsm(modulePath!);
+    return { open: (key) => Pkcs11HsmProvider.open({ ...own, mayCreate: true, key }), remove: () => own.remove() };
+  });
+
+  it('wraps and unwraps while it is rotated by several processes, and no call fails for it', async () => {
+    const own = softHsm(modulePath!);
+    const both = await Promise.all([1, 2].map(() => Pkcs11HsmProvider.open({ ...own, mayCreate: true })));
+    let going = true;
+    const calls = both.flatMap((each) =>
+      [1, 2, 3].map(async () => {
+        let made = 0;
+        for (; going; made++) expect(await each.unwrap(await each.wrap(material, aad), aad)).toEqual(material);
+        return made;
+      }),
+    );
+    for (let epoch = 2; epoch <= 6; epoch++) {
+      const key = await both[0]!.makeEpoch(epoch);
+      for (const each of both) {
+        await each.check(key);
+        each.use(key);
+      }
+      // What is under way is still of the epoch before.
+      await Promise.all(both.map((each) => each.check()));
+      if (epoch > 2) await Promise.all(both.map((each) => each.destroyEpoch(epoch - 2)));
+    }
+    going = false;
+    for (const made of await Promise.all(calls)) expect(made).toBeGreaterThan(0);
+    for (const each of both) await each.close();
+    own.remove();
+  });
+
+  it('destroys every key of an epoch, whoever made it', async () => {
+    const own = softHsm(modulePath!);
+    const opened = await Promise.all([1, 2, 3].map(() => Pkcs11HsmProvider.open({ ...own, mayCreate: true })));
+    const wrapped = await Promise.all(opened.map((each) => each.wrap(material, aad)));
+    const key = await opened[0]!.makeEpoch(2);
+    opened[0]!.use(key);
+    await opened[0]!.destroyEpoch(1);
+    const token = new TokenClient(own);
+    expect((await token.call('keys', { labelPrefix: '' })).map(({ label }) => label)).toEqual(['keytrail-root-2']);
+    await token.close();
+    for (const each of wrapped) await expect(opened[1]!.unwrap(each, aad)).rejects.toThrow(WrappedMaterialError);
+    for (const each of opened) await each.close();
+    own.remove();
   });
 
   describe('that is lost', () => {

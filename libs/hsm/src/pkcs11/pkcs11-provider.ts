@@ -1,6 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { IV_LENGTH, TAG_LENGTH } from '#crypto/aes-gcm';
-import { type HsmProvider, HsmUnavailableError, type Wrapped, WrappedMaterialError } from '../hsm-provider';
+import {
+  type HsmProvider,
+  HsmUnavailableError,
+  type RootKeyRef,
+  type Wrapped,
+  WrappedMaterialError,
+} from '../hsm-provider';
 import { RootKeyError } from '../root-key-error';
 import type { OpenToken, TokenKey } from './token-calls';
 import { TokenClient, type TokenLimits, TokenRefusedError } from './token-client';
@@ -13,6 +19,8 @@ const OPEN_PAUSE_MS = 150;
 export interface Pkcs11Root extends OpenToken {
   /** Whether a missing root key may be made. Only where no material was ever stored. */
   mayCreate: boolean;
+  /** Which key wraps; where nobody knows, that of the oldest epoch: a newer one was made for a rotation that never began. */
+  key?: RootKeyRef | undefined;
 }
 
 /**
@@ -25,18 +33,19 @@ export class Pkcs11HsmProvider implements HsmProvider {
 
   private constructor(
     private readonly token: TokenClient,
-    private readonly current: { epoch: number; id: string },
+    private readonly label: string,
+    private current: RootKeyRef,
   ) {}
 
   /** Throws RootKeyError where there is no root key that can be used as it is, HsmUnavailableError without the HSM. */
   static async open(
-    { mayCreate, ...place }: Pkcs11Root,
+    { mayCreate, key, ...place }: Pkcs11Root,
     limits: Partial<TokenLimits> = {},
   ): Promise<Pkcs11HsmProvider> {
     const token = new TokenClient(place, limits);
     try {
-      const current = await onceAvailable(() => currentKey(token, place.label, mayCreate), token.limits.openMs);
-      return new Pkcs11HsmProvider(token, current);
+      const current = await onceAvailable(() => currentKey(token, place.label, mayCreate, key), token.limits.openMs);
+      return new Pkcs11HsmProvider(token, place.label, current);
     } catch (error) {
       await token.close();
       if (error instanceof TokenRefusedError) throw new RootKeyError(`the token ${place.label}: ${error.message}`);
@@ -54,8 +63,11 @@ export class Pkcs11HsmProvider implements HsmProvider {
   }
 
   /** Key id || IV || ciphertext || tag. */
-  async wrap(material: Uint8Array, aad: Uint8Array): Promise<Wrapped> {
-    const { epoch, id } = this.current;
+  wrap(material: Uint8Array, aad: Uint8Array): Promise<Wrapped> {
+    return this.wrapUnder(this.current, material, aad);
+  }
+
+  private async wrapUnder({ epoch, id }: RootKeyRef, material: Uint8Array, aad: Uint8Array): Promise<Wrapped> {
     const iv = randomBytes(IV_LENGTH);
     const sealed = await this.token.call('encrypt', { id, iv, aad: bound(epoch, aad), data: material });
     return { epoch, ciphertext: Buffer.concat([Buffer.from(id, 'hex'), iv, sealed]) };
@@ -89,10 +101,34 @@ export class Pkcs11HsmProvider implements HsmProvider {
   }
 
   /** What a token that was taken away still says of itself is not believed: the root key has to work. */
-  async check(): Promise<void> {
+  async check(key = this.current): Promise<void> {
     const probe = randomBytes(32);
-    const unwrapped = await this.unwrap(await this.wrap(probe, probe), probe);
+    const unwrapped = await this.unwrap(await this.wrapUnder(key, probe, probe), probe);
     if (!unwrapped.equals(probe)) throw new HsmUnavailableError('the root key does not unwrap what it wrapped');
+  }
+
+  /** Where two make one at once both stay: whoever begins to use one says which. */
+  async makeEpoch(epoch: number): Promise<RootKeyRef> {
+    const found = await rootKeys(this.token, true);
+    const [key = await this.made(epoch)] = ofEpoch(found, epoch);
+    return usable(this.label, key);
+  }
+
+  private async made(epoch: number): Promise<RootKey> {
+    const id = randomBytes(ID_BYTES).toString('hex');
+    return { ...(await this.token.call('generateKey', { label: `${LABEL}${epoch}`, id })), epoch };
+  }
+
+  use(key: RootKeyRef): void {
+    this.current = key;
+  }
+
+  async destroyEpoch(epoch: number): Promise<void> {
+    if (epoch >= this.current.epoch) throw new RangeError(`epoch ${epoch} of the root key is in use`);
+    const doomed = async () => (await rootKeys(this.token, true)).filter((key) => key.epoch <= epoch);
+    for (const { id } of await doomed()) await this.token.call('destroyKey', { id });
+    if ((await doomed()).length > 0)
+      throw new HsmUnavailableError(`the token ${this.label} keeps keys of epoch ${epoch}`);
   }
 
   close(): Promise<void> {
@@ -112,34 +148,51 @@ async function onceAvailable<T>(ask: () => Promise<T>, forMs: number): Promise<T
   }
 }
 
-/** That of the newest epoch; of several the one whose id comes first, so that all use the same. */
+/** The one that was asked for; else that of the oldest epoch, of several the one whose id comes first, so that all use the same. */
 async function currentKey(
   token: TokenClient,
   label: string,
   mayCreate: boolean,
-): Promise<{ epoch: number; id: string }> {
+  asked: RootKeyRef | undefined,
+): Promise<RootKeyRef> {
   const found = await rootKeys(token);
+  if (asked) {
+    const key = found.find(({ epoch, id }) => epoch === asked.epoch && id === asked.id);
+    if (key) return usable(label, key);
+    const has = found.length === 0 ? 'none' : found.map(({ epoch, id }) => `${epoch} (${id})`).join(', ');
+    throw new RootKeyError(
+      `the token ${label} has no root key of epoch ${asked.epoch} with the id ${asked.id}, which the log names; it has ${has}: restore the token of after the last rotation, or log and material that belong to this one`,
+    );
+  }
   if (found.length === 0 && mayCreate) {
     await token.call('generateKey', { label: `${LABEL}1`, id: randomBytes(ID_BYTES).toString('hex') });
     found.push(...(await rootKeys(token)));
   }
-  const newest = Math.max(...found.map(({ epoch }) => epoch));
-  const [current] = found.filter(({ epoch }) => epoch === newest).sort((a, b) => (a.id < b.id ? -1 : 1));
+  const [current] = ofEpoch(found, Math.min(...found.map(({ epoch }) => epoch)));
   if (!current) {
     throw new RootKeyError(
       `the token ${label} has no root key, but there is key material that one wrapped; restore the token from its backup`,
     );
   }
-  if (current.extractable) {
-    throw new RootKeyError(
-      `the root key of the token ${label} can be taken out of it: use one that the HSM made for Keytrail`,
-    );
-  }
-  return current;
+  return usable(label, current);
 }
 
-const rootKeys = async (token: TokenClient): Promise<(TokenKey & { epoch: number })[]> =>
-  (await token.call('keys', { labelPrefix: LABEL }))
+type RootKey = TokenKey & { epoch: number };
+
+/** Throws RootKeyError for one that is not only in the token. */
+function usable(label: string, { epoch, id, extractable }: RootKey): RootKeyRef {
+  if (!extractable) return { epoch, id };
+  throw new RootKeyError(
+    `the root key of the token ${label} can be taken out of it: use one that the HSM made for Keytrail`,
+  );
+}
+
+const ofEpoch = (keys: readonly RootKey[], epoch: number): RootKey[] =>
+  keys.filter((key) => key.epoch === epoch).sort((a, b) => (a.id < b.id ? -1 : 1));
+
+/** `anew`: what other processes have made since the module was loaded, too. */
+const rootKeys = async (token: TokenClient, anew = false): Promise<RootKey[]> =>
+  (await token.call('keys', { labelPrefix: LABEL, anew }))
     .map((key) => ({ ...key, epoch: Number(key.label.slice(LABEL.length)) }))
     .filter(({ epoch, id }) => Number.isSafeInteger(epoch) && epoch > 0 && id.length === ID_BYTES * 2);
 

@@ -1,5 +1,9 @@
 import * as pkcs11 from 'pkcs11js';
-import { CKR, ckrOf } from './token-errors';
+import { CKR, ckrOf, inWords } from './token-errors';
+
+/** How often, and after what pause, a token is looked for that was there a moment ago. A PIN that is refused is not tried again. */
+const RESTART_TRIES = 20;
+const RESTART_PAUSE_MS = 25;
 
 type Handle = pkcs11.Handle;
 
@@ -51,8 +55,16 @@ export class SessionPool {
     }
     this.generation++;
     this.broken = true;
-    this.slot = begun();
-    this.openAll();
+    for (let tries = 1; ; tries++) {
+      try {
+        this.slot = begun();
+        return this.openAll();
+      } catch (error) {
+        if (tries === RESTART_TRIES || inWords('restart', error).failure === 'refused') throw error;
+        // SoftHSM does not always find a token that another process is writing to. Nothing else goes on in this process.
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RESTART_PAUSE_MS);
+      }
+    }
   }
 
   async with<T>(work: (session: Handle) => T | Promise<T>): Promise<T> {

@@ -53,8 +53,8 @@ export interface KeyName {
 /** Each call with what it takes and gives. */
 export interface TokenCalls {
   open: (asked: OpenToken) => TokenInfo;
-  /** AES keys whose label begins so. */
-  keys: (asked: { labelPrefix: string }) => TokenKey[];
+  /** AES keys whose label begins so. `anew`: those too that another process has made since the module was loaded. */
+  keys: (asked: { labelPrefix: string; anew?: boolean }) => TokenKey[];
   /** AES keys whose label is this one. `anew`: there is another one than those that were found before. */
   keysLabelled: (asked: { label: string; anew?: boolean }) => LabelledKey[];
   /** A new AES-256 key: in the token, private, sensitive, not extractable. `id`: hex. It may do both where nothing else is said. */

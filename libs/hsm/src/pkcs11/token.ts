@@ -56,7 +56,8 @@ export class Token {
     return this.sessions.broken;
   }
 
-  async keys({ labelPrefix }: AskedOf<'keys'>): Promise<TokenKey[]> {
+  async keys({ labelPrefix, anew }: AskedOf<'keys'>): Promise<TokenKey[]> {
+    if (anew) await this.beginAnew();
     return this.again((session) =>
       this.found(session, [
         { type: pkcs11.CKA_CLASS, value: pkcs11.CKO_SECRET_KEY },
@@ -232,7 +233,11 @@ export class Token {
   private beginAnew(): Promise<void> {
     return this.sessions.restart(() => {
       this.handles.clear();
-      this.module.C_Finalize();
+      try {
+        this.module.C_Finalize();
+      } catch {
+        // It was not, or not yet again.
+      }
       return initialized(this.module, this.place).slot;
     });
   }
