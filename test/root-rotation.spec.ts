@@ -68,6 +68,8 @@ describe.each(ROOTS)('the root key (%s)', (_name, newRoot) => {
     const stored = [...(await storedMaterial(dataDir)).values()];
     expect(new Set(stored.map((bytes) => decodeRecord(bytes).wrapped.epoch))).toEqual(new Set([epoch]));
     expect(stored.length).toBeGreaterThan(KEYS);
+  };
+  const verify = async (): Promise<void> => {
     const { code, output } = await keytrail('verify');
     expect([code, output]).toEqual([0, expect.stringContaining('each is there and can be unwrapped')]);
   };
@@ -116,6 +118,7 @@ describe.each(ROOTS)('the root key (%s)', (_name, newRoot) => {
     await load.stop();
     expect(load.failures).toEqual([]);
     await assertMoved();
+    await verify();
     await server.stop();
     await start();
     await decryptAll();
@@ -190,6 +193,7 @@ describe.each(ROOTS)('the root key (%s)', (_name, newRoot) => {
     await nats.close();
     await server.kms.send(new ScheduleKeyDeletionCommand({ KeyId, PendingWindowInDays: 7 }));
     await assertMoved();
+    await verify();
   });
 
   test.each(CRASHES)('goes on after a crash at %s', async (point) => {
@@ -211,6 +215,7 @@ describe.each(ROOTS)('the root key (%s)', (_name, newRoot) => {
     await server.stop();
     await start();
     await decryptAll();
+    await verify();
     expect(server.log()).not.toMatch(/"level":[56]0/);
   });
 });
