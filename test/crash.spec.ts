@@ -12,6 +12,7 @@ import {
   ScheduleKeyDeletionCommand,
 } from '@aws-sdk/client-kms';
 import { MATERIAL_STREAM } from '#domain/subjects';
+import { crashedAt } from './support/crash-at';
 import { until } from './support/nats-server';
 import { type KeytrailProcess, MAIN, run, startProcess } from './support/processes';
 import { rawReply } from './support/raw-request';
@@ -53,15 +54,10 @@ async function createKey(): Promise<string> {
 
 /** Has the server reach a fail-point by `drive`, die of it, and come back on the same data without it. */
 async function crashAt(point: string, drive: () => Promise<unknown>): Promise<void> {
-  await server.stop();
-  server = await startProcess(dataDir, { ...VIRTUAL, KEYTRAIL_FAIL_POINT: point });
-  const answered = drive().then(
-    () => 'answered',
-    () => 'failed',
-  );
-  expect(await server.gone).toBe('SIGKILL');
-  expect(await answered).toBe('failed');
-  server = await startProcess(dataDir, VIRTUAL);
+  server = await crashedAt(point, { server, dataDir, settings: VIRTUAL }, (doomed) => {
+    server = doomed;
+    return drive();
+  });
 }
 
 async function expectHeldKeysWhole(): Promise<void> {

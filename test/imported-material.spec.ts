@@ -22,6 +22,7 @@ import {
   type WrappingKeySpec,
 } from '@aws-sdk/client-kms';
 import { WYCHEPROOF_KWP } from './fixtures/wycheproof-kwp';
+import { crashedAt } from './support/crash-at';
 import { until } from './support/nats-server';
 import { type KeytrailProcess, MAIN, run, startProcess } from './support/processes';
 import { filesHolding, storedMaterial } from './support/stored-material';
@@ -125,15 +126,10 @@ async function expectWorking(KeyId: string, keySpec: KeySpec, { material, public
 
 /** Has the server die at a fail-point, and come back on the same data without it. */
 async function crashAt(point: string, drive: () => Promise<unknown>): Promise<void> {
-  await server.stop();
-  server = await startProcess(dataDir, { ...VIRTUAL, KEYTRAIL_FAIL_POINT: point });
-  const answered = drive().then(
-    () => 'answered',
-    () => 'failed',
-  );
-  expect(await server.gone).toBe('SIGKILL');
-  expect(await answered).toBe('failed');
-  server = await startProcess(dataDir, VIRTUAL);
+  server = await crashedAt(point, { server, dataDir, settings: VIRTUAL }, (doomed) => {
+    server = doomed;
+    return drive();
+  });
 }
 
 describe('material arrives', () => {

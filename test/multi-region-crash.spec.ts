@@ -13,6 +13,7 @@ import {
   ScheduleKeyDeletionCommand,
   UpdatePrimaryRegionCommand,
 } from '@aws-sdk/client-kms';
+import { crashedAt } from './support/crash-at';
 import { until } from './support/nats-server';
 import { type KeytrailProcess, MAIN, run, startProcess } from './support/processes';
 import { kmsIn } from './support/regions';
@@ -61,15 +62,10 @@ const createReplicated = async (): Promise<string> => {
 
 /** Has the server reach a fail-point by `drive`, die of it, and come back on the same data without it. */
 async function crashAt(point: string, drive: () => Promise<unknown>): Promise<void> {
-  await server.stop();
-  server = await startProcess(dataDir, { ...VIRTUAL, KEYTRAIL_FAIL_POINT: point });
-  const answered = drive().then(
-    () => 'answered',
-    () => 'failed',
-  );
-  expect(await server.gone).toBe('SIGKILL');
-  expect(await answered).toBe('failed');
-  server = await startProcess(dataDir, VIRTUAL);
+  server = await crashedAt(point, { server, dataDir, settings: VIRTUAL }, (doomed) => {
+    server = doomed;
+    return drive();
+  });
 }
 
 /** As crashAt, while the clock moves. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { shake128 } from '@noble/hashes/sha3.js';
 import { ml_kem512, ml_kem768, ml_kem1024 } from '@noble/post-quantum/ml-kem.js';
+import { isInBufferPool } from '../../../test/support/buffer-pool';
 import {
   ML_KEM_MESSAGE_LENGTH,
   type MlKemSpec,
@@ -87,5 +88,13 @@ describe('ML-KEM', () => {
     expect(() => mlKemEncapsulate('ML_KEM_768', publicKey, message())).toThrow();
     publicKey.fill(0xff, 0, 768);
     expect(() => mlKemEncapsulate('ML_KEM_512', publicKey, message())).toThrow();
+  });
+
+  it.each(SPECS)('%s leaves no copy of a seed behind that became a private key', (keySpec) => {
+    const seed = randomBytes(SEED_LENGTH);
+    const privateKey = mlKemPrivateKey(keySpec, seed);
+    expect(privateKey.includes(seed)).toBe(true);
+    privateKey.fill(0);
+    expect(isInBufferPool(seed)).toBe(false);
   });
 });

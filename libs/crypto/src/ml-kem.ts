@@ -55,11 +55,12 @@ export function mlKemDecapsulate(keySpec: MlKemSpec, seed: Uint8Array, ciphertex
 /** The tag of the choice `seed` of a private key. */
 const SEED = 0x80;
 
-/** A private key in PKCS #8, as its seed: RFC 9935, section 6. */
-export const mlKemPrivateKey = (keySpec: MlKemSpec, seed: Uint8Array): Buffer =>
-  der(
-    SEQUENCE,
-    der(INTEGER, Buffer.of(0)),
-    der(SEQUENCE, Buffer.from(`060960864801650304040${SCHEMES[keySpec].oid}`, 'hex')),
-    der(OCTET_STRING, der(SEED, seed)),
-  );
+/** A private key in PKCS #8, as its seed: RFC 9935, section 6. The caller zeroises it, and the seed. */
+export function mlKemPrivateKey(keySpec: MlKemSpec, seed: Uint8Array): Buffer {
+  const choice = der(SEED, seed);
+  const octets = der(OCTET_STRING, choice);
+  const algorithm = der(SEQUENCE, Buffer.from(`060960864801650304040${SCHEMES[keySpec].oid}`, 'hex'));
+  const privateKey = der(SEQUENCE, der(INTEGER, Buffer.of(0)), algorithm, octets);
+  for (const copy of [choice, octets]) copy.fill(0);
+  return privateKey;
+}

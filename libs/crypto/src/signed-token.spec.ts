@@ -1,4 +1,6 @@
 import fc from 'fast-check';
+import { isInBufferPool } from '../../../test/support/buffer-pool';
+import { counterKdf, fixedInput } from './counter-kdf';
 import { TOKEN_SEED_LENGTH, TokenIssuer, TokenPublicKey } from './signed-token';
 
 const seed = (fill: number): Buffer => Buffer.alloc(TOKEN_SEED_LENGTH, fill);
@@ -55,4 +57,13 @@ describe('a signed token', () => {
       }),
     );
   });
+});
+
+it('the signing key is left nowhere but in its KeyObject', () => {
+  const signingKey = counterKdf(seed(5), fixedInput('keytrail token signing key v1', Buffer.alloc(0)));
+  const own = Uint8Array.from(signingKey);
+  signingKey.fill(0);
+  const made = new TokenIssuer(seed(5));
+  expect(isInBufferPool(own)).toBe(false);
+  expect(made.publicKey.claimsOf('grant', made.issue('grant', CLAIMS))).toEqual(CLAIMS);
 });

@@ -36,12 +36,9 @@ export class TokenIssuer {
   constructor(seed: Uint8Array) {
     if (seed.length !== TOKEN_SEED_LENGTH) throw new RangeError(`a token seed has ${TOKEN_SEED_LENGTH} bytes`);
     const signingSeed = derive(seed, 'keytrail token signing key v1');
-    this.signingKey = createPrivateKey({
-      key: Buffer.concat([PKCS8_PREFIX, signingSeed]),
-      format: 'der',
-      type: 'pkcs8',
-    });
-    signingSeed.fill(0);
+    const pkcs8 = Buffer.concat([PKCS8_PREFIX, signingSeed]);
+    this.signingKey = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
+    for (const secret of [signingSeed, pkcs8]) secret.fill(0);
     this.sealingKey = derive(seed, 'keytrail token sealing key v1');
     this.publicKey = new TokenPublicKey(createPublicKey(this.signingKey));
   }

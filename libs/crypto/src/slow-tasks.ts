@@ -95,8 +95,13 @@ export const SLOW_TASKS = {
   /** `publicKey`: SubjectPublicKeyInfo. */
   encryptSm2(publicKey: Uint8Array, plaintext: Uint8Array): Uint8Array {
     for (;;) {
-      const ciphertext = encryptSm2(publicKey, plaintext, randomBytes(SM2_RANDOM_LENGTH));
-      if (ciphertext) return ciphertext;
+      const random = randomBytes(SM2_RANDOM_LENGTH);
+      try {
+        const ciphertext = encryptSm2(publicKey, plaintext, random);
+        if (ciphertext) return ciphertext;
+      } finally {
+        random.fill(0);
+      }
     }
   },
 

@@ -1,5 +1,6 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
+import { isInBufferPool } from '../../../test/support/buffer-pool';
 import { privateScalar, Sm2Point } from './sm2-curve';
 import { decryptSm2, encryptSm2, SM2_RANDOM_LENGTH } from './sm2-encryption';
 
@@ -23,6 +24,12 @@ describe('SM2PKE', () => {
 
   it('decrypts the ciphertext of the standard', () => {
     expect(decryptSm2(PRIVATE, CIPHERTEXT)?.toString()).toBe(MESSAGE.toString());
+  });
+
+  it('leaves nothing of the shared point behind, by which anybody could decrypt', () => {
+    const shared = Sm2Point.fromBytes(publicKey).multiply(K).toBytes(false).subarray(1, 33);
+    expect(decryptSm2(PRIVATE, CIPHERTEXT)).toBeDefined();
+    expect(isInBufferPool(shared)).toBe(false);
   });
 
   it('gives back any plaintext', () => {

@@ -22,8 +22,8 @@ export function encryptSm2(publicKey: Uint8Array, plaintext: Uint8Array, random:
   const shared = Sm2Point.fromBytes(publicKey.subarray(-POINT)).multiply(scalar);
   const masked = mask(shared, plaintext);
   if (!masked) return undefined;
-  const { x, y } = coordinates(Sm2Point.BASE.multiply(scalar));
-  return encode(x, y, check(shared, plaintext), masked);
+  const own = affine(Sm2Point.BASE.multiply(scalar));
+  return encode(own.subarray(0, COORDINATE), own.subarray(COORDINATE), check(shared, plaintext), masked);
 }
 
 /** The plaintext, which the caller zeroises; undefined for whatever is no ciphertext under the key. */
@@ -40,8 +40,9 @@ export function decryptSm2(privateScalar: Uint8Array, ciphertext: Uint8Array): B
 
 /** `bytes` XOR the key stream of the shared point; undefined where that is all zeros. */
 function mask(shared: Point, bytes: Uint8Array): Buffer | undefined {
-  const { x, y } = coordinates(shared);
-  const stream = keyStream(Buffer.concat([x, y]), bytes.length);
+  const secret = affine(shared);
+  const stream = keyStream(secret, bytes.length);
+  secret.fill(0);
   if (bytes.length > 0 && stream.every((byte) => byte === 0)) return undefined;
   for (let at = 0; at < stream.length; at++) stream[at]! ^= bytes[at]!;
   return stream;
@@ -53,18 +54,24 @@ function keyStream(secret: Uint8Array, length: number): Buffer {
   const counter = Buffer.alloc(4);
   for (let block = 0; block * HASH < length; block++) {
     counter.writeUInt32BE(block + 1);
-    createHash('sm3')
-      .update(secret)
-      .update(counter)
-      .digest()
-      .copy(stream, block * HASH);
+    const part = createHash('sm3').update(secret).update(counter).digest();
+    part.copy(stream, block * HASH);
+    part.fill(0);
   }
   return stream.subarray(0, length);
 }
 
 function check(shared: Point, plaintext: Uint8Array): Buffer {
-  const { x, y } = coordinates(shared);
-  return createHash('sm3').update(x).update(plaintext).update(y).digest();
+  const secret = affine(shared);
+  try {
+    return createHash('sm3')
+      .update(secret.subarray(0, COORDINATE))
+      .update(plaintext)
+      .update(secret.subarray(COORDINATE))
+      .digest();
+  } finally {
+    secret.fill(0);
+  }
 }
 
 const encode = (x: Uint8Array, y: Uint8Array, hash: Uint8Array, masked: Uint8Array): Buffer =>
@@ -84,10 +91,8 @@ function decode(ciphertext: Uint8Array): { point: Point; check: Buffer; masked: 
   }
 }
 
-function coordinates(point: Point): { x: Buffer; y: Buffer } {
-  const bytes = Buffer.from(point.toBytes(false));
-  return { x: bytes.subarray(1, 1 + COORDINATE), y: bytes.subarray(1 + COORDINATE) };
-}
+/** x and y, which whoever asks for them of a shared point zeroises. */
+const affine = (point: Point): Uint8Array => point.toBytes(false).subarray(1);
 
 /** 1 to n - 1. */
 function scalarOf(random: Uint8Array): bigint {

@@ -87,6 +87,8 @@ class HttpEdge {
 
   private handle(request: FastifyRequest, reply: FastifyReply, body: Uint8Array): void {
     const { socket } = request.raw;
+    // Nobody waits for an answer any more, and where it came from is not known: it is not begun.
+    if (socket.destroyed) return;
     const refused = this.admission.enter(socket);
     if (refused) {
       this.refuse(request, reply, refused);
@@ -98,6 +100,7 @@ class HttpEdge {
     // Authentication comes first, so an unknown operation shows only to a caller with a good signature.
     let name = 'Unknown';
     const signed = signedRequestOf(request, body);
+    const connection = connectionOf(request);
     let protocol = apparentProtocol(signed);
     const leave = (): void => {
       if (inFlight) this.admission.leave(socket);
@@ -125,10 +128,10 @@ class HttpEdge {
         return;
       }
       const call = { operation: operationAskedFor(protocol, signed), requestId, eventId: eventIdOf(requestId) };
-      const recorded = this.ports.records?.refused(refusal, call, saidBy(request, claim, identity));
-      if (recorded) return void recorded.then(answer).catch(giveUp);
       try {
-        answer(refusal);
+        const recorded = this.ports.records?.refused(refusal, call, saidBy(connection, claim, identity));
+        if (recorded) recorded.then(answer).catch(giveUp);
+        else answer(refusal);
       } catch (again) {
         giveUp(again);
       }
@@ -146,7 +149,7 @@ class HttpEdge {
         const { operation, body: input } = protocol.read(signed);
         name = operation.name;
         const { records, dispatcher } = this.ports;
-        const vouched = vouchedClaim(claimed, found, request, records && eventIdOf(requestId));
+        const vouched = vouchedClaim(claimed, found, connection, records && eventIdOf(requestId));
         const answered = dispatcher.dispatch(operation, input, vouched, requestId);
         if (answered instanceof Promise) return answered.then(answer);
         answer(answered);
@@ -170,34 +173,35 @@ class HttpEdge {
   }
 }
 
-/** What a good signature, and the connection that it came by, vouch for. */
-function vouchedClaim(
-  { region, accessKeyId, sessionToken }: SignatureClaim,
-  identity: SigningIdentity,
-  request: FastifyRequest,
-  eventId: string | undefined,
-): CallerClaim {
+type Connection = Pick<CallerClaim, 'sourceIp' | 'secureTransport' | 'tls' | 'userAgent'>;
+
+/** What a request came by. To be asked at once: of a connection that the client has closed nothing is known, not even its address. */
+function connectionOf(request: FastifyRequest): Connection {
   const { socket } = request.raw;
   return {
-    region,
-    account: identity.account,
-    principalId: identity.principalId,
-    accessKeyId,
-    sessionToken,
     sourceIp: addressOf(socket.remoteAddress),
     secureTransport: 'encrypted' in socket && socket.encrypted === true,
     tls: tlsDetailsOf(request),
     userAgent: userAgentOf(request),
-    eventId,
   };
 }
 
+/** What a good signature, and the connection that it came by, vouch for. */
+const vouchedClaim = (
+  { region, accessKeyId, sessionToken }: SignatureClaim,
+  { account, principalId }: SigningIdentity,
+  connection: Connection,
+  eventId: string | undefined,
+): CallerClaim => ({ region, account, principalId, accessKeyId, sessionToken, ...connection, eventId });
+
 /** What is on record of who made a refused request. Without `identity`, what it says of itself, as far as that has its form. */
-function saidBy(request: FastifyRequest, claim?: SignatureClaim, identity?: SigningIdentity): Partial<CallerClaim> {
+function saidBy(
+  { sourceIp, tls, userAgent }: Connection,
+  claim?: SignatureClaim,
+  identity?: SigningIdentity,
+): Partial<CallerClaim> {
   return {
-    sourceIp: addressOf(request.raw.socket.remoteAddress),
-    tls: tlsDetailsOf(request),
-    userAgent: userAgentOf(request),
+    ...{ sourceIp, tls, userAgent },
     ...(claim && isRegionName(claim.region) && { region: claim.region }),
     ...(claim && /^\w{4,128}$/.test(claim.accessKeyId) && { accessKeyId: claim.accessKeyId }),
     ...(identity && { account: identity.account, principalId: identity.principalId }),

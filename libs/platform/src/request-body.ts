@@ -27,6 +27,32 @@ export class BodyPieces {
   }
 }
 
+/** Far more than so many honest requests are under way with. */
+const MOST_UNFINISHED = 134_217_728;
+
+/**
+ * What has come of bodies that are not whole yet, of all connections together: nobody has to say who he is before he sends the
+ * most that a body may have, on every connection that he is let open.
+ */
+export class UnfinishedBodies {
+  private bytes = 0;
+
+  constructor(private readonly most = MOST_UNFINISHED) {}
+
+  /** Whether there is room for so many more; `leave` gives it back. */
+  enter(bytes: number): boolean {
+    if (this.bytes + bytes > this.most) return false;
+    this.bytes += bytes;
+    return true;
+  }
+
+  leave(bytes: number): void {
+    this.bytes -= bytes;
+  }
+}
+
+const OF_THE_PROCESS = new UnfinishedBodies();
+
 /**
  * Reads the body of a request, of at most `limit` bytes, and hands it over once, or why it could not be read. Fastify's own reading
  * binds an AsyncResource to each request, which on Node 20 takes 5 % of an Encrypt. That the length is the one
@@ -37,6 +63,7 @@ export function readBody(
   limit: number,
   done: (body: Uint8Array) => void,
   failed: (error: KmsError) => void,
+  unfinished = OF_THE_PROCESS,
 ): void {
   if (Number(request.headers['content-length']) > limit) {
     failed(tooLarge(limit));
@@ -45,12 +72,20 @@ export function readBody(
   let first: Buffer | undefined;
   let pieces: BodyPieces | undefined;
   let length = 0;
+  let over = false;
   const onData = (chunk: Buffer): void => {
-    length += chunk.length;
-    if (length > limit) {
+    if (length + chunk.length > limit) {
       end();
       failed(tooLarge(limit));
-    } else if (first === undefined) {
+      return;
+    }
+    if (!unfinished.enter(chunk.length)) {
+      end();
+      failed(new KmsError('ServiceUnavailableException', 'Too many request bodies are on their way; try again.'));
+      return;
+    }
+    length += chunk.length;
+    if (first === undefined) {
       first = chunk;
     } else {
       if (!pieces) {
@@ -65,10 +100,14 @@ export function readBody(
     done(pieces?.whole(length) ?? first ?? EMPTY);
   };
   const onError = (): void => {
+    // The client of a body that was too large may go away too.
+    if (over) return;
     end();
     failed(new KmsError('SerializationException', 'The request could not be read.'));
   };
   const end = (): void => {
+    over = true;
+    unfinished.leave(length);
     request.off('data', onData).off('end', onEnd);
   };
   // Stays: what happens to a body that nobody reads any more must not end the process.

@@ -4,15 +4,19 @@ import type { TlsDetails } from '#audit-log/record';
 
 const OF_CONNECTION = new WeakMap<TLSSocket, Omit<TlsDetails, 'clientProvidedHostHeader'>>();
 
+const UNKNOWN = 'unknown';
+
 /** The longest name of a host, and a port (RFC 1035). */
 const LONGEST_HOST = 261;
 
-/** Undefined of a request over plain HTTP. */
+/** Undefined of a request over plain HTTP. To be asked while its connection is there: of one that is gone it is not known. */
 export function tlsDetailsOf({ raw: { socket, headers } }: FastifyRequest): TlsDetails | undefined {
   if (!(socket instanceof TLSSocket)) return undefined;
   let details = OF_CONNECTION.get(socket);
   if (!details) {
-    details = { tlsVersion: socket.getProtocol() ?? 'unknown', cipherSuite: socket.getCipher().name };
+    // Neither is known of a connection that is gone, whatever the types say.
+    const cipher: { name: string } | null = socket.getCipher();
+    details = { tlsVersion: socket.getProtocol() ?? UNKNOWN, cipherSuite: cipher?.name ?? UNKNOWN };
     OF_CONNECTION.set(socket, details);
   }
   const { host } = headers;

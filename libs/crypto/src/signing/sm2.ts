@@ -1,5 +1,5 @@
 import { createHash, type KeyObject } from 'node:crypto';
-import { weierstrass } from '@noble/curves/abstract/weierstrass.js';
+import { Sm2Point } from '../sm2-curve';
 import { CURVES, nonceOf, randomScalarBytes } from './curves';
 import { decodeSignature, encodeSignature } from './der-signature';
 import { privateScalar } from './ec-private-key';
@@ -7,17 +7,7 @@ import { privateScalar } from './ec-private-key';
 const CURVE = CURVES.SM2;
 const LENGTH = CURVE.field.byteLength;
 
-/** GB/T 32918.5-2017: the recommended curve. */
-const PARAMETERS = {
-  p: 0xfffffffeffffffffffffffffffffffffffffffff00000000ffffffffffffffffn,
-  n: CURVE.field.order,
-  h: 1n,
-  a: 0xfffffffeffffffffffffffffffffffffffffffff00000000fffffffffffffffcn,
-  b: 0x28e9fa9e9d9f5e344d5a9e4bcf6509a7f39789f515ab8f92ddbcbd414d940e93n,
-  Gx: 0x32c4ae2c1f1981195f9904466a39c9948fe30bbff2660be1715a4589334c74c7n,
-  Gy: 0xbc3736a2f4f6779c59bdcee36b692153d0a9877cc62a474002df32e52139f0a0n,
-};
-const Point = weierstrass(PARAMETERS);
+const PARAMETERS = Sm2Point.CURVE();
 
 /** The distinguishing id that AWS KMS signs for (AWS KMS Developer Guide, "Offline verification with SM2 key pairs"). */
 const DISTINGUISHING_ID = Buffer.from('1234567812345678', 'ascii');
@@ -78,8 +68,8 @@ export function verifyDigest(point: Uint8Array, digest: Uint8Array, signature: U
   if (r < 1n || r >= n || s < 1n || s >= n) return false;
   const t = (r + s) % n;
   if (t === 0n) return false;
-  const publicPoint = Point.fromBytes(Uint8Array.of(4, ...point));
-  const sum = Point.BASE.multiplyUnsafe(s).add(publicPoint.multiplyUnsafe(t));
+  const publicPoint = Sm2Point.fromBytes(Uint8Array.of(4, ...point));
+  const sum = Sm2Point.BASE.multiplyUnsafe(s).add(publicPoint.multiplyUnsafe(t));
   return !sum.is0() && (numberOf(digest) + sum.toAffine().x) % n === r;
 }
 

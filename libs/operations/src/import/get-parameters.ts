@@ -59,6 +59,7 @@ export const getParametersForImport = data<GetParametersForImport, Wire<GetParam
         `WrappingAlgorithm ${wrappingAlgorithm} with WrappingKeySpec ${wrappingKeySpec} cannot wrap key material of ${key.keySpec}.`,
       );
     }
+    // Before the work: a call on record that is decided again ends here.
     const { imports } = ports;
     const pair = workedOut(call, `wrapping key ${wrappingKeySpec}`, () => generatePair(wrappingKeySpec));
     const validTo = isoDate(Date.parse(call.now) + LIFETIME_MS);

@@ -148,7 +148,8 @@ async function append(
   } catch (failure) {
     // A refusal, after which nothing has been appended; what was lost on the way may have been.
     const refused = failure instanceof KmsError && (!failure.retryable || failure.code === 'ConcurrentModification');
-    if (refused) await imports.erase(storedAs);
+    // Where the store cannot be reached it stays a refusal, and the sweep erases what no event names.
+    if (refused) await imports.erase(storedAs).catch(() => {});
     throw failure;
   }
 }

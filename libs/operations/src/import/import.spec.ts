@@ -348,6 +348,21 @@ describe('an import that somebody comes before', () => {
     expect(kms.storedMaterial).toEqual(before);
   });
 
+  test('is refused so too where its copy cannot be erased now', async () => {
+    const { KeyId, Arn } = await externalKey();
+    const request = await importOf(KeyId, SECRET);
+    kms.imports.beforeAppend = () => ok('ScheduleKeyDeletion', { KeyId });
+    const erasing = jest
+      .spyOn(kms.imports, 'erase')
+      .mockRejectedValue(new KmsError('DependencyTimeoutException', 'no store'));
+    try {
+      expect((await refusal('ImportKeyMaterial', request))[1]).toBe(`${Arn} is pending deletion.`);
+      expect(erasing).toHaveBeenCalledTimes(1);
+    } finally {
+      erasing.mockRestore();
+    }
+  });
+
   test('into a key without material brings the only one that the key will have', async () => {
     const { KeyId } = await externalKey();
     const [mine, theirs] = [await importOf(KeyId, SECRET), await importOf(KeyId, OTHER)];

@@ -14,6 +14,7 @@ const QUOTA_CLASSES = {
   ecc: 1_000,
   'custom-key-store': 1_800,
   'GenerateDataKeyPair-ecc': 100,
+  'GenerateDataKeyPair-sm2': 25,
   'GenerateDataKeyPair-rsa-2048': 20,
   'GenerateDataKeyPair-rsa-3072': 4,
   'GenerateDataKeyPair-rsa-4096': 1,
@@ -79,6 +80,7 @@ const PAIR_CLASSES = {
   RSA_2048: 'GenerateDataKeyPair-rsa-2048',
   RSA_3072: 'GenerateDataKeyPair-rsa-3072',
   RSA_4096: 'GenerateDataKeyPair-rsa-4096',
+  SM2: 'GenerateDataKeyPair-sm2',
 } as const;
 
 export const isQuotaClass = (name: string): name is QuotaClass => Object.hasOwn(QUOTA_CLASSES, name);

@@ -1,4 +1,5 @@
 import { type Dialect, Kysely, type RawBuilder, type SqlBool, sql, type Transaction } from 'kysely';
+import { LRUCache } from 'lru-cache';
 import type { UsedKind } from '#audit-log/uses';
 import type { StoredCommit } from '#event-store/event-store';
 import type { FoundEvent, HistoryQuery } from '#operations/audit/event-history';
@@ -23,6 +24,7 @@ export class EmptiedError extends Error {
 }
 
 const BEGUN = 'begun';
+const KINDS_KNOWN = 20_000;
 
 type FoldMessages = (fold: MessagesToFold) => Promise<void>;
 
@@ -34,8 +36,8 @@ class BegunAnewError extends Error {
 /** The read model in a database. It holds nothing that the streams do not, so it may be thrown away. */
 export class SqlHistory {
   private begun: number | undefined;
-  /** Terms of kinds that are in the database. */
-  private readonly knownKinds = new Set<string>();
+  /** Terms of kinds that are in the database: not all of them, since whoever calls may name any region. */
+  private readonly knownKinds = new LRUCache<string, true>({ max: KINDS_KNOWN });
 
   private constructor(
     private readonly db: Kysely<HistoryTables>,
@@ -100,7 +102,7 @@ export class SqlHistory {
       if (stream === 'records' && entries[0]) await foldOldest(transaction, entries[0].time);
       await transaction.updateTable('history_folded').set(to).where('stream', '=', stream).execute();
     });
-    for (const kind of kinds.keys()) this.knownKinds.add(kind);
+    for (const kind of kinds.keys()) this.knownKinds.set(kind, true);
   }
 
   /** Whether foldMessages does anything. */

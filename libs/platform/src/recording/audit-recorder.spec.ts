@@ -303,7 +303,7 @@ test('a drain waits for what is queued and for what is under way, with lanes tha
   await recorder.drain();
 });
 
-test('a key to seal with that nobody is there to give is asked for until somebody is', async () => {
+test('a key to seal with that nobody is there to give is asked for until somebody is, and told of once', async () => {
   let asked = 0;
   trail.sealingKey = () => {
     asked++;
@@ -312,6 +312,7 @@ test('a key to seal with that nobody is there to give is asked for until somebod
   };
   expect(await write(trail.recorder({ lanes: 1 }), 'a')).toBe('OK');
   expect(asked).toBe(3);
+  expect(trail.observed).toHaveLength(1);
   expect(trail.ids()).toEqual([['a']]);
 });
 

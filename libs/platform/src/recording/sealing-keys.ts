@@ -51,10 +51,17 @@ export class VaultSealingKeys implements SealingKeys {
 /** HKDF-SHA-256 (RFC 5869), the writer in its info. Zeroises the audit key. */
 function derived(auditKey: Buffer, writer: string): KeyObject {
   try {
-    return createSecretKey(Buffer.from(hkdfSync('sha256', auditKey, '', INFO + writer, KEY_BYTES)));
+    return secretKeyOf(Buffer.from(hkdfSync('sha256', auditKey, '', INFO + writer, KEY_BYTES)));
   } finally {
     auditKey.fill(0);
   }
+}
+
+/** Zeroises the bytes. */
+function secretKeyOf(bytes: Buffer): KeyObject {
+  const key = createSecretKey(bytes);
+  bytes.fill(0);
+  return key;
 }
 
 /** Without `generation`: to seal with. */
@@ -88,7 +95,7 @@ export class RemoteSealingKeys implements SealingKeys {
   private async ask(question: Question): Promise<SealingKey | undefined> {
     const found = await ask<Answer | null>(this.nats, INTERNAL.sealingKey, question, { attemptMs: ATTEMPT_MS });
     if (found === null) return undefined;
-    return { generation: found.generation, key: createSecretKey(Buffer.from(found.key, 'base64')) };
+    return { generation: found.generation, key: secretKeyOf(Buffer.from(found.key, 'base64')) };
   }
 }
 
@@ -104,7 +111,13 @@ export function serveSealingKeys(served: ServedRequests, keys: SealingKeys, onEr
     QUEUE.data,
     async (question) => {
       const one = await found(questionOf(question));
-      return one ? { generation: one.generation, key: one.key.export().toString('base64') } : null;
+      if (!one) return null;
+      const bytes = one.key.export();
+      try {
+        return { generation: one.generation, key: bytes.toString('base64') };
+      } finally {
+        bytes.fill(0);
+      }
     },
     onError,
   );

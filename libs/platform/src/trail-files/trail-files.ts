@@ -46,15 +46,14 @@ export class TrailFiles {
     metrics.gauge('keytrail_trail_files_age_seconds', () => (performance.now() - this.whole) / 1_000);
   }
 
-  /** The last files hold all that was stored before. */
+  /** The last files hold all that was stored before. What takes longer keeps the folder until it, or this process, has ended. */
   async stop(): Promise<void> {
     clearInterval(this.turns);
-    const last = this.turn.then(() => this.take());
+    const last = this.turn.then(() => this.take()).then(() => this.lock?.release());
     if (!(await settledWithin(STOP_WAIT_MS, last))) {
       this.ports.log.warn('stopping although the last trail files are not written');
     }
     this.stopping = true;
-    this.lock?.release();
   }
 
   private begin(): void {
@@ -67,6 +66,7 @@ export class TrailFiles {
 
   private async take(): Promise<void> {
     const { folder, clock, settings, log } = this.ports;
+    if (this.stopping) return;
     try {
       const begun = performance.now();
       this.lock ??= locked(folder);

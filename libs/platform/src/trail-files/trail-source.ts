@@ -43,6 +43,8 @@ export class TrailSource {
     if (records.length === 0 && changes.length === 0) return undefined;
     const { entriesOf } = this.ports;
     const recent = await this.recentAt(from.records.position);
+    // Were the piece broken off, those it had come to would count as delivered when it is read again.
+    this.recent = undefined;
     const read: ReadRecord[] = [];
     for await (const message of unhurried(records)) {
       for (const entry of await entriesOf.records(message)) {
@@ -54,6 +56,7 @@ export class TrailSource {
     }
     const reached = { records: endOf(records) ?? from.records, changes: endOf(changes) ?? from.changes };
     recent.position = reached.records.position;
+    this.recent = recent;
     return { records: read, to: reached };
   }
 
@@ -94,7 +97,6 @@ export class TrailSource {
   private async recentAt(position: number): Promise<RecentRecords> {
     if (this.recent?.position === position) return this.recent;
     const recent = new RecentRecords(position);
-    this.recent = recent;
     const first = position - WINDOW + 1;
     if (position > 0) {
       for await (const { seq, bytes } of this.ports.logs.records.read(Math.max(1, first))) {

@@ -1,4 +1,4 @@
-import { createSecretKey } from 'node:crypto';
+import { createSecretKey, type KeyObject } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -79,10 +79,10 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function writer(
   now = BEGUN,
-  more: { failPoint?: (name: string) => void; of?: Log; erased?: boolean } = {},
+  more: { failPoint?: (name: string) => void; of?: Log; key?: () => KeyObject | undefined } = {},
 ): TrailWriter {
-  const { of = log, failPoint, erased = false } = more;
-  const reader = new RecordReader({ toUnseal: async () => (erased ? undefined : KEY) }, (_, __, error) => {
+  const { of = log, failPoint, key = () => KEY } = more;
+  const reader = new RecordReader({ toUnseal: async () => key() }, (_, __, error) => {
     throw error;
   });
   const source = new TrailSource({
@@ -122,7 +122,7 @@ test('what is delivered goes into the files of its account and region, without w
 
 test('of a record whose sealed part is shredded, what remains is written', async () => {
   log.add(record(1));
-  await writer(BEGUN, { erased: true }).deliver(BEGUN);
+  await writer(BEGUN, { key: () => undefined }).deliver(BEGUN);
   const { decisionInput: _, requestParameters: __, responseElements: ___, ...open } = record(1);
   expect((await checked()).records).toEqual([open]);
 });
@@ -292,4 +292,19 @@ test('what is compressed is JSON of CloudTrail alone', async () => {
   const [file] = everyFile().filter((name) => name.endsWith('.json.gz'));
   expect(file).toMatch(/_20261125T2310Z_[A-Za-z0-9]{16}\.json\.gz$/);
   expect(Object.keys(JSON.parse(unpacked(folder, file!).toString('utf8')))).toEqual(['Records']);
+});
+
+test('a key that is out of reach for a while costs no record', async () => {
+  log.add(record(1));
+  log.add(record(2));
+  let asked = 0;
+  const files = writer(BEGUN, {
+    key: () => {
+      if (++asked === 2) throw new Error('no crypto-worker answers');
+      return KEY;
+    },
+  });
+  await expect(files.deliver(BEGUN)).rejects.toThrow('no crypto-worker answers');
+  expect(await files.deliver(BEGUN + MINUTE)).toBe(2);
+  expect(await requests()).toEqual(['1', '2']);
 });

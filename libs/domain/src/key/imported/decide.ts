@@ -10,6 +10,9 @@ import type { ImportCommand } from './commands';
 import { expiring, materialOf, overdue } from './copies';
 import type { ImportType, KeyMaterialExpired } from './events';
 
+/** Erased copies that a key remembers; should a backup bring back an older one, it is swept as what no event names. */
+export const ERASED_REMEMBERED = 100;
+
 /** Throws UnsupportedOperationException for a key that has no imported material. */
 export function assertImported({ origin }: Pick<LivingKey, 'origin'>, keyArn: string): void {
   if (origin === 'EXTERNAL') return;
@@ -63,9 +66,12 @@ export const importDeciders: KeyDeciders<ImportCommand['type']> = {
       : [],
 
   RecordReleasedErased: ({ storedAs }, key) => {
-    const released = isLiving(key) ? (key.released ?? []) : [];
+    const { released = [], erased: before = [] }: Partial<LivingKey> = isLiving(key) ? key : {};
     const erased = released.filter((copy) => storedAs.includes(copy.storedAs)).map((copy) => copy.storedAs);
-    return erased.length === 0 ? [] : [{ type: 'ReleasedMaterialErased', v: 1, storedAs: erased }];
+    if (erased.length === 0) return [];
+    const remembered = Math.max(ERASED_REMEMBERED, erased.length);
+    const bound = before.length + erased.length > remembered ? { remembered } : {};
+    return [{ type: 'ReleasedMaterialErased', v: 1, storedAs: erased, ...bound }];
   },
 };
 

@@ -33,6 +33,8 @@ export interface ReleasedMaterialErased {
   type: 'ReleasedMaterialErased';
   v: 1;
   storedAs: string[];
+  /** How many erased copies are remembered from now on, the newest; all of them where it is absent. */
+  remembered?: number;
 }
 
 export type ImportType = 'NEW_KEY_MATERIAL' | 'EXISTING_KEY_MATERIAL';

@@ -12,7 +12,13 @@ export const importEvolvers: KeyEvolvers<ImportEvent['type']> = {
   ReleasedMaterialErased: (key, event) => {
     const { released = [], erased = [], ...rest } = livingBefore(key, event);
     const left = released.filter(({ storedAs }) => !event.storedAs.includes(storedAs));
-    return { ...rest, ...(left.length === 0 ? {} : { released: left }), erased: [...erased, ...event.storedAs] };
+    const all = [...erased, ...event.storedAs];
+    const { remembered = all.length } = event;
+    return {
+      ...rest,
+      ...(left.length === 0 ? {} : { released: left }),
+      erased: all.slice(Math.max(0, all.length - remembered)),
+    };
   },
 };
 

@@ -315,32 +315,6 @@ describe('expiry', () => {
   });
 });
 
-describe('released copies', () => {
-  const record = (...storedAs: string[]): KeyCommand => ({ type: 'RecordReleasedErased', storedAs });
-
-  test('are recorded once they are erased, and remembered', () => {
-    const events = [created, imported('a'), again('a')];
-    const erased: KeyEvent = { type: 'ReleasedMaterialErased', v: 1, storedAs: [`${ID.a}-1`] };
-    given(...events)
-      .when(record(`${ID.a}-1`, 'no copy'))
-      .thenEvents(erased);
-    given(...events)
-      .when(record(`${ID.a}-2`))
-      .thenEvents();
-    const key = fold(...events, erased);
-    expect(key.released).toBeUndefined();
-    expect(releasedPlaces(key)).toEqual([`${ID.a}-1`]);
-  });
-
-  test('go with the key, and so does what is not there any more, should a backup bring it back', () => {
-    const key = evolveKey(fold(created, imported('a'), again('a'), imported('b')), { type: 'KeyDeleted', v: 1 }, T0);
-    expect(key).toMatchObject({
-      materialIds: [`${ID.a}-2`, `${ID.b}-1`, `${ID.a}-1`],
-      allMaterialIds: [`${ID.a}-2`, `${ID.b}-1`, `${ID.a}-1`],
-    });
-  });
-});
-
 test('whatever is asked in whatever order, nothing fails but with a KmsError, states fit the material, and it replays', () => {
   const names = fc.constantFrom<Name>('a', 'b', 'c');
   let copies = 0;
