@@ -2,32 +2,18 @@ import { readFileSync } from 'node:fs';
 import { Agent } from 'node:https';
 import { CloudTrailClient, type Event, LookupEventsCommand } from '@aws-sdk/client-cloudtrail';
 import { CreateKeyCommand, EncryptCommand, type KMSClient } from '@aws-sdk/client-kms';
-import { findOpenssl } from './support/certificates';
 import { refusal } from './support/identities';
-import { findPostgres, TestPostgres } from './support/postgres';
 import { rootKeyOf } from './support/processes';
-import { Topology } from './support/topology';
+import { TopologyWithPostgres, withPostgres } from './support/topology-with-postgres';
 
 jest.setTimeout(180_000);
 
-const binaries = findPostgres();
-if (binaries === undefined) console.warn('SKIPPED: a cluster with PostgreSQL, since there is no postgres on PATH');
-const withPrograms = binaries === undefined || findOpenssl() === undefined ? test.skip : test;
+let started: TopologyWithPostgres | undefined;
+afterAll(() => started?.stop());
 
-let postgres: TestPostgres | undefined;
-let topology: Topology | undefined;
-let kms: KMSClient | undefined;
-
-afterAll(async () => {
-  kms?.destroy();
-  await topology?.stop();
-  await postgres?.stop();
-});
-
-withPrograms('the death of the audit-projector costs nothing but lookups, which can be tried again', async () => {
-  postgres = await TestPostgres.start(binaries!);
-  topology = await Topology.start({ KEYTRAIL_DATABASE_URL: postgres.url });
-  kms = topology.kms();
+withPostgres('the death of the audit-projector costs nothing but lookups, which can be tried again', async () => {
+  started = await TopologyWithPostgres.start();
+  const { topology, kms } = started;
   const trail = new CloudTrailClient({
     endpoint: await endpointOf(kms),
     region: 'us-east-1',
@@ -43,11 +29,11 @@ withPrograms('the death of the audit-projector costs nothing but lookups, which 
         new LookupEventsCommand({ LookupAttributes: [{ AttributeKey: 'ResourceName', AttributeValue: key }] }),
       )
     ).Events!;
-  const encrypt = () => kms!.send(new EncryptCommand({ KeyId: key, Plaintext: Buffer.from('x') }));
+  const encrypt = () => kms.send(new EncryptCommand({ KeyId: key, Plaintext: Buffer.from('x') }));
   await encrypt();
   expect((await lookUp()).map(({ EventName }) => EventName)).toEqual(['Encrypt', 'CreateKey']);
   const told = /\n {2}\S+Z {2}(CreateKey|Encrypt) {2}by /g;
-  const timeline = () => topology!.keytrail('timeline', '--key', key);
+  const timeline = () => topology.keytrail('timeline', '--key', key);
   const before = await timeline();
   expect(before.output).not.toContain('keytrail:');
   expect(before.output.match(told)).toHaveLength(2);

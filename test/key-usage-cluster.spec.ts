@@ -8,33 +8,19 @@ import {
   PutKeyPolicyCommand,
   ScheduleKeyDeletionCommand,
 } from '@aws-sdk/client-kms';
-import { findOpenssl } from './support/certificates';
 import { refusal } from './support/identities';
-import { findPostgres, TestPostgres } from './support/postgres';
-import { Topology } from './support/topology';
+import { TopologyWithPostgres, withPostgres } from './support/topology-with-postgres';
 
 jest.setTimeout(180_000);
 
-const binaries = findPostgres();
-if (binaries === undefined) console.warn('SKIPPED: last uses in a cluster, since there is no postgres on PATH');
-const withPrograms = binaries === undefined || findOpenssl() === undefined ? test.skip : test;
+let started: TopologyWithPostgres | undefined;
+afterAll(() => started?.stop());
 
-let postgres: TestPostgres | undefined;
-let topology: Topology | undefined;
-let kms: KMSClient | undefined;
-
-afterAll(async () => {
-  kms?.destroy();
-  await topology?.stop();
-  await postgres?.stop();
-});
-
-withPrograms(
+withPostgres(
   'a key-manager asks an audit-projector when a key was last used, and lets nothing pass without one',
   async () => {
-    postgres = await TestPostgres.start(binaries!);
-    topology = await Topology.start({ KEYTRAIL_DATABASE_URL: postgres.url });
-    kms = topology.kms();
+    started = await TopologyWithPostgres.start();
+    const { topology, kms } = started;
     const send: KMSClient['send'] = kms.send.bind(kms);
     const { KeyMetadata } = await send(new CreateKeyCommand({}));
     const KeyId = KeyMetadata!.KeyId!;

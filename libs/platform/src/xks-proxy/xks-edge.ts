@@ -73,7 +73,12 @@ class XksEdge {
     };
     const refuse = (error: unknown): void => {
       const refusal = refusalOf(error);
-      answer(refusal.status, encodeError(refusal), refusal);
+      try {
+        answer(refusal.status, encodeError(refusal), refusal);
+      } catch {
+        // Nobody is there to be told any more.
+        request.raw.socket.destroy();
+      }
     };
     if (!route) {
       refuse(new ProxyError('InvalidUriPathException', 'This proxy serves no such path.'));
@@ -94,15 +99,19 @@ class XksEdge {
           return;
         }
         const signed: SignedRequest = { method: 'POST', path, query: '', headers: request.headers, body };
-        const { ports } = this;
-        answerProxyRequest(route, signed, { keys: ports.keys(), access: ports.access(), nowMs: ports.now(), noted })
+        this.answered(route, signed, noted)
           .finally(() => this.admission.leave(socket))
-          .then((replied) => answer(200, replied), refuse)
-          // Nobody is there to be told any more.
-          .catch(() => socket.destroy());
+          .then((replied) => answer(200, replied))
+          .catch(refuse);
       },
       refuse,
     );
+  }
+
+  /** Rejects with all that goes wrong, and throws nothing. */
+  private async answered(route: Route, signed: SignedRequest, noted: Noted): Promise<Buffer> {
+    const { keys, access, now } = this.ports;
+    return answerProxyRequest(route, signed, { keys: keys(), access: access(), nowMs: now(), noted });
   }
 
   /** One line for each request; nothing of what is encrypted or decrypted, and no secret, is in it. */
