@@ -1,3 +1,4 @@
+import { signedByOwner } from './cluster-certificates';
 import { wrap } from './wrapping';
 
 /** A call of one operation: its request, blobs in base64, from what the calls before gave. */
@@ -8,6 +9,8 @@ export interface Step {
   keep?(reply: Reply, held: Held): void;
   /** Takes the place of `input` where that would be let through for anybody. */
   refused?: Record<string, unknown>;
+  /** Asked until its reply has it: what a crypto-worker does meanwhile. */
+  until?(reply: Reply): boolean;
   /** Only somebody who does not exist is refused this. */
   openToAll?: true;
 }
@@ -41,6 +44,12 @@ const keyFor = (KeyUsage: string, KeySpec: string, name: string): Step[] => [
 const onKey =
   (more: Record<string, unknown> = {}) =>
   ({ KeyId }: Held) => ({ KeyId, ...more });
+
+const inCluster =
+  (more: Record<string, unknown> = {}) =>
+  ({ ClusterId }: Held) => ({ ClusterId, ...more });
+const csrIn = (reply: Reply): string => at(reply, 'Clusters', '0', 'Certificates', 'ClusterCsr');
+const backupIn = (reply: Reply): string => at(reply, 'Backups', '0', 'BackupId');
 
 /** Every operation of the table, in an order in which each can be done. `tag` sets two runs apart. */
 export function everyOperation(account: string, tag: string, secret: Buffer): Step[] {
@@ -290,6 +299,49 @@ export function everyOperation(account: string, tag: string, secret: Buffer): St
     },
     { operation: 'DeleteRolePolicy', input: () => ({ RoleName, PolicyName: 'own' }) },
     { operation: 'DeleteRole', input: role },
+    {
+      operation: 'CreateCluster',
+      input: () => ({ HsmType: 'hsm1.medium', SubnetIds: ['subnet-0123abcd'], TagList: Tags }),
+      keep: (reply, held) => {
+        held['ClusterId'] = at(reply, 'Cluster', 'ClusterId');
+      },
+    },
+    {
+      operation: 'CreateHsm',
+      input: inCluster({ AvailabilityZone: 'us-east-1a' }),
+      keep: (reply, held) => {
+        held['HsmId'] = at(reply, 'Hsm', 'HsmId');
+      },
+    },
+    {
+      operation: 'DescribeClusters',
+      input: ({ ClusterId }) => ({ Filters: { clusterIds: [ClusterId] } }),
+      until: (reply) => csrIn(reply) !== 'undefined',
+      keep: (reply, held) => {
+        held['ClusterCsr'] = csrIn(reply);
+      },
+    },
+    {
+      operation: 'InitializeCluster',
+      input: ({ ClusterId, ClusterCsr }) => ({ ClusterId, ...signedByOwner(ClusterCsr!) }),
+    },
+    { operation: 'ModifyCluster', input: inCluster({ BackupRetentionPolicy: { Type: 'DAYS', Value: '30' } }) },
+    { operation: 'TagClusterResource', input: ({ ClusterId }) => ({ ResourceId: ClusterId, TagList: Tags }) },
+    { operation: 'ListTags', input: ({ ClusterId }) => ({ ResourceId: ClusterId }) },
+    { operation: 'UntagClusterResource', input: ({ ClusterId }) => ({ ResourceId: ClusterId, TagKeyList: ['team'] }) },
+    { operation: 'DeleteHsm', input: ({ ClusterId, HsmId }) => ({ ClusterId, HsmId }) },
+    {
+      operation: 'DescribeBackups',
+      input: ({ ClusterId }) => ({ Filters: { clusterIds: [ClusterId] } }),
+      until: (reply) => backupIn(reply) !== 'undefined',
+      keep: (reply, held) => {
+        held['BackupId'] = backupIn(reply);
+      },
+    },
+    { operation: 'ModifyBackupAttributes', input: ({ BackupId }) => ({ BackupId, NeverExpires: true }) },
+    { operation: 'DeleteBackup', input: ({ BackupId }) => ({ BackupId }) },
+    { operation: 'RestoreBackup', input: ({ BackupId }) => ({ BackupId }) },
+    { operation: 'DeleteCluster', input: inCluster() },
     { operation: 'LookupEvents', input: () => ({ MaxResults: 1 }) },
     { operation: 'ListPublicKeys', input: () => ({}) },
     { operation: 'GetCallerIdentity', input: () => ({}), openToAll: true },

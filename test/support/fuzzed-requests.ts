@@ -70,6 +70,10 @@ function near(constraint: Constraint, known: readonly string[]): fc.Arbitrary<un
       );
     case 'stringMap':
       return fc.dictionary(fc.string({ maxLength: 5 }), fc.string({ maxLength: 5 }), { maxKeys: 3 });
+    case 'stringLists':
+      return fc.dictionary(fc.string({ maxLength: 5 }), fc.array(fc.string({ maxLength: 5 }), { maxLength: 3 }), {
+        maxKeys: 3,
+      });
     case 'structures':
       return fc.array(membersNear(constraint.members, known), { maxLength: 3 });
     case 'structure':

@@ -27,9 +27,12 @@ import { ServingLease } from '#platform/serving-lease';
 import { DueTimes, TIMER_KINDS } from '#views/due-times';
 import { LiveView } from '#views/live-view';
 import type { Projection } from '#views/projection';
+import { settleHsms } from './memory-hsms';
 import { MemoryImports } from './memory-imports';
 import { observeError } from './observed-errors';
 import { rootCaller } from './root-caller';
+
+const isCluster = (ref: AggregateRef): ref is AggregateRef<'cluster'> => ref.aggregate === 'cluster';
 
 export const ACCOUNT = '000000000000';
 
@@ -74,6 +77,8 @@ export class MemoryOperations {
   };
   private calls = 0;
   readonly imports: MemoryImports;
+  /** A test that has no module for HSMs sets it. */
+  hsmObstacle: string | undefined;
   /** A test that has attestation documents sets it. */
   attestations = new AttestationVerifier([]);
   /** A test that wants the records of the calls sets it. */
@@ -194,7 +199,11 @@ export class MemoryOperations {
           limits: this.manager.limits,
           lastUses: this.lastUses,
           mintManagedKey: (which, cause) => this.manager.mintManagedKey(which, cause),
-          runCommand: (ref, command, call) => this.manager.runCommand(ref, command, call),
+          runCommand: async (ref, command, call) => {
+            const result = await this.manager.runCommand(ref, command, call);
+            if (isCluster(ref)) await settleHsms(this.manager, ref, call.now);
+            return result;
+          },
           eraseReleased: (ref, call) => this.manager.eraseReleased(ref, call),
         },
         data: {
@@ -219,6 +228,13 @@ export class MemoryOperations {
             erase: async () => {},
           },
           imports: this.imports,
+          hsms: {
+            obstacle: () => this.hsmObstacle,
+            runCommand: async (ref, command, call) => {
+              await this.manager.runFor(ref, command, originOf(call));
+              await settleHsms(this.manager, ref, call.now);
+            },
+          },
         },
         audit: {
           projection: this.view.projection,

@@ -12,7 +12,7 @@ export function expectPublishedForm(record: AuditRecord): void {
     eventVersion: '1.11',
     userIdentity: IDENTITIES[record.userIdentity.type](record.userIdentity),
     eventTime: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
-    eventSource: expect.stringMatching(/^(kms|iam|sts|cloudtrail)\.amazonaws\.com$/),
+    eventSource: expect.stringMatching(/^(kms|iam|sts|cloudtrail|cloudhsm)\.amazonaws\.com$/),
     eventName: expect.stringMatching(/^[A-Z]\w+$/),
     awsRegion: expect.stringMatching(/^[a-z]{2}(-[a-z]+)+-\d$/),
     eventID: expect.stringMatching(UUID),

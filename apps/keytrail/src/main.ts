@@ -6,6 +6,7 @@ import { addClock } from './commands/clock';
 import { addDiff } from './commands/diff';
 import { addExplain } from './commands/explain';
 import { addExport } from './commands/export';
+import { addHsm } from './commands/hsm';
 import { addProve } from './commands/prove';
 import { addReplay } from './commands/replay';
 import { addRoot } from './commands/root';
@@ -41,6 +42,8 @@ Examples:
   keytrail explain --principal ann --action kms:Decrypt --key <key id>
                                                whether somebody may, and which policy or grant decides
   keytrail what-if disable-key --key <key id>  which calls on record would have been refused
+  keytrail hsm create-user --cluster-id <id> --user kmsuser --password-file FILE
+                                               a user of an HSM cluster
   keytrail verify                              check the log, and the running services against it
   keytrail export --to DIR                     both logs with their proofs, to be checked elsewhere
   keytrail export --cloudtrail --to DIR        the records as log files of CloudTrail
@@ -62,6 +65,7 @@ for (const add of [
   addWhatIf,
   addExport,
   addProve,
+  addHsm,
   addShred,
   addRoot,
   addVerify,

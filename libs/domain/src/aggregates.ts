@@ -1,5 +1,6 @@
 import type { Aggregate } from './aggregate';
 import { aliasAggregate } from './alias/aggregate';
+import { clusterAggregate } from './cluster/aggregate';
 import { grantAggregate } from './grant/grant';
 import { keyAggregate } from './key/aggregate';
 import { principalAggregate } from './principal/aggregate';
@@ -13,6 +14,7 @@ export const AGGREGATES = {
   principal: principalAggregate,
   grant: grantAggregate,
   trail: trailAggregate,
+  cluster: clusterAggregate,
   root: rootAggregate,
 };
 

@@ -1,7 +1,7 @@
 /**
  * THE errors table: every error code Keytrail can answer with, its HTTP status and whether the same request may succeed
  * later.
- * Codes are those of the AWS KMS, IAM, STS and CloudTrail API models, plus the ones all services of a protocol share.
+ * Codes are those of the AWS KMS, IAM, STS, CloudHSM and CloudTrail API models, plus the ones all services of a protocol share.
  */
 export const ERRORS = {
   // Shared by all AWS JSON services.
@@ -48,6 +48,14 @@ export const ERRORS = {
   NotFoundException: { status: 400, retryable: false },
   TagException: { status: 400, retryable: false },
   UnsupportedOperationException: { status: 400, retryable: false },
+  // AWS CloudHSM.
+  CloudHsmAccessDeniedException: { status: 400, retryable: false },
+  CloudHsmInternalFailureException: { status: 500, retryable: true },
+  CloudHsmInvalidRequestException: { status: 400, retryable: false },
+  CloudHsmResourceLimitExceededException: { status: 400, retryable: false },
+  CloudHsmResourceNotFoundException: { status: 400, retryable: false },
+  CloudHsmServiceException: { status: 400, retryable: false },
+  CloudHsmTagException: { status: 400, retryable: false },
   // AWS CloudTrail.
   InvalidEventCategoryException: { status: 400, retryable: false },
   InvalidLookupAttributesException: { status: 400, retryable: false },

@@ -15,7 +15,8 @@ export interface AggregateRef<T extends AggregateType = AggregateType> {
   account: string;
   aggregate: T;
   /**
-   * A key id, an alias name without its `alias/` prefix, a principal id (`user:<name>`), a grant id, a month.
+   * A key id, an alias name without its `alias/` prefix, a principal id (`user:<name>`), a grant id, a month, a
+   * cluster id.
    * Never holds `.`, `*`, `>` or white space.
    */
   id: string;

@@ -3,6 +3,7 @@ import type { ImportClaims, OpenedImportToken } from '#crypto/import-token';
 import type { CheckedMaterial } from '#crypto/imported-material';
 import type { TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf, EventOf } from '#domain/aggregates';
+import type { ClusterReport, CreateHsm } from '#domain/cluster/decide';
 import type { KeySpec } from '#domain/key/key-kinds';
 import type { KeyVersion } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
@@ -135,12 +136,14 @@ export interface DataPorts {
   systemSeconds(): number;
   accessKeys: AccessKeyPorts;
   imports: ImportPorts;
+  hsms: HsmPorts;
 }
 
 /** What a crypto-worker may have a key-manager append, by aggregate. */
 interface WorkerCommandsOf {
   principal: Extract<CommandOf<'principal'>, { type: 'CreateAccount' | 'CreateAccessKey' | 'DeleteAccessKey' }>;
   key: Extract<CommandOf<'key'>, { type: 'ImportKeyMaterial' }>;
+  cluster: CreateHsm | ClusterReport;
   root: CommandOf<'root'>;
 }
 export type WorkerCommandAggregate = keyof WorkerCommandsOf;
@@ -169,6 +172,14 @@ export interface ImportPorts {
   runCommand(ref: AggregateRef<'key'>, command: WorkerCommand<'key'>, call: Call): Promise<void>;
   /** A copy, for good; harmless to repeat. */
   erase(place: string): Promise<void>;
+}
+
+/** What it takes to make an HSM of a cluster, which is on the machine of a crypto-worker. */
+export interface HsmPorts {
+  /** Why no HSM can be made here, as a sentence; undefined where one can. */
+  obstacle(): string | undefined;
+  /** By way of a key-manager. Returns once it is in `projection`. */
+  runCommand(ref: AggregateRef<'cluster'>, command: CreateHsm, call: Call): Promise<void>;
 }
 
 /** What operations on the records of calls may use. */
@@ -204,12 +215,14 @@ export interface PlanePorts {
 }
 
 /** AWS's services that are served, as they are called in the scope of a signature and in IAM actions. */
-export type ServiceName = 'kms' | 'iam' | 'sts' | 'cloudtrail';
+export type ServiceName = 'kms' | 'iam' | 'sts' | 'cloudtrail' | 'cloudhsm';
 
 interface Common<I extends object> {
   service: ServiceName;
-  /** AWS's name of it, no other service's too; routing, subjects, metrics and the IAM action derive from it. */
+  /** AWS's name of it, if no other service has one of that name too; routing, subjects and metrics derive from it. */
   name: string;
+  /** AWS's name of it, where another service has one of that name too. */
+  awsName?: string;
   request: RequestClass<I>;
   /** With which it shares a request quota; absent for `quotaClassOf` of its plane. See quotas/quota-classes.ts. */
   quotaClass?: QuotaClass;
@@ -267,7 +280,9 @@ export const quotaClassOf = ({
 
 export const OF_THE_KEY = Symbol('the quota class of the key');
 
-export const iamAction = ({ service, name }: Operation): string => `${service}:${name}`;
+export const awsNameOf = ({ name, awsName = name }: Pick<Operation, 'name' | 'awsName'>): string => awsName;
+
+export const iamAction = (operation: Operation): string => `${operation.service}:${awsNameOf(operation)}`;
 
 /** Without a service it is one of AWS KMS. */
 type Declared<T extends Operation> = Omit<T, 'plane' | 'service'> & { service?: ServiceName };

@@ -38,6 +38,8 @@ function outOfBounds(constraint: Constraint): unknown {
       return [''];
     case 'structures':
       return [null];
+    case 'stringLists':
+      return { a: ['b'.repeat(10_000)] };
     case 'stringMap':
       return { a: 'b'.repeat(10_000) };
     default:

@@ -1,6 +1,10 @@
 import { createAlias, deleteAlias, listAliases, updateAlias } from './aliases';
 import { listPublicKeys } from './audit/list-public-keys';
 import { lookupEvents } from './audit/lookup-events';
+import { deleteBackup, describeBackups, modifyBackupAttributes, restoreBackup } from './clusters/backups';
+import { createCluster, deleteCluster, describeClusters, initializeCluster, modifyCluster } from './clusters/clusters';
+import { createHsm, deleteHsm } from './clusters/hsms';
+import { listTags, tagClusterResource, untagClusterResource } from './clusters/tags';
 import { generateDataKeyPair, generateDataKeyPairWithoutPlaintext } from './data-key-pairs';
 import { generateDataKey, generateDataKeyWithoutPlaintext, generateRandom } from './data-keys';
 import { cancelKeyDeletion, scheduleKeyDeletion } from './deletion';
@@ -31,7 +35,7 @@ import { createKey, describeKey, disableKey, enableKey, listKeys, updateKeyDescr
 import { generateMac, verifyMac } from './macs';
 import { replicateKey } from './multi-region/replicate-key';
 import { updatePrimaryRegion } from './multi-region/update-primary-region';
-import type { Operation } from './operation';
+import { awsNameOf, type Operation, type ServiceName } from './operation';
 import { getKeyPolicy, listKeyPolicies, putKeyPolicy } from './policies';
 import { getPublicKey } from './public-keys';
 import { reEncrypt } from './re-encryption';
@@ -135,8 +139,28 @@ const OPERATIONS: readonly Operation[] = [
   getKeyLastUsage,
   lookupEvents,
   listPublicKeys,
+  createCluster,
+  describeClusters,
+  initializeCluster,
+  modifyCluster,
+  deleteCluster,
+  createHsm,
+  deleteHsm,
+  describeBackups,
+  modifyBackupAttributes,
+  deleteBackup,
+  restoreBackup,
+  tagClusterResource,
+  untagClusterResource,
+  listTags,
 ];
 
 export const OPERATION_TABLE: ReadonlyMap<string, Operation> = new Map(
   OPERATIONS.map((operation) => [operation.name, operation]),
 );
+
+const BY_AWS_NAME = new Map(OPERATIONS.map((each) => [`${each.service} ${awsNameOf(each)}`, each]));
+
+/** As a service of AWS calls it. */
+export const operationNamed = (service: ServiceName, name: string): Operation | undefined =>
+  BY_AWS_NAME.get(`${service} ${name}`);

@@ -57,6 +57,7 @@ async function started() {
     tokens,
     accessKeys,
     imports,
+    { obstacle: () => 'none here', runCommand: async () => {} },
     () => Promise.reject(new Error('mints nothing')),
     new AttestationVerifier([]),
   );

@@ -20,6 +20,7 @@ import {
   type AccessKeyPorts,
   type Call,
   type DataPorts,
+  type HsmPorts,
   type ImportPorts,
   MaterialNotLoaded,
 } from '#operations/operation';
@@ -63,6 +64,7 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     readonly tokens: TokenIssuer,
     readonly accessKeys: AccessKeyPorts,
     readonly imports: ImportPorts,
+    readonly hsms: HsmPorts,
     private readonly mint: MintManagedKey,
     private readonly attestations: AttestationVerifier,
     /** Absent where nobody but this process appends. */

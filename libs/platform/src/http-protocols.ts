@@ -1,8 +1,9 @@
-import { ERRORS, KmsError } from '#domain/errors';
+import { cloudHsmCodeOf } from '#domain/cloudhsm-errors';
+import { ERRORS, type ErrorCode, KmsError } from '#domain/errors';
 import { queryCodeOf } from '#domain/query-errors';
 import type { Operation, ServiceName } from '#operations/operation';
 import type { OperationReply } from '#operations/operation-reply';
-import { OPERATION_TABLE } from '#operations/table';
+import { operationNamed } from '#operations/table';
 import { FORM_TYPE, parseParameters, queryToJson } from '#operations/wire/query';
 import { CONTENT_TYPE } from '#operations/wire/wire';
 import { XML_TYPE, xmlError, xmlReply } from '#operations/wire/xml';
@@ -43,8 +44,8 @@ const jsonProtocol = (service: ServiceName, ...targetPrefixes: string[]): HttpPr
     const prefix = typeof target === 'string' ? targetPrefixes.find((one) => target.startsWith(one)) : undefined;
     if (typeof target !== 'string' || prefix === undefined) throw unknown();
     if (!moved?.has('X-Amz-Signature') && !(typeof type === 'string' && type.startsWith(CONTENT_TYPE))) throw unknown();
-    const operation = OPERATION_TABLE.get(target.slice(prefix.length));
-    if (operation?.service !== service) throw unknown();
+    const operation = operationNamed(service, target.slice(prefix.length));
+    if (!operation) throw unknown();
     return { operation, body };
   },
 
@@ -70,8 +71,8 @@ function queryProtocol(service: ServiceName, version: string): HttpProtocol {
       const parameters = parseParameters(query, body);
       const action = parameters.get('Action') ?? '';
       const asked = parameters.get('Version') ?? 'NO_VERSION_SPECIFIED';
-      const operation = OPERATION_TABLE.get(action);
-      if (operation?.service !== service || asked !== version) {
+      const operation = operationNamed(service, action);
+      if (!operation || asked !== version) {
         const shown = (text: string): string => text.slice(0, 128);
         throw new KmsError('InvalidAction', `Could not find operation ${shown(action)} for version ${shown(asked)}`);
       }
@@ -94,6 +95,19 @@ function queryProtocol(service: ServiceName, version: string): HttpProtocol {
   };
 }
 
+/** A service whose errors all have its name in theirs. */
+const cloudHsmProtocol = (protocol: HttpProtocol): HttpProtocol => ({
+  ...protocol,
+  write(reply, operation, requestId) {
+    const code: ErrorCode | undefined = reply.error && cloudHsmCodeOf(reply.error);
+    if (code === undefined || code === reply.error) return protocol.write(reply, operation, requestId);
+    const { body } = reply;
+    const told = JSON.parse(typeof body === 'string' ? body : Buffer.from(body).toString('utf8')) as object;
+    const renamed = { body: JSON.stringify({ ...told, __type: code }), error: code, status: ERRORS[code].status };
+    return protocol.write(renamed, operation, requestId);
+  },
+});
+
 /** THE protocols, by the service in the scope of a signature. */
 const PROTOCOLS: Readonly<Record<ServiceName, HttpProtocol>> = {
   kms: jsonProtocol('kms', 'TrentService.'),
@@ -105,6 +119,7 @@ const PROTOCOLS: Readonly<Record<ServiceName, HttpProtocol>> = {
     'com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.',
     'CloudTrail_20131101.',
   ),
+  cloudhsm: cloudHsmProtocol(jsonProtocol('cloudhsm', 'BaldrApiService.')),
 };
 
 export const SERVICES = Object.keys(PROTOCOLS) as ServiceName[];

@@ -2,7 +2,7 @@
 export interface MetricDefinition {
   type: 'counter' | 'gauge' | 'histogram';
   help: string;
-  /** Each has few values, that no caller chooses: never an id, a name or anything else of a request. */
+  /** Each has few values, that no caller chooses: never an id (but of clusters and HSMs, which are few), a name or anything else of a request. */
   labels?: readonly string[];
   /** Of a histogram: upper bounds, ascending. */
   buckets?: readonly number[];
@@ -93,6 +93,42 @@ export const METRIC_TABLE = {
     type: 'counter',
     help: 'Calls to the provider of the root key that failed, by operation and reason (unavailable, timeout, altered, other).',
     labels: ['provider', 'operation', 'reason'],
+  },
+  keytrail_cluster_hsms: {
+    type: 'gauge',
+    help: 'HSMs of clusters, by cluster, availability zone and state.',
+    labels: ['cluster', 'zone', 'state'],
+  },
+  keytrail_cluster_hsm_up: {
+    type: 'gauge',
+    help: '1 while calls are made in the HSM, of those that this process is connected to.',
+    labels: ['hsm', 'zone'],
+  },
+  keytrail_cluster_hsm_sessions: {
+    type: 'gauge',
+    help: 'Open sessions with the HSM.',
+    labels: ['hsm', 'zone'],
+  },
+  keytrail_cluster_sync_lag_seconds: {
+    type: 'gauge',
+    help: 'For how long the HSM may not have had all keys of its cluster; 0 where it has.',
+    labels: ['hsm', 'zone'],
+  },
+  keytrail_cluster_call_duration_seconds: {
+    type: 'histogram',
+    help: "Time of a call to a cluster's HSM, by zone and call.",
+    labels: ['zone', 'call'],
+    buckets: HSM_BUCKETS,
+  },
+  keytrail_cluster_call_errors_total: {
+    type: 'counter',
+    help: "Calls that a cluster's HSM could not answer, by zone and call.",
+    labels: ['zone', 'call'],
+  },
+  keytrail_cluster_call_timeouts_total: {
+    type: 'counter',
+    help: "Calls that a cluster's HSM did not answer in time, by zone and call.",
+    labels: ['zone', 'call'],
   },
   keytrail_audit_backlog: { type: 'gauge', help: 'Calls that are not on record yet.' },
   keytrail_audit_batch_records: {

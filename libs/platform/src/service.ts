@@ -8,6 +8,7 @@ import { Quotas } from '#operations/quotas/quotas';
 import { settledWithin } from './bounded-wait';
 import { Callers } from './callers';
 import { VirtualClock } from './clock';
+import type { HsmStatus } from './clusters/figures';
 import type { Dispatcher } from './dispatcher';
 import { showNats, showQuotas } from './figures';
 import type { Health } from './health';
@@ -40,6 +41,8 @@ export interface ServiceStatus {
   clock: Settings['clock'];
   now: string;
   health: ReturnType<Health['report']>;
+  /** HSMs of clusters, of a crypto-worker alone. */
+  hsms?: HsmStatus[];
 }
 
 /** How long a stop waits for what this process had begun. */
@@ -125,7 +128,8 @@ export class Service {
   }
 
   status(): ServiceStatus {
-    const { name, instance, parts, view, settings, clock, health } = this.around;
+    const { name, instance, parts, view, settings, clock, health, neighbours } = this.around;
+    const hsms = neighbours.worker?.clusters.status() ?? [];
     return {
       service: name,
       instance,
@@ -135,6 +139,7 @@ export class Service {
       clock: settings.clock,
       now: isoDate(clock.now()),
       health: health.report(),
+      ...(hsms.length > 0 && { hsms }),
     };
   }
 

@@ -3,6 +3,7 @@ import { isRegionName } from '#domain/arn';
 import { isQuotaClass, type QuotaClass } from '#operations/quotas/quota-classes';
 import type { QuotaRates } from '#operations/quotas/quotas';
 import { isIssuerSeed, isXkeySeed } from './callout-keys';
+import { type ClusterSettings, parseClusters } from './clusters/cluster-settings';
 import { isLoopback } from './http-address';
 import { type Pkcs11Settings, parsePkcs11 } from './pkcs11-settings';
 import { type Environment, isLogLevel, LOG_LEVELS, settingsReader } from './settings-reader';
@@ -46,6 +47,7 @@ export interface Settings {
   rootKey?: string | undefined;
   /** The HSM that keys are rooted in; absent means a root key in software. */
   pkcs11?: Pkcs11Settings | undefined;
+  clusters: ClusterSettings;
   /** Port for health and metrics of a service of its own, of a gateway on loopback beside its API; 0 for none. */
   healthPort: number;
   /** How external key stores are reached. */
@@ -173,6 +175,7 @@ export function parseSettings(environment: Environment): Settings {
       '32 bytes in base64 (openssl rand -base64 32)',
     ),
     pkcs11: parsePkcs11(text, integer, (problem) => problems.push(problem)),
+    clusters: parseClusters(text, resolve(dataDir)),
     healthPort: integer('KEYTRAIL_HEALTH_PORT', 0, 65535, 0),
     xks: {
       ca: file('KEYTRAIL_XKS_STORE_CA'),

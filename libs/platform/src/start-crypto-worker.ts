@@ -21,6 +21,7 @@ import { serveAuthCallout } from './auth-callout';
 import { Callers, type PublishedAnchors, serveAnchors } from './callers';
 import { type CalloutSeeds, calloutKeys } from './callout-keys';
 import type { Clock } from './clock';
+import { Clusters } from './clusters/clusters';
 import { SecretCredentialCheck } from './credential-check';
 import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
@@ -83,6 +84,7 @@ export interface StartedCryptoWorker {
   sealingKeys: SealingKeys;
   treeHeads: TreeHeadSigner;
   digests: DigestSigner;
+  clusters: Clusters;
   /** To be called once this process may serve: whom it does not let in does not come again soon. */
   serve(): void;
   stop(): void;
@@ -103,7 +105,13 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   const behind = around.alone ? undefined : (held?: number) => wasBehind(behindable, store, held);
   const attestations = openAttestations(settings);
   const { mintManagedKey } = around;
-  const worker = new CryptoWorker(view, vault, tokens, accessKeys, imports, mintManagedKey, attestations, behind);
+  const clusters = new Clusters({
+    ...{ settings: settings.clusters, view, commands, clock: around.clock, metrics },
+    onError: (error, what) => log.error({ err: error }, `${what}: its HSMs could not be seen to`),
+  });
+  const worker = new CryptoWorker(
+    ...([view, vault, tokens, accessKeys, imports, clusters, mintManagedKey, attestations, behind] as const),
+  );
   await worker.checkLog(() => store.lastPosition());
   const credentials = around.besideGateway ? rootCredentials(settings) : fromSettings(settings);
   if (!credentials) {
@@ -164,6 +172,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     sealingKeys,
     treeHeads,
     digests,
+    clusters,
     serve() {
       lease = around.serving;
       if (!around.callout) return;
@@ -177,6 +186,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     },
     stop() {
       stopping.abort();
+      void clusters.stop();
       rotation.stop();
       vault.close();
       void endOffLoop();

@@ -4,6 +4,7 @@ import { type AggregateRef, INTERNAL, QUEUE } from '#domain/subjects';
 import type { CommandOrigin } from '#event-store/run-command';
 import type { Call, WorkerCommand, WorkerCommandAggregate } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
+import { clusterCommandOf } from './clusters/cluster-command';
 import { importCommandOf } from './import-command';
 import { commandOriginOf, membersOf, positionOf, refOf, tokenOf } from './internal-questions';
 import { answer, ask } from './internal-requests';
@@ -91,6 +92,7 @@ type Readers = { [T in WorkerCommandAggregate]: (command: Record<string, unknown
 /** THE table of what a crypto-worker may have appended, by what it is about: no other command comes from one. */
 const READERS: Readers = {
   key: importCommandOf,
+  cluster: clusterCommandOf,
   root: rootCommandOf,
   principal: (command) => {
     const { type } = command;

@@ -1,5 +1,6 @@
 import type { AggregateType } from '#domain/aggregates';
 import { aliasArn, keyArn, roleArn, rootArn, userArn } from '#domain/arn';
+import { backupsOf, type Cluster, exists as hasCluster } from '#domain/cluster/state';
 import { laterOf } from '#domain/dates';
 import type { ActiveGrant } from '#domain/grant/grant';
 import type { ImportStatus } from '#domain/key/imported/status';
@@ -17,7 +18,7 @@ import type { Projection } from '#views/projection';
 /** What replay says of an aggregate beside its history. */
 export interface AggregateReport {
   /** Its members in the JSON output, before the history. */
-  identity: { arn: string } | { grantId: string } | { trail: string } | { root: string };
+  identity: { arn: string } | { grantId: string } | { trail: string } | { clusterId: string } | { root: string };
   heading: string;
   /** Whether callers were told, at that moment, that it exists. */
   exists: boolean;
@@ -33,6 +34,7 @@ export const PLURAL: Record<AggregateType, string> = {
   principal: 'principals',
   grant: 'grants',
   trail: 'trails',
+  cluster: 'clusters',
   root: 'roots',
 };
 
@@ -72,6 +74,13 @@ const REPORTERS: Reporters = {
     more: {},
     lines: [`what they keep sealed was shredded: ${state.shredded === 1 ? 'once' : `${state.shredded} times`}`],
   }),
+  cluster: ({ ref, state }) => ({
+    identity: { clusterId: ref.id },
+    heading: `cluster ${ref.id} of account ${ref.account} in ${ref.region}`,
+    exists: hasCluster(state),
+    more: {},
+    lines: clusterLines(state),
+  }),
   root: ({ ref, state }) => ({
     identity: { root: ref.id },
     heading: 'root key',
@@ -97,6 +106,13 @@ export function rootLine(root: Root): string {
 
 export const reportOf = <T extends AggregateType>(folded: FoldedOf<T>, moment: Moment): AggregateReport =>
   (REPORTERS[folded.ref.aggregate] as (folded: FoldedOf<T>, moment: Moment) => AggregateReport)(folded, moment);
+
+function clusterLines(state: Cluster): string[] {
+  const lines = [`state: ${state.clusterState}`];
+  if (hasCluster(state)) for (const { hsmId, zone, state: of } of state.hsms) lines.push(`${hsmId} in ${zone}: ${of}`);
+  for (const { backupId, state: of } of backupsOf(state)) lines.push(`${backupId}: ${of}`);
+  return lines;
+}
 
 const keyArnIn = ({ region, account }: AggregateRef, keyId: string): string => keyArn(region, account, keyId);
 

@@ -91,7 +91,8 @@ function printDifference(difference: Difference, print: (line: string) => void):
 const nameOf = (identity: AggregateReport['identity']): string => {
   if ('arn' in identity) return identity.arn;
   if ('grantId' in identity) return identity.grantId;
-  return 'trail' in identity ? identity.trail : identity.root;
+  if ('trail' in identity) return identity.trail;
+  return 'clusterId' in identity ? identity.clusterId : identity.root;
 };
 
 /** Policies as they are written; other text with several lines would look like lines of ours. */

@@ -90,7 +90,7 @@ export const subjectsOfKey = (key: AggregateRef<'key'>): string[] => [
 export const principalsOf = (account: string): string => eventSubject({ ...accountRef(account), id: '*' });
 
 const subjectsOfAccount = (account: string): string[] =>
-  (['key', 'alias', 'grant', 'principal', 'trail'] satisfies AggregateType[]).map((aggregate) =>
+  (['key', 'alias', 'grant', 'principal', 'trail', 'cluster'] satisfies AggregateType[]).map((aggregate) =>
     eventSubject({ region: '*', account, aggregate, id: '*' }),
   );
 

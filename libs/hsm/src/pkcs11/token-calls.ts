@@ -1,3 +1,5 @@
+import type { CKR } from './token-errors';
+
 /** What a crypto-worker and the process that drives one HSM say to each other. Bytes are copied, never shared. */
 
 export interface TokenPlace {
@@ -13,6 +15,8 @@ export interface OpenToken extends TokenPlace {
   pin: string;
   /** Sessions that are kept open; as many calls are under way at once. */
   sessions: number;
+  /** Makes the token first, with its masking key; refused where there is one with this label. */
+  create?: boolean;
 }
 
 export interface TokenInfo {
@@ -61,6 +65,12 @@ export interface TokenCalls {
   /** The opposite; refused as `altered` where the tag does not fit. */
   decrypt: (asked: KeyName & { iv: Uint8Array; aad: Uint8Array; data: Uint8Array }) => Uint8Array;
   random: (asked: { length: number }) => Uint8Array;
+  /** A new AES-256 key that is in no token, wrapped under the masking key of this one. */
+  makeMasked: (asked: Record<string, never>) => Uint8Array;
+  /** Unwraps it as a key that is not extractable, labelled with its id (hex); makes no second one. */
+  unmask: (asked: { id: string; masked: Uint8Array }) => undefined;
+  /** From now on it opens with `pin`. */
+  setPin: (asked: { pin: string }) => undefined;
 }
 
 export type TokenCallName = keyof TokenCalls;
@@ -74,6 +84,12 @@ export type GivenBy<C extends TokenCallName> = ReturnType<TokenCalls[C]>;
  */
 export type TokenFailure = 'unavailable' | 'altered' | 'no-key' | 'refused';
 
+/**
+ * A CKR code by its name, where the module gave one that is known; `NO_TOKEN`: it has none with this label; `BUSY`: too many
+ * calls wait for it already.
+ */
+export type TokenCode = keyof typeof CKR | 'NO_TOKEN' | 'TOKEN_EXISTS' | 'BUSY';
+
 export interface TokenRequest {
   nth: number;
   name: TokenCallName;
@@ -83,4 +99,4 @@ export interface TokenRequest {
 export type TokenReply =
   | { nth: number; given: unknown }
   /** `what` names call and CKR code, and nothing that was asked. */
-  | { nth: number; failure: TokenFailure; what: string };
+  | { nth: number; failure: TokenFailure; what: string; code?: TokenCode | undefined };

@@ -7,6 +7,7 @@ import type {
   GivenBy,
   OpenToken,
   TokenCallName,
+  TokenCode,
   TokenFailure,
   TokenInfo,
   TokenReply,
@@ -34,8 +35,21 @@ export class TokenRefusedError extends Error {
   constructor(
     readonly failure: Exclude<TokenFailure, 'unavailable'>,
     message: string,
+    readonly code?: TokenCode,
   ) {
     super(message);
+  }
+}
+
+/** `code`: what the module answered; undefined where it did not, or with nothing that is known. */
+export class TokenUnavailableError extends HsmUnavailableError {
+  constructor(
+    readonly why: string,
+    readonly code?: TokenCode,
+    /** Its process was killed for not answering. */
+    readonly timedOut = false,
+  ) {
+    super(`the HSM is not available: ${why}`);
   }
 }
 
@@ -95,9 +109,19 @@ export class TokenClient {
     return this.open();
   }
 
-  async call<C extends Exclude<TokenCallName, 'open'>>(name: C, asked: AskedOf<C>): Promise<GivenBy<C>> {
+  /** `ms`: how long it may take, where that is not as long as any call. */
+  async call<C extends Exclude<TokenCallName, 'open'>>(
+    name: C,
+    asked: AskedOf<C>,
+    ms = this.limits.callMs,
+  ): Promise<GivenBy<C>> {
     await this.open();
-    return (await this.send(name, asked, this.limits.callMs)) as GivenBy<C>;
+    return (await this.send(name, asked, ms)) as GivenBy<C>;
+  }
+
+  /** Ends its process, and with it what is under way; the next call starts another one. */
+  restart(why: string): void {
+    if (this.child) this.end(why);
   }
 
   /** What is under way is given up. Harmless to repeat. */
@@ -112,8 +136,12 @@ export class TokenClient {
     if (this.opening) return this.opening;
     if (performance.now() < this.notBefore) return Promise.reject(unavailable(this.why));
     this.start();
-    const { module, label, pin, sessions } = this.place;
-    const opening = this.send('open', { module, label, pin, sessions }, this.limits.openMs) as Promise<TokenInfo>;
+    const { module, label, pin, sessions, create } = this.place;
+    const opening = this.send(
+      'open',
+      { module, label, pin, sessions, create },
+      this.limits.openMs,
+    ) as Promise<TokenInfo>;
     this.opening = opening;
     opening.then(
       () => {
@@ -121,7 +149,7 @@ export class TokenClient {
       },
       (error: unknown) => {
         if (error instanceof TokenRefusedError && error.failure === 'refused') this.refused = error;
-        this.end(error instanceof Unavailable ? error.why : 'it could not be opened');
+        this.end(error instanceof TokenUnavailableError ? error.why : 'it could not be opened');
       },
     );
     return opening;
@@ -147,7 +175,8 @@ export class TokenClient {
   private send(name: TokenCallName, asked: unknown, ms: number): Promise<unknown> {
     const { child } = this;
     if (!child?.connected) return Promise.reject(unavailable('its process has ended'));
-    if (this.pending.size >= this.limits.waiting) return Promise.reject(unavailable('too many calls wait for it'));
+    if (this.pending.size >= this.limits.waiting)
+      return Promise.reject(unavailable('too many calls wait for it', 'BUSY'));
     return new Promise((resolve, reject) => {
       const nth = this.nth++;
       this.pending.set(nth, { resolve, reject, dueAt: performance.now() + ms });
@@ -165,8 +194,8 @@ export class TokenClient {
     if (!waiting) return;
     this.forget(reply.nth);
     if (!('failure' in reply)) waiting.resolve(reply.given);
-    else if (reply.failure === 'unavailable') waiting.reject(unavailable(reply.what));
-    else waiting.reject(new TokenRefusedError(reply.failure, reply.what));
+    else if (reply.failure === 'unavailable') waiting.reject(unavailable(reply.what, reply.code));
+    else waiting.reject(new TokenRefusedError(reply.failure, reply.what, reply.code));
   }
 
   private forget(nth: number): void {
@@ -184,7 +213,7 @@ export class TokenClient {
       this.watchedAt = Number.POSITIVE_INFINITY;
       const soonest = Math.min(...[...this.pending.values()].map((each) => each.dueAt));
       const now = performance.now();
-      if (soonest <= now) this.end('it did not answer in time');
+      if (soonest <= now) this.end(IN_TIME);
       else if (soonest !== Number.POSITIVE_INFINITY) this.watch(Math.ceil(soonest - now));
     }, ms).unref();
   }
@@ -206,15 +235,10 @@ export class TokenClient {
     }
     for (const [nth, { reject }] of this.pending) {
       this.pending.delete(nth);
-      reject(unavailable(why));
+      reject(new TokenUnavailableError(why, undefined, why === IN_TIME));
     }
   }
 }
 
-class Unavailable extends HsmUnavailableError {
-  constructor(readonly why: string) {
-    super(`the HSM is not available: ${why}`);
-  }
-}
-
-const unavailable = (why: string): HsmUnavailableError => new Unavailable(why);
+const unavailable = (why: string, code?: TokenCode): HsmUnavailableError => new TokenUnavailableError(why, code);
+const IN_TIME = 'it did not answer in time';

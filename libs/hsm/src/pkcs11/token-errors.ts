@@ -1,4 +1,4 @@
-import type { TokenFailure } from './token-calls';
+import type { TokenCode, TokenFailure } from './token-calls';
 
 /** Of PKCS#11 v2.40, section 6 (CKR_...), those that are told apart. */
 export const CKR = {
@@ -34,6 +34,7 @@ export class TokenCallError extends Error {
   constructor(
     readonly failure: TokenFailure,
     message: string,
+    readonly code?: TokenCode,
   ) {
     super(message);
   }
@@ -81,8 +82,8 @@ export const mayBeAltered = (error: unknown): boolean => MAYBE_ALTERED.includes(
 export function inWords(call: string, error: unknown): TokenCallError {
   if (error instanceof TokenCallError) return error;
   const code = ckrOf(error);
-  const known = Object.entries(CKR).find(([, value]) => value === code)?.[0];
+  const known = Object.entries(CKR).find(([, value]) => value === code)?.[0] as TokenCode | undefined;
   const said =
     code === undefined ? 'the module could not be used' : known ? `CKR_${known}` : `CKR 0x${code.toString(16)}`;
-  return new TokenCallError(REFUSALS.includes(code ?? -1) ? 'refused' : 'unavailable', `${call}: ${said}`);
+  return new TokenCallError(REFUSALS.includes(code ?? -1) ? 'refused' : 'unavailable', `${call}: ${said}`, known);
 }

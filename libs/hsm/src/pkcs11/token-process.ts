@@ -48,8 +48,8 @@ process.on('message', (request: TokenRequest) => {
   answer(request).then(
     (given) => reply({ nth, given }, given),
     (error: unknown) => {
-      const { failure, message } = inWords(name, error);
-      reply({ nth, failure, what: message });
+      const { failure, message, code } = inWords(name, error);
+      reply({ nth, failure, what: message, code });
     },
   );
 });

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { endianness } from 'node:os';
 import * as pkcs11 from 'pkcs11js';
+import { createToken } from './create-token';
+import { makeMasked, unmask } from './masking';
 import { SessionPool } from './session-pool';
 import type { AskedOf, GivenBy, KeyName, LabelledKey, OpenToken, TokenInfo, TokenKey } from './token-calls';
 import { CKR, ckrOf, isLostHandle, isLostSession, mayBeAltered, TokenCallError } from './token-errors';
@@ -45,6 +47,7 @@ export class Token {
     } catch {
       throw new TokenCallError('refused', `${place.module}: no PKCS#11 module that can be loaded`);
     }
+    if (place.create) createToken(module, place);
     const { slot, info } = initialized(module, place);
     return new Token(module, place, info, new SessionPool(module, slot, place.pin, place.sessions));
   }
@@ -122,6 +125,25 @@ export class Token {
 
   async random({ length }: AskedOf<'random'>): Promise<GivenBy<'random'>> {
     return this.again((session) => this.module.C_GenerateRandom(session, Buffer.alloc(length)));
+  }
+
+  /** Not tried again: a session object of a session that is lost is gone with it. */
+  async makeMasked(): Promise<GivenBy<'makeMasked'>> {
+    return this.sessions.with((session) => makeMasked(this.module, session));
+  }
+
+  async unmask({ id, masked }: AskedOf<'unmask'>): Promise<undefined> {
+    await this.again((session) => {
+      if (this.found(session, byName({ id })).length === 0) unmask(this.module, session, id, buffer(masked));
+      this.missing.delete(nameOf({ id }));
+    });
+    return undefined;
+  }
+
+  async setPin({ pin }: AskedOf<'setPin'>): Promise<undefined> {
+    await this.sessions.with((session) => this.module.C_SetPIN(session, this.place.pin, pin));
+    this.place.pin = pin;
+    return undefined;
   }
 
   private async encryptOnce(session: Handle, key: KeyName, mechanism: pkcs11.Mechanism, data: Buffer): Promise<Buffer> {
@@ -300,7 +322,7 @@ function initialized(module: pkcs11.PKCS11, { module: path, label }: OpenToken):
     const info = infoOf(module, slot);
     if (info?.label === label) return { slot, info };
   }
-  throw new TokenCallError('unavailable', `${path}: no token with the label ${label}`);
+  throw new TokenCallError('unavailable', `${path}: no token with the label ${label}`, 'NO_TOKEN');
 }
 
 /** Undefined for a slot whose token cannot be read, which another one may make up for. */

@@ -1,7 +1,7 @@
 import { eventUuid } from '#audit-log/event-uuid';
 import { type AdditionalEventData, type AuditRecord, EVENT_VERSION, type UserIdentity } from '#audit-log/record';
 import type { CallerClaim } from '../caller';
-import { isReadOnly, type Operation } from '../operation';
+import { awsNameOf, isReadOnly, type Operation } from '../operation';
 import type { OperationReply } from '../operation-reply';
 import { decisionInputOf } from './decision-input';
 import { recordedRecipient } from './recorded-attestation';
@@ -40,7 +40,7 @@ export function callRecord({ operation, requestId, eventId, now, claim, trail, r
     userIdentity,
     eventTime: `${now.slice(0, 19)}Z`,
     eventSource: `${operation.service}.amazonaws.com`,
-    eventName: operation.name,
+    eventName: awsNameOf(operation),
     awsRegion: claim.region,
     ...(errorCode !== undefined && { errorCode, errorMessage: messageOf(reply) }),
     ...additional(trail),

@@ -37,6 +37,7 @@ const comparable = ({ eventName, resources, additionalEventData, errorCode }: Au
     JSON.stringify({ eventName, resources, additionalEventData, errorCode })
       .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, 'uuid')
       .replaceAll(/mrk-[0-9a-f]{32}/g, 'mrk')
+      .replaceAll(/(cluster|backup|hsm)-[a-z2-7]{11}/g, '$1')
       .replaceAll(/[0-9a-f]{64}/g, 'hex'),
   );
 

@@ -1,3 +1,4 @@
+import { cloudHsmCodeOf } from '#domain/cloudhsm-errors';
 import type { ErrorCode } from '#domain/errors';
 import { queryCodeOf } from '#domain/query-errors';
 import type { ServiceName } from '../operation';
@@ -21,10 +22,12 @@ const SHAPES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
  * AWS's SDKs name what they throw.
  */
 export function recordedCode(service: ServiceName, code: ErrorCode): string {
+  if (service === 'cloudhsm') return cloudHsmCodeOf(code);
   if (service !== 'iam' && service !== 'sts') return code;
   const told = queryCodeOf(code);
   return SHAPES.has(told) ? `${told}Exception` : told;
 }
 
 /** Of a call that was refused to its caller; the owner of what it asked for is not told. */
-export const isAccessDenied = (recorded: string | undefined): boolean => recorded?.startsWith('AccessDenied') === true;
+export const isAccessDenied = (recorded: string | undefined): boolean =>
+  /^(?:CloudHsm)?AccessDenied/.test(recorded ?? '');

@@ -37,6 +37,9 @@ function filled(requestClass: new () => object, bytes: () => Buffer): Filled {
       case 'stringMap':
         plain.push(text);
         return { [text]: text };
+      case 'stringLists':
+        plain.push(text);
+        return { [text]: [text] };
       case 'structure':
         return Object.fromEntries(
           Object.entries(constraint.members ?? { Anything: { constraint: { kind: 'blob' } as const } }).map(

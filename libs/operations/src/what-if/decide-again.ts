@@ -11,10 +11,18 @@ import { recordedRequest } from '../audit/recorded-request';
 import { Trail } from '../audit/trail';
 import type { CallerClaim, SessionClaims } from '../caller';
 import { Limits } from '../limits';
-import { type AuditPorts, type Call, type ControlPorts, type DataPorts, isWaiting, type Operation } from '../operation';
+import {
+  type AuditPorts,
+  type Call,
+  type ControlPorts,
+  type DataPorts,
+  isWaiting,
+  type Operation,
+  type ServiceName,
+} from '../operation';
 import type { Recipient } from '../recipient';
 import { resolveCaller } from '../resolve-caller';
-import { OPERATION_TABLE } from '../table';
+import { operationNamed } from '../table';
 
 export type RecordedCall = OpenPart & SealedPart;
 
@@ -75,7 +83,7 @@ export const isDenial = (code: ErrorCode): boolean =>
   code === 'AccessDeniedException' || code === 'UnrecognizedClientException';
 
 function operationOf({ eventName, eventSource }: RecordedCall): Operation {
-  const operation = OPERATION_TABLE.get(eventName);
+  const operation = operationNamed(eventSource.split('.')[0] as ServiceName, eventName);
   if (`${operation?.service}.amazonaws.com` !== eventSource) {
     throw new NotDecidable(`this version has no operation ${eventName} of ${eventSource}`);
   }
@@ -249,6 +257,12 @@ const dataPorts = (projection: Projection, { decisionInput }: RecordedCall): Dat
     create: pass,
     runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
     erase: pass,
+  },
+  hsms: {
+    obstacle: () => undefined,
+    runCommand: async (ref, command, call) => {
+      await decided(projection, ref, command, call.now);
+    },
   },
   // What was imported is not on record.
   get imports(): never {

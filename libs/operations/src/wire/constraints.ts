@@ -24,6 +24,8 @@ export type Constraint =
   | { kind: 'enums'; values: readonly string[] }
   /** `maxBytes`: of all names and values together, in UTF-8. */
   | { kind: 'stringMap'; maxBytes: number }
+  /** Lists of texts by name; `maxBytes`: of all names and texts together. */
+  | { kind: 'stringLists'; max: number; maxBytes: number }
   | { kind: 'structures'; max?: number; members: Readonly<Record<string, MemberRule>> }
   /** Without `members` it is taken as it is. */
   | { kind: 'structure'; members?: Readonly<Record<string, MemberRule>> };

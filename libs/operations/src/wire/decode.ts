@@ -84,6 +84,8 @@ function decode(constraint: Constraint, value: unknown, path: string): unknown {
       );
     case 'stringMap':
       return decodeStringMap(value, path);
+    case 'stringLists':
+      return decodeStringLists(value, path);
     case 'structures':
       return decodeList(value, path, (item, itemPath) => decodeMembers(constraint.members, item, itemPath()));
     case 'structure':
@@ -162,6 +164,17 @@ function decodeStringMap(value: unknown, path: string): Record<string, string> {
   const json = asObject(value, path);
   for (const name in json) if (typeof json[name] !== 'string') mismatch(json[name], 'a String', path);
   return json as Record<string, string>;
+}
+
+function decodeStringLists(value: unknown, path: string): Record<string, string[]> {
+  const json = asObject(value, path);
+  for (const name in json) {
+    const texts = decodeList(json[name], path, (item) =>
+      typeof item === 'string' ? item : mismatch(item, 'a String', path),
+    );
+    if (texts.includes(null)) mismatch(null, 'a String', path);
+  }
+  return json as Record<string, string[]>;
 }
 
 function asObject(value: unknown, path: string): Record<string, unknown> {

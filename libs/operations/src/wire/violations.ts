@@ -58,6 +58,11 @@ export function violationsOf(rule: MemberRule, value: unknown, path: string): st
     }
     case 'stringMap':
       return ofMap(value as Record<string, string>, constraint.maxBytes, path);
+    case 'stringLists': {
+      const lists = Object.entries(value as Record<string, string[]>);
+      const texts = lists.flatMap(([name, list]) => [name, ...list]);
+      return [...bounds(lists.length, constraint, '', path, 'length'), ...ofTexts(texts, constraint.maxBytes, path)];
+    }
     case 'structure':
       return ofMembers(constraint.members ?? {}, value as Record<string, unknown>, path);
     case 'boolean':
@@ -106,12 +111,15 @@ function rulesOf(each: Scalar): string[] {
   return [...rules, NOT_NULL].map((rule) => `Member must ${rule}`);
 }
 
-function ofMap(map: Readonly<Record<string, string>>, maxBytes: number, path: string): string[] {
+const ofMap = (map: Readonly<Record<string, string>>, maxBytes: number, path: string): string[] =>
+  ofTexts(Object.entries(map).flat(), maxBytes, path);
+
+/** All names and values of a map. */
+function ofTexts(texts: readonly string[], maxBytes: number, path: string): string[] {
   let left = maxBytes;
-  for (const name in map) {
-    const value = map[name]!;
-    if (LONE_SURROGATE.test(name) || LONE_SURROGATE.test(value)) return [violation('', path, WELL_FORMED)];
-    left -= Buffer.byteLength(name) + Buffer.byteLength(value);
+  for (const text of texts) {
+    if (LONE_SURROGATE.test(text)) return [violation('', path, WELL_FORMED)];
+    left -= Buffer.byteLength(text);
     if (left < 0) return [violation('', path, `have names and values of at most ${maxBytes} bytes together`)];
   }
   return [];
