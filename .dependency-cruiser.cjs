@@ -9,7 +9,7 @@ const BELOW = {
   'event-store': ['domain'],
   views: ['event-store', 'domain'],
   hsm: ['event-store', 'xks', 'sigv4', 'crypto', 'domain'],
-  operations: ['views', 'hsm', 'policy', 'event-store', 'audit-log', 'crypto', 'domain'],
+  operations: ['views', 'hsm', 'policy', 'event-store', 'xks', 'audit-log', 'crypto', 'domain'],
   platform: ['operations', 'views', 'hsm', 'policy', 'event-store', 'xks', 'sigv4', 'audit-log', 'crypto', 'domain'],
 };
 const SPEC = '\\.(spec|suite)\\.ts$';

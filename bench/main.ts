@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { compareAgainst, noCase } from './against';
 import { chosenCases, type Scenario } from './case';
 import { byPolicy } from './cases/by-policy';
+import { clusterStore } from './cases/cluster-store';
 import { embeddedHttp } from './cases/embedded-http';
 import { eventHistory, eventHistoryOnPostgres } from './cases/event-history';
 import { hsmRoot } from './cases/hsm-root';
@@ -24,6 +25,7 @@ const SCENARIOS: readonly Scenario[] = [
   records,
   byPolicy,
   hsmRoot,
+  clusterStore,
   xks,
   separateHttp,
   natsDirect,

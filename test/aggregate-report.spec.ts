@@ -53,6 +53,18 @@ describe('replay shows', () => {
     expect(linesOf(/^grant 9242/)).toContain(`may be retired by ${ROOT}:role/Orders`);
   });
 
+  test('a custom key store, one that was deleted, and never where its secret lies', () => {
+    const store = (id: string) => linesOf(`custom key store ${id} of 000000000000 in eu-central-1`);
+    expect(store('cks-0123456789abcdef0')).toEqual([
+      ...['name: renamed', 'state: CONNECTED', 'AWS_CLOUDHSM: cluster-abcdefghijk', 'keys: 0'],
+    ]);
+    expect(store('cks-0123456789abcdef1')).toEqual([
+      ...['name: proxy', 'state: CONNECTED', 'EXTERNAL_KEY_STORE: https://proxy.example.com/other/kms/xks/v1'],
+      'keys: 1',
+    ]);
+    expect(store('cks-0123456789abcdef2')).toEqual(['state: Deleted']);
+  });
+
   test('how far a rotation of the root key is', () => {
     expect(linesOf('root key')).toEqual([
       'epoch 3 (fedcba9876543210), to which all material of epoch 2 is being moved since 2029-02-01T00:00:00.000Z',

@@ -112,9 +112,14 @@ describe('a new key', () => {
       void refused('no usage', {}, { code: 'ValidationException', message });
     }
     const [{ keyUsage: KeyUsage, isImportable }] = kinds as [(typeof kinds)[number]];
-    for (const Origin of ['AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE', ...(isImportable ? [] : ['EXTERNAL'])]) {
-      void refused(Origin, { KeyUsage, Origin }, { code: 'UnsupportedOperationException' });
+    const isSymmetric = KeySpec === 'SYMMETRIC_DEFAULT';
+    // Without a store of theirs.
+    for (const Origin of ['AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE']) {
+      const code = isSymmetric ? 'ValidationException' : 'UnsupportedOperationException';
+      void refused(Origin, { KeyUsage, Origin }, { code });
     }
+    if (!isImportable)
+      void refused('EXTERNAL', { KeyUsage, Origin: 'EXTERNAL' }, { code: 'UnsupportedOperationException' });
     await outcomes.check();
   });
 });

@@ -16,6 +16,7 @@ import { auditRecords, connectAsUser } from './support/audit-records';
 import { askCloudHsm } from './support/cloudhsm-client';
 import { everyOperation, type Held, type Reply, type Step } from './support/every-operation';
 import { allowing, type Clients, type Credentials, clientsOf, longTerm } from './support/identities';
+import { MisbehavingProxy } from './support/misbehaving-proxy';
 import { requestAs } from './support/nats-client';
 import { until } from './support/nats-server';
 import { type KeytrailProcess, MAIN, run, startProcess } from './support/processes';
@@ -64,6 +65,7 @@ type Ask = (who: Who, operation: string, input: Record<string, unknown>) => Prom
 
 let dataDir: string;
 let server: KeytrailProcess;
+let proxy: MisbehavingProxy;
 let everybody: NatsConnection;
 let projector: NatsConnection;
 const ids: Record<Who, string> = { able: '', idle: '', nobody: 'AIDANOBODYNOBODYNOBO' };
@@ -82,7 +84,11 @@ let records: AuditRecord[];
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'keytrail-records-'));
   // An HSM without users loads no module.
-  server = await startProcess(dataDir, { KEYTRAIL_QUOTAS: 'off', KEYTRAIL_CLOUDHSM_MODULE: process.execPath });
+  proxy = await MisbehavingProxy.start();
+  server = await startProcess(dataDir, {
+    ...{ KEYTRAIL_QUOTAS: 'off', KEYTRAIL_CLOUDHSM_MODULE: process.execPath },
+    KEYTRAIL_XKS_STORE_LOOPBACK: 'true',
+  });
   const root = clientsOf(server.endpoint, (await server.kms.config.credentials()) as Credentials);
   for (const who of ['able', 'idle'] as const) {
     const { User } = await root.iam.send(new iamClient.CreateUserCommand({ UserName: who }));
@@ -111,12 +117,13 @@ afterAll(async () => {
   await everybody?.close();
   await projector?.close();
   await server?.stop();
+  await proxy?.stop();
   rmSync(dataDir, { recursive: true, force: true });
 });
 
 /** Each operation refused once, then allowed once. */
 async function walk(ask: Ask, tag: 'http' | 'nats'): Promise<void> {
-  for (const step of everyOperation(ACCOUNT, tag, secrets[tag])) {
+  for (const step of everyOperation(ACCOUNT, tag, secrets[tag], proxy.endpoint)) {
     const input = step.input(held[tag]);
     seen.push(await ask(refusedTo(step), step.operation, step.refused ?? input));
     const { until: hasIt = () => true } = step;
@@ -246,7 +253,10 @@ test('what changed a key says which, whatever it was called; what changed nothin
     if (call.operation === 'AssumeRole' || call.operation === 'GetSessionToken') {
       expect(responseElements).toHaveProperty('credentials.accessKeyId', expect.stringMatching(/^ASIA/));
     } else if (readOnly) expect([call.operation, responseElements]).toEqual([call.operation, null]);
-    else if (eventSource === 'kms.amazonaws.com') {
+    else if (call.operation.endsWith('CustomKeyStore')) {
+      const { CustomKeyStoreId } = call.reply;
+      expect(responseElements).toEqual(CustomKeyStoreId ? { customKeyStoreId: CustomKeyStoreId } : null);
+    } else if (eventSource === 'kms.amazonaws.com') {
       const KeyId = call.input['KeyId'] ?? held[call.overNats ? 'nats' : 'http']['KeyId'];
       const metadata = ['KeyMetadata', 'ReplicaKeyMetadata'].find((name) => call.reply[name] !== undefined);
       const named = metadata ? `${small(metadata)}.arn` : 'keyId';

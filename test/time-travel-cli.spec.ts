@@ -162,6 +162,9 @@ describe('./keytrail replay --at', () => {
       principals: [],
       grants: [],
       trails: [],
+      clusters: [],
+      customKeyStores: [],
+      roots: [],
     });
     const now = await json('replay', '--key', KeyId);
     expect(now.keys).toMatchObject([{ exists: false, state: { keyState: 'Deleted' }, nextTimer: null }]);

@@ -45,6 +45,8 @@ const onKey =
   (more: Record<string, unknown> = {}) =>
   ({ KeyId }: Held) => ({ KeyId, ...more });
 
+/** `https://<host>`: where an XKS proxy answers, whatever the path. That of the tests in memory. */
+const PROXY = 'https://every.example.com';
 const inCluster =
   (more: Record<string, unknown> = {}) =>
   ({ ClusterId }: Held) => ({ ClusterId, ...more });
@@ -52,7 +54,7 @@ const csrIn = (reply: Reply): string => at(reply, 'Clusters', '0', 'Certificates
 const backupIn = (reply: Reply): string => at(reply, 'Backups', '0', 'BackupId');
 
 /** Every operation of the table, in an order in which each can be done. `tag` sets two runs apart. */
-export function everyOperation(account: string, tag: string, secret: Buffer): Step[] {
+export function everyOperation(account: string, tag: string, secret: Buffer, proxy = PROXY): Step[] {
   const root = `arn:aws:iam::${account}:root`;
   const Plaintext = secret.toString('base64');
   const signed = { Message: Plaintext, SigningAlgorithm: 'ECDSA_SHA_256' };
@@ -299,6 +301,7 @@ export function everyOperation(account: string, tag: string, secret: Buffer): St
     },
     { operation: 'DeleteRolePolicy', input: () => ({ RoleName, PolicyName: 'own' }) },
     { operation: 'DeleteRole', input: role },
+    ...customKeyStores(tag, secret, proxy),
     {
       operation: 'CreateCluster',
       input: () => ({ HsmType: 'hsm1.medium', SubnetIds: ['subnet-0123abcd'], TagList: Tags }),
@@ -354,5 +357,38 @@ export function everyOperation(account: string, tag: string, secret: Buffer): St
         held['OwnToken'] = at(reply, 'Credentials', 'SessionToken');
       },
     },
+  ];
+}
+
+/** One store that is made, changed and deleted, and one that is connected: which way that goes, nobody waits for. */
+function customKeyStores(tag: string, secret: Buffer, proxy: string): Step[] {
+  const create = (name: string): Step => ({
+    operation: 'CreateCustomKeyStore',
+    input: () => ({
+      CustomKeyStoreName: `${name} of ${tag}`,
+      CustomKeyStoreType: 'EXTERNAL_KEY_STORE',
+      XksProxyConnectivity: 'PUBLIC_ENDPOINT',
+      XksProxyUriEndpoint: proxy,
+      XksProxyUriPath: `/${tag}/${name}/kms/xks/v1`,
+      XksProxyAuthenticationCredential: {
+        AccessKeyId: 'ABCDEFGHIJKLMNOPQRST',
+        RawSecretAccessKey: secret.toString('hex').padEnd(43, 's').slice(0, 64),
+      },
+    }),
+    keep: (reply, held) => {
+      held['CustomKeyStoreId'] = at(reply, 'CustomKeyStoreId');
+    },
+  });
+  const onStore =
+    (more: Record<string, unknown> = {}) =>
+    ({ CustomKeyStoreId }: Held) => ({ CustomKeyStoreId, ...more });
+  return [
+    create('first'),
+    { operation: 'DescribeCustomKeyStores', input: () => ({ Limit: 5 }) },
+    { operation: 'UpdateCustomKeyStore', input: onStore({ NewCustomKeyStoreName: `renamed ${tag}` }) },
+    { operation: 'DeleteCustomKeyStore', input: onStore() },
+    create('second'),
+    { operation: 'ConnectCustomKeyStore', input: onStore() },
+    { operation: 'DisconnectCustomKeyStore', input: onStore() },
   ];
 }

@@ -3,12 +3,13 @@ import { type Commit, encodeCommit, NO_HASH } from '#domain/commit';
 import { type AggregateRef, eventSubject } from '#domain/subjects';
 import { type LogEntry, Projection } from '#views/projection';
 
-/** A log in memory, and its projection kept up commit by commit. Time stands still. */
+/** A log in memory, and its projection kept up commit by commit. Time stands still, unless a test moves it. */
 export class FoldedLog {
   readonly projection = new Projection();
   readonly entries: LogEntry[] = [];
 
-  constructor(private readonly now: string) {}
+  /** ISO 8601. */
+  constructor(public now: string) {}
 
   /** Decides on the projection's state, appends and folds in. Throws what decide throws. */
   run<T extends AggregateType>(ref: AggregateRef<T>, command: CommandOf<T>): void {

@@ -4,6 +4,7 @@ import { AttestationVerifier } from '#crypto/attestation/attestation-verifier';
 import { openMaterial, randomMaterialLength } from '#crypto/key-material';
 import { TOKEN_SEED_LENGTH, TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf } from '#domain/aggregates';
+import type { ConnectionState } from '#domain/custom-key-store/state';
 import { isAsymmetric } from '#domain/key/key-kinds';
 import type { AggregateRef } from '#domain/subjects';
 import { MemoryEventStore } from '#event-store/memory-event-store';
@@ -20,15 +21,21 @@ import { OPERATION_TABLE } from '#operations/table';
 import type { LastUses } from '#operations/usage/last-uses';
 import { GrantTokens, localSigner } from '#platform/grant-tokens';
 import { KeyManager, originOf } from '#platform/key-manager';
+import { KeyStores } from '#platform/key-stores/key-stores';
+import { KeysInStores } from '#platform/key-stores/keys-in-stores';
 import { KeyTimers } from '#platform/key-timers';
 import type { MaterialCustodian } from '#platform/material-custodian';
 import { RevocationBarrier } from '#platform/revocation-barrier';
 import { ServingLease } from '#platform/serving-lease';
+import { WorkerCommands } from '#platform/worker-commands';
 import { DueTimes, TIMER_KINDS } from '#views/due-times';
+import { storeOf } from '#views/key-store';
 import { LiveView } from '#views/live-view';
 import type { Projection } from '#views/projection';
+import { FakeKeyStores } from './fake-key-stores';
 import { settleHsms } from './memory-hsms';
 import { MemoryImports } from './memory-imports';
+import { MemorySealedPlaces } from './memory-sealed-places';
 import { observeError } from './observed-errors';
 import { rootCaller } from './root-caller';
 
@@ -84,6 +91,11 @@ export class MemoryOperations {
   /** A test that wants the records of the calls sets it. */
   onRecord: ((record: AuditRecord) => void) | undefined;
   private readonly backingKeys = new Map<string, BackingKey>();
+  /** What stands behind custom key stores. */
+  readonly backings = new FakeKeyStores();
+  private readonly sealed = new MemorySealedPlaces();
+  readonly keyStores: KeyStores;
+  private readonly inStores: KeysInStores;
   private readonly manager: KeyManager;
   private readonly timers: KeyTimers;
 
@@ -94,7 +106,11 @@ export class MemoryOperations {
     const announce = (position: number) => barrier.hear({ processId: 'this', position, leaseMs });
     this.lease = new ServingLease(store, view, leaseMs, announce);
     const materials: MaterialCustodian = {
-      create: async (keyArn, materialId, keySpec) => {
+      create: async (keyArn, materialId, keySpec, place) => {
+        if (place) {
+          await this.inStores.create(keyArn, materialId, place);
+          return undefined;
+        }
         let backingKey = this.backingKeys.get(materialId);
         if (!backingKey) {
           const length = randomMaterialLength(keySpec);
@@ -109,8 +125,14 @@ export class MemoryOperations {
         if (!isAsymmetric(keySpec)) return undefined;
         return (await publicKeyOf(keySpec, backingKey.keyObject)).toString('base64');
       },
-      destroy: async (_ref, materialId) => {
+      destroy: async (ref, materialId) => {
+        const key = this.projection.folded(ref as AggregateRef<'key'>)?.state;
+        const store = key?.keyState === 'Deleted' ? storeOf(this.projection, ref, key) : undefined;
+        if (store?.state.backing.storeType === 'AWS_CLOUDHSM' && !materialId.endsWith('-copy')) {
+          await this.inStores.destroyInCluster(store.ref, materialId);
+        }
         this.backingKeys.delete(materialId);
+        await this.sealed.destroy(materialId);
       },
     };
     this.manager = new KeyManager({
@@ -122,7 +144,17 @@ export class MemoryOperations {
       failPoint: () => {},
       signGrantToken: (claims) => this.signGrantToken(claims),
       lastUses: this.lastUses,
+      clusters: this.backings.directory,
     });
+    this.keyStores = new KeyStores({
+      view,
+      vault: this.sealed,
+      commands: new WorkerCommands(view, (ref, command, origin) => this.manager.runFor(ref, command, origin)),
+      connectors: this.backings,
+      clock: { now: () => this.now },
+      onError: (error) => this.storeErrors.push(error),
+    });
+    this.inStores = new KeysInStores({ ...this.sealed.ports, create: materials.create as never }, this.keyStores);
     this.imports = new MemoryImports(this.backingKeys, async (ref, command, call) => {
       await this.manager.runFor(ref, command, originOf(call));
     });
@@ -130,7 +162,8 @@ export class MemoryOperations {
     this.ready = view
       .start(store)
       .then(() => this.lease.start())
-      .then(() => this.lease.stop());
+      .then(() => this.lease.stop())
+      .then(() => this.keyStores.start());
   }
 
   /** Who a claim is of now: root's, unless it says otherwise. */
@@ -162,6 +195,25 @@ export class MemoryOperations {
     const due = new DueTimes(new Set(TIMER_KINDS));
     due.build(this.projection);
     for (const timer of due.due(new Date(this.now).toISOString(), 1_000)) await this.timers.fire(timer);
+  }
+
+  /** What crypto-workers had trouble with. */
+  readonly storeErrors: unknown[] = [];
+
+  /** Names of what is stored sealed, and is no backing key. */
+  get sealedPlaces(): string[] {
+    return this.sealed.names;
+  }
+
+  /** Resolves once the store has come to a state. */
+  async storeReaches(storeId: string, state: ConnectionState, region = 'us-east-1'): Promise<void> {
+    await this.ready;
+    const reached = () => {
+      const store = this.projection.customKeyStore(region, ACCOUNT, storeId)?.state;
+      return store?.storeState === 'Existing' && store.connection === state;
+    };
+    if (reached()) return;
+    await new Promise<void>((resolve) => this.view.onCommit(() => reached() && resolve()));
   }
 
   /** A test has it thrown at each call. */
@@ -205,6 +257,7 @@ export class MemoryOperations {
             return result;
           },
           eraseReleased: (ref, call) => this.manager.eraseReleased(ref, call),
+          clusters: this.backings.directory,
         },
         data: {
           projection: this.view.projection,
@@ -228,6 +281,8 @@ export class MemoryOperations {
             erase: async () => {},
           },
           imports: this.imports,
+          keyStores: this.keyStores,
+          clusters: this.backings.directory,
           hsms: {
             obstacle: () => this.hsmObstacle,
             runCommand: async (ref, command, call) => {

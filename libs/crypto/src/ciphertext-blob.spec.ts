@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { type BlobKey, encodeHeaderPrefix, parseBlob, startBlob } from './ciphertext-blob';
+import { type BlobKey, encodeHeaderPrefix, parseBlob, type SymmetricBlob, startBlob } from './ciphertext-blob';
 
 const KEY: BlobKey = {
   region: 'eu-central-1',
@@ -35,8 +35,8 @@ const keys: fc.Arbitrary<BlobKey> = fc.record({
 describe('the ciphertext blob', () => {
   it('names its key and material and holds nonce, IV, ciphertext and tag', () => {
     const blob = blobOf(KEY);
-    const parsed = parseBlob(blob);
-    expect(parsed).toMatchObject(KEY);
+    const parsed = parseBlob(blob) as SymmetricBlob;
+    expect(parsed).toMatchObject({ ...KEY, place: 'kms' });
     expect(parsed.nonce).toEqual(NONCE);
     expect(parsed.iv).toEqual(IV);
     expect(parsed.ciphertext).toEqual(Buffer.alloc(3, 0xcc));
@@ -51,6 +51,27 @@ describe('the ciphertext blob', () => {
   it('keeps an upper-case UUID as it is', () => {
     const keyId = KEY.keyId.toUpperCase();
     expect(parseBlob(blobOf({ ...KEY, keyId })).keyId).toBe(keyId);
+  });
+
+  it.each(['cluster', 'external'] as const)(
+    'of a key in a custom key store (%s) has what the store made to its end',
+    (place) => {
+      const prefix = encodeHeaderPrefix(KEY, place);
+      const own = place === 'cluster' ? Buffer.alloc(0) : Buffer.concat([NONCE, IV, Buffer.of(0, 3)]);
+      const sealed = Buffer.alloc(40, 0xee);
+      const parsed = parseBlob(Buffer.concat([prefix, own, sealed]));
+      expect(parsed).toMatchObject({ ...KEY, place, sealed, header: Buffer.concat([prefix, own]) });
+      expect(parseBlob(Buffer.concat([prefix, own, sealed.subarray(1)]))).toMatchObject({ sealed: sealed.subarray(1) });
+      for (let length = 0; length <= prefix.length + own.length; length++) {
+        expect(() => parseBlob(Buffer.concat([prefix, own]).subarray(0, length))).toThrow(invalid);
+      }
+    },
+  );
+
+  it('of one kind of place is never one of another', () => {
+    const headers = (['kms', 'cluster', 'external'] as const).map((place) => encodeHeaderPrefix(KEY, place));
+    expect(new Set(headers.map((header) => header.toString('hex'))).size).toBe(3);
+    expect(headers.map((header) => header[2])).toEqual([1, 2, 3]);
   });
 
   it('refuses every beginning of a blob and every blob with something behind it', () => {

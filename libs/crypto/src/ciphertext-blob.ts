@@ -8,20 +8,30 @@ import { decodeKeyId, encodeKeyId } from './key-id-codec';
  * decrypts for ever. Numbers are big endian.
  *
  *   1  magic 0x4b                     1  version 1
- *   1  algorithm, 1 = AES-256-GCM under an SP 800-108 message key
+ *   1  algorithm: where the key is, and how it encrypts (below)
  *   1  length of region, then region  5  account
  *   1  kind of key id, then key id   32  material id
  *                                        (so far the prefix: the same for all ciphertexts of one material)
+ *
+ * Algorithm 1, AES-256-GCM under an SP 800-108 message key:
+ *
  *  16  nonce N of the key derivation 12  IV
  *   2  length of ciphertext, then ciphertext
  *  16  tag
  *
- * All that stands before the ciphertext is the header, and is authenticated. Each field's length follows from the bytes
+ * Algorithm 2, in an AWS CloudHSM cluster: what the cluster made of the plaintext.
+ *
+ * Algorithm 3, in an external key store: as 1 up to the length of the ciphertext, then what the external key made of ciphertext
+ * and tag.
+ *
+ * All that stands before the ciphertext, or before what a store made, is the header, and is authenticated. Each field's length follows from the bytes
  * before it, so no header is the beginning of another one, and header || context is injective.
  */
 const MAGIC = 0x4b;
 const VERSION = 1;
-const AES_256_GCM = 1;
+const ALGORITHMS = { kms: 1, cluster: 2, external: 3 } as const;
+/** Where a key is: in KMS alone, in an AWS CloudHSM cluster, or in an external key store as well. */
+export type KeyPlace = keyof typeof ALGORITHMS;
 const ACCOUNT_LENGTH = 5;
 const MATERIAL_ID_LENGTH = 32;
 export const NONCE_LENGTH = 16;
@@ -41,7 +51,11 @@ export interface BlobKey {
 }
 
 /** A blob's parts. The buffers are views of the parsed bytes. */
-export interface ParsedBlob extends BlobKey {
+export type ParsedBlob = SymmetricBlob | ClusterBlob | ExternalBlob;
+
+/** One that KMS made alone. */
+export interface SymmetricBlob extends BlobKey {
+  place: 'kms';
   /** Everything before the ciphertext: what is authenticated. */
   header: Buffer;
   nonce: Buffer;
@@ -50,15 +64,34 @@ export interface ParsedBlob extends BlobKey {
   tag: Buffer;
 }
 
+/** One that a cluster made. */
+export interface ClusterBlob extends BlobKey {
+  place: 'cluster';
+  header: Buffer;
+  /** What the cluster opens. */
+  sealed: Buffer;
+}
+
+/** One that KMS made, and an external key over it. */
+export interface ExternalBlob extends BlobKey {
+  place: 'external';
+  header: Buffer;
+  nonce: Buffer;
+  iv: Buffer;
+  ciphertextLength: number;
+  /** What the external key opens, to ciphertext and tag. */
+  sealed: Buffer;
+}
+
 /** The beginning that all ciphertexts of one material share: worth keeping. Throws RangeError for a key no blob can name. */
-export function encodeHeaderPrefix(key: BlobKey): Buffer {
+export function encodeHeaderPrefix(key: BlobKey, place: KeyPlace = 'kms'): Buffer {
   if (!isRegionName(key.region)) throw new RangeError(`not a region name: ${key.region}`);
   if (!/^[0-9]{12}$/.test(key.account)) throw new RangeError(`not an account id: ${key.account}`);
   if (!/^[0-9a-f]{64}$/.test(key.materialId)) throw new RangeError(`not a material id: ${key.materialId}`);
   const account = Buffer.alloc(ACCOUNT_LENGTH);
   account.writeUIntBE(Number(key.account), 0, ACCOUNT_LENGTH);
   return Buffer.concat([
-    Buffer.of(MAGIC, VERSION, AES_256_GCM, key.region.length),
+    Buffer.of(MAGIC, VERSION, ALGORITHMS[place], key.region.length),
     Buffer.from(key.region, 'latin1'),
     account,
     encodeKeyId(key.keyId),
@@ -93,21 +126,35 @@ export function parseBlob(bytes: Uint8Array): ParsedBlob {
   };
   const takeByte = (): number => take(1)[0]!;
 
-  if (takeByte() !== MAGIC || takeByte() !== VERSION || takeByte() !== AES_256_GCM) throw invalidCiphertext();
+  if (takeByte() !== MAGIC || takeByte() !== VERSION) throw invalidCiphertext();
+  const place = placeOf(takeByte());
   const region = take(takeByte()).toString('latin1');
   const account = take(ACCOUNT_LENGTH).readUIntBE(0, ACCOUNT_LENGTH);
   if (!isRegionName(region) || account > MAX_ACCOUNT) throw invalidCiphertext();
   const keyId = decodeKeyId(take);
   if (keyId === undefined) throw invalidCiphertext();
   const materialId = take(MATERIAL_ID_LENGTH).toString('hex');
+  const key: BlobKey = { region, account: String(account).padStart(12, '0'), keyId, materialId };
+  const rest = (): Buffer => (offset === blob.length ? fail() : take(blob.length - offset));
+  if (place === 'cluster') return { ...key, place, header: blob.subarray(0, offset), sealed: rest() };
   const nonce = take(NONCE_LENGTH);
   const iv = take(IV_LENGTH);
   const ciphertextLength = take(2).readUInt16BE(0);
   const header = blob.subarray(0, offset);
+  if (place === 'external') return { ...key, place, header, nonce, iv, ciphertextLength, sealed: rest() };
   const ciphertext = take(ciphertextLength);
   const tag = take(TAG_LENGTH);
   if (offset !== blob.length) throw invalidCiphertext();
-  return { region, account: String(account).padStart(12, '0'), keyId, materialId, header, nonce, iv, ciphertext, tag };
+  return { ...key, place, header, nonce, iv, ciphertext, tag };
+}
+
+const fail = (): never => {
+  throw invalidCiphertext();
+};
+
+function placeOf(algorithm: number): KeyPlace {
+  for (const [place, code] of Object.entries(ALGORITHMS)) if (code === algorithm) return place as KeyPlace;
+  return fail();
 }
 
 /** AWS KMS gives this error no message, so that it tells an attacker nothing. */

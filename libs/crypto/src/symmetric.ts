@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
-import { open, sealInto } from './aes-gcm';
-import { invalidCiphertext, NONCE_LENGTH, type ParsedBlob, startBlob } from './ciphertext-blob';
+import { open, sealInto, TAG_LENGTH } from './aes-gcm';
+import { type ExternalBlob, invalidCiphertext, NONCE_LENGTH, type SymmetricBlob, startBlob } from './ciphertext-blob';
 import { counterKdf, fixedInput } from './counter-kdf';
 
 /**
@@ -37,7 +37,7 @@ export function encryptSymmetric(
 }
 
 /** The plaintext. Throws InvalidCiphertextException if blob, context and backing key do not belong together. */
-export function decryptSymmetric(backingKey: KeyObject, blob: ParsedBlob, context: Uint8Array): Buffer {
+export function decryptSymmetric(backingKey: KeyObject, blob: SymmetricBlob, context: Uint8Array): Buffer {
   const key = messageKey(backingKey, blob.nonce);
   try {
     const plaintext = open(key, blob.iv, [blob.header, context], blob.ciphertext, blob.tag);
@@ -46,6 +46,17 @@ export function decryptSymmetric(backingKey: KeyObject, blob: ParsedBlob, contex
   } finally {
     key.fill(0);
   }
+}
+
+/**
+ * What KMS made of an external key store's blob, once the external key has been taken off: `inner` is ciphertext and tag. Throws
+ * InvalidCiphertextException where it has another length.
+ */
+export function innerBlob(blob: ExternalBlob, inner: Buffer): SymmetricBlob {
+  const { sealed: _sealed, ciphertextLength, ...rest } = blob;
+  if (inner.length !== ciphertextLength + TAG_LENGTH) throw invalidCiphertext();
+  const ciphertext = inner.subarray(0, ciphertextLength);
+  return { ...rest, place: 'kms', ciphertext, tag: inner.subarray(ciphertextLength) };
 }
 
 /** 32 bytes, which the caller zeroises. */

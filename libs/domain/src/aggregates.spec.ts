@@ -20,6 +20,8 @@ describe('the table of aggregates', () => {
       'AliasCreated',
       'AliasDeleted',
       'AliasUpdated',
+      'CustomKeyStoreDisconnectionBegun',
+      'CustomKeyStoreUpdated',
       'GrantRetired',
       'GrantRevoked',
       'ImportedKeyMaterialDeleted',

@@ -1,6 +1,7 @@
 import type { Aggregate } from './aggregate';
 import { aliasAggregate } from './alias/aggregate';
 import { clusterAggregate } from './cluster/aggregate';
+import { customKeyStoreAggregate } from './custom-key-store/aggregate';
 import { grantAggregate } from './grant/grant';
 import { keyAggregate } from './key/aggregate';
 import { principalAggregate } from './principal/aggregate';
@@ -14,6 +15,7 @@ export const AGGREGATES = {
   principal: principalAggregate,
   grant: grantAggregate,
   trail: trailAggregate,
+  customKeyStore: customKeyStoreAggregate,
   cluster: clusterAggregate,
   root: rootAggregate,
 };

@@ -9,6 +9,9 @@ const OWN_TYPES = [
   'TREE_SEED',
   'TRAIL_KEY',
   'IMPORT_KEY',
+  'KEY_STORE_SECRET',
+  'CLUSTER_KEY',
+  'CLUSTER_KEY_COPY',
 ] as const;
 
 /** Symmetric encryption keys were the first there were, and have kept the name of their shape. */
@@ -17,7 +20,11 @@ const SYMMETRIC = 'AES_256';
 /** A backing key, by its spec. */
 export type KeyMaterialType = typeof SYMMETRIC | Exclude<KeySpec, 'SYMMETRIC_DEFAULT'>;
 
-/** A backing key, the canary of a root key, the secret of an access key, or what signs tokens, seals records, signs tree heads or digests, or makes ids of imported material. */
+/**
+ * A backing key, the canary of a root key, the secret of an access key, or what signs tokens, seals records, signs tree heads or
+ * digests, or makes ids of imported material; the secret of a custom key store; of a key in a CloudHSM cluster, which store it is
+ * in, and its copy that only the cluster opens.
+ */
 export type MaterialType = KeyMaterialType | (typeof OWN_TYPES)[number];
 
 export const materialTypeOf = (keySpec: KeySpec): KeyMaterialType =>

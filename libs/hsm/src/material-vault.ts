@@ -99,6 +99,24 @@ export class MaterialVault {
     return secret;
   }
 
+  /** Stores what is no backing key, and is the caller's to zeroise. What lies there already stays. */
+  async storeSealed(type: MaterialType, owner: string, place: string, bytes: Uint8Array): Promise<void> {
+    await this.materials.keep(place, type, owner, bytes);
+  }
+
+  /** What lies there, which the caller zeroises; undefined where nothing of this type does. */
+  async openSealed(type: MaterialType, owner: string, place: string): Promise<Buffer | undefined> {
+    return this.materials.opened(place, type, owner);
+  }
+
+  /** Of what type and whose is what lies there, as its record says. */
+  async describe(place: string): Promise<{ type: MaterialType; owner: string } | undefined> {
+    const stored = await this.materials.stored(place);
+    if (!stored) return undefined;
+    const { type, keyArn } = recordOf(stored, '', place);
+    return { type, owner: keyArn };
+  }
+
   /** Throws MaterialUnusableError; KMSInternalException where the store is out of reach. Keeps nothing. */
   async assertUsable(type: MaterialType, owner: string, materialId: string): Promise<void> {
     if (!(await this.materials.stored(materialId))) throw new MaterialUnusableError(owner, materialId, MISSING);

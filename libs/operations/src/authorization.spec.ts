@@ -70,6 +70,8 @@ const denied = (who: string, action: string, resource: string, why: string) => (
 const noIdentity = (action: string, resource = Arn, who = ANN) =>
   denied(who, action, resource, `because no identity-based policy allows the kms:${action} action`);
 
+const MISSING_STORE = { CustomKeyStoreId: 'cks-00000000000000000' };
+
 describe('THE table of operations', () => {
   const GrantId = 'c'.repeat(64);
   beforeEach(() => grantTo(BOB, { id: GrantId }));
@@ -131,6 +133,15 @@ describe('THE table of operations', () => {
     Verify: ({ KeyId }) => ({ KeyId, Message: 'AAAA', Signature: 'AAAA', SigningAlgorithm: 'ECDSA_SHA_256' }),
     VerifyMac: ({ KeyId }) => ({ KeyId, Message: 'AAAA', Mac: 'AAAA', MacAlgorithm: 'HMAC_SHA_256' }),
     UpdatePrimaryRegion: ({ KeyId }) => ({ KeyId, PrimaryRegion: 'eu-west-1' }),
+    CreateCustomKeyStore: () => ({
+      ...{ CustomKeyStoreName: 'a', CloudHsmClusterId: 'cluster-missingmissi', TrustAnchorCertificate: 'a' },
+      KeyStorePassword: 'kmsuser-password',
+    }),
+    DescribeCustomKeyStores: () => ({}),
+    UpdateCustomKeyStore: () => MISSING_STORE,
+    ConnectCustomKeyStore: () => MISSING_STORE,
+    DisconnectCustomKeyStore: () => MISSING_STORE,
+    DeleteCustomKeyStore: () => MISSING_STORE,
   };
   /** Whatever may refuse it of root for another reason is told apart by its code. */
   const stateOnly: Record<string, string> = {
@@ -148,6 +159,11 @@ describe('THE table of operations', () => {
     VerifyMac: 'InvalidKeyUsageException',
     ReplicateKey: 'UnsupportedOperationException',
     UpdatePrimaryRegion: 'UnsupportedOperationException',
+    CreateCustomKeyStore: 'CloudHsmClusterNotFoundException',
+    UpdateCustomKeyStore: 'CustomKeyStoreNotFoundException',
+    ConnectCustomKeyStore: 'CustomKeyStoreNotFoundException',
+    DisconnectCustomKeyStore: 'CustomKeyStoreNotFoundException',
+    DeleteCustomKeyStore: 'CustomKeyStoreNotFoundException',
   };
   /** Asked of these, if not of the operation's own name. */
   const actions: Record<string, string> = { ReEncrypt: 'ReEncryptFrom' };

@@ -42,7 +42,7 @@ export function authorizeKey(call: Call, projection: Projection, found: FoundKey
     checked(call, (now) => authorizeKey(now, projection, foundAnew(found, now, projection), asked));
     return;
   }
-  call.countAs?.(quotaClassOfKey(found.key.keySpec));
+  countCall(call, found.key);
   const request = keyRequest(call, projection, found, asked);
   const decision = authorize(request, keyPolicies(call.caller, projection, found, asked.usable));
   call.trail?.about(found.arn, found.ref.account);
@@ -55,6 +55,12 @@ export function authorizeKey(call: Call, projection: Projection, found: FoundKey
     throw nowhereFor(call, asked.action ?? call.operation, asked.calledIt ?? 'this resource');
   }
   throw denied(request, decision);
+}
+
+/** By the kind of key; each custom key store has a quota of its own. */
+function countCall({ countAs }: Call, { keySpec, customKeyStoreId }: LivingKey): void {
+  if (customKeyStoreId === undefined) countAs?.(quotaClassOfKey(keySpec));
+  else countAs?.('custom-key-store', customKeyStoreId);
 }
 
 /** Throws AccessDeniedException unless the policies of the caller's own allow the action; on `*`, or on one alias. */

@@ -5,6 +5,7 @@ import type {
   GenerateDataKeyPairWithoutPlaintextRequest,
   GenerateDataKeyPairWithoutPlaintextResponse,
 } from '@aws-sdk/client-kms';
+import { KmsError } from '#domain/errors';
 import { generatePair } from '#hsm/key-generation';
 import { type Asked, authorizeKey } from './authorization';
 import { endDryRun } from './dry-run';
@@ -13,7 +14,8 @@ import { workedOut } from './off-loop';
 import { type Call, type DataPorts, data } from './operation';
 import { quotaClassOfPair } from './quotas/quota-classes';
 import { RECIPIENT, type Recipient, recipientOf, secretFor } from './recipient';
-import { assertLoaded, assertUsableForDataKeys, cryptographic, encryptUnder } from './symmetric-crypto';
+import { assertLoaded, encryptUnder } from './symmetric-crypto';
+import { assertUsableForDataKeys, cryptographic } from './usable-keys';
 import { BOOLEAN, CONTEXT, GRANT_TOKENS, KEY_ID, Optional, Required } from './wire/fields';
 import type { Wire } from './wire/wire';
 
@@ -62,10 +64,16 @@ function generate(
   const found = findKey(request.KeyId, 'any', call, ports.projection);
   authorizeKey(call, ports.projection, found, asking(request, recipient));
   assertUsableForDataKeys(found, operation);
+  if (found.key.customKeyStoreId !== undefined) {
+    throw new KmsError(
+      'UnsupportedOperationException',
+      `${found.arn} is in a custom key store, where no data key pairs are generated.`,
+    );
+  }
   assertLoaded(found, ports);
   endDryRun(request.DryRun);
   const { privateKey, publicKey } = workedOut(call, KeyPairSpec, () => generatePair(KeyPairSpec));
-  const { ciphertext, materialId } = encryptUnder(found, privateKey, EncryptionContext, ports);
+  const { ciphertext, materialId } = encryptUnder(found, privateKey, EncryptionContext, call, ports);
   call.trail?.used(materialId);
   return {
     PrivateKeyCiphertextBlob: ciphertext.toString('base64'),

@@ -8,11 +8,15 @@ import type {
 } from '@aws-sdk/client-kms';
 import { KmsError, RequestFault } from '#domain/errors';
 import { authorizeAccount, authorizeKey } from './authorization';
+import { answered } from './custom-key-stores/store-crypto';
+import { asking } from './custom-key-stores/store-failures';
+import { connectedStore, findStore } from './custom-key-stores/store-lookup';
 import { endDryRun } from './dry-run';
-import { findKey } from './key-lookup';
+import { type FoundKey, findKey } from './key-lookup';
 import { type Call, type DataPorts, data } from './operation';
 import { RECIPIENT, type Recipient, recipientOf, secretFor } from './recipient';
-import { assertLoaded, assertUsableForDataKeys, cryptographic, encryptUnder } from './symmetric-crypto';
+import { assertLoaded, encryptUnder } from './symmetric-crypto';
+import { assertUsableForDataKeys, cryptographic } from './usable-keys';
 import { BOOLEAN, CONTEXT, GRANT_TOKENS, KEY_ID, Optional, Required } from './wire/fields';
 import type { Wire } from './wire/wire';
 
@@ -52,9 +56,9 @@ function generate(
   assertUsableForDataKeys(found, operation);
   assertLoaded(found, ports);
   endDryRun(request.DryRun);
-  const dataKey = ports.random(length);
+  const dataKey = newDataKey(found, length, call, ports);
   try {
-    const { ciphertext, materialId } = encryptUnder(found, dataKey, request.EncryptionContext, ports);
+    const { ciphertext, materialId } = encryptUnder(found, dataKey, request.EncryptionContext, call, ports);
     call.trail?.used(materialId);
     return {
       CiphertextBlob: ciphertext.toString('base64'),
@@ -63,8 +67,17 @@ function generate(
       ...(!recipient && { KeyMaterialId: materialId }),
     };
   } finally {
-    dataKey.fill(0);
+    // What a custom key store encrypts is needed until the end of the call, and zeroised then.
+    if (!isInStore(found)) dataKey.fill(0);
   }
+}
+
+const isInStore = ({ key }: FoundKey): boolean => key.customKeyStoreId !== undefined;
+
+/** The same however often the operation is begun anew. */
+function newDataKey(found: FoundKey, length: number, call: Call, ports: DataPorts): Buffer {
+  const make = () => ports.random(length);
+  return isInStore(found) && call.offLoop ? call.offLoop.once('the data key', make) : make();
 }
 
 export const generateDataKey = data<GenerateDataKey, Wire<GenerateDataKeyResponse>>({
@@ -82,6 +95,24 @@ export const generateDataKeyWithoutPlaintext = data<DataKeyRequest, Wire<Generat
   run: (request, call, ports) => generate('GenerateDataKeyWithoutPlaintext', request, undefined, call, ports),
 });
 
+/** From an HSM of the store's cluster, where a store is named. */
+function randomBytes({ CustomKeyStoreId, NumberOfBytes }: GenerateRandom, call: Call, ports: DataPorts): Buffer {
+  if (CustomKeyStoreId === undefined) return ports.random(lengthOf(NumberOfBytes));
+  const { ref, state } = findStore(CustomKeyStoreId, call, ports.projection);
+  if (state.backing.storeType !== 'AWS_CLOUDHSM') {
+    throw new KmsError('UnsupportedOperationException', 'External key stores generate no random bytes.');
+  }
+  connectedStore(CustomKeyStoreId, call, ports.projection);
+  const length = lengthOf(NumberOfBytes);
+  const generate = () => asking('random', async () => (await ports.keyStores.cluster(ref)).random(length));
+  return answered(call, 'random bytes', generate, ref);
+}
+
+function lengthOf(numberOfBytes: number | undefined): number {
+  if (numberOfBytes === undefined) throw new RequestFault('NumberOfBytes is required.');
+  return numberOfBytes;
+}
+
 class GenerateRandom implements GenerateRandomRequest {
   @Optional(NUMBER_OF_BYTES) NumberOfBytes?: number;
   @Optional({ kind: 'string', min: 1, max: 64 }) CustomKeyStoreId?: string;
@@ -91,18 +122,12 @@ class GenerateRandom implements GenerateRandomRequest {
 export const generateRandom = data<GenerateRandom, Wire<GenerateRandomResponse>>({
   name: 'GenerateRandom',
   request: GenerateRandom,
-  quotaClass: 'symmetric',
   run(request, call, ports) {
     const recipient = recipientOf(request.Recipient, call, ports);
+    if (request.CustomKeyStoreId === undefined) call.countAs?.('symmetric');
+    else call.countAs?.('custom-key-store', request.CustomKeyStoreId);
     authorizeAccount(call, { recipient });
-    if (request.CustomKeyStoreId !== undefined) {
-      throw new KmsError(
-        'CustomKeyStoreNotFoundException',
-        `Custom key store ${request.CustomKeyStoreId} does not exist`,
-      );
-    }
-    if (request.NumberOfBytes === undefined) throw new RequestFault('NumberOfBytes is required.');
-    const bytes = ports.random(request.NumberOfBytes);
+    const bytes = randomBytes(request, call, ports);
     try {
       return secretFor(recipient, 'Plaintext', bytes, ports);
     } finally {

@@ -182,7 +182,11 @@ const WAYS: Record<string, Way> = {
     if (subject.operation === 'ListRetirableGrants') return subject.ask({ RetiringPrincipal: 'arn:aws:s3:::bucket' });
     return subject.askOf('arn:aws:kms:us-east-1:000000000000:nothing');
   },
-  CustomKeyStoreNotFoundException: (subject) => subject.ask({ CustomKeyStoreId: 'cks-1234567890abcdef0' }),
+  CustomKeyStoreNotFoundException: (subject) =>
+    subject.ask({
+      CustomKeyStoreId: 'cks-1234567890abcdef0',
+      ...(subject.operation === 'CreateKey' && { Origin: 'AWS_CLOUDHSM' }),
+    }),
   InvalidCiphertextException: (subject) => subject.ask({ [ciphertextMember(subject.operation)!]: WRONG_CIPHERTEXT }),
   InvalidImportTokenException: (subject) => subject.ask({ ImportToken: 'AAAA' }),
   InvalidGrantIdException: (subject) => subject.askOf(subject.held['KeyId']!, { GrantId: 'no id' }),
@@ -216,13 +220,20 @@ const WAYS: Record<string, Way> = {
         : { Tags: ['a', 'a'].map((TagKey) => ({ TagKey, TagValue: '' })) },
     ),
   async UnsupportedOperationException(subject) {
-    if (subject.operation === 'CreateKey') return subject.ask({ Origin: 'AWS_CLOUDHSM' });
+    if (subject.operation === 'CreateKey') {
+      return subject.ask({ Origin: 'EXTERNAL', KeySpec: 'ML_DSA_44', KeyUsage: 'SIGN_VERIFY' });
+    }
     if (subject.operation === 'DisableKeyRotation')
       return subject.askOf(await subject.newKeyOf({ Origin: 'EXTERNAL' }));
     const rotates = subject.operation.includes('Rotat');
     return subject.askOf(rotates ? await subject.newHmacKey() : (await subject.kms.newKey()).KeyId);
   },
 };
+
+/** What is not supported of keys in custom key stores alone: shown where those are tested. */
+const OF_CUSTOM_KEY_STORES = [
+  ...['GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext', 'GenerateRandom', 'GetKeyRotationStatus'],
+];
 
 /** By the table of key states, and by what there is to give wrongly. */
 function comesAboutSo(operation: string, code: string): boolean {
@@ -236,6 +247,8 @@ function comesAboutSo(operation: string, code: string): boolean {
       return states?.PendingDeletion === 'invalid' || states?.Enabled === 'invalid';
     case 'LimitExceededException':
       return operation in LIMITS_PASSED;
+    case 'UnsupportedOperationException':
+      return !OF_CUSTOM_KEY_STORES.includes(operation);
     default:
       return code in WAYS;
   }

@@ -12,7 +12,8 @@ import { endDryRun } from './dry-run';
 import { type FoundKey, findKey } from './key-lookup';
 import { workedOut } from './off-loop';
 import { type Call, type DataPorts, data } from './operation';
-import { assertUsable, currentBackingKey } from './symmetric-crypto';
+import { currentBackingKey } from './symmetric-crypto';
+import { assertUsable } from './usable-keys';
 import { BOOLEAN, CIPHERTEXT, GRANT_TOKENS, KEY_ID, Optional, Required } from './wire/fields';
 import { base64, type Wire } from './wire/wire';
 

@@ -1,19 +1,13 @@
 import type { DecryptRequest, DecryptResponse, EncryptRequest, EncryptResponse } from '@aws-sdk/client-kms';
 import { assertNoContext, decryptAsymmetric, encryptAsymmetric, namedSource } from './asymmetric-crypto';
 import { authorizeKey } from './authorization';
+import { authorizedSource } from './ciphertext-source';
 import { DRY_RUN_MODIFIERS, type DryRunModifier, endDryRun, ignoresCiphertext } from './dry-run';
 import { findKey } from './key-lookup';
 import { type Call, type DataPorts, data } from './operation';
 import { RECIPIENT, type Recipient, recipientOf, secretFor } from './recipient';
-import {
-  assertLoaded,
-  assertUsable,
-  authorizedSource,
-  cryptographic,
-  decryptFrom,
-  encryptUnder,
-  SYMMETRIC,
-} from './symmetric-crypto';
+import { assertLoaded, decryptFrom, encryptUnder } from './symmetric-crypto';
+import { assertUsable, cryptographic, SYMMETRIC } from './usable-keys';
 import {
   BOOLEAN,
   CIPHERTEXT,
@@ -55,7 +49,7 @@ export const encrypt = data<Encrypt, Wire<EncryptResponse>>({
     }
     assertLoaded(found, ports);
     endDryRun(request.DryRun);
-    const { ciphertext, materialId } = encryptUnder(found, request.Plaintext, request.EncryptionContext, ports);
+    const { ciphertext, materialId } = encryptUnder(found, request.Plaintext, request.EncryptionContext, call, ports);
     call.trail?.used(materialId);
     return {
       CiphertextBlob: ciphertext.toString('base64'),
@@ -124,7 +118,7 @@ export const decrypt = data<Decrypt, Wire<DecryptResponse>>({
       ports,
     );
     assertUsable(source.found, 'Decrypt');
-    const plaintext = decryptFrom(source, request.EncryptionContext, ports);
+    const plaintext = decryptFrom(source, request.EncryptionContext, call, ports);
     try {
       endDryRun(request.DryRun);
       call.trail?.used(source.blob.materialId);

@@ -8,7 +8,8 @@ import { findKey } from './key-lookup';
 import { workedOut } from './off-loop';
 import { data } from './operation';
 import { RECIPIENT, recipientOf, secretFor } from './recipient';
-import { assertUsable, currentBackingKey } from './symmetric-crypto';
+import { currentBackingKey } from './symmetric-crypto';
+import { assertUsable } from './usable-keys';
 import { BOOLEAN, GRANT_TOKENS, KEY_ID, Optional, PUBLIC_KEY, Required } from './wire/fields';
 import type { Wire } from './wire/wire';
 

@@ -2,8 +2,9 @@ import { aliasNotFound } from '#domain/alias/alias';
 import { aliasArn, keyArn, parseKmsArn } from '#domain/arn';
 import { KmsError } from '#domain/errors';
 import { keyNotFound, livingKeyAt } from '#domain/key/living';
-import type { LivingKey } from '#domain/key/state';
+import { factsOf, type LivingKey } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
+import { isUnavailable } from '#views/key-store';
 import type { Projection } from '#views/projection';
 import { type ManagedKey, unmintedKey } from './managed-keys';
 import type { Call } from './operation';
@@ -117,7 +118,22 @@ export function existingKey(
 ): FoundKey | undefined {
   const folded = projection.key(region, account, keyId);
   const key = folded && livingKeyAt(folded.state, call.now);
-  return key && { ref: folded.ref, keyId, arn: keyArn(region, account, keyId), key };
+  if (!key) return undefined;
+  const shown = isUnavailable(projection, folded.ref, key) ? unavailable(key) : key;
+  return { ref: folded.ref, keyId, arn: keyArn(region, account, keyId), key: shown };
+}
+
+/** By the state object: policies are compiled by that. */
+const unavailableKeys = new WeakMap<LivingKey, LivingKey>();
+
+/** The key while its custom key store is not connected. To be deleted it still is. */
+function unavailable(key: LivingKey): LivingKey {
+  if (key.keyState !== 'Enabled' && key.keyState !== 'Disabled') return key;
+  const known = unavailableKeys.get(key);
+  if (known) return known;
+  const shown: LivingKey = { keyState: 'Unavailable', ...factsOf(key), restores: key.keyState };
+  unavailableKeys.set(key, shown);
+  return shown;
 }
 
 /** The same key as it is in the view now. Throws NotFoundException once it is gone. */

@@ -1,6 +1,7 @@
 import type { KeyMetadata } from '@aws-sdk/client-kms';
 import { algorithmsOf, isSymmetricEncryption, type KeyUsage } from '#domain/key/key-kinds';
 import { currentVersion, type KeyFacts } from '#domain/key/state';
+import { storeOf } from '#views/key-store';
 import type { Projection } from '#views/projection';
 import type { FoundKey } from './key-lookup';
 import { multiRegionConfiguration } from './multi-region/configuration';
@@ -44,11 +45,22 @@ export function keyMetadata(found: FoundKey, call: Pick<Call, 'now'>, projection
     ...algorithmsByUsage(key),
     MultiRegion: key.multiRegion,
     ...(key.family ? { MultiRegionConfiguration: multiRegionConfiguration(found, call, projection) } : {}),
+    ...inCustomKeyStore(found, projection),
     // AWS tells it of the keys alone that can have several.
-    ...(isSymmetricEncryption(key.keySpec) && key.versions.length > 0
+    ...(isSymmetricEncryption(key.keySpec) && key.versions.length > 0 && key.customKeyStoreId === undefined
       ? { CurrentKeyMaterialId: currentVersion(key).materialId }
       : {}),
     ...expiration(key),
+  };
+}
+
+function inCustomKeyStore({ ref, key }: FoundKey, projection: Projection): Partial<Wire<KeyMetadata>> {
+  if (key.customKeyStoreId === undefined) return {};
+  const backing = storeOf(projection, ref, key)?.state.backing;
+  return {
+    CustomKeyStoreId: key.customKeyStoreId,
+    ...(backing?.storeType === 'AWS_CLOUDHSM' ? { CloudHsmClusterId: backing.clusterId } : {}),
+    ...(key.xksKeyId === undefined ? {} : { XksKeyConfiguration: { Id: key.xksKeyId } }),
   };
 }
 

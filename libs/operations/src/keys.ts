@@ -17,6 +17,8 @@ import { fittingUsage, KEY_SPECS, KEY_USAGES, type KeySpec, type KeyUsage } from
 import type { ContextLookup } from '#policy/variables';
 import { authorizeAccount, authorizeKey } from './authorization';
 import { fixedContext, tagContext } from './condition-context';
+import { CUSTOM_KEY_STORE_ID, XKS_KEY_ID } from './custom-key-stores/fields';
+import { assertPlaced, placeInStore } from './custom-key-stores/key-in-store';
 import { existingKey, findKey } from './key-lookup';
 import { keyMetadata } from './key-metadata';
 import { newKeyPolicy } from './key-policy';
@@ -40,14 +42,14 @@ class CreateKey implements CreateKeyRequest {
   >;
   @Optional({ kind: 'enum', values: KEY_SPECS }) KeySpec?: KeySpec;
   @Optional({ kind: 'enum', values: ORIGINS }) Origin?: (typeof ORIGINS)[number];
-  @Optional({ kind: 'string', min: 1, max: 64 }) CustomKeyStoreId?: string;
-  @Optional({ kind: 'string', min: 1, max: 128, pattern: /^[a-zA-Z0-9-_.]+$/ }) XksKeyId?: string;
+  @Optional(CUSTOM_KEY_STORE_ID) CustomKeyStoreId?: string;
+  @Optional(XKS_KEY_ID) XksKeyId?: string;
   @Optional(BOOLEAN) BypassPolicyLockoutSafetyCheck?: boolean;
   @Optional(TAGS) Tags?: { TagKey: string; TagValue: string }[];
   @Optional(BOOLEAN) MultiRegion?: boolean;
 }
 
-/** What the key is to be. Throws ValidationException for what no key can be; refuses, plainly, what this release does not serve. */
+/** What the key is to be. Throws ValidationException or UnsupportedOperationException for what no key can be. */
 function keyKind(request: CreateKey): { keySpec: KeySpec; keyUsage: KeyUsage; origin: KeyOrigin } {
   if (request.KeySpec !== undefined && request.CustomerMasterKeySpec !== undefined) {
     throw new RequestFault(
@@ -56,15 +58,11 @@ function keyKind(request: CreateKey): { keySpec: KeySpec; keyUsage: KeyUsage; or
   }
   const keySpec = request.KeySpec ?? request.CustomerMasterKeySpec ?? 'SYMMETRIC_DEFAULT';
   const keyUsage = fittingUsage(keySpec, request.KeyUsage);
-  const unsupported = (what: string): KmsError =>
-    new KmsError('UnsupportedOperationException', `${what} is not supported by this version of Keytrail.`);
   const origin = request.Origin ?? 'AWS_KMS';
-  if (origin !== 'AWS_KMS' && origin !== 'EXTERNAL') throw unsupported(`Origin ${origin}`);
   if (origin === 'EXTERNAL' && !isImportable(keySpec)) {
     throw new KmsError('UnsupportedOperationException', `KeySpec ${keySpec} is not supported for Origin EXTERNAL.`);
   }
-  if (request.CustomKeyStoreId !== undefined) throw unsupported('CustomKeyStoreId');
-  if (request.XksKeyId !== undefined) throw unsupported('XksKeyId');
+  assertPlaced(request, origin, keySpec);
   return { keySpec, keyUsage, origin };
 }
 
@@ -107,6 +105,7 @@ export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
     authorizeCreation(request, call);
     const kind = keyKind(request);
     const { region, account } = call.caller;
+    const inStore = placeInStore(request, call, ports);
     const tags = domainTags(request.Tags ?? []);
     const checked = newKeyPolicy(request, call, ports.projection);
     const multiRegion = request.MultiRegion ?? false;
@@ -118,10 +117,12 @@ export const createKey = control<CreateKey, Wire<CreateKeyResponse>>({
       description: request.Description ?? '',
       ...kind,
       multiRegion,
+      ...inStore.facts,
       ...checked,
       tags,
     } as const;
-    await ports.limits.within(keysOf(region, account, ports), keyId, call, () => ports.runCommand(ref, command, call));
+    const create = () => inStore.within(keyId, () => ports.runCommand(ref, command, call));
+    await ports.limits.within(keysOf(region, account, ports), keyId, call, create);
     const found = existingKey(region, account, keyId, call, ports.projection);
     if (!found) throw new KmsError('KMSInternalException', `${keyArn(region, account, keyId)} was created and is gone`);
     call.trail?.about(found.arn, account);

@@ -6,7 +6,8 @@ import { fixedContext } from './condition-context';
 import { endDryRun } from './dry-run';
 import { findKey } from './key-lookup';
 import { type Call, type DataPorts, data } from './operation';
-import { assertUsable, currentBackingKey } from './symmetric-crypto';
+import { currentBackingKey } from './symmetric-crypto';
+import { assertUsable } from './usable-keys';
 import { BOOLEAN, GRANT_TOKENS, KEY_ID, MESSAGE, Optional, Required, SIGNATURE } from './wire/fields';
 import type { Wire } from './wire/wire';
 

@@ -5,7 +5,28 @@ import { KmsError } from '#domain/errors';
  * (libs/platform/src/http-server.ts): however many ask for slow work, there is room for what is quick.
  */
 export const MOST_UNDER_WAY = 256;
-let underWay = 0;
+
+/** Room for slow work of one kind. */
+export class Lane {
+  private underWay = 0;
+
+  constructor(private readonly most: number) {}
+
+  async run<T>(start: () => Promise<T>): Promise<T> {
+    if (this.underWay >= this.most) {
+      throw new KmsError('ThrottlingException', 'Too many slow operations are waiting; try again.');
+    }
+    this.underWay++;
+    try {
+      return await start();
+    } finally {
+      this.underWay--;
+    }
+  }
+}
+
+/** What this process works out itself. */
+const own = new Lane(MOST_UNDER_WAY);
 
 /** Not an error: what an operation needs must be worked out first, away from the event loop. */
 export class WorkToDo extends Error {
@@ -14,6 +35,7 @@ export class WorkToDo extends Error {
   constructor(
     readonly what: string,
     readonly start: () => Promise<unknown>,
+    readonly lane: Lane,
   ) {
     super('work must be done first');
   }
@@ -33,11 +55,12 @@ export class OffLoop {
   /**
    * The result of `start`, the second time that it is asked for; what `start` rejects with is thrown then. `what` names the
    * work, with all that the result depends on and that may change meanwhile, such as the material it is done with. A result
-   * that is bytes, or has bytes as members, is zeroised once the operation is over: to be encoded before.
+   * that is bytes, or has bytes as members, is zeroised once the operation is over: to be encoded before. `lane`: what has room
+   * for it, or ThrottlingException is thrown.
    */
-  result<T>(what: string, start: () => Promise<T>): T {
+  result<T>(what: string, start: () => Promise<T>, lane = own): T {
     const outcome = this.outcomes?.get(what);
-    if (!outcome) throw new WorkToDo(what, start);
+    if (!outcome) throw new WorkToDo(what, start, lane);
     if ('failure' in outcome) throw outcome.failure;
     return outcome.value as T;
   }
@@ -58,9 +81,9 @@ export class OffLoop {
     return (outcome as { value: T }).value;
   }
 
-  async do({ what, start }: WorkToDo): Promise<void> {
+  async do({ what, start, lane }: WorkToDo): Promise<void> {
     this.outcomes ??= new Map();
-    this.outcomes.set(what, await outcomeOf(start));
+    this.outcomes.set(what, await outcomeOf(() => lane.run(start)));
   }
 
   wipe(): void {
@@ -73,22 +96,21 @@ export class OffLoop {
 }
 
 /** As `OffLoop.result`, for an operation's call. */
-export function workedOut<T>({ offLoop }: { offLoop?: OffLoop | undefined }, what: string, start: () => Promise<T>): T {
+export function workedOut<T>(
+  { offLoop }: { offLoop?: OffLoop | undefined },
+  what: string,
+  start: () => Promise<T>,
+  lane?: Lane,
+): T {
   if (!offLoop) throw new Error(`${what}: nothing begins this call anew`);
-  return offLoop.result(what, start);
+  return offLoop.result(what, start, lane);
 }
 
 async function outcomeOf(start: () => Promise<unknown>): Promise<Outcome> {
-  if (underWay >= MOST_UNDER_WAY) {
-    return { failure: new KmsError('ThrottlingException', 'Too many slow operations are waiting; try again.') };
-  }
-  underWay++;
   try {
     return { value: await start() };
   } catch (failure) {
     return { failure };
-  } finally {
-    underWay--;
   }
 }
 

@@ -4,6 +4,7 @@ import type { CheckedMaterial } from '#crypto/imported-material';
 import type { TokenIssuer } from '#crypto/signed-token';
 import type { AggregateType, CommandOf, EventOf } from '#domain/aggregates';
 import type { ClusterReport, CreateHsm } from '#domain/cluster/decide';
+import type { StoreReport } from '#domain/custom-key-store/decide';
 import type { KeySpec } from '#domain/key/key-kinds';
 import type { KeyVersion } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
@@ -14,6 +15,7 @@ import type { EventHistory, TrailPublicKey } from './audit/event-history';
 import type { Trail } from './audit/trail';
 import type { Caller } from './caller';
 import type { Checks } from './checks';
+import type { ClusterDirectory, KeyStorePorts } from './custom-key-stores/key-store-ports';
 import type { GrantTokenClaims, GrantTokenReader } from './grants/grant-tokens';
 import type { Limits } from './limits';
 import type { ManagedKey, MintingCause } from './managed-keys';
@@ -50,9 +52,9 @@ export interface Call {
   beyondRecord?: (() => never) | undefined;
   /**
    * Of a cryptographic operation, where there are request quotas: counts the call in this class, unless it has been counted
-   * already. Throws ThrottlingException beyond the rate.
+   * already; `of`: one of several things that have a quota each. Throws ThrottlingException beyond the rate.
    */
-  countAs?: ((quotaClass: QuotaClass) => void) | undefined;
+  countAs?: ((quotaClass: QuotaClass, of?: string) => void) | undefined;
 }
 
 /** The right of this process to complete operations, which it has while it is in touch with the log. */
@@ -96,6 +98,7 @@ export interface ControlPorts {
   limits: Limits;
   /** When things were last used; waited for, so only where a policy asks. */
   lastUses: LastUses;
+  clusters: ClusterDirectory;
   /** Has the copies of imported material erased that the key has released. Rejects where that must wait, for its timer. */
   eraseReleased(ref: AggregateRef<'key'>, call: Call): Promise<void>;
   /** Makes an AWS managed key; returns once it is in `projection`. */
@@ -136,6 +139,8 @@ export interface DataPorts {
   systemSeconds(): number;
   accessKeys: AccessKeyPorts;
   imports: ImportPorts;
+  keyStores: KeyStorePorts;
+  clusters: ClusterDirectory;
   hsms: HsmPorts;
 }
 
@@ -143,6 +148,10 @@ export interface DataPorts {
 interface WorkerCommandsOf {
   principal: Extract<CommandOf<'principal'>, { type: 'CreateAccount' | 'CreateAccessKey' | 'DeleteAccessKey' }>;
   key: Extract<CommandOf<'key'>, { type: 'ImportKeyMaterial' }>;
+  customKeyStore: Extract<
+    CommandOf<'customKeyStore'>,
+    { type: 'CreateCustomKeyStore' | 'UpdateCustomKeyStore' } | StoreReport
+  >;
   cluster: CreateHsm | ClusterReport;
   root: CommandOf<'root'>;
 }

@@ -2,18 +2,12 @@ import type { ReEncryptRequest, ReEncryptResponse } from '@aws-sdk/client-kms';
 import type { ParsedBlob } from '#crypto/ciphertext-blob';
 import { assertNoContext, decryptAsymmetric, encryptAsymmetric, namedSource } from './asymmetric-crypto';
 import { type Asked, authorizeKey } from './authorization';
+import { authorizedSource } from './ciphertext-source';
 import { DRY_RUN_MODIFIERS, type DryRunModifier, endDryRun, ignoresCiphertext } from './dry-run';
 import { type FoundKey, findKey } from './key-lookup';
 import { type Call, type DataPorts, data } from './operation';
-import {
-  assertLoaded,
-  assertUsable,
-  authorizedSource,
-  cryptographic,
-  decryptFrom,
-  encryptUnder,
-  SYMMETRIC,
-} from './symmetric-crypto';
+import { assertLoaded, decryptFrom, encryptUnder } from './symmetric-crypto';
+import { assertUsable, cryptographic, SYMMETRIC } from './usable-keys';
 import {
   BOOLEAN,
   CIPHERTEXT,
@@ -87,7 +81,7 @@ function opened(
   ports: DataPorts,
 ): Uint8Array {
   return blob
-    ? decryptFrom({ found, blob }, context, ports)
+    ? decryptFrom({ found, blob }, context, call, ports)
     : decryptAsymmetric(found, algorithm, ciphertext, call, ports);
 }
 
@@ -100,7 +94,7 @@ function sealed(
   ports: DataPorts,
 ): { ciphertext: Uint8Array; materialId?: string } {
   return algorithm === SYMMETRIC
-    ? encryptUnder(found, plaintext, context, ports)
+    ? encryptUnder(found, plaintext, context, call, ports)
     : { ciphertext: encryptAsymmetric(found, algorithm, plaintext, call, ports) };
 }
 

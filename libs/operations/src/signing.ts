@@ -20,7 +20,8 @@ import { type FoundKey, findKey } from './key-lookup';
 import { workedOut } from './off-loop';
 import { type Call, type DataPorts, data } from './operation';
 import { publicHalf } from './public-keys';
-import { assertUsable, currentBackingKey } from './symmetric-crypto';
+import { currentBackingKey } from './symmetric-crypto';
+import { assertUsable } from './usable-keys';
 import { BOOLEAN, GRANT_TOKENS, KEY_ID, MESSAGE, Optional, Required, SIGNATURE } from './wire/fields';
 import type { Wire } from './wire/wire';
 

@@ -5,6 +5,11 @@ import { deleteBackup, describeBackups, modifyBackupAttributes, restoreBackup } 
 import { createCluster, deleteCluster, describeClusters, initializeCluster, modifyCluster } from './clusters/clusters';
 import { createHsm, deleteHsm } from './clusters/hsms';
 import { listTags, tagClusterResource, untagClusterResource } from './clusters/tags';
+import { connectCustomKeyStore, disconnectCustomKeyStore } from './custom-key-stores/connect-store';
+import { createCustomKeyStore } from './custom-key-stores/create-store';
+import { deleteCustomKeyStore } from './custom-key-stores/delete-store';
+import { describeCustomKeyStores } from './custom-key-stores/describe-stores';
+import { updateCustomKeyStore } from './custom-key-stores/update-store';
 import { generateDataKeyPair, generateDataKeyPairWithoutPlaintext } from './data-key-pairs';
 import { generateDataKey, generateDataKeyWithoutPlaintext, generateRandom } from './data-keys';
 import { cancelKeyDeletion, scheduleKeyDeletion } from './deletion';
@@ -100,6 +105,12 @@ const OPERATIONS: readonly Operation[] = [
   getKeyPolicy,
   putKeyPolicy,
   listKeyPolicies,
+  createCustomKeyStore,
+  describeCustomKeyStores,
+  updateCustomKeyStore,
+  connectCustomKeyStore,
+  disconnectCustomKeyStore,
+  deleteCustomKeyStore,
   createGrant,
   listGrants,
   listRetirableGrants,

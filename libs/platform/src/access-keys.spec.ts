@@ -12,6 +12,7 @@ import type { Call } from '#operations/operation';
 import { deriveSigningKey } from '#sigv4/signing-key';
 import { LiveView } from '#views/live-view';
 import { ALWAYS_SERVING } from '../../../test/support/always-serving';
+import { NO_CLUSTERS, NO_KEY_STORES } from '../../../test/support/no-key-stores';
 import { rootCaller } from '../../../test/support/root-caller';
 import { AccessKeys } from './access-keys';
 import { Accounts } from './accounts';
@@ -60,6 +61,7 @@ async function started() {
     tokens,
     accessKeys,
     imports,
+    NO_KEY_STORES,
     { obstacle: () => 'none here', runCommand: async () => {} },
     () => Promise.reject(new Error('mints nothing')),
     new AttestationVerifier([]),
@@ -70,6 +72,7 @@ async function started() {
     serving: ALWAYS_SERVING,
     appliedEverywhere: async () => {},
     signGrantToken: async () => undefined,
+    clusters: NO_CLUSTERS,
     lastUses: UNTRACKED,
     failPoint: () => {},
   });

@@ -11,6 +11,7 @@ import { SoftwareHsmProvider } from '#hsm/software-provider';
 import type { Call } from '#operations/operation';
 import { LiveView } from '#views/live-view';
 import { ALWAYS_SERVING } from '../../../test/support/always-serving';
+import { NO_CLUSTERS, NO_KEY_STORES } from '../../../test/support/no-key-stores';
 import { rootCaller } from '../../../test/support/root-caller';
 import { AccessKeys } from './access-keys';
 import { CryptoWorker } from './crypto-worker';
@@ -57,6 +58,7 @@ async function started() {
     tokens,
     accessKeys,
     imports,
+    NO_KEY_STORES,
     { obstacle: () => 'none here', runCommand: async () => {} },
     () => Promise.reject(new Error('mints nothing')),
     new AttestationVerifier([]),
@@ -69,6 +71,7 @@ async function started() {
     appliedEverywhere: async () => {},
     failPoint: () => {},
     signGrantToken: async () => undefined,
+    clusters: NO_CLUSTERS,
     lastUses: UNTRACKED,
   });
   const timers = new KeyTimers({ manager, materials: worker, clock: { now: () => now } });

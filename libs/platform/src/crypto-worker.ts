@@ -7,14 +7,16 @@ import { KmsError } from '#domain/errors';
 import type { KeyEvent } from '#domain/key/events';
 import { materialOf, placesOf, releasedPlaces } from '#domain/key/imported/copies';
 import type { KeySpec } from '#domain/key/key-kinds';
-import { materialIdOf } from '#domain/key/material-id';
+import { materialIdOf, placeOfClusterCopy } from '#domain/key/material-id';
 import { materialOwner } from '#domain/key/material-owner';
 import { isLiving, type Key, type KeyVersion } from '#domain/key/state';
 import { hasAccessKeys } from '#domain/principal/state';
 import type { AggregateRef } from '#domain/subjects';
 import { shorterThanMaterial } from '#event-store/log-damage';
 import type { BackingKey } from '#hsm/backing-key';
+import type { MaterialEntry } from '#hsm/material-store';
 import type { MaterialVault } from '#hsm/material-vault';
+import type { StoreRef } from '#operations/custom-key-stores/key-store-ports';
 import type { ManagedKey, MintingCause } from '#operations/managed-keys';
 import {
   type AccessKeyPorts,
@@ -25,7 +27,9 @@ import {
   MaterialNotLoaded,
 } from '#operations/operation';
 import { type Recipient, verifiedRecipient } from '#operations/recipient';
+import { storeOf } from '#views/key-store';
 import type { LiveView } from '#views/live-view';
+import { KeysInStores, type PlaceInStore } from './key-stores/keys-in-stores';
 import type { MintManagedKey } from './managed-keys';
 import { type NeededMaterial, neededMaterial } from './material-check';
 import type { MaterialCustodian } from './material-custodian';
@@ -57,6 +61,7 @@ export interface SweepReport {
 /** Serves data operations and looks after material. The only part that ever holds a backing key. */
 export class CryptoWorker implements DataPorts, MaterialCustodian {
   private readonly pool = new RandomPool();
+  private readonly inStores: KeysInStores;
 
   constructor(
     private readonly view: LiveView,
@@ -64,16 +69,26 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     readonly tokens: TokenIssuer,
     readonly accessKeys: AccessKeyPorts,
     readonly imports: ImportPorts,
+    private readonly stores: Pick<DataPorts, 'keyStores' | 'clusters'>,
     readonly hsms: HsmPorts,
     private readonly mint: MintManagedKey,
     private readonly attestations: AttestationVerifier,
     /** Absent where nobody but this process appends. */
     readonly wasBehind?: (held?: number) => Promise<boolean>,
   ) {
+    this.inStores = new KeysInStores(vault, stores.keyStores);
     // Backing keys of a deleted key, and imported material that is gone, leave memory in every worker as soon as it hears of it.
     view.onCommit((commit) => {
       if (commit.aggregate === 'key') for (const event of commit.events) this.forget(commit, event as KeyEvent);
     });
+  }
+
+  get keyStores() {
+    return this.stores.keyStores;
+  }
+
+  get clusters() {
+    return this.stores.clusters;
   }
 
   get projection() {
@@ -133,7 +148,11 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     return verifiedRecipient(given, call, this.attestations);
   }
 
-  async create(arn: string, materialId: string, keySpec: KeySpec): Promise<string | undefined> {
+  async create(arn: string, materialId: string, keySpec: KeySpec, place?: PlaceInStore): Promise<string | undefined> {
+    if (place) {
+      await this.inStores.create(arn, materialId, place);
+      return undefined;
+    }
     return (await this.vault.create(arn, materialId, keySpec))?.toString('base64');
   }
 
@@ -146,7 +165,16 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
         `${keyArn(ref.region, ref.account, ref.id)} is not known to be deleted, nor to have released the material`,
       );
     }
+    await this.destroyInStore(ref, key, place);
     await this.vault.destroy(place);
+  }
+
+  /** A key that is in a cluster, where its note is to be erased. */
+  private async destroyInStore(ref: AggregateRef, key: Key, place: string): Promise<void> {
+    if (key.keyState !== 'Deleted' || !key.allMaterialIds.includes(placeOfClusterCopy(place))) return;
+    const store = storeOf(this.projection, ref, key);
+    // The store has been deleted: what is in its cluster is its owner's.
+    if (store) await this.inStores.destroyInCluster(store.ref, place);
   }
 
   /** Whether a related key that is not deleted has the material: the primary is deleted last, so that none should. */
@@ -172,7 +200,8 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
    * Erases material that no living key or access key needs: of deleted keys at once (a backup brought it back), of no known key once
    * it is older than the grace (a crash came between storing it and the event that names it). The next version of a
    * living key is not touched, however old: a rotation that crashed has stored it, and the retry, which may come at any
-   * moment and from any key-manager, takes what is stored. Erased under it, the rotated key would have no material.
+   * moment and from any key-manager, takes what is stored. Erased under it, the rotated key would have no material. What is in a
+   * custom key store that is not connected waits until it is.
    */
   async sweep(now: number, graceMs: number, caughtUp: () => Promise<void>): Promise<SweepReport> {
     // First the list, then the log up to now: material that is listed and in use is then known to be.
@@ -193,6 +222,10 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
     for (const { state } of this.projection.all('principal')) {
       if (hasAccessKeys(state)) for (const accessKey of state.accessKeys) living.add(accessKey.materialId);
     }
+    for (const { state } of this.projection.all('customKeyStore')) {
+      if (state.storeState === 'Existing') living.add(state.secretId);
+      else if (state.storeState === 'Deleted') deleted.add(state.secretId);
+    }
     const stored = listed.filter(({ materialId }) => !living.has(materialId));
     // Where the log has not grown since, it may have lost the very commit that names the material.
     const orphans = stored.filter(
@@ -200,11 +233,21 @@ export class CryptoWorker implements DataPorts, MaterialCustodian {
         !deleted.has(materialId) && storedAt + graceMs <= now && logPosition < this.view.position,
     );
     const leftOver = stored.filter(({ materialId }) => deleted.has(materialId));
-    const doomed = orphans.length > MAX_ORPHANS ? leftOver : [...leftOver, ...orphans];
+    const doomed = orphans.length > MAX_ORPHANS ? leftOver : [...leftOver, ...(await this.released(orphans))];
     for (const { materialId } of doomed) await this.vault.destroy(materialId);
     const there = new Set(listed.map(({ materialId }) => materialId));
     const missing = expected.filter(({ materialId }) => living.has(materialId) && !there.has(materialId));
     return { erased: doomed.length, kept: stored.length - doomed.length, missing };
+  }
+
+  /** Those of them that may be erased now. */
+  private async released(orphans: readonly MaterialEntry[]): Promise<MaterialEntry[]> {
+    const isDeleted = (store: StoreRef): boolean => this.projection.folded(store)?.state.storeState === 'Deleted';
+    const released: MaterialEntry[] = [];
+    for (const orphan of orphans) {
+      if (await this.inStores.destroyOrphan(orphan.materialId, isDeleted)) released.push(orphan);
+    }
+    return released;
   }
 }
 

@@ -6,6 +6,7 @@ import type { AggregateRef } from '#domain/subjects';
 import type { CommandOrigin } from '#event-store/run-command';
 import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
 import { TIMER_KINDS, type Timer, type TimerKind } from '#views/due-times';
+import type { PlaceInStore } from './key-stores/keys-in-stores';
 
 // What Keytrail's services ask each other, read from JSON. Everything here throws ValidationException naming the member that
 // is not as it must be: what is asked becomes subjects, and events that stay for ever.
@@ -20,7 +21,7 @@ export function membersOf(value: unknown, name = 'question'): Members {
   return value as Members;
 }
 
-function textOf(members: Members, name: string): string {
+export function textOf(members: Members, name: string): string {
   const value = members[name];
   if (typeof value !== 'string' || value === '') throw expected(name, 'a text');
   return value;
@@ -71,13 +72,22 @@ export function timerOf(question: unknown): Timer {
   return { kind: kind as TimerKind, ref: refOf(members['ref'], 'key'), deadline: timeOf(members, 'deadline') };
 }
 
-/** Material to be made: of which key, under which id, and for which spec. */
-export function newMaterialOf(question: unknown): { keyArn: string; materialId: string; keySpec: KeySpec } {
+/** Material to be made: of which key, under which id, for which spec, and where. */
+export function newMaterialOf(question: unknown): {
+  keyArn: string;
+  materialId: string;
+  keySpec: KeySpec;
+  place?: PlaceInStore;
+} {
   const members = membersOf(question);
   const material = { keyArn: textOf(members, 'keyArn'), materialId: tokenOf(members, 'materialId') };
   const { keySpec } = members;
   if (!isKeySpec(keySpec)) throw expected('keySpec', KEY_SPECS.join(', '));
-  return { ...material, keySpec };
+  if (members['place'] === undefined) return { ...material, keySpec };
+  const given = membersOf(members['place'], 'place');
+  const customKeyStoreId = tokenOf(given, 'customKeyStoreId');
+  const xksKeyId = given['xksKeyId'] === undefined ? {} : { xksKeyId: textOf(given, 'xksKeyId') };
+  return { ...material, keySpec, place: { customKeyStoreId, ...xksKeyId } };
 }
 
 /** Material to be erased. */

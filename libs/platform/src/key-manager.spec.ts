@@ -7,6 +7,7 @@ import { MemoryEventStore } from '#event-store/memory-event-store';
 import type { Call } from '#operations/operation';
 import { LiveView } from '#views/live-view';
 import { ALWAYS_SERVING } from '../../../test/support/always-serving';
+import { NO_CLUSTERS } from '../../../test/support/no-key-stores';
 import { rootCaller } from '../../../test/support/root-caller';
 import { KeyManager, originOf } from './key-manager';
 import { UNTRACKED } from './last-uses';
@@ -48,6 +49,7 @@ async function keyManager(
     },
     failPoint: () => {},
     signGrantToken: async () => undefined,
+    clusters: NO_CLUSTERS,
     lastUses: UNTRACKED,
   });
   return { manager, asked };

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { type AggregateType, aggregateOf, type CommandOf, type EventOf, isRevoking } from '#domain/aggregates';
 import { keyArn } from '#domain/arn';
 import { type DomainEvent, NO_HASH } from '#domain/commit';
+import { isReport } from '#domain/custom-key-store/decide';
 import { KmsError } from '#domain/errors';
 import { isAsymmetric } from '#domain/key/key-kinds';
 import { materialOwner } from '#domain/key/material-owner';
@@ -9,6 +10,8 @@ import { isLiving } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import { ConflictError, type EventStore } from '#event-store/event-store';
 import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
+import type { ClusterDirectory, StoreRef } from '#operations/custom-key-stores/key-store-ports';
+import { storeLimits } from '#operations/custom-key-stores/store-limits';
 import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
 import { Limits } from '#operations/limits';
 import type { ManagedKey, MintingCause } from '#operations/managed-keys';
@@ -34,6 +37,7 @@ export interface KeyManagerPorts {
   failPoint: FailPoint;
   signGrantToken: GrantTokenSigner;
   lastUses: LastUses;
+  clusters: ClusterDirectory;
 }
 
 /** Decides commands on every aggregate, and appends what they cause. The only part that does. */
@@ -63,6 +67,10 @@ export class KeyManager implements ControlPorts {
 
   get projection(): Projection {
     return this.ports.view.projection;
+  }
+
+  get clusters(): ClusterDirectory {
+    return this.ports.clusters;
   }
 
   get lastUses(): LastUses {
@@ -120,13 +128,17 @@ export class KeyManager implements ControlPorts {
     origin: CommandOrigin,
     checkedAt?: number,
   ): Promise<CommandResult<EventOf<T>>> {
+    // What a worker reports of a custom key store rests on no caller's permissions.
+    if (isReport(command)) return this.runUnchecked(ref, command, origin);
     let result: CommandResult<EventOf<T>>;
     const tenure = this.ports.serving.begin();
     try {
       const assertStillAllowed = (): void => {
         if (checkedAt !== undefined && this.newestRevocation > checkedAt) throw changedSince();
       };
-      result = await this.run(ref, command, origin, { tenure, assertStillAllowed });
+      result = await this.withinLimits(ref, command, tenure, () =>
+        this.run(ref, command, origin, { tenure, assertStillAllowed }),
+      );
     } catch (error) {
       throw error instanceof ConflictError ? changedSince() : error;
     } finally {
@@ -134,6 +146,14 @@ export class KeyManager implements ControlPorts {
     }
     await this.passOn(ref, origin);
     return { ...result, position: Math.max(result.position, this.ports.view.position) };
+  }
+
+  /** Runs it where nothing of another custom key store is in its way. */
+  private withinLimits<R>(ref: AggregateRef, command: unknown, tenure: Tenure, run: () => Promise<R>): Promise<R> {
+    if (ref.aggregate !== 'customKeyStore') return run();
+    const limits = storeLimits(ref as StoreRef, command as CommandOf<'customKeyStore'>, this.projection);
+    const within = limits.reduce((make, limit) => () => this.limits.within(limit, ref.id, { tenure }, make), run);
+    return within();
   }
 
   /** To related keys. The change is made: where this fails, a timer does it. */
@@ -214,8 +234,8 @@ export class KeyManager implements ControlPorts {
   }
 
   /**
-   * The events, once the material that they name is stored; of a new key pair the event tells the public half. A pair can take
-   * longer than a lease: a call that can be begun anew is broken off for it, so that no right to append is held meanwhile.
+   * The events, once the material that they name is stored; of a new key pair the event tells the public half. A pair, or a key in
+   * a custom key store, can take longer than a lease: a call that can be begun anew is broken off for it, so that no right to append is held meanwhile.
    */
   private async withMaterial<E extends DomainEvent>(
     ref: AggregateRef,
@@ -231,11 +251,18 @@ export class KeyManager implements ControlPorts {
           const owner = key && isLiving(key) ? materialOwner(arn, key) : arn;
           await materials.create(owner, event.materialId, 'SYMMETRIC_DEFAULT');
         }
+        if (event.type === 'CustomKeyStoreDisconnected') {
+          // Nobody uses it on the state before: then nobody has it open either.
+          await this.settledEverywhere(ref, undefined);
+          return event;
+        }
         // What is imported has been stored before the command was given.
         if (event.type !== 'KeyCreated' || event.materialId === undefined) return event;
-        const { materialId, keySpec } = event;
-        const create = () => materials.create(materialOwner(arn, event), materialId, keySpec);
-        const publicKey = await (offLoop && isAsymmetric(keySpec) ? offLoop.result(materialId, create) : create());
+        const { materialId, keySpec, customKeyStoreId, xksKeyId } = event;
+        const place = customKeyStoreId === undefined ? undefined : { customKeyStoreId, xksKeyId };
+        const create = () => materials.create(materialOwner(arn, event), materialId, keySpec, place);
+        const isSlow = isAsymmetric(keySpec) || place !== undefined;
+        const publicKey = await (offLoop && isSlow ? offLoop.result(materialId, create) : create());
         return publicKey === undefined ? event : { ...event, publicKey };
       }),
     );

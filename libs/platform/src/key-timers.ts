@@ -4,6 +4,7 @@ import { isoDate } from '#domain/dates';
 import { type AggregateRef, eventSubject, INTERNAL, QUEUE } from '#domain/subjects';
 import type { CommandOrigin } from '#event-store/run-command';
 import type { Timer } from '#views/due-times';
+import { canDestroy } from '#views/key-store';
 import type { Clock } from './clock';
 import { timerOf } from './internal-questions';
 import { answer, ask } from './internal-requests';
@@ -88,6 +89,8 @@ export class KeyTimers {
       const command = { type: 'RemoveAliasOfDeletedKey', keyId: ref.id } as const;
       changed = (await manager.runUnchecked(alias, command, origin())).events.length > 0 || changed;
     }
+    // In a store that is not connected the material waits: the timer is due again once it is.
+    if (!canDestroy(manager.projection, ref, key)) return changed;
     // All at once: a key has dozens of versions, and each may take until the time-out.
     await Promise.all(key.materialIds.map((materialId) => materials.destroy(ref, materialId)));
     const { events } = await manager.runUnchecked(ref, { type: 'RecordMaterialDestroyed' }, origin());

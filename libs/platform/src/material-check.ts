@@ -1,6 +1,8 @@
 import type { NatsConnection } from 'nats';
 import { keyArn, rootArn, userArn } from '#domain/arn';
+import { secretOwner } from '#domain/custom-key-store/secret-place';
 import { placesOf } from '#domain/key/imported/copies';
+import { placeOfClusterCopy } from '#domain/key/material-id';
 import { materialOwner, sharesMaterial } from '#domain/key/material-owner';
 import { isLiving } from '#domain/key/state';
 import { hasAccessKeys } from '#domain/principal/state';
@@ -14,7 +16,7 @@ import type { ServedRequests } from './served-requests';
 
 /** Material that something cannot do without. */
 export interface NeededMaterial {
-  type: KeyMaterialType | 'ACCESS_KEY';
+  type: KeyMaterialType | 'ACCESS_KEY' | 'KEY_STORE_SECRET' | 'CLUSTER_KEY' | 'CLUSTER_KEY_COPY';
   materialId: string;
   /** ARN of the key; of the principal, for an access key. */
   owner: string;
@@ -34,18 +36,29 @@ const MAX_NAMED = 100;
 /** Long enough for very many materials; a worker that has died does not answer at all. */
 const TIMEOUT_MS = 600_000;
 
-/** Of every version of each living key, and of every access key; what related keys share once. */
+/** Of every version of each living key, of every custom key store, and of every access key; what related keys share once. */
 export function* neededMaterial(projection: Projection): Generator<NeededMaterial> {
   const shared = new Set<string>();
   for (const { ref, state } of projection.allKeys()) {
     if (!isLiving(state)) continue;
     const owner = materialOwner(keyArn(ref.region, ref.account, ref.id), state);
     const type = materialTypeOf(state.keySpec);
+    if (state.origin === 'AWS_CLOUDHSM') {
+      for (const { materialId } of state.versions) {
+        yield { type: 'CLUSTER_KEY', materialId, owner };
+        yield { type: 'CLUSTER_KEY_COPY', materialId: placeOfClusterCopy(materialId), owner };
+      }
+      continue;
+    }
     for (const materialId of placesOf(state)) {
       if (shared.has(materialId)) continue;
       if (sharesMaterial(state)) shared.add(materialId);
       yield { type, materialId, owner };
     }
+  }
+  for (const { ref, state } of projection.all('customKeyStore')) {
+    if (state.storeState !== 'Existing') continue;
+    yield { type: 'KEY_STORE_SECRET', materialId: state.secretId, owner: secretOwner(ref) };
   }
   for (const { ref, state } of projection.all('principal')) {
     if (!hasAccessKeys(state)) continue;

@@ -3,6 +3,7 @@ import { isAsymmetric, type KeySpec } from '#domain/key/key-kinds';
 import { type AggregateRef, INTERNAL, QUEUE } from '#domain/subjects';
 import { doomedMaterialOf, newMaterialOf } from './internal-questions';
 import { answer, ask } from './internal-requests';
+import type { PlaceInStore } from './key-stores/keys-in-stores';
 import type { ServedRequests } from './served-requests';
 
 /** Material is created or destroyed in far less: whoever was asked has died, or its answer was lost. */
@@ -14,10 +15,10 @@ const KEY_PAIR_ATTEMPT_MS = 30_000;
 /** What the key-manager asks of whoever holds key material. */
 export interface MaterialCustodian {
   /**
-   * Generates and durably stores; harmless to repeat. Returns the public key, SubjectPublicKeyInfo in base64, of an
+   * Generates and durably stores, in a custom key store where `place` says so; harmless to repeat. Returns the public key, SubjectPublicKeyInfo in base64, of an
    * asymmetric key.
    */
-  create(keyArn: string, materialId: string, keySpec: KeySpec): Promise<string | undefined>;
+  create(keyArn: string, materialId: string, keySpec: KeySpec, place?: PlaceInStore): Promise<string | undefined>;
   /** Erases material of a deleted key, or a copy that a key has released, for good; harmless to repeat. */
   destroy(ref: AggregateRef, materialId: string): Promise<void>;
 }
@@ -26,11 +27,11 @@ export interface MaterialCustodian {
 export class RemoteMaterialCustodian implements MaterialCustodian {
   constructor(private readonly nats: NatsConnection) {}
 
-  create(keyArn: string, materialId: string, keySpec: KeySpec): Promise<string | undefined> {
+  create(keyArn: string, materialId: string, keySpec: KeySpec, place?: PlaceInStore): Promise<string | undefined> {
     const patience = isAsymmetric(keySpec)
       ? { timeoutMs: KEY_PAIR_TIMEOUT_MS, attemptMs: KEY_PAIR_ATTEMPT_MS }
       : { attemptMs: MATERIAL_ATTEMPT_MS };
-    return ask(this.nats, INTERNAL.materialCreate, { keyArn, materialId, keySpec }, patience);
+    return ask(this.nats, INTERNAL.materialCreate, { keyArn, materialId, keySpec, place }, patience);
   }
 
   destroy(ref: AggregateRef, materialId: string): Promise<void> {
@@ -50,8 +51,8 @@ export function serveMaterials(
     INTERNAL.materialCreate,
     QUEUE.data,
     (question) => {
-      const { keyArn, materialId, keySpec } = newMaterialOf(question);
-      return custodian.create(keyArn, materialId, keySpec);
+      const { keyArn, materialId, keySpec, place } = newMaterialOf(question);
+      return custodian.create(keyArn, materialId, keySpec, place);
     },
     onError,
   );

@@ -2,7 +2,7 @@
 export interface MetricDefinition {
   type: 'counter' | 'gauge' | 'histogram';
   help: string;
-  /** Each has few values, that no caller chooses: never an id (but of clusters and HSMs, which are few), a name or anything else of a request. */
+  /** Each has few values, that no caller chooses: never an id (but of clusters, HSMs and custom key stores, which are few), a name or anything else of a request. */
   labels?: readonly string[];
   /** Of a histogram: upper bounds, ascending. */
   buckets?: readonly number[];
@@ -93,6 +93,16 @@ export const METRIC_TABLE = {
     type: 'counter',
     help: 'Calls to the provider of the root key that failed, by operation and reason (unavailable, timeout, altered, other).',
     labels: ['provider', 'operation', 'reason'],
+  },
+  keytrail_custom_key_stores: {
+    type: 'gauge',
+    help: 'Custom key stores, by type and connection state.',
+    labels: ['type', 'state'],
+  },
+  keytrail_custom_key_store_up: {
+    type: 'gauge',
+    help: '1 while this process is connected to a custom key store that is CONNECTED, and its proxy, where it has one, was healthy when last asked.',
+    labels: ['store'],
   },
   keytrail_cluster_hsms: {
     type: 'gauge',

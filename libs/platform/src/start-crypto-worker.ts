@@ -21,12 +21,17 @@ import { serveAuthCallout } from './auth-callout';
 import { Callers, type PublishedAnchors, serveAnchors } from './callers';
 import { type CalloutSeeds, calloutKeys } from './callout-keys';
 import type { Clock } from './clock';
+import { ClusterDirectory } from './clusters/cluster-directory';
 import { Clusters } from './clusters/clusters';
 import { SecretCredentialCheck } from './credential-check';
 import { CryptoWorker } from './crypto-worker';
 import { failPoints } from './fail-points';
 import { serveGrantTokens } from './grant-tokens';
 import { Imports } from './imports';
+import { KeyStores } from './key-stores/key-stores';
+import { openConnectors } from './key-stores/open-connectors';
+import { ProxyHealth } from './key-stores/proxy-health';
+import { showKeyStores } from './key-stores/store-figures';
 import type { MintManagedKey } from './managed-keys';
 import { serveMaterialCheck } from './material-check';
 import { serveMaterials } from './material-custodian';
@@ -84,6 +89,8 @@ export interface StartedCryptoWorker {
   sealingKeys: SealingKeys;
   treeHeads: TreeHeadSigner;
   digests: DigestSigner;
+  /** To be called once a key-manager of this process, where it has one, takes commands. */
+  connectStores(): void;
   clusters: Clusters;
   /** To be called once this process may serve: whom it does not let in does not come again soon. */
   serve(): void;
@@ -109,8 +116,21 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     ...{ settings: settings.clusters, view, commands, clock: around.clock, metrics },
     onError: (error, what) => log.error({ err: error }, `${what}: its HSMs could not be seen to`),
   });
+  const proxies = new ProxyHealth((store, problem) => {
+    if (problem === undefined) log.info({ store }, 'the proxy of a custom key store is healthy again');
+    else log.warn({ store, problem }, 'the proxy of a custom key store is not healthy');
+  });
+  const keyStores = new KeyStores({
+    ...{ view, vault, commands, clock: around.clock },
+    connectors: openConnectors(settings, clusters, proxies.tell),
+    onError: (error, what) => log.error({ err: error }, what),
+    onConnected: () => void sweepAgain(),
+  });
+  showKeyStores(metrics, view.projection, (id) => keyStores.isConnected(id) && proxies.isHealthy(id));
+  const stores = { keyStores, clusters: new ClusterDirectory(view.projection) };
   const worker = new CryptoWorker(
-    ...([view, vault, tokens, accessKeys, imports, clusters, mintManagedKey, attestations, behind] as const),
+    ...([view, vault, tokens, accessKeys, imports, stores, clusters] as const),
+    ...([mintManagedKey, attestations, behind] as const),
   );
   await worker.checkLog(() => store.lastPosition());
   const credentials = around.besideGateway ? rootCredentials(settings) : fromSettings(settings);
@@ -163,7 +183,13 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
   rotation.onFailure = (error) => log.error({ err: error }, 'the rotation of the root key is not complete');
   serveRoot(served, rotation, (error) => log.error({ err: error }, 'root key request failed'));
   const stopping = new AbortController();
-  void sweep(worker, settings, caughtUp, log, stopping.signal);
+  let sweeping: Promise<void> = Promise.resolve();
+  // What waited for a custom key store to be connected is gone through again once it is.
+  const sweepAgain = (): Promise<void> => {
+    sweeping = sweeping.then(() => sweep(worker, settings, caughtUp, log, stopping.signal));
+    return sweeping;
+  };
+  void sweepAgain();
   return {
     worker,
     anchors,
@@ -172,6 +198,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     sealingKeys,
     treeHeads,
     digests,
+    connectStores: () => keyStores.start(),
     clusters,
     serve() {
       lease = around.serving;
@@ -186,7 +213,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     },
     stop() {
       stopping.abort();
-      void clusters.stop();
+      void keyStores.stop().then(() => clusters.stop());
       rotation.stop();
       vault.close();
       void endOffLoop();

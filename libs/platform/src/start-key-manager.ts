@@ -2,6 +2,7 @@ import type { EventStore } from '#event-store/event-store';
 import type { LastUses } from '#operations/usage/last-uses';
 import type { LiveView } from '#views/live-view';
 import type { Clock } from './clock';
+import { ClusterDirectory } from './clusters/cluster-directory';
 import { failPoints } from './fail-points';
 import type { GrantTokenSigner } from './grant-tokens';
 import { KeyManager } from './key-manager';
@@ -40,6 +41,7 @@ export function startKeyManager(around: KeyManagerSurroundings): StartedKeyManag
   const { store, view, serving, barrier, materials, served, signGrantToken, lastUses, onError } = around;
   const manager = new KeyManager({
     ...{ store, view, serving, materials, signGrantToken, lastUses },
+    clusters: new ClusterDirectory(view.projection),
     appliedEverywhere: (position) => barrier.applied(position),
     failPoint: failPoints(around.settings.failPoint),
   });

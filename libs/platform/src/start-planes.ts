@@ -25,6 +25,7 @@ export async function startPlanes(around: Surroundings): Promise<PlanePorts> {
   if (control || worker) {
     await leased.start(health);
     worker?.serve();
+    worker?.connectStores();
     worker?.clusters.start();
     metrics.gauge('keytrail_lease_held', () => Number(serving.held));
   }

@@ -8,6 +8,7 @@ import type { Timer, TimerKind } from '#views/due-times';
 import { LiveView } from '#views/live-view';
 import { ALWAYS_SERVING } from '../../../test/support/always-serving';
 import { until } from '../../../test/support/nats-server';
+import { NO_CLUSTERS } from '../../../test/support/no-key-stores';
 import { rootCaller } from '../../../test/support/root-caller';
 import { KeyManager } from './key-manager';
 import { KeyTimers } from './key-timers';
@@ -60,6 +61,7 @@ beforeEach(async () => {
     appliedEverywhere: async () => {},
     failPoint: () => {},
     signGrantToken: async () => undefined,
+    clusters: NO_CLUSTERS,
     lastUses: UNTRACKED,
   });
   timers = new KeyTimers({ manager, materials, clock });

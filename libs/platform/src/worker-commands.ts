@@ -9,6 +9,7 @@ import { importCommandOf } from './import-command';
 import { commandOriginOf, membersOf, positionOf, refOf, tokenOf } from './internal-questions';
 import { answer, ask } from './internal-requests';
 import { originOf } from './key-manager';
+import { storeCommandOf } from './key-stores/store-command';
 import { rootCommandOf } from './root/serve-root';
 import type { ServedRequests } from './served-requests';
 
@@ -92,6 +93,7 @@ type Readers = { [T in WorkerCommandAggregate]: (command: Record<string, unknown
 /** THE table of what a crypto-worker may have appended, by what it is about: no other command comes from one. */
 const READERS: Readers = {
   key: importCommandOf,
+  customKeyStore: storeCommandOf,
   cluster: clusterCommandOf,
   root: rootCommandOf,
   principal: (command) => {

@@ -2,12 +2,14 @@ import BTree from 'sorted-btree';
 import { nextExpiry } from '#domain/key/imported/copies';
 import { isLiving, isReplica, type LivingKey } from '#domain/key/state';
 import { type AggregateRef, eventSubject } from '#domain/subjects';
+import { canDestroy } from './key-store';
 import type { Projection } from './projection';
 import { dueStepsOf } from './related-keys';
 
 /**
  * `Rotation`: an automatic rotation. `Deletion`: the end of a waiting period.
- * `Cleanup`: a deleted key whose aliases or material are not gone yet (a crash came between); due since its deletion.
+ * `Cleanup`: a deleted key whose aliases or material are not gone yet (a crash came between, or its custom key store was not
+ * connected); due since its deletion.
  * `MaterialExpiry`: the date up to which imported material is valid. `MaterialErasure`: a copy of imported material that is
  * not gone yet, due since its key released it.
  * `MultiRegion`: what a change of this key asks of a related key, or of itself, is not done yet; due since the change.
@@ -47,7 +49,8 @@ export function timerOf(projection: Projection, keySubject: string): Timer | und
     case 'PendingDeletion':
       return earliest({ kind: 'Deletion', ref, deadline: state.deletionDate }, ...ofImports(ref, state));
     case 'Deleted':
-      return state.materialIds.length > 0 || projection.aliasNamesOf(ref).size > 0
+      return (state.materialIds.length > 0 && canDestroy(projection, ref, state)) ||
+        projection.aliasNamesOf(ref).size > 0
         ? { kind: 'Cleanup', ref, deadline: state.deletedAt }
         : undefined;
     case 'Disabled':
@@ -56,6 +59,7 @@ export function timerOf(projection: Projection, keySubject: string): Timer | und
     case 'Updating':
     case 'PendingReplicaDeletion':
       return earliest(...ofImports(ref, state));
+    case 'Unavailable':
     case 'None':
       return undefined;
   }
@@ -144,9 +148,19 @@ export class DueTimes {
 
   private concerned(projection: Projection, ref: AggregateRef): string[] {
     if (ref.aggregate === 'alias') return this.noteTarget(projection, ref);
+    if (ref.aggregate === 'customKeyStore') return this.deletedIn(projection, ref as AggregateRef<'customKeyStore'>);
     if (ref.aggregate !== 'key') return [];
     const related = Array.from(projection.relatedKeys(ref), (key) => eventSubject(key.ref));
     return related.length > 0 ? related : [eventSubject(ref)];
+  }
+
+  /** Deleted keys whose material could be destroyed, or can be no more, now that the store has changed. */
+  private deletedIn(projection: Projection, ref: AggregateRef<'customKeyStore'>): string[] {
+    const keys: string[] = [];
+    for (const { ref: key, state } of projection.keysInStore(ref)) {
+      if (state.keyState === 'Deleted') keys.push(eventSubject(key));
+    }
+    return keys;
   }
 
   /** The key that the alias pointed at, and the one it points at now. */

@@ -10,6 +10,7 @@ import type { Change, FoldedOf, ViewIndex } from './folded';
 import { AliasIndex } from './indexes/aliases';
 import { type FoldedGrant, GrantIndex } from './indexes/grants';
 import { KeyCensus } from './indexes/key-census';
+import { type FoldedStore, KeyStoreIndex } from './indexes/key-stores';
 import { KeyIndex } from './indexes/keys';
 import { regionScope } from './indexes/ordered-ids';
 import { type FoldedNamed, type FoundAccessKey, PrincipalIndex } from './indexes/principals';
@@ -51,12 +52,14 @@ export class Projection {
   private readonly aliasIndex = new AliasIndex();
   private readonly principalIndex = new PrincipalIndex();
   private readonly grantIndex = new GrantIndex((keySubject) => this.histories.key.get(keySubject)?.state);
+  private readonly keyStoreIndex = new KeyStoreIndex();
   private readonly listeners = listenersOf([
     this.keyCensus,
     this.keyIndex,
     this.aliasIndex,
     this.principalIndex,
     this.grantIndex,
+    this.keyStoreIndex,
   ]);
 
   /** Folds the next commit in and returns it. Throws LogCorruptError if it does not fit; nothing can be folded in after that. */
@@ -212,6 +215,22 @@ export class Projection {
   /** The active grants in a region, of keys of any account, that a principal is to retire; in the order of their ids. */
   retirableGrants(region: string, retiringPrincipal: string, after: string | undefined): Iterable<FoldedGrant> {
     return this.grantIndex.retirableBy(region, retiringPrincipal, after);
+  }
+
+  /** The custom key store, also where it has been deleted. */
+  customKeyStore(region: string, account: string, storeId: string): FoldedOf<'customKeyStore'> | undefined {
+    return this.folded({ region, account, aggregate: 'customKeyStore', id: storeId });
+  }
+
+  /** Existing custom key stores in the order of their ids, after the id `after`. */
+  *customKeyStoresAfter(region: string, account: string, after: string | undefined): Iterable<FoldedStore> {
+    const scope = regionScope({ region, account });
+    for (const [, store] of this.keyStoreIndex.stores.after(scope, after)) yield store;
+  }
+
+  /** Keys of a custom key store that are not deleted, or that have material in it yet: as they are now, to be read and not kept. */
+  keysInStore(storeRef: AggregateRef<'customKeyStore'>): Iterable<FoldedOf<'key'>> {
+    return this.keyStoreIndex.keysIn(eventSubject(storeRef));
   }
 
   /** Which root key wraps material, and how far its rotation is. */

@@ -18,7 +18,13 @@ import type { Projection } from '#views/projection';
 /** What replay says of an aggregate beside its history. */
 export interface AggregateReport {
   /** Its members in the JSON output, before the history. */
-  identity: { arn: string } | { grantId: string } | { trail: string } | { clusterId: string } | { root: string };
+  identity:
+    | { arn: string }
+    | { grantId: string }
+    | { trail: string }
+    | { customKeyStoreId: string }
+    | { clusterId: string }
+    | { root: string };
   heading: string;
   /** Whether callers were told, at that moment, that it exists. */
   exists: boolean;
@@ -34,6 +40,7 @@ export const PLURAL: Record<AggregateType, string> = {
   principal: 'principals',
   grant: 'grants',
   trail: 'trails',
+  customKeyStore: 'customKeyStores',
   cluster: 'clusters',
   root: 'roots',
 };
@@ -74,6 +81,7 @@ const REPORTERS: Reporters = {
     more: {},
     lines: [`what they keep sealed was shredded: ${state.shredded === 1 ? 'once' : `${state.shredded} times`}`],
   }),
+  customKeyStore: reportStore,
   cluster: ({ ref, state }) => ({
     identity: { clusterId: ref.id },
     heading: `cluster ${ref.id} of account ${ref.account} in ${ref.region}`,
@@ -214,4 +222,22 @@ function reportGrant({ ref, state }: FoldedOf<'grant'>, moment: Moment): Aggrega
   }
   const on = state.grantState === 'None' ? '' : ` on ${keyArnIn(ref, state.keyId)}`;
   return { identity: { grantId }, heading: `grant ${grantId}${on}`, exists, more: {}, lines };
+}
+
+function reportStore({ ref, state }: FoldedOf<'customKeyStore'>, { projection }: Moment): AggregateReport {
+  const identity = { customKeyStoreId: ref.id };
+  const heading = `custom key store ${ref.id} of ${ref.account} in ${ref.region}`;
+  if (state.storeState !== 'Existing') {
+    return { identity, heading, exists: false, more: {}, lines: [`state: ${state.storeState}`] };
+  }
+  const { name, backing, connection, errorCode } = state;
+  const where = backing.storeType === 'AWS_CLOUDHSM' ? backing.clusterId : `${backing.uriEndpoint}${backing.uriPath}`;
+  const keys = [...projection.keysInStore(ref)].filter((key) => isLiving(key.state)).map(idOf);
+  const lines = [
+    `name: ${name}`,
+    `state: ${connection}${errorCode === undefined ? '' : ` (${errorCode})`}`,
+    `${backing.storeType}: ${where}`,
+    `keys: ${keys.length}`,
+  ];
+  return { identity, heading, exists: true, more: { keys }, lines };
 }

@@ -88,12 +88,13 @@ function printDifference(difference: Difference, print: (line: string) => void):
   }
 }
 
-const nameOf = (identity: AggregateReport['identity']): string => {
+function nameOf(identity: AggregateReport['identity']): string {
   if ('arn' in identity) return identity.arn;
   if ('grantId' in identity) return identity.grantId;
   if ('trail' in identity) return identity.trail;
-  return 'clusterId' in identity ? identity.clusterId : identity.root;
-};
+  if ('root' in identity) return identity.root;
+  return 'clusterId' in identity ? identity.clusterId : identity.customKeyStoreId;
+}
 
 /** Policies as they are written; other text with several lines would look like lines of ours. */
 const shown = (value: unknown): string =>

@@ -80,18 +80,22 @@ export function isAbout({ key, account }: Question, { ref, state }: FoldedOf<Agg
   return 'grantState' in state && state.grantState !== 'None' && state.keyId === key.id;
 }
 
-/** Where all that concerns a key is: its own history, and those of the aliases and grants of its account and region. */
+/**
+ * Where all that concerns a key is: its own history, and those of the aliases, grants and custom key stores of its account and
+ * region.
+ */
 export const subjectsOfKey = (key: AggregateRef<'key'>): string[] => [
   eventSubject(key),
   eventSubject({ ...key, aggregate: 'alias', id: '*' }),
   eventSubject({ ...key, aggregate: 'grant', id: '*' }),
+  eventSubject({ ...key, aggregate: 'customKeyStore', id: '*' }),
 ];
 
 export const principalsOf = (account: string): string => eventSubject({ ...accountRef(account), id: '*' });
 
 const subjectsOfAccount = (account: string): string[] =>
-  (['key', 'alias', 'grant', 'principal', 'trail', 'cluster'] satisfies AggregateType[]).map((aggregate) =>
-    eventSubject({ region: '*', account, aggregate, id: '*' }),
+  (['key', 'alias', 'grant', 'principal', 'trail', 'cluster', 'customKeyStore'] satisfies AggregateType[]).map(
+    (aggregate) => eventSubject({ region: '*', account, aggregate, id: '*' }),
   );
 
 /** The answer's part of the log at a moment, read commit by commit. */

@@ -104,6 +104,7 @@ function concerning(key: AggregateRef<'key'>): (commit: Commit) => boolean {
   const grants = new Set<string>();
   return ({ aggregate, id, events }) => {
     if (aggregate === 'key') return id === key.id;
+    if (aggregate === 'customKeyStore') return false;
     if (aggregate === 'grant') {
       if (events.some((event) => event.type === 'GrantCreated' && event.keyId === key.id)) grants.add(id);
       return grants.has(id);

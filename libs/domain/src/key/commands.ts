@@ -15,6 +15,8 @@ export type KeyCommand =
       /** AWS_KMS where it is not said. */
       origin?: KeyOrigin | undefined;
       multiRegion: boolean;
+      customKeyStoreId?: string | undefined;
+      xksKeyId?: string | undefined;
       policy: string;
       namedIds?: NamedIds | undefined;
       tags: Tag[];

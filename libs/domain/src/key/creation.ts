@@ -6,14 +6,26 @@ import { materialIdOf } from './material-id';
 import { materialOwner } from './material-owner';
 import { assertTagCount } from './properties';
 
+const placeInStore = ({
+  customKeyStoreId,
+  xksKeyId,
+}: {
+  customKeyStoreId?: string | undefined;
+  xksKeyId?: string | undefined;
+}): { customKeyStoreId?: string; xksKeyId?: string } => ({
+  ...(customKeyStoreId === undefined ? {} : { customKeyStoreId }),
+  ...(xksKeyId === undefined ? {} : { xksKeyId }),
+});
+
 export const creationDeciders: KeyDeciders<'CreateKey'> = {
   CreateKey: (command, key, { keyArn }) => {
     if (key.keyState !== 'None') throw new KmsError('AlreadyExistsException', `${keyArn} already exists`);
     assertTagCount(command.tags, keyArn);
-    const { type: _type, namedIds, origin = 'AWS_KMS', ...facts } = command;
+    const { type: _type, namedIds, origin = 'AWS_KMS', customKeyStoreId, xksKeyId, ...facts } = command;
     const owner = materialOwner(keyArn, { ...facts, origin });
     const material = origin === 'EXTERNAL' ? {} : { materialId: materialIdOf(owner, 1) };
-    return [{ type: 'KeyCreated', v: 1, ...facts, ...recordedIds(namedIds), origin, ...material }];
+    const inStore = placeInStore({ customKeyStoreId, xksKeyId });
+    return [{ type: 'KeyCreated', v: 1, ...facts, ...recordedIds(namedIds), origin, ...inStore, ...material }];
   },
 };
 
@@ -35,6 +47,7 @@ export const creationEvolvers: KeyEvolvers<'KeyCreated'> = {
       tags: event.tags,
       versions: materialId === undefined ? [] : [{ version: 1, materialId, since: time, cause: 'CREATED' }],
       ...(event.publicKey === undefined ? {} : { publicKey: event.publicKey }),
+      ...placeInStore(event),
       ...(event.manager === undefined ? {} : { manager: event.manager }),
     };
   },

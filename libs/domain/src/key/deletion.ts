@@ -57,6 +57,7 @@ export const deletionEvolvers: KeyEvolvers<
       deletedAt: time,
       materialIds,
       allMaterialIds: [...new Set([...materialIds, ...releasedPlaces(current)])],
+      ...(current.customKeyStoreId === undefined ? {} : { customKeyStoreId: current.customKeyStoreId }),
       ...(family && { family: { term: family.term, generation: family.generation } }),
     };
   },

@@ -24,6 +24,10 @@ export interface KeyCreated {
   materialId?: string;
   /** SubjectPublicKeyInfo (RFC 5280) in base64; of asymmetric keys. */
   publicKey?: string;
+  /** Of a key in a custom key store. */
+  customKeyStoreId?: string;
+  /** Which external key it is encrypted under as well; of a key in an external key store. */
+  xksKeyId?: string;
   /** Set for an AWS managed key; the customer's otherwise. */
   manager?: 'AWS';
 }
@@ -138,4 +142,4 @@ export interface Tag {
   value: string;
 }
 
-export type KeyOrigin = 'AWS_KMS' | 'EXTERNAL';
+export type KeyOrigin = 'AWS_KMS' | 'EXTERNAL' | 'AWS_CLOUDHSM' | 'EXTERNAL_KEY_STORE';

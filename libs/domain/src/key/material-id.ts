@@ -7,3 +7,9 @@ import { createHash } from 'node:crypto';
  */
 export const materialIdOf = (keyArn: string, keyVersion: number): string =>
   createHash('sha256').update(`keytrail material\0${keyArn}\0${keyVersion}`).digest('hex');
+
+/**
+ * Where the copy of a key lies that is in a CloudHSM cluster, as only that cluster's HSMs can open it. At the material id itself
+ * lies which cluster that is.
+ */
+export const placeOfClusterCopy = (materialId: string): string => `${materialId}-copy`;

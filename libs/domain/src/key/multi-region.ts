@@ -289,6 +289,8 @@ function updating(key: LivingKey): LivingKey {
     case 'PendingReplicaDeletion':
     case 'PendingImport':
     case 'Updating':
+    // No key of several regions is in a custom key store.
+    case 'Unavailable':
       return key;
     case 'Creating':
       return { keyState: 'Updating', ...factsOf(key), restores: 'Enabled' };

@@ -38,7 +38,8 @@ function rotatable(operation: KeyOperation, key: Key, { keyArn, now }: DecideCon
   const living = livingKeyAt(key, now);
   if (!living) throw keyNotFound(keyArn);
   assertChangeable(living, keyArn);
-  if (operation !== 'RotateKeyOnDemand') assertMakesItsMaterial(living, keyArn);
+  // Of imported material the next version may wait for it.
+  if (operation !== 'RotateKeyOnDemand' || living.origin !== 'EXTERNAL') assertMakesItsMaterial(living, keyArn);
   if (living.multiRegion && isSymmetricEncryption(living.keySpec)) assertPrimary(living, keyArn);
   assertStateAllows(operation, living.keyState, keyArn);
   if (operation !== 'DisableKeyRotation') assertRotatable(living.keySpec);

@@ -66,6 +66,10 @@ export interface KeyFacts {
   versions: readonly KeyVersion[];
   /** SubjectPublicKeyInfo (RFC 5280) in base64; of asymmetric keys. */
   publicKey?: string;
+  /** Of a key in a custom key store. */
+  customKeyStoreId?: string;
+  /** Of a key in an external key store. */
+  xksKeyId?: string;
   /** Set for an AWS managed key: nothing about it can be changed. */
   manager?: 'AWS';
   /** Automatic rotation; absent when it is off. */
@@ -110,6 +114,14 @@ export interface UpdatingKey extends KeyFacts {
   keyState: 'Updating';
   restores: 'Enabled' | 'Disabled';
 }
+/**
+ * One whose custom key store is not connected, as callers see it: no key is folded to this. `restores` is its state as soon as the
+ * store is connected.
+ */
+export interface UnavailableKey extends KeyFacts {
+  keyState: 'Unavailable';
+  restores: 'Enabled' | 'Disabled';
+}
 /** What is left of a key: enough to erase its material and to tell its history. */
 export interface DeletedKey {
   keyState: 'Deleted';
@@ -119,6 +131,8 @@ export interface DeletedKey {
   materialIds: readonly string[];
   /** Every material the key ever had: should a backup bring one back, it is erased again. */
   allMaterialIds: readonly string[];
+  /** Of a key that was in a custom key store. */
+  customKeyStoreId?: string;
   /** Of a multi-Region key. */
   family?: Pick<Family, 'term' | 'generation'>;
 }
@@ -130,7 +144,8 @@ export type LivingKey =
   | PendingDeletionKey
   | PendingReplicaDeletionKey
   | CreatingKey
-  | UpdatingKey;
+  | UpdatingKey
+  | UnavailableKey;
 export type Key = NoKey | LivingKey | DeletedKey;
 
 export const initialKey: Key = { keyState: 'None' };
@@ -155,7 +170,8 @@ export function factsOf(key: LivingKey): KeyFacts {
       const { keyState: _keyState, pendingWindowInDays: _window, ...facts } = key;
       return facts;
     }
-    case 'Updating': {
+    case 'Updating':
+    case 'Unavailable': {
       const { keyState: _keyState, restores: _restores, ...facts } = key;
       return facts;
     }

@@ -35,6 +35,8 @@ export class MaskedKeys {
 
   /** Gives what is kept under this id, which is another's where that came first. */
   async keep({ key, masked }: MaskedKey): Promise<Buffer> {
+    const there = await contentOf(join(this.masked, key));
+    if (there) return there;
     await mkdir(this.masked, { recursive: true, mode: 0o700 });
     const written = join(this.masked, `.${key}.${randomBytes(8).toString('hex')}`);
     const file = await open(written, 'wx', 0o600);

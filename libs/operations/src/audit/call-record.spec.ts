@@ -282,9 +282,11 @@ test('what changes nothing is read-only, for every operation', () => {
   const verbs = [...new Set(changes.map((name) => /^[A-Z][a-z]+/.exec(name)![0]))].sort();
   expect(verbs).toEqual([
     'Cancel',
+    'Connect',
     'Create',
     'Delete',
     'Disable',
+    'Disconnect',
     'Enable',
     'Import',
     'Initialize',

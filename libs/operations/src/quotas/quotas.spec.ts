@@ -65,6 +65,22 @@ describe('request quotas', () => {
     expect([passed('GenerateMac', 'HMAC_256'), passed('Encrypt', 'SYMMETRIC_DEFAULT')]).toEqual([2, 0]);
   });
 
+  it('are of each custom key store for itself', () => {
+    const quotas = new Quotas({ 'custom-key-store': 2 });
+    const ask = (storeId: string) => {
+      const counted = quotas.begin(operation('Encrypt'), ALICE, 0)!;
+      counted.as('custom-key-store', storeId);
+      counted.end();
+    };
+    for (const storeId of ['cks-1', 'cks-2']) {
+      ask(storeId);
+      ask(storeId);
+      expect(() => ask(storeId)).toThrow('You have exceeded the rate');
+    }
+    expect(allowed(quotas, 'Encrypt', ALICE, 4)).toBe(4);
+    expect(awsRate('custom-key-store', 'us-east-1')).toBe(1_800);
+  });
+
   it('count a call once, however often it is begun anew and whatever keys it is about', () => {
     const quotas = new Quotas({ rsa: 2, symmetric: 2 });
     const counted = quotas.begin(operation('ReEncrypt'), ALICE, 0)!;

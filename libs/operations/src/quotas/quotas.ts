@@ -38,14 +38,14 @@ export class Quotas {
    */
   begin(operation: Operation, caller: Caller, now: number): CountedCall | undefined {
     const quotaClass = quotaClassOf(operation);
-    if (quotaClass === OF_THE_KEY) return new CountedCall((found) => this.count(found, caller, now));
+    if (quotaClass === OF_THE_KEY) return new CountedCall((found, of) => this.count(found, caller, now, of));
     if (quotaClass !== undefined && isQuotaClass(quotaClass)) this.count(quotaClass, caller, now);
     return undefined;
   }
 
-  /** Counts one request of this class. Throws ThrottlingException beyond the rate. */
-  count(quotaClass: QuotaClass, { account, region }: Caller, now: number): void {
-    const name = `${account} ${region} ${quotaClass}`;
+  /** Counts one request of this class, and of one thing of it where each has a quota: a custom key store. Throws ThrottlingException beyond the rate. */
+  count(quotaClass: QuotaClass, { account, region }: Caller, now: number, of = ''): void {
+    const name = `${account} ${region} ${quotaClass} ${of}`;
     const bucket = this.buckets.get(name) ?? fullBucket(this.rates[quotaClass] ?? awsRate(quotaClass, region), now);
     const taken = take(bucket, now);
     this.buckets.set(name, taken.bucket);
@@ -63,13 +63,13 @@ export class Quotas {
 export class CountedCall {
   private counted = false;
 
-  constructor(private readonly count: (quotaClass: QuotaClass) => void) {}
+  constructor(private readonly count: (quotaClass: QuotaClass, of?: string) => void) {}
 
   /** Throws ThrottlingException beyond the rate. */
-  readonly as = (quotaClass: QuotaClass): void => {
+  readonly as = (quotaClass: QuotaClass, of?: string): void => {
     if (this.counted) return;
     this.counted = true;
-    this.count(quotaClass);
+    this.count(quotaClass, of);
   };
 
   /** It is over: where no key was found that it could be counted by, what symmetric keys have it costs. */

@@ -10,6 +10,7 @@ import { attestationFrom } from '../audit/recorded-attestation';
 import { recordedRequest } from '../audit/recorded-request';
 import { Trail } from '../audit/trail';
 import type { CallerClaim, SessionClaims } from '../caller';
+import type { ClusterDirectory } from '../custom-key-stores/key-store-ports';
 import { Limits } from '../limits';
 import {
   type AuditPorts,
@@ -227,6 +228,9 @@ const auditPorts = (projection: Projection): AuditPorts => ({
 const DAY_SECONDS = 86_400;
 const NO_KEY = '00000000-0000-0000-0000-000000000000';
 
+/** What a cluster was like is not in a record. */
+const NO_CLUSTERS: ClusterDirectory = { cluster: () => pass() };
+
 const controlPorts = (projection: Projection): ControlPorts => ({
   projection,
   newKeyId: () => NO_KEY,
@@ -240,6 +244,7 @@ const controlPorts = (projection: Projection): ControlPorts => ({
   settleRelated: async () => {},
   runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
   eraseReleased: async () => {},
+  clusters: NO_CLUSTERS,
 });
 
 const dataPorts = (projection: Projection, { decisionInput }: RecordedCall): DataPorts => ({
@@ -258,6 +263,18 @@ const dataPorts = (projection: Projection, { decisionInput }: RecordedCall): Dat
     runCommand: (ref, command, call) => decided(projection, ref, command, call.now),
     erase: pass,
   },
+  // Of a custom key store's secret, and what is behind the store, there is nothing on record.
+  keyStores: {
+    cluster: async () => pass(),
+    external: async () => pass(),
+    storeSecret: async () => 'secret',
+    eraseSecret: async () => {},
+    probe: async () => {},
+    runCommand: async (ref, command, call) => {
+      await decided(projection, ref, command, call.now);
+    },
+  },
+  clusters: NO_CLUSTERS,
   hsms: {
     obstacle: () => undefined,
     runCommand: async (ref, command, call) => {

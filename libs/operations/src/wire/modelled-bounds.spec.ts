@@ -22,7 +22,7 @@ const matches = (shape: Shape, text: string): boolean =>
 
 /** A text of that length which keeps the pattern, where there is one. */
 const textOf = (shape: Shape, length: number): string | undefined =>
-  ['a'.repeat(length), `${'a'.repeat(Math.max(0, length - 4))}-a-1`].find(
+  ['a'.repeat(length), 'A'.repeat(length), `${'a'.repeat(Math.max(0, length - 4))}-a-1`].find(
     (text) => text.length === length && matches(shape, text),
   );
 

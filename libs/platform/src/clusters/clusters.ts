@@ -3,7 +3,7 @@ import type { ClusterReport, CreateHsm } from '#domain/cluster/decide';
 import { type ExistingCluster, exists } from '#domain/cluster/state';
 import { isoDate } from '#domain/dates';
 import { eventSubject } from '#domain/subjects';
-import { connectCluster, type FolderCluster } from '#hsm/cluster/cluster-connection';
+import { type ClusterOptions, connectCluster, type FolderCluster } from '#hsm/cluster/cluster-connection';
 import { ConnectError } from '#hsm/key-store/store-connection';
 import type { Call, HsmPorts } from '#operations/operation';
 import type { LiveView } from '#views/live-view';
@@ -68,9 +68,10 @@ export class Clusters implements HsmPorts {
   }
 
   /**
-   * Connects as `kmsuser`; what members the cluster has is followed until it is closed. Rejects with ConnectError.
+   * Connects as `kmsuser`; what members the cluster has is followed until it is closed. Rejects with ConnectError. `maskedKeys` as
+   * ClusterOptions has it.
    */
-  async connect(ref: ClusterRef, password: string): Promise<FolderCluster> {
+  async connect(ref: ClusterRef, password: string, maskedKeys?: ClusterOptions['maskedKeys']): Promise<FolderCluster> {
     const cluster = this.existing(ref);
     if (!cluster) throw new ConnectError('CLUSTER_NOT_FOUND', `there is no cluster ${ref.id}`);
     const { folder, module } = this.ports.settings;
@@ -79,6 +80,7 @@ export class Clusters implements HsmPorts {
       ...{ module, user: KMSUSER, password, folder: clusterFolder(folder, ref.id) },
       members: membersOf(folder, ref.id, cluster),
       observe: (call) => this.figures.called(call),
+      ...(maskedKeys && { maskedKeys }),
     });
     const same = this.connections.get(name) ?? new Set();
     this.connections.set(name, same.add(connection));

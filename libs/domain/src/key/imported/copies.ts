@@ -1,3 +1,4 @@
+import { placeOfClusterCopy } from '../material-id';
 import { isPendingDeletion, isReplica, type KeyVersion, type LivingKey } from '../state';
 import type { KeyStateName } from '../state-table';
 import type { ImportStatus, PendingRotation, ReleasedCopy } from './status';
@@ -99,7 +100,10 @@ export function asOf(key: LivingKey, now: string): LivingKey {
 }
 
 /** Where the key's material lies in the store now, what waits for a rotation included. */
-export function placesOf({ versions, pendingRotation }: LivingKey): string[] {
+export function placesOf({ versions, pendingRotation, origin }: LivingKey): string[] {
+  if (origin === 'AWS_CLOUDHSM') {
+    return versions.flatMap(({ materialId }) => [materialId, placeOfClusterCopy(materialId)]);
+  }
   const places = versions.flatMap(({ storedAs, materialId, imported }) =>
     imported?.importState === 'PENDING_IMPORT' ? [] : [storedAs ?? materialId],
   );
