@@ -8,6 +8,7 @@ import { MATERIAL_STREAM, materialSubject, parseMaterialSubject } from '#domain/
 import { WrappedMaterialError } from '#hsm/hsm-provider';
 import { decodeRecord, recordAad } from '#hsm/material-record';
 import { connectAsUser } from './support/audit-records';
+import { crashedAt } from './support/crash-at';
 import { clientsOf, longTerm } from './support/identities';
 import { Load } from './support/load';
 import { type KeytrailProcess, MAIN, rootKeyOf, run, startProcess } from './support/processes';
@@ -45,8 +46,8 @@ describe.each(ROOTS)('the root key (%s)', (_name, newRoot) => {
   let ciphertexts: Uint8Array[];
   let alice: { accessKeyId: string; secretAccessKey: string };
 
-  const start = async (more: Record<string, string> = {}): Promise<void> => {
-    server = await startProcess(dataDir, { ...root.settings, ...more });
+  const start = async (): Promise<void> => {
+    server = await startProcess(dataDir, root.settings);
   };
   const keytrail = (...args: string[]) => run([MAIN, ...args], { KEYTRAIL_DATA_DIR: dataDir }).done;
   const rotate = async (): Promise<string> => {
@@ -68,6 +69,8 @@ describe.each(ROOTS)('the root key (%s)', (_name, newRoot) => {
     const stored = [...(await storedMaterial(dataDir)).values()];
     expect(new Set(stored.map((bytes) => decodeRecord(bytes).wrapped.epoch))).toEqual(new Set([epoch]));
     expect(stored.length).toBeGreaterThan(KEYS);
+  };
+  const verify = async (): Promise<void> => {
     const { code, output } = await keytrail('verify');
     expect([code, output]).toEqual([0, expect.stringContaining('each is there and can be unwrapped')]);
   };
@@ -116,6 +119,7 @@ describe.each(ROOTS)('the root key (%s)', (_name, newRoot) => {
     await load.stop();
     expect(load.failures).toEqual([]);
     await assertMoved();
+    await verify();
     await server.stop();
     await start();
     await decryptAll();
@@ -190,16 +194,17 @@ describe.each(ROOTS)('the root key (%s)', (_name, newRoot) => {
     await nats.close();
     await server.kms.send(new ScheduleKeyDeletionCommand({ KeyId, PendingWindowInDays: 7 }));
     await assertMoved();
+    await verify();
   });
 
   test.each(CRASHES)('goes on after a crash at %s', async (point) => {
-    await server.stop();
-    await start({ KEYTRAIL_FAIL_POINT: point });
-    const broken = run([MAIN, 'root', 'rotate'], { KEYTRAIL_DATA_DIR: dataDir });
-    expect(await server.gone).toBe('SIGKILL');
-    broken.kill();
-    await broken.done;
-    await start();
+    server = await crashedAt(point, { server, dataDir, settings: root.settings }, async (doomed) => {
+      const broken = run([MAIN, 'root', 'rotate'], { KEYTRAIL_DATA_DIR: dataDir });
+      // It would wait a while for a server that comes back.
+      await doomed.gone;
+      broken.kill();
+      if ((await broken.done).code !== 0) throw new Error('not rotated');
+    });
     await decryptAll();
     // What was recorded at the very end is done.
     if (point === 'after-append:RootEpochDestroyed') epoch++;
@@ -211,6 +216,7 @@ describe.each(ROOTS)('the root key (%s)', (_name, newRoot) => {
     await server.stop();
     await start();
     await decryptAll();
+    await verify();
     expect(server.log()).not.toMatch(/"level":[56]0/);
   });
 });

@@ -16,6 +16,7 @@ interface Golden {
 const FILES = [
   ...['commits-v1', 'principals-v1', 'grants-v1', 'named-ids-v1', 'trails-v1', 'key-kinds-v1', 'imports-v1'],
   ...['multi-region-v1', 'multi-region-imports-v1', 'clusters-v1', 'custom-key-stores-v1', 'root-v1'],
+  'released-copies-v1',
 ];
 const golden = FILES.map(
   (name) => JSON.parse(readFileSync(resolve(__dirname, `../../libs/domain/src/golden/${name}.json`), 'utf8')) as Golden,

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { environmentOf } from '#hsm/cluster/member-folder';
 
-export type Mood = 'well' | 'locked' | 'expired' | 'broken';
+export type Mood = 'well' | 'locked' | 'expired' | 'broken' | 'expelled';
 
 /** A PKCS#11 module that fails as it is told to, around the one of SoftHSM. */
 export class MoodyModule {

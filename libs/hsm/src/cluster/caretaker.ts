@@ -116,6 +116,11 @@ export class Caretaker {
     this.timers.clear();
   }
 
+  /** Once it is closed, and the members are: resolves when it writes to no folder any more. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.joining.values());
+  }
+
   private later(member: Member, pauseMs: number): void {
     if (!this.isWatched(member)) return;
     const next = Math.min(Math.max(pauseMs * 2, this.upkeep.pauseMs), this.upkeep.maxPauseMs);

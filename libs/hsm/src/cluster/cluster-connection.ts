@@ -148,6 +148,7 @@ class Connection implements FolderCluster {
   async close(): Promise<void> {
     this.caretaker.close();
     await Promise.all(this.all.map((member) => member.close()));
+    await this.caretaker.settled();
   }
 
   /** Made by any member that is in; as it keeps nothing of it, another one may be asked again. */

@@ -8,7 +8,7 @@ import {
   WrappedMaterialError,
 } from '../hsm-provider';
 import { RootKeyError } from '../root-key-error';
-import type { OpenToken, TokenKey } from './token-calls';
+import type { AskedOf, GivenBy, OpenToken, TokenKey } from './token-calls';
 import { TokenClient, type TokenLimits, TokenRefusedError } from './token-client';
 
 const LABEL = 'keytrail-root-';
@@ -69,7 +69,7 @@ export class Pkcs11HsmProvider implements HsmProvider {
 
   private async wrapUnder({ epoch, id }: RootKeyRef, material: Uint8Array, aad: Uint8Array): Promise<Wrapped> {
     const iv = randomBytes(IV_LENGTH);
-    const sealed = await this.token.call('encrypt', { id, iv, aad: bound(epoch, aad), data: material });
+    const sealed = await this.ask('encrypt', { id, iv, aad: bound(epoch, aad), data: material });
     return { epoch, ciphertext: Buffer.concat([Buffer.from(id, 'hex'), iv, sealed]) };
   }
 
@@ -81,10 +81,9 @@ export class Pkcs11HsmProvider implements HsmProvider {
     const iv = bytes.subarray(ID_BYTES, ID_BYTES + IV_LENGTH);
     const data = bytes.subarray(ID_BYTES + IV_LENGTH);
     try {
-      return Buffer.from(await this.token.call('decrypt', { id, iv, aad: bound(epoch, aad), data }));
+      return Buffer.from(await this.ask('decrypt', { id, iv, aad: bound(epoch, aad), data }));
     } catch (error) {
       if (!(error instanceof TokenRefusedError)) throw error;
-      if (error.failure === 'refused') throw new HsmUnavailableError(error.message);
       throw new WrappedMaterialError(
         error.failure === 'no-key'
           ? `wrapped under a root key of epoch ${epoch} that the HSM does not have`
@@ -97,7 +96,17 @@ export class Pkcs11HsmProvider implements HsmProvider {
     if (!Number.isInteger(length) || length < 1 || length > MAX_RANDOM) {
       throw new RangeError(`random gives 1 to ${MAX_RANDOM} bytes, not ${length}`);
     }
-    return Buffer.from(await this.token.call('random', { length }));
+    return Buffer.from(await this.ask('random', { length }));
+  }
+
+  /** An HSM that does not let Keytrail in any more is as good as none. */
+  private async ask<C extends 'encrypt' | 'decrypt' | 'random'>(name: C, asked: AskedOf<C>): Promise<GivenBy<C>> {
+    try {
+      return await this.token.call(name, asked);
+    } catch (error) {
+      if (!(error instanceof TokenRefusedError) || error.failure !== 'refused') throw error;
+      throw new HsmUnavailableError(error.message);
+    }
   }
 
   /** What a token that was taken away still says of itself is not believed: the root key has to work. */

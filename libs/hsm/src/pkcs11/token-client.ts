@@ -53,6 +53,8 @@ export class TokenUnavailableError extends HsmUnavailableError {
   }
 }
 
+const isOfThePin = (code: TokenCode | undefined): boolean => code !== undefined && /^(USER_)?PIN_/.test(code);
+
 interface Pending {
   resolve(given: unknown): void;
   reject(error: Error): void;
@@ -195,7 +197,12 @@ export class TokenClient {
     this.forget(reply.nth);
     if (!('failure' in reply)) waiting.resolve(reply.given);
     else if (reply.failure === 'unavailable') waiting.reject(unavailable(reply.what, reply.code));
-    else waiting.reject(new TokenRefusedError(reply.failure, reply.what, reply.code));
+    else {
+      const refusal = new TokenRefusedError(reply.failure, reply.what, reply.code);
+      // Said by the login of new sessions, too, after the old ones were lost.
+      if (isOfThePin(reply.code)) this.refused = refusal;
+      waiting.reject(refusal);
+    }
   }
 
   private forget(nth: number): void {

@@ -132,6 +132,7 @@ export class RootRotation {
     // Step 2; where it was done before, this waits all the same until every crypto-worker has applied it.
     await this.append({ type: 'BeginRootRotation', from, keyId: key.id });
     // Step 3.
+    await this.pass(from, key.epoch);
     await this.rewrap(from, key.epoch);
     await sweep();
     // Step 4.
@@ -154,19 +155,22 @@ export class RootRotation {
   private async rewrap(from: number, to: number): Promise<void> {
     const { signal } = this.stopping;
     for (let round = 1; round <= MAX_ROUNDS; round++) {
-      const rewrap = this.ports.vault.rewrap(from, to);
-      if ((await rewrap.left(signal)) === 0) return;
-      const copies = await rewrap.count();
-      const progress = {
-        get walked() {
-          return Math.min(rewrap.walked, copies);
-        },
-        copies,
-      };
-      this.progress = progress;
-      refuseUnusable(await rewrap.pass(signal));
+      if ((await this.ports.vault.rewrap(from, to).left(signal)) === 0) return;
+      await this.pass(from, to);
     }
     throw new KmsError('KMSInternalException', `materials of epoch ${from} are still being stored`);
+  }
+
+  private async pass(from: number, to: number): Promise<void> {
+    const rewrap = this.ports.vault.rewrap(from, to);
+    const copies = await rewrap.count();
+    this.progress = {
+      get walked() {
+        return Math.min(rewrap.walked, copies);
+      },
+      copies,
+    };
+    refuseUnusable(await rewrap.pass(this.stopping.signal));
   }
 
   private append(command: RootCommand): Promise<void> {
