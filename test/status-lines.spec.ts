@@ -26,8 +26,8 @@ describe('status shows', () => {
   test('an HSM: its state, and what its connection finds', () => {
     const hsm = { clusterId: 'cluster-1', hsmId: 'hsm-1', zone: 'us-east-1a', state: 'ACTIVE' };
     expect(hsmLine(hsm)).toBe('hsm-1 of cluster-1 in us-east-1a: ACTIVE');
-    expect(hsmLine({ ...hsm, connection: { state: 'in', sessions: 4, syncLagMs: 0 } })).toBe(
-      'hsm-1 of cluster-1 in us-east-1a: ACTIVE; in use, 4 sessions, in sync',
+    expect(hsmLine({ ...hsm, connection: { state: 'in', sessions: 4, syncLagMs: 0, pid: 17 } })).toBe(
+      'hsm-1 of cluster-1 in us-east-1a: ACTIVE; in use, 4 sessions, in sync, process 17',
     );
     expect(hsmLine({ ...hsm, connection: { state: 'out', sessions: 0, syncLagMs: 1_200, why: 'it ended' } })).toBe(
       'hsm-1 of cluster-1 in us-east-1a: ACTIVE; out: it ended, behind for 2 s',

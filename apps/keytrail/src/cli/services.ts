@@ -43,9 +43,10 @@ export async function status(operator: Operator, json: boolean, print: (line: st
 export function hsmLine({ clusterId, hsmId, zone, state, connection }: HsmStatus): string {
   const line = `${hsmId} of ${clusterId} in ${zone}: ${state}`;
   if (!connection) return line;
-  const { state: is, sessions, syncLagMs, why } = connection;
+  const { state: is, sessions, syncLagMs, pid, why } = connection;
   const lag = syncLagMs === 0 ? 'in sync' : `behind for ${Math.ceil(syncLagMs / 1000)} s`;
-  return `${line}; ${is === 'in' ? `in use, ${sessions} sessions` : `${is}: ${why}`}, ${lag}`;
+  const driver = pid === undefined ? '' : `, process ${pid}`;
+  return `${line}; ${is === 'in' ? `in use, ${sessions} sessions` : `${is}: ${why}`}, ${lag}${driver}`;
 }
 
 export function storeLine({ storeId, name, type, state, errorCode, isUp }: StoreStatus): string {
