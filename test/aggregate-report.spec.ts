@@ -2,6 +2,8 @@ import { AGGREGATE_TYPES } from '#domain/aggregates';
 import { Projection } from '#views/projection';
 import { reportOf } from '../apps/keytrail/src/cli/aggregate-report';
 import { GOLDEN_COMMITS } from './support/golden-commits';
+import { disconnect, keyInStore } from './support/memory-key-stores';
+import { MemoryOperations } from './support/memory-operations';
 
 const ROOT = 'arn:aws:iam::000000000000';
 const KEYS = 'arn:aws:kms:us-east-1:000000000000:key';
@@ -63,6 +65,24 @@ describe('replay shows', () => {
       'keys: 1',
     ]);
     expect(store('cks-0123456789abcdef2')).toEqual(['state: Deleted']);
+  });
+
+  test('a key in a custom key store, and why callers are told Unavailable', async () => {
+    const keys = 'arn:aws:kms:eu-central-1:000000000000:key';
+    expect(linesOf(`${keys}/1c6e2f4a-5f0e-4b7c-8d1e-2a3b4c5d6e7f`).slice(0, 2)).toEqual([
+      ...['state: Enabled', 'in custom key store cks-0123456789abcdef1 as outer-key'],
+    ]);
+    const operations = new MemoryOperations();
+    const { KeyId, CustomKeyStoreId: store } = await keyInStore(operations, 'cluster');
+    const placeOf = (): string | undefined => {
+      const moment = { projection: operations.projection, at: new Date(operations.now).toISOString() };
+      return reportOf(operations.projection.key('us-east-1', '000000000000', KeyId)!, moment).lines[1];
+    };
+    expect(placeOf()).toBe(`in custom key store ${store}`);
+    await disconnect(operations, store);
+    expect(placeOf()).toBe(`in custom key store ${store}, which is DISCONNECTED: callers are told Unavailable`);
+    await operations.call('ScheduleKeyDeletion', { KeyId });
+    expect(placeOf()).toBe(`in custom key store ${store}, which is DISCONNECTED`);
   });
 
   test('how far a rotation of the root key is', () => {

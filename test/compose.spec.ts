@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { calloutPublicKeys } from '#platform/callout-keys';
-import { CALLOUT_VARIABLES, passwordVariable, renderClusterUsers } from '#platform/cluster-users';
+import { CALLOUT_VARIABLES, passwordVariable, renderNatsClusterUsers } from '#platform/nats-cluster-users';
 import { NATS_USERS } from '#platform/nats-users';
 import { parseSettings } from '#platform/settings';
 import { findOpenssl } from './support/certificates';
@@ -213,7 +213,7 @@ describe('deploy/make-certificates', () => {
 
 describe('deploy/nats', () => {
   it('holds the users that the table of NATS users renders to (deploy/render-users writes them)', () => {
-    expect(readFileSync(join(ROOT, 'deploy/nats/users.conf'), 'utf8')).toBe(renderClusterUsers());
-    expect(renderClusterUsers()).not.toContain('embedded');
+    expect(readFileSync(join(ROOT, 'deploy/nats/users.conf'), 'utf8')).toBe(renderNatsClusterUsers());
+    expect(renderNatsClusterUsers()).not.toContain('embedded');
   });
 });

@@ -35,7 +35,7 @@ export interface HttpEdgePorts extends HttpHealthPorts {
   records?: EdgeRecords | undefined;
 }
 
-/** The endpoint of AWS KMS, IAM and STS: one route for all operations, and every other path answered in AWS's own form. */
+/** The endpoint of all services that table.ts names, AWS KMS and others: one route for all operations, and every other path answered in AWS's own form. */
 export function serveHttpEdge(http: FastifyInstance, ports: HttpEdgePorts, admission: Admission): void {
   serveHealth(http, ports);
   const edge = new HttpEdge(ports, admission);

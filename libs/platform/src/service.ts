@@ -14,6 +14,7 @@ import { showNats, showQuotas } from './figures';
 import type { Health } from './health';
 import type { HttpEdgePorts } from './http-edge';
 import { answer } from './internal-requests';
+import type { StoreStatus } from './key-stores/store-figures';
 import { LocalDispatcher } from './local-dispatcher';
 import { NatsDispatcher } from './nats-dispatcher';
 import type { NatsLink } from './nats-link';
@@ -43,6 +44,8 @@ export interface ServiceStatus {
   health: ReturnType<Health['report']>;
   /** HSMs of clusters, of a crypto-worker alone. */
   hsms?: HsmStatus[];
+  /** Custom key stores, of a crypto-worker alone. */
+  stores?: StoreStatus[];
 }
 
 /** How long a stop waits for what this process had begun. */
@@ -130,6 +133,7 @@ export class Service {
   status(): ServiceStatus {
     const { name, instance, parts, view, settings, clock, health, neighbours } = this.around;
     const hsms = neighbours.worker?.clusters.status() ?? [];
+    const stores = neighbours.worker?.storeStatuses() ?? [];
     return {
       service: name,
       instance,
@@ -140,6 +144,7 @@ export class Service {
       now: isoDate(clock.now()),
       health: health.report(),
       ...(hsms.length > 0 && { hsms }),
+      ...(stores.length > 0 && { stores }),
     };
   }
 

@@ -31,7 +31,7 @@ import { Imports } from './imports';
 import { KeyStores } from './key-stores/key-stores';
 import { openConnectors } from './key-stores/open-connectors';
 import { ProxyHealth } from './key-stores/proxy-health';
-import { showKeyStores } from './key-stores/store-figures';
+import { type StoreStatus, showKeyStores, storeStatuses } from './key-stores/store-figures';
 import type { MintManagedKey } from './managed-keys';
 import { serveMaterialCheck } from './material-check';
 import { serveMaterials } from './material-custodian';
@@ -92,6 +92,7 @@ export interface StartedCryptoWorker {
   /** To be called once a key-manager of this process, where it has one, takes commands. */
   connectStores(): void;
   clusters: Clusters;
+  storeStatuses(): StoreStatus[];
   /** To be called once this process may serve: whom it does not let in does not come again soon. */
   serve(): void;
   stop(): void;
@@ -126,7 +127,8 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     onError: (error, what) => log.error({ err: error }, what),
     onConnected: () => void sweepAgain(),
   });
-  showKeyStores(metrics, view.projection, (id) => keyStores.isConnected(id) && proxies.isHealthy(id));
+  const isUp = (storeId: string): boolean => keyStores.isConnected(storeId) && proxies.isHealthy(storeId);
+  showKeyStores(metrics, view.projection, isUp);
   const stores = { keyStores, clusters: new ClusterDirectory(view.projection) };
   const worker = new CryptoWorker(
     ...([view, vault, tokens, accessKeys, imports, stores, clusters] as const),
@@ -200,6 +202,7 @@ export async function startCryptoWorker(around: CryptoWorkerSurroundings): Promi
     digests,
     connectStores: () => keyStores.start(),
     clusters,
+    storeStatuses: () => storeStatuses(view.projection, isUp),
     serve() {
       lease = around.serving;
       if (!around.callout) return;

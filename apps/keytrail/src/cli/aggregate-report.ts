@@ -5,13 +5,14 @@ import { laterOf } from '#domain/dates';
 import type { ActiveGrant } from '#domain/grant/grant';
 import type { ImportStatus } from '#domain/key/imported/status';
 import { livingKeyAt } from '#domain/key/living';
-import { type Family, isLiving, type Key } from '#domain/key/state';
+import { type Family, isLiving, type Key, type LivingKey } from '#domain/key/state';
 import { parsePrincipalId } from '#domain/principal/principal-id';
 import { type AccessKey, hasAccessKeys, isNamed, type Principal } from '#domain/principal/state';
 import type { Root } from '#domain/root/root';
 import { type AggregateRef, eventSubject } from '#domain/subjects';
 import { timerOf } from '#views/due-times';
 import type { FoldedOf } from '#views/folded';
+import { isUnavailable } from '#views/key-store';
 import type { MomentFold } from '#views/moment';
 import type { Projection } from '#views/projection';
 
@@ -33,7 +34,7 @@ export interface AggregateReport {
   lines: string[];
 }
 
-/** What several of them are called, in text and in JSON. */
+/** What several of them are called in JSON. */
 export const PLURAL: Record<AggregateType, string> = {
   key: 'keys',
   alias: 'aliases',
@@ -43,6 +44,13 @@ export const PLURAL: Record<AggregateType, string> = {
   customKeyStore: 'customKeyStores',
   cluster: 'clusters',
   root: 'roots',
+};
+
+/** The same in text. */
+export const PLURAL_IN_TEXT: Record<AggregateType, string> = {
+  ...PLURAL,
+  customKeyStore: 'custom key stores',
+  root: 'root keys',
 };
 
 /** The projection at a moment, and that moment: ISO 8601. */
@@ -138,6 +146,7 @@ function reportKey({ ref, state }: FoldedOf<'key'>, { projection, at }: Moment):
   const grants = exists ? [...projection.grantsOf(ref, undefined)] : [];
   const lines = [stateLine(livingKeyAt(state, at) ?? state, exists)];
   if (isLiving(state)) {
+    if (state.customKeyStoreId !== undefined) lines.push(placeLine(ref, state, state.customKeyStoreId, projection));
     if (state.family) lines.push(familyLine(state.family));
     if (state.rotation) lines.push(`rotation: every ${state.rotation.periodInDays} days`);
     const { versions, pendingRotation } = livingKeyAt(state, at) ?? state;
@@ -169,6 +178,16 @@ function importPart(imported: ImportStatus | undefined): string {
   const copy =
     importState === 'IMPORTED' ? `imported, valid ${validTo ? `to ${validTo}` : 'for ever'}` : 'to be imported';
   return `, ${copy}${description === undefined ? '' : ` (${description})`}`;
+}
+
+/** What callers are told is Unavailable is so by the store's state alone: the key's own events say nothing of it. */
+function placeLine(ref: AggregateRef<'key'>, state: LivingKey, storeId: string, projection: Projection): string {
+  const line = `in custom key store ${storeId}${state.xksKeyId === undefined ? '' : ` as ${state.xksKeyId}`}`;
+  if (!isUnavailable(projection, ref, state)) return line;
+  const store = projection.customKeyStore(ref.region, ref.account, storeId)?.state;
+  const why = store?.storeState === 'Existing' ? store.connection : 'deleted';
+  // One that is pending deletion is shown as that.
+  return `${line}, which is ${why}${state.keyState === 'PendingDeletion' ? '' : ': callers are told Unavailable'}`;
 }
 
 const idOf = ({ ref }: { ref: AggregateRef }): string => ref.id;

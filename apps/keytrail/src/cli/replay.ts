@@ -9,7 +9,7 @@ import type { Operator } from './operator';
 import { historyOf, isAbout, type Question, questionOf, type Surroundings, stateOf, unknownKey } from './question';
 
 export interface ReplayOptions {
-  /** Key id, key ARN, alias name or alias ARN; every key, alias, principal and grant without it. */
+  /** Key id, key ARN, alias name or alias ARN; everything without it. */
   key?: string;
   /** Those of one account. */
   account?: string;

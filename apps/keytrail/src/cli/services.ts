@@ -2,6 +2,7 @@ import { RequestStrategy } from 'nats';
 import { INTERNAL } from '#domain/subjects';
 import { VirtualClock } from '#platform/clock';
 import type { HsmStatus } from '#platform/clusters/figures';
+import type { StoreStatus } from '#platform/key-stores/store-figures';
 import type { ServiceStatus } from '#platform/service';
 import { CommandError, type Operator } from './operator';
 
@@ -29,21 +30,29 @@ export async function status(operator: Operator, json: boolean, print: (line: st
   if (services.length === 0) throw new CommandError('no service of Keytrail answers: start it with npm start');
   if (json) print(JSON.stringify(services, null, 2));
   else {
-    for (const { service, pid, position, clock, now, health, hsms = [] } of services) {
+    for (const { service, pid, position, clock, now, health, hsms = [], stores = [] } of services) {
       print(`${service} (pid ${pid}): ${health.status}, log position ${position}, ${clock} clock at ${now}`);
       for (const [part, state] of Object.entries(health.parts)) print(`  ${part}: ${state}`);
       for (const hsm of hsms) print(`  ${hsmLine(hsm)}`);
+      for (const store of stores) print(`  ${storeLine(store)}`);
     }
   }
   if (services.some(({ health }) => health.status !== 'ready')) throw new CommandError('not everything is ready');
 }
 
-function hsmLine({ clusterId, hsmId, zone, state, connection }: HsmStatus): string {
+export function hsmLine({ clusterId, hsmId, zone, state, connection }: HsmStatus): string {
   const line = `${hsmId} of ${clusterId} in ${zone}: ${state}`;
   if (!connection) return line;
-  const { state: is, sessions, syncLagMs, why } = connection;
+  const { state: is, sessions, syncLagMs, pid, why } = connection;
   const lag = syncLagMs === 0 ? 'in sync' : `behind for ${Math.ceil(syncLagMs / 1000)} s`;
-  return `${line}; ${is === 'in' ? `in use, ${sessions} sessions` : `${is}: ${why}`}, ${lag}`;
+  const driver = pid === undefined ? '' : `, process ${pid}`;
+  return `${line}; ${is === 'in' ? `in use, ${sessions} sessions` : `${is}: ${why}`}, ${lag}${driver}`;
+}
+
+export function storeLine({ storeId, name, type, state, errorCode, isUp }: StoreStatus): string {
+  const reason = errorCode === undefined ? '' : ` (${errorCode})`;
+  const use = isUp === undefined ? '' : isUp ? '; in use' : '; cannot be used now';
+  return `${storeId} ${JSON.stringify(name)}, ${type}: ${state}${reason}${use}`;
 }
 
 /**

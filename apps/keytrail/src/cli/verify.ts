@@ -8,7 +8,7 @@ import { checkMaterialRemotely } from '#platform/material-check';
 import type { Settings } from '#platform/settings';
 import { type AggregateDigest, type DigestPage, digestsOf } from '#platform/view-digests';
 import { LogCorruptError, Projection } from '#views/projection';
-import { PLURAL } from './aggregate-report';
+import { PLURAL_IN_TEXT } from './aggregate-report';
 import { readLog } from './log-reader';
 import { CommandError, type Operator } from './operator';
 import { SnapshotCheck } from './verify-snapshots';
@@ -57,7 +57,7 @@ export async function verify(
       `${pending[0].name} holds position ${pending[0].position}, but the log ends at ${projection.position}: commits are missing at its end`,
     );
   }
-  const counted = AGGREGATE_TYPES.map((type) => [[...projection.all(type)].length, PLURAL[type]] as const)
+  const counted = AGGREGATE_TYPES.map((type) => [[...projection.all(type)].length, PLURAL_IN_TEXT[type]] as const)
     .filter(([many]) => many > 0)
     .map(([many, what]) => `, ${many} ${what}`);
   print(`log: ${count} commits${counted.join('')}; hashes, versions and events in order`);
@@ -80,7 +80,7 @@ async function verifyMaterial(operator: Operator, print: (line: string) => void)
     const more = unusableCount - unusable.length;
     throw new CommandError([...unusable, ...(more > 0 ? [`and ${more} more`] : [])].join('\n'));
   }
-  print(`material: ${checked} of living keys and access keys; each is there and can be unwrapped`);
+  print(`material: ${checked} of living keys, access keys and custom key stores; each is there and can be unwrapped`);
 }
 
 function compare(service: ServiceView, folded: AggregateDigest[]): void {

@@ -60,7 +60,11 @@ export const CHANGES: readonly {
   },
 ];
 
-const MADE: ReadonlySet<string> = new Set(['AlreadyExistsException', 'EntityAlreadyExists']);
+const MADE: ReadonlySet<string> = new Set([
+  'AlreadyExistsException',
+  'EntityAlreadyExists',
+  'XksKeyAlreadyInUseException',
+]);
 
 interface Judged {
   calls: number;

@@ -7,7 +7,7 @@ export function addReplay(program: Command): void {
   program
     .command('replay')
     .description(
-      'rebuild keys, aliases, principals and grants from the log alone, as they are or were at a moment: history, state, policy, versions and next timers',
+      'rebuild keys, aliases, principals, grants, HSM clusters, custom key stores and the root key from the log alone, as they are or were at a moment: history, state, policy, versions and next timers',
     )
     .option('--key <key>', 'one key: a key id, key ARN, alias name or alias ARN; with its aliases and grants')
     .option('--account <account>', 'those of one account')

@@ -45,6 +45,8 @@ export interface MemberStatus {
   underWay: number;
   /** For how long it may not have had all keys, in ms; 0 where it has. */
   syncLagMs: number;
+  /** Of the process that drives it, where one runs. */
+  pid?: number;
   /** Why it is not in. */
   why?: string;
 }
@@ -92,6 +94,7 @@ export class Member {
       ...{ hsmId, zone, state: this.state, underWay: this.underWay },
       sessions: this.state === 'in' ? this.login.sessions : 0,
       syncLagMs: this.behindSince === undefined ? 0 : performance.now() - this.behindSince,
+      ...(this.pid === undefined ? {} : { pid: this.pid }),
       ...(this.state === 'in' ? {} : { why: this.why }),
     };
   }

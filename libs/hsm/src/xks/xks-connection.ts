@@ -98,9 +98,9 @@ export class XksProxyConnection implements XksConnection {
   constructor(private readonly options: XksProxyOptions) {
     const { allowLoopback = false, requestTimeoutMs = KMS_TIMEOUT_MS, connections = 64, ca } = options;
     const endpoint = proxyEndpoint(options.uriEndpoint, allowLoopback);
-    if (!endpoint) throw misconfigured('the URI endpoint of the external key store proxy is not https:// and its name');
+    if (!endpoint) throw misconfigured('its URI endpoint must be https:// and a name, without a port or a path');
     if (!isUriPath(options.uriPath)) {
-      throw misconfigured('the URI path of the external key store proxy does not end in /kms/xks/v1');
+      throw misconfigured('its URI path does not end in /kms/xks/v1');
     }
     this.credential = checked(options);
     this.now = options.now ?? Date.now;

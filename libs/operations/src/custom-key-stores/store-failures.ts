@@ -141,7 +141,7 @@ export function saidOf(task: StoreTask, failure: unknown): unknown {
   const [code, message] = ANSWERS[task][failure.failure];
   // What is wrong with the settings that were given is told to who gave them.
   if (task === 'proxy' && failure.failure === 'invalid-configuration') {
-    return new KmsError(code, `${message} ${failure.message}`, failure);
+    return new KmsError(code, `${message.replace(/\.$/, '')}: ${failure.message}.`, failure);
   }
   return new KmsError(code, message, failure);
 }

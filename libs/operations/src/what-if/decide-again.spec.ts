@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { type AuditRecord, type SealedPart, splitRecord } from '#audit-log/record';
 import { roleRef, userRef } from '#domain/principal/principal-id';
+import { clusterRequest, proxyRequest } from '../../../../test/support/memory-key-stores';
 import { ACCOUNT, allowing, MemoryOperations } from '../../../../test/support/memory-operations';
 import type { CallerClaim } from '../caller';
 import { decideAgain, type RecordedCall } from './decide-again';
@@ -337,6 +338,19 @@ test('signatures and MACs are decided again without the message, the signature o
   const then = changed(operations.projection, change, new Date(operations.now).toISOString());
   for (const record of made) {
     expect(await decideAgain(record, operations.projection, ACCOUNT)).toBeUndefined();
+    expect(await decideAgain(record, then, ACCOUNT)).toMatchObject({ code: 'AccessDeniedException' });
+  }
+});
+
+test('the creation of a custom key store is decided again without its secret, which is on no record', async () => {
+  const { operations, records } = await world();
+  for (const request of [clusterRequest(operations.backings), proxyRequest()]) {
+    records.length = 0;
+    expect((await operations.call('CreateCustomKeyStore', request, CALLERS['ann'])).code).toBe('OK');
+    const record = asRead(records.at(-1)!);
+    expect(await decideAgain(record, operations.projection, ACCOUNT)).toBeUndefined();
+    const change = { type: 'delete-user-policy', account: ACCOUNT, name: 'ann', policyName: 'own' } as const;
+    const then = changed(operations.projection, change, new Date(operations.now).toISOString());
     expect(await decideAgain(record, then, ACCOUNT)).toMatchObject({ code: 'AccessDeniedException' });
   }
 });

@@ -95,13 +95,18 @@ function operationOf({ eventName, eventSource }: RecordedCall): Operation {
 const BY_CIPHERTEXT: Record<string, 'KeyId' | 'SourceKeyId'> = { Decrypt: 'KeyId', ReEncrypt: 'SourceKeyId' };
 
 function requestOf(operation: Operation, record: RecordedCall): object {
-  const request = recordedRequest(operation.request, record.requestParameters) as Record<string, unknown>;
+  const parameters = recordedRequest(operation.request, record.requestParameters) as Record<string, unknown>;
+  const request = { ...parameters, ...secretOf(operation, parameters) };
   const member = BY_CIPHERTEXT[operation.name];
   if (!member) return request;
   const key = record.resources?.[0]?.ARN;
   if (key === undefined) throw new NotDecidable('the record does not say which key it was about');
   return { [member]: key, ...request, DryRun: true, DryRunModifiers: ['IGNORE_CIPHERTEXT'] };
 }
+
+/** In the place of the one that a custom key store in a cluster was given, which is on no record: it had to have one. */
+const secretOf = ({ name }: Operation, { CustomKeyStoreType }: Record<string, unknown>): object =>
+  name === 'CreateCustomKeyStore' && CustomKeyStoreType !== 'EXTERNAL_KEY_STORE' ? { KeyStorePassword: '' } : {};
 
 /** Of a ciphertext whose key was named by an alias, the alias may mean another key by now. */
 function elsewhere({ name }: Operation, record: RecordedCall, { resources }: Trail): Refusal | undefined {

@@ -10,7 +10,7 @@ export interface HsmStatus {
   hsmId: string;
   zone: string;
   state: string;
-  connection?: Pick<MemberStatus, 'state' | 'sessions' | 'syncLagMs' | 'why'>;
+  connection?: Pick<MemberStatus, 'state' | 'sessions' | 'syncLagMs' | 'pid' | 'why'>;
 }
 
 /** What a crypto-worker has to tell of the HSMs of clusters. */
@@ -56,7 +56,7 @@ export class ClusterFigures {
     return [...this.projection.all('cluster')].flatMap(({ ref, state }) =>
       (exists(state) ? state.hsms : []).map(({ hsmId, zone, state: of }) => {
         const found = connected.get(hsmId);
-        const { state: is, sessions, syncLagMs, why } = found ?? ({} as Partial<MemberStatus>);
+        const { state: is, sessions, syncLagMs, pid, why } = found ?? ({} as Partial<MemberStatus>);
         return {
           ...{ clusterId: ref.id, hsmId, zone, state: of },
           ...(found && {
@@ -64,6 +64,7 @@ export class ClusterFigures {
               state: is!,
               sessions: sessions!,
               syncLagMs: syncLagMs!,
+              ...(pid === undefined ? {} : { pid }),
               ...(why === undefined ? {} : { why }),
             },
           }),

@@ -122,7 +122,7 @@ export class KeyStores implements KeyStorePorts {
         state: () => this.stateOf(store),
         open: (state) => this.open(store, state),
         report: (report) => this.report(store, report),
-        onError: this.ports.onError,
+        onError: (error, what) => this.ports.onError(error, `${store.id}: ${what}`),
       });
       this.links.set(name, link);
       if (this.stopped) void link.stop();

@@ -7,8 +7,8 @@ export const passwordVariable = (user: NatsUserName): string =>
 /** Environment variables of the NATS nodes: the public keys of auth callout. */
 export const CALLOUT_VARIABLES = { issuer: 'NATS_CALLOUT_ISSUER', xkey: 'NATS_CALLOUT_XKEY' } as const;
 
-/** deploy/nats/users.conf: the users of a cluster, without `embedded`, who may do nearly everything. */
-export function renderClusterUsers(): string {
+/** deploy/nats/users.conf: the users of a NATS cluster, without `embedded`, who may do nearly everything. */
+export function renderNatsClusterUsers(): string {
   const { embedded: _, ...permissions } = natsPermissions(natsUserScope());
   const callout = { issuer: `$${CALLOUT_VARIABLES.issuer}`, xkey: `$${CALLOUT_VARIABLES.xkey}` };
   return [
