@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -310,6 +310,65 @@ const newId = (): string => randomBytes(32).toString('hex');
     await owner.call('generateKey', { label: 'mine', id: mine });
     await owner.close();
     await expect(connection.encrypt(mine, plaintext, aad)).rejects.toMatchObject({ failure: 'key-not-found' });
+  });
+
+  describe('whose member has a key with other bytes', () => {
+    const filesOf = (nth: number): string[] =>
+      readdirSync(join(cluster.folders[nth]!, 'tokens'), { recursive: true, encoding: 'utf8' });
+    /**
+     * What follows the name and the length of CKA_VALUE in a file of SoftHSM is the IV: with another one, what is decrypted is a key
+     * still. The masking key is in a file that was copied, and has the same name in each member.
+     */
+    function spoil(nth: number, withMaskingKey: boolean): void {
+      const tokens = join(cluster.folders[nth]!, 'tokens');
+      const copied = filesOf(1 - nth);
+      for (const name of filesOf(nth)) {
+        if (!name.endsWith('.object') || (!withMaskingKey && copied.includes(name))) continue;
+        const bytes = readFileSync(join(tokens, name));
+        const value = bytes.indexOf(Buffer.from('00000000000000110000000000000003', 'hex'));
+        if (value === -1) continue;
+        bytes[value + 26]! ^= 1;
+        writeFileSync(join(tokens, name), bytes);
+      }
+    }
+    const reloaded = async (hsmId: string): Promise<void> => {
+      const pid = connection.pidOf(hsmId)!;
+      process.kill(pid, 'SIGKILL');
+      await until(() => connection.pidOf(hsmId) !== pid, 'the kill was not noticed');
+      await allIn();
+    };
+
+    it('uses the right one, and puts that member right', async () => {
+      spoil(0, false);
+      await reloaded('hsm-1');
+      const made: Buffer[] = [];
+      for (let time = 0; time < 20; time++) {
+        expect(await connection.decrypt(key, sealed, aad)).toEqual(plaintext);
+        made.push(await connection.encrypt(key, plaintext, aad));
+      }
+      for (const each of made) expect(await inMember(1, each)).toEqual(plaintext);
+      expect(await inMember(0)).toEqual(plaintext);
+      expect(statesOf()).toEqual(['in', 'in']);
+    });
+
+    it('does not use that member where its masking key has other bytes too, nor makes keys with it', async () => {
+      spoil(0, true);
+      await reloaded('hsm-1');
+      for (let time = 0; time < 20; time++) {
+        const given = await connection.encrypt(key, plaintext, aad);
+        expect(await connection.decrypt(key, sealed, aad)).toEqual(plaintext);
+        expect(await inMember(1, given)).toEqual(plaintext);
+      }
+      for (let time = 0; time < 4; time++) {
+        await expect(connection.makeKey(newId())).rejects.toMatchObject({ failure: 'insufficient-hsms' });
+      }
+    });
+
+    it('uses what the members have where what is masked has other bytes', async () => {
+      writeFileSync(join(cluster.folder, 'masked', key), randomBytes(40));
+      await reloaded('hsm-1');
+      for (let time = 0; time < 8; time++) expect(await connection.decrypt(key, sealed, aad)).toEqual(plaintext);
+    });
   });
 
   it('does without a masked key that no member can open', async () => {

@@ -74,6 +74,7 @@ class Connection implements FolderCluster {
       {
         members: () => this.all,
         lost: (member, error) => this.caretaker.lost(member, error),
+        masked: (key) => this.keys.read(key).catch(() => undefined),
         missing: (member, key) => this.caretaker.missing(member, key),
       },
       options.patienceMs ?? PATIENCE_MS,
@@ -117,8 +118,11 @@ class Connection implements FolderCluster {
     await this.assertSufficient();
     // A crash before it is kept leaves nothing; after that, a key which the next call, or catch-up, has all members get.
     const masked = (await this.keys.read(key)) ?? (await this.keys.keep({ key, masked: await this.newKey() }));
-    await this.inAll((member) => member.call('unmask', { id: key, masked }, WRITING_MS));
+    const unmasked = () => this.inAll((member) => member.call('unmask', { id: key, masked }, WRITING_MS));
+    if (zonesOf(await unmasked()) >= 2) return masked;
+    // One that was lost over it is let in again without a key that it cannot open.
     await this.assertSufficient();
+    if (zonesOf(await unmasked()) < 2) throw insufficient();
     return masked;
   }
 
@@ -166,23 +170,24 @@ class Connection implements FolderCluster {
     }
   }
 
-  /** A member that it fails in is caught up before it is in again. */
-  private async inAll(work: (member: Member) => Promise<unknown>): Promise<void> {
+  /** The members that it succeeds in; one that it fails in is caught up before it is in again. */
+  private async inAll(work: (member: Member) => Promise<unknown>): Promise<Member[]> {
+    const done: Member[] = [];
     await Promise.all(
-      this.membersIn.map((member) => work(member).catch((error: unknown) => this.caretaker.lost(member, error))),
+      this.membersIn.map((member) =>
+        work(member).then(
+          () => done.push(member),
+          (error: unknown) => this.caretaker.lost(member, error),
+        ),
+      ),
     );
+    return done;
   }
 
   /** A member whose process was just lost is back in a moment. */
   private async assertSufficient(): Promise<void> {
-    const zones = (): number => new Set(this.membersIn.map(({ place }) => place.zone)).size;
-    if (zones() < 2) await this.caretaker.whole(OTHERS_MS);
-    if (zones() < 2) {
-      throw new StoreError(
-        'insufficient-hsms',
-        'the cluster has fewer than two active HSMs in different availability zones',
-      );
-    }
+    if (zonesOf(this.membersIn) < 2) await this.caretaker.whole(OTHERS_MS);
+    if (zonesOf(this.membersIn) < 2) throw insufficient();
   }
 
   private get membersIn(): Member[] {
@@ -194,6 +199,11 @@ class Connection implements FolderCluster {
     return new Member(place, { module, user, password, sessions }, { callMs: CALL_MS, ...limits }, observe);
   }
 }
+
+const zonesOf = (members: readonly Member[]): number => new Set(members.map(({ place }) => place.zone)).size;
+
+const insufficient = (): StoreError =>
+  new StoreError('insufficient-hsms', 'the cluster has fewer than two active HSMs in different availability zones');
 
 /** No other string ever names a key; nor does it become part of a path. */
 function known(key: string): string {
