@@ -312,6 +312,25 @@ const newId = (): string => randomBytes(32).toString('hex');
     await expect(connection.encrypt(mine, plaintext, aad)).rejects.toMatchObject({ failure: 'key-not-found' });
   });
 
+  it.each(['is cut off', 'has no PIN any more'])('lets a member back in whose token %s', async (how) => {
+    const tokens = join(cluster.folders[0]!, 'tokens');
+    await busyUntil(
+      (async () => {
+        for (const name of readdirSync(tokens, { recursive: true, encoding: 'utf8' })) {
+          if (name.endsWith('token.object')) writeFileSync(join(tokens, name), '');
+          else if (how === 'is cut off' && name.endsWith('.object')) {
+            writeFileSync(join(tokens, name), readFileSync(join(tokens, name)).subarray(0, 60));
+          }
+        }
+        const pid = connection.pidOf('hsm-1')!;
+        process.kill(pid, 'SIGKILL');
+        await until(() => connection.pidOf('hsm-1') !== pid, 'the kill was not noticed');
+        await allIn();
+      })(),
+    );
+    expect(await inMember(0)).toEqual(plaintext);
+  });
+
   describe('whose member has a key with other bytes', () => {
     const filesOf = (nth: number): string[] =>
       readdirSync(join(cluster.folders[nth]!, 'tokens'), { recursive: true, encoding: 'utf8' });

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { type ClusterConnection, ConnectError, StoreError } from '../key-store/store-connection';
 import type { TokenLimits } from '../pkcs11/token-client';
 import { Caretaker, type Upkeep, WRITING_MS } from './caretaker';
+import { tokenOfUser } from './cluster-users';
 import { connectErrorOf } from './connect-errors';
 import { type MaskedKey, MaskedKeys } from './masked-keys';
 import { type Login, Member, type MemberPlace, type MemberStatus, type ObservedCall } from './member';
@@ -44,12 +45,13 @@ export interface FolderCluster extends ClusterConnection {
 export async function connectCluster(options: ClusterOptions): Promise<FolderCluster> {
   const [first] = options.members;
   if (!first) throw new ConnectError('INSUFFICIENT_CLOUDHSM_HSMS', 'the cluster has no active HSM');
-  const keys = new MaskedKeys(options.folder ?? dirname(first.folder));
+  const folder = options.folder ?? dirname(first.folder);
+  const keys = new MaskedKeys(folder);
   for (const each of (await options.maskedKeys?.()) ?? []) {
     const isKnown = (await keys.read(each.key)) !== undefined || (await keys.wasDestroyed(each.key));
     if (!isKnown) await keys.keep(each);
   }
-  const connection = new Connection(options, keys);
+  const connection = new Connection(options, keys, folder);
   try {
     await connection.begin();
     return connection;
@@ -67,9 +69,11 @@ class Connection implements FolderCluster {
   constructor(
     private readonly options: ClusterOptions,
     private readonly keys: MaskedKeys,
+    private readonly folder: string,
   ) {
     this.all = options.members.map((place) => this.member(place));
-    this.caretaker = new Caretaker(keys, () => this.all, options.upkeep);
+    const token = () => tokenOfUser(this.folder, options.user).catch(() => undefined);
+    this.caretaker = new Caretaker(keys, () => this.all, options.upkeep, token);
     this.spread = new Spread(
       {
         members: () => this.all,
