@@ -83,23 +83,55 @@ export class Caretaker {
     }
   }
 
-  /** Whether a member that lacked this key has it now. */
+  /** Whether a member that lacked this key, or could not open what is masked of it, may be asked for it now. */
   async missing(member: Member, key: string): Promise<boolean> {
+    if (member.unsure.has(key)) return true;
     if (member.unreadable.has(key)) return false;
     const masked = await this.keys.read(key).catch(() => undefined);
     if (!masked || member.state !== 'in') return false;
+    let isThere = false;
     try {
       await member.call('unmask', { id: key, masked }, WRITING_MS);
+      isThere = true;
+      await member.call('check', { id: key, masked }, WRITING_MS);
       member.probeKey ??= key;
       return true;
     } catch (error) {
       // Its folder may be gone, and its masking key with it; or what is masked cannot be opened by anybody.
-      await this.probe(member).then(
-        () => member.unreadable.add(key),
-        () => this.lost(member, error),
+      const works = await this.probe(member).then(
+        () => true,
+        () => false,
       );
-      return false;
+      if (!works || (await this.isBroken(member, key, masked))) {
+        this.lost(member, error);
+        return false;
+      }
+      (isThere ? member.unsure : member.unreadable).add(key);
+      return isThere;
     }
+  }
+
+  /**
+   * Whether it had another masking key than the rest: what it has of its user is replaced then. Another member opens what it does
+   * not, and it opens nothing: of the two, that one may be the broken one, which made this key.
+   */
+  private async isBroken(member: Member, key: string, masked: Buffer): Promise<boolean> {
+    const opens = (asked: Member, id: string, bytes: Buffer): Promise<boolean> =>
+      asked.call('check', { id, masked: bytes }, WRITING_MS).then(
+        () => true,
+        () => false,
+      );
+    for (const other of this.members()) {
+      if (other === member || other.state !== 'in' || !(await opens(other, key, masked))) continue;
+      for (const id of await this.keys.living()) {
+        const bytes = await this.keys.read(id);
+        if (bytes && (await opens(member, id, bytes))) return false;
+      }
+      if (member.state !== 'in') return false;
+      await this.replace(member, other);
+      return true;
+    }
+    return false;
   }
 
   /** Probes members that are in, so that one that is lost is found before it is asked. */
@@ -173,6 +205,10 @@ export class Caretaker {
     const source = this.members().find(({ state }) => state === 'in');
     if (failed < BROKEN_TRIES || !source || !this.isWatched(member)) return;
     this.failed.delete(member);
+    await this.replace(member, source);
+  }
+
+  private async replace(member: Member, source: Member): Promise<void> {
     const token = await this.token();
     if (token && (await tokensIn(member.place.folder)).includes(token)) {
       await replaceToken(source.place.folder, member.place.folder, token);
