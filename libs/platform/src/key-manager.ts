@@ -10,6 +10,7 @@ import { isLiving } from '#domain/key/state';
 import type { AggregateRef } from '#domain/subjects';
 import { ConflictError, type EventStore } from '#event-store/event-store';
 import { type CommandOrigin, type CommandResult, CommandRunner } from '#event-store/run-command';
+import { hsmLimit } from '#operations/clusters/hsm-limit';
 import type { ClusterDirectory, StoreRef } from '#operations/custom-key-stores/key-store-ports';
 import { storeLimits } from '#operations/custom-key-stores/store-limits';
 import type { GrantTokenClaims } from '#operations/grants/grant-tokens';
@@ -148,8 +149,13 @@ export class KeyManager implements ControlPorts {
     return { ...result, position: Math.max(result.position, this.ports.view.position) };
   }
 
-  /** Runs it where nothing of another custom key store is in its way. */
+  /** Runs it where nothing of another custom key store is in its way, and there is room for another HSM. */
   private withinLimits<R>(ref: AggregateRef, command: unknown, tenure: Tenure, run: () => Promise<R>): Promise<R> {
+    if (ref.aggregate === 'cluster') {
+      const wanted = command as CommandOf<'cluster'>;
+      if (wanted.type !== 'CreateHsm') return run();
+      return this.limits.within(hsmLimit(ref, this.projection), wanted.hsmId, { tenure }, run);
+    }
     if (ref.aggregate !== 'customKeyStore') return run();
     const limits = storeLimits(ref as StoreRef, command as CommandOf<'customKeyStore'>, this.projection);
     const within = limits.reduce((make, limit) => () => this.limits.within(limit, ref.id, { tenure }, make), run);

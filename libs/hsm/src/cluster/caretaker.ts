@@ -3,7 +3,7 @@ import { HsmUnavailableError } from '../hsm-provider';
 import { TokenRefusedError, TokenUnavailableError } from '../pkcs11/token-client';
 import type { MaskedKeys } from './masked-keys';
 import { codeOf, type Member } from './member';
-import { copyTokens, isComplete, tokensIn } from './member-folder';
+import { copyTokens, isComplete, replaceToken, tokensIn } from './member-folder';
 
 const PAUSE_MS = 100;
 const MAX_PAUSE_MS = 5_000;
@@ -13,6 +13,8 @@ export const WRITING_MS = 5_000;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref());
 /** SoftHSM does not always find at the first try what several processes open at once. */
 const NOT_FOUND_TRIES = 3;
+/** After so many tries in a row what a member has of its user is taken to be broken. */
+const BROKEN_TRIES = 4;
 
 export interface Upkeep {
   /** Between two tries to let a member in, doubled up to `maxPauseMs`. */
@@ -26,6 +28,8 @@ export interface Upkeep {
 export class Caretaker {
   private readonly timers = new Map<Member, NodeJS.Timeout>();
   private readonly joining = new Map<Member, Promise<void>>();
+  /** Tries that failed since it was in, though it answered. */
+  private readonly failed = new Map<Member, number>();
   private readonly upkeep: Upkeep;
   private watching: NodeJS.Timeout | undefined;
   private closed = false;
@@ -34,6 +38,8 @@ export class Caretaker {
     private readonly keys: MaskedKeys,
     private readonly members: () => readonly Member[],
     upkeep: Partial<Upkeep> = {},
+    /** The folder of the user's token, by its name; the same in all members. */
+    private readonly token: () => Promise<string | undefined> = async () => undefined,
   ) {
     this.upkeep = { pauseMs: PAUSE_MS, maxPauseMs: MAX_PAUSE_MS, watchMs: WATCH_MS, ...upkeep };
   }
@@ -47,10 +53,13 @@ export class Caretaker {
     const joining = this.join(member)
       .then(
         () => {
+          this.failed.delete(member);
           if (this.isWatched(member)) member.letIn();
         },
-        (error: unknown) => {
-          if (member.putOut(error) === 'out') this.later(member, pauseMs);
+        async (error: unknown) => {
+          if (member.putOut(error) !== 'out') return;
+          await this.renew(member, error).catch(() => {});
+          this.later(member, pauseMs);
         },
       )
       .finally(() => this.joining.delete(member));
@@ -74,23 +83,55 @@ export class Caretaker {
     }
   }
 
-  /** Whether a member that lacked this key has it now. */
+  /** Whether a member that lacked this key, or could not open what is masked of it, may be asked for it now. */
   async missing(member: Member, key: string): Promise<boolean> {
+    if (member.unsure.has(key)) return true;
     if (member.unreadable.has(key)) return false;
     const masked = await this.keys.read(key).catch(() => undefined);
     if (!masked || member.state !== 'in') return false;
+    let isThere = false;
     try {
       await member.call('unmask', { id: key, masked }, WRITING_MS);
+      isThere = true;
+      await member.call('check', { id: key, masked }, WRITING_MS);
       member.probeKey ??= key;
       return true;
     } catch (error) {
       // Its folder may be gone, and its masking key with it; or what is masked cannot be opened by anybody.
-      await this.probe(member).then(
-        () => member.unreadable.add(key),
-        () => this.lost(member, error),
+      const works = await this.probe(member).then(
+        () => true,
+        () => false,
       );
-      return false;
+      if (!works || (await this.isBroken(member, key, masked))) {
+        this.lost(member, error);
+        return false;
+      }
+      (isThere ? member.unsure : member.unreadable).add(key);
+      return isThere;
     }
+  }
+
+  /**
+   * Whether it had another masking key than the rest: what it has of its user is replaced then. Another member opens what it does
+   * not, and it opens nothing: of the two, that one may be the broken one, which made this key.
+   */
+  private async isBroken(member: Member, key: string, masked: Buffer): Promise<boolean> {
+    const opens = (asked: Member, id: string, bytes: Buffer): Promise<boolean> =>
+      asked.call('check', { id, masked: bytes }, WRITING_MS).then(
+        () => true,
+        () => false,
+      );
+    for (const other of this.members()) {
+      if (other === member || other.state !== 'in' || !(await opens(other, key, masked))) continue;
+      for (const id of await this.keys.living()) {
+        const bytes = await this.keys.read(id);
+        if (bytes && (await opens(member, id, bytes))) return false;
+      }
+      if (member.state !== 'in') return false;
+      await this.replace(member, other);
+      return true;
+    }
+    return false;
   }
 
   /** Probes members that are in, so that one that is lost is found before it is asked. */
@@ -106,6 +147,7 @@ export class Caretaker {
   dismiss(member: Member): Promise<void> {
     clearTimeout(this.timers.get(member));
     this.timers.delete(member);
+    this.failed.delete(member);
     return member.close();
   }
 
@@ -150,6 +192,27 @@ export class Caretaker {
   private async restore({ place: { folder } }: Member): Promise<void> {
     const source = await this.sourceFor(folder);
     if (source && !(await isComplete(folder, source))) await copyTokens(source, folder);
+  }
+
+  /**
+   * What its module cannot read, or ends of, does not get better by itself: the user's token is taken from a member that works. Its keys
+   * are all masked, so that it is caught up with those that the other one may lack.
+   */
+  private async renew(member: Member, error: unknown): Promise<void> {
+    if (error instanceof TokenUnavailableError && error.timedOut) return;
+    const failed = (this.failed.get(member) ?? 0) + 1;
+    this.failed.set(member, failed);
+    const source = this.members().find(({ state }) => state === 'in');
+    if (failed < BROKEN_TRIES || !source || !this.isWatched(member)) return;
+    this.failed.delete(member);
+    await this.replace(member, source);
+  }
+
+  private async replace(member: Member, source: Member): Promise<void> {
+    const token = await this.token();
+    if (token && (await tokensIn(member.place.folder)).includes(token)) {
+      await replaceToken(source.place.folder, member.place.folder, token);
+    }
   }
 
   private async sourceFor(folder: string): Promise<string | undefined> {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -310,6 +310,127 @@ const newId = (): string => randomBytes(32).toString('hex');
     await owner.call('generateKey', { label: 'mine', id: mine });
     await owner.close();
     await expect(connection.encrypt(mine, plaintext, aad)).rejects.toMatchObject({ failure: 'key-not-found' });
+  });
+
+  it.each(['is cut off', 'has no PIN any more'])('lets a member back in whose token %s', async (how) => {
+    const tokens = join(cluster.folders[0]!, 'tokens');
+    await busyUntil(
+      (async () => {
+        for (const name of readdirSync(tokens, { recursive: true, encoding: 'utf8' })) {
+          if (name.endsWith('token.object')) writeFileSync(join(tokens, name), '');
+          else if (how === 'is cut off' && name.endsWith('.object')) {
+            writeFileSync(join(tokens, name), readFileSync(join(tokens, name)).subarray(0, 60));
+          }
+        }
+        const pid = connection.pidOf('hsm-1')!;
+        process.kill(pid, 'SIGKILL');
+        await until(() => connection.pidOf('hsm-1') !== pid, 'the kill was not noticed');
+        await allIn();
+      })(),
+    );
+    expect(await inMember(0)).toEqual(plaintext);
+  });
+
+  describe('whose member has a key with other bytes', () => {
+    const filesOf = (nth: number): string[] =>
+      readdirSync(join(cluster.folders[nth]!, 'tokens'), { recursive: true, encoding: 'utf8' });
+    /**
+     * What follows the name and the length of CKA_VALUE in a file of SoftHSM is the IV: with another one, what is decrypted is a key
+     * still. The masking key is in a file that was copied, and has the same name in each member.
+     */
+    function spoil(nth: number, withMaskingKey: boolean): void {
+      const tokens = join(cluster.folders[nth]!, 'tokens');
+      const copied = filesOf(1 - nth);
+      for (const name of filesOf(nth)) {
+        if (!name.endsWith('.object') || (!withMaskingKey && copied.includes(name))) continue;
+        const bytes = readFileSync(join(tokens, name));
+        const value = bytes.indexOf(Buffer.from('00000000000000110000000000000003', 'hex'));
+        if (value === -1) continue;
+        bytes[value + 26]! ^= 1;
+        writeFileSync(join(tokens, name), bytes);
+      }
+    }
+    const reloaded = async (hsmId: string): Promise<void> => {
+      const pid = connection.pidOf(hsmId)!;
+      process.kill(pid, 'SIGKILL');
+      await until(() => connection.pidOf(hsmId) !== pid, 'the kill was not noticed');
+      await allIn();
+    };
+
+    it('uses the right one, and puts that member right', async () => {
+      spoil(0, false);
+      await reloaded('hsm-1');
+      const made: Buffer[] = [];
+      for (let time = 0; time < 20; time++) {
+        expect(await connection.decrypt(key, sealed, aad)).toEqual(plaintext);
+        made.push(await connection.encrypt(key, plaintext, aad));
+      }
+      for (const each of made) expect(await inMember(1, each)).toEqual(plaintext);
+      expect(await inMember(0)).toEqual(plaintext);
+      expect(statesOf()).toEqual(['in', 'in']);
+    });
+
+    it('leaves the others alone where that member made a key which they cannot open', async () => {
+      const before = readdirSync(cluster.folders[1]!);
+      spoil(0, true);
+      const alone = await cluster.connect({ members: [cluster.members[0]!] });
+      const made = newId();
+      await expect(alone.makeKey(made)).rejects.toMatchObject({ failure: 'insufficient-hsms' });
+      const client = new TokenClient({
+        ...{ module: modulePath!, label: 'kmsuser', pin: KMSUSER.password, sessions: 1 },
+        environment: environmentOf(cluster.folders[0]!),
+      });
+      const masked = await client.call('makeMasked', {});
+      await client.close();
+      await writeFile(join(cluster.folder, 'masked', made), masked);
+      await reloaded('hsm-1');
+      await connection.encrypt(made, plaintext, aad).catch(() => {});
+      await connection.decrypt(key, sealed, aad);
+      expect(readdirSync(cluster.folders[1]!)).toEqual(before);
+      expect(await inMember(1)).toEqual(plaintext);
+    });
+
+    it('makes no key with that member where its masking key has other bytes too', async () => {
+      spoil(0, true);
+      await reloaded('hsm-1');
+      const ids = Array.from({ length: 6 }, newId);
+      const made = await Promise.allSettled(ids.map((id) => connection.makeKey(id)));
+      for (const [nth, { status }] of made.entries()) {
+        if (status === 'rejected') continue;
+        const given = await connection.encrypt(ids[nth]!, plaintext, aad);
+        for (const member of [0, 1]) {
+          const alone = await cluster.connect({ members: [cluster.members[member]!] });
+          expect(await alone.decrypt(ids[nth]!, given, aad)).toEqual(plaintext);
+          await alone.close();
+        }
+      }
+    });
+
+    it('loses no call where its masking key has other bytes too, and makes keys again by itself', async () => {
+      spoil(0, true);
+      await reloaded('hsm-1');
+      for (let time = 0; time < 20; time++) {
+        const given = await connection.encrypt(key, plaintext, aad);
+        expect(await connection.decrypt(key, sealed, aad)).toEqual(plaintext);
+        expect(await inMember(1, given)).toEqual(plaintext);
+      }
+      await until(
+        () =>
+          connection.makeKey(newId()).then(
+            () => true,
+            () => false,
+          ),
+        'no key was made',
+      );
+      expect(await inMember(0)).toEqual(plaintext);
+    });
+
+    it('uses what the members have where what is masked has other bytes', async () => {
+      writeFileSync(join(cluster.folder, 'masked', key), randomBytes(40));
+      for (const hsmId of ['hsm-1', 'hsm-2']) await reloaded(hsmId);
+      for (let time = 0; time < 8; time++) expect(await connection.decrypt(key, sealed, aad)).toEqual(plaintext);
+      expect(statesOf()).toEqual(['in', 'in']);
+    });
   });
 
   it('does without a masked key that no member can open', async () => {

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { type ClusterConnection, ConnectError, StoreError } from '../key-store/store-connection';
 import type { TokenLimits } from '../pkcs11/token-client';
 import { Caretaker, type Upkeep, WRITING_MS } from './caretaker';
+import { tokenOfUser } from './cluster-users';
 import { connectErrorOf } from './connect-errors';
 import { type MaskedKey, MaskedKeys } from './masked-keys';
 import { type Login, Member, type MemberPlace, type MemberStatus, type ObservedCall } from './member';
@@ -44,12 +45,13 @@ export interface FolderCluster extends ClusterConnection {
 export async function connectCluster(options: ClusterOptions): Promise<FolderCluster> {
   const [first] = options.members;
   if (!first) throw new ConnectError('INSUFFICIENT_CLOUDHSM_HSMS', 'the cluster has no active HSM');
-  const keys = new MaskedKeys(options.folder ?? dirname(first.folder));
+  const folder = options.folder ?? dirname(first.folder);
+  const keys = new MaskedKeys(folder);
   for (const each of (await options.maskedKeys?.()) ?? []) {
     const isKnown = (await keys.read(each.key)) !== undefined || (await keys.wasDestroyed(each.key));
     if (!isKnown) await keys.keep(each);
   }
-  const connection = new Connection(options, keys);
+  const connection = new Connection(options, keys, folder);
   try {
     await connection.begin();
     return connection;
@@ -67,13 +69,16 @@ class Connection implements FolderCluster {
   constructor(
     private readonly options: ClusterOptions,
     private readonly keys: MaskedKeys,
+    private readonly folder: string,
   ) {
     this.all = options.members.map((place) => this.member(place));
-    this.caretaker = new Caretaker(keys, () => this.all, options.upkeep);
+    const token = () => tokenOfUser(this.folder, options.user).catch(() => undefined);
+    this.caretaker = new Caretaker(keys, () => this.all, options.upkeep, token);
     this.spread = new Spread(
       {
         members: () => this.all,
         lost: (member, error) => this.caretaker.lost(member, error),
+        masked: (key) => this.keys.read(key).catch(() => undefined),
         missing: (member, key) => this.caretaker.missing(member, key),
       },
       options.patienceMs ?? PATIENCE_MS,
@@ -117,8 +122,11 @@ class Connection implements FolderCluster {
     await this.assertSufficient();
     // A crash before it is kept leaves nothing; after that, a key which the next call, or catch-up, has all members get.
     const masked = (await this.keys.read(key)) ?? (await this.keys.keep({ key, masked: await this.newKey() }));
-    await this.inAll((member) => member.call('unmask', { id: key, masked }, WRITING_MS));
+    const unmasked = () => this.inAll((member) => member.call('unmask', { id: key, masked }, WRITING_MS));
+    if (zonesOf(await unmasked()) >= 2) return masked;
+    // One that was lost over it is let in again without a key that it cannot open.
     await this.assertSufficient();
+    if (zonesOf(await unmasked()) < 2) throw insufficient();
     return masked;
   }
 
@@ -166,23 +174,24 @@ class Connection implements FolderCluster {
     }
   }
 
-  /** A member that it fails in is caught up before it is in again. */
-  private async inAll(work: (member: Member) => Promise<unknown>): Promise<void> {
+  /** The members that it succeeds in; one that it fails in is caught up before it is in again. */
+  private async inAll(work: (member: Member) => Promise<unknown>): Promise<Member[]> {
+    const done: Member[] = [];
     await Promise.all(
-      this.membersIn.map((member) => work(member).catch((error: unknown) => this.caretaker.lost(member, error))),
+      this.membersIn.map((member) =>
+        work(member).then(
+          () => done.push(member),
+          (error: unknown) => this.caretaker.lost(member, error),
+        ),
+      ),
     );
+    return done;
   }
 
   /** A member whose process was just lost is back in a moment. */
   private async assertSufficient(): Promise<void> {
-    const zones = (): number => new Set(this.membersIn.map(({ place }) => place.zone)).size;
-    if (zones() < 2) await this.caretaker.whole(OTHERS_MS);
-    if (zones() < 2) {
-      throw new StoreError(
-        'insufficient-hsms',
-        'the cluster has fewer than two active HSMs in different availability zones',
-      );
-    }
+    if (zonesOf(this.membersIn) < 2) await this.caretaker.whole(OTHERS_MS);
+    if (zonesOf(this.membersIn) < 2) throw insufficient();
   }
 
   private get membersIn(): Member[] {
@@ -194,6 +203,11 @@ class Connection implements FolderCluster {
     return new Member(place, { module, user, password, sessions }, { callMs: CALL_MS, ...limits }, observe);
   }
 }
+
+const zonesOf = (members: readonly Member[]): number => new Set(members.map(({ place }) => place.zone)).size;
+
+const insufficient = (): StoreError =>
+  new StoreError('insufficient-hsms', 'the cluster has fewer than two active HSMs in different availability zones');
 
 /** No other string ever names a key; nor does it become part of a path. */
 function known(key: string): string {

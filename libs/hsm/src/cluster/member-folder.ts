@@ -65,6 +65,15 @@ export async function copyPins(from: string, to: string, token: string): Promise
   }
 }
 
+/**
+ * Puts the token of `from` in the place of that in `to`, which cannot be used. A crash in between leaves a member without that token,
+ * which it gets as any that it lacks, and what was there beside the tokens.
+ */
+export async function replaceToken(from: string, to: string, token: string): Promise<void> {
+  await rename(join(to, TOKENS, token), join(to, `broken-${unique()}`));
+  await copyToken(from, to, token);
+}
+
 async function copyToken(from: string, to: string, token: string): Promise<void> {
   const copy = join(to, `copy-${unique()}`);
   const source = join(from, TOKENS, token);

@@ -62,6 +62,8 @@ export class Member {
   probeKey: string | undefined;
   /** Masked keys that it could not open although it works. */
   readonly unreadable = new Set<string>();
+  /** Of those, the ones that it has: whether as they were, nobody knows. */
+  readonly unsure = new Set<string>();
   /** What the last try to let it in failed with. */
   failure: unknown;
   /** By performance.now(); undefined while it has all keys. */
@@ -141,6 +143,7 @@ export class Member {
     this.why = '';
     this.behindSince = undefined;
     this.unreadable.clear();
+    this.unsure.clear();
   }
 
   close(): Promise<void> {

@@ -2,6 +2,7 @@ import { HsmUnavailableError } from '../hsm-provider';
 import { StoreError } from '../key-store/store-connection';
 import type { AskedOf, GivenBy } from '../pkcs11/token-calls';
 import { TokenRefusedError, TokenUnavailableError } from '../pkcs11/token-client';
+import { WRITING_MS } from './caretaker';
 import { codeOf, type Member } from './member';
 
 /** Calls that may be made in several members at once, and more than once. */
@@ -11,6 +12,8 @@ export interface SpreadPorts {
   members(): readonly Member[];
   /** A member could not answer, or does not let anybody in. */
   lost(member: Member, error: unknown): void;
+  /** As only the members can open it; undefined where nothing is kept of it. Never rejects. */
+  masked(key: string): Promise<Uint8Array | undefined>;
   /** A member does not have a key that it should have; resolves with whether it does now. Never rejects. */
   missing(member: Member, key: string): Promise<boolean>;
 }
@@ -27,12 +30,13 @@ export class Spread {
 
   /** Rejects with StoreError. `key`: that which the call uses. */
   async ask<C extends SpreadCall>(name: C, asked: AskedOf<C>, key?: string): Promise<GivenBy<C>> {
-    const first = await this.round(name, asked, key);
+    const first = await this.round(name, asked, key, true);
     if ('given' in first) return first.given;
     // Every member that could be asked lacks the key: those that have it by now are asked once more.
     const caughtUp = await Promise.all(first.lacking.map((member) => this.ports.missing(member, key!)));
     if (!caughtUp.includes(true)) throw first.failure;
-    const second = await this.round(name, asked, key);
+    // What is masked may be what was changed: then what the members have is all that there is.
+    const second = await this.round(name, asked, key, false);
     if ('given' in second) return second.given;
     throw second.failure;
   }
@@ -50,10 +54,29 @@ export class Spread {
     return best;
   }
 
+  /** A key of a member whose bytes were changed is put right before it is used: what it encrypts nobody could decrypt. */
+  private async call<C extends SpreadCall>(
+    member: Member,
+    name: C,
+    asked: AskedOf<C>,
+    key: string | undefined,
+  ): Promise<GivenBy<C>> {
+    if (key === undefined) return member.call(name, asked);
+    try {
+      return await member.call(name, { ...asked, checked: true });
+    } catch (error) {
+      if (!(error instanceof TokenRefusedError) || error.failure !== 'unchecked') throw error;
+      const masked = await this.ports.masked(key);
+      if (masked) await member.call('check', { id: key, masked }, WRITING_MS);
+      return member.call(name, asked);
+    }
+  }
+
   private round<C extends SpreadCall>(
     name: C,
     asked: AskedOf<C>,
     key: string | undefined,
+    checked: boolean,
   ): Promise<{ given: GivenBy<C> } | { failure: StoreError; lacking: Member[] }> {
     return new Promise((settle) => {
       const tried = new Set<Member>();
@@ -80,7 +103,7 @@ export class Spread {
           clearTimeout(patience);
           if (slow) member.slow = Math.max(0, member.slow - 1);
         };
-        member.call(name, asked).then(
+        this.call(member, name, asked, checked ? key : undefined).then(
           (given) => {
             done();
             settle({ given });

@@ -55,6 +55,15 @@ export function unmask(module: pkcs11.PKCS11, session: pkcs11.Handle, id: string
   ]);
 }
 
+/** The same as a key of this session, for encryption alone: to be destroyed by whoever asked for it. */
+export function unmaskForNow(module: pkcs11.PKCS11, session: pkcs11.Handle, masked: Buffer): pkcs11.Handle {
+  return module.C_UnwrapKey(session, MECHANISM, maskingKey(module, session), masked, [
+    ...AES_256,
+    ...are(true, pkcs11.CKA_PRIVATE, pkcs11.CKA_SENSITIVE, pkcs11.CKA_ENCRYPT),
+    ...are(false, pkcs11.CKA_TOKEN, pkcs11.CKA_DECRYPT, pkcs11.CKA_EXTRACTABLE, pkcs11.CKA_WRAP, pkcs11.CKA_UNWRAP),
+  ]);
+}
+
 function maskingKey(module: pkcs11.PKCS11, session: pkcs11.Handle): pkcs11.Handle {
   module.C_FindObjectsInit(session, [...AES_256, { type: pkcs11.CKA_ID, value: ID }]);
   try {

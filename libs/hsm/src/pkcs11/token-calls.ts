@@ -50,6 +50,14 @@ export interface KeyName {
   label?: string | undefined;
 }
 
+export interface Enciphered {
+  iv: Uint8Array;
+  aad: Uint8Array;
+  data: Uint8Array;
+  /** Refused as `unchecked` unless the key was checked since the module was loaded. */
+  checked?: boolean;
+}
+
 /** Each call with what it takes and gives. */
 export interface TokenCalls {
   open: (asked: OpenToken) => TokenInfo;
@@ -61,14 +69,19 @@ export interface TokenCalls {
   generateKey: (asked: { label: string; id: string; mayEncrypt?: boolean; mayDecrypt?: boolean }) => TokenKey;
   destroyKey: (asked: { id: string }) => undefined;
   /** AES-256-GCM: ciphertext and tag. `iv`: 12 bytes. */
-  encrypt: (asked: KeyName & { iv: Uint8Array; aad: Uint8Array; data: Uint8Array }) => Uint8Array;
+  encrypt: (asked: KeyName & Enciphered) => Uint8Array;
   /** The opposite; refused as `altered` where the tag does not fit. */
-  decrypt: (asked: KeyName & { iv: Uint8Array; aad: Uint8Array; data: Uint8Array }) => Uint8Array;
+  decrypt: (asked: KeyName & Enciphered) => Uint8Array;
   random: (asked: { length: number }) => Uint8Array;
   /** A new AES-256 key that is in no token, wrapped under the masking key of this one. */
   makeMasked: (asked: Record<string, never>) => Uint8Array;
   /** Unwraps it as a key that is not extractable, labelled with its id (hex); makes no second one. */
   unmask: (asked: { id: string; masked: Uint8Array }) => undefined;
+  /**
+   * Sees to it that the key of this id is what is masked: where its bytes were changed in the token, it is replaced. Refused as `no-key`
+   * where there is none, or what is masked cannot be opened here.
+   */
+  check: (asked: { id: string; masked: Uint8Array }) => undefined;
   /** From now on it opens with `pin`. */
   setPin: (asked: { pin: string }) => undefined;
 }
@@ -80,9 +93,9 @@ export type GivenBy<C extends TokenCallName> = ReturnType<TokenCalls[C]>;
 /**
  * Why a call failed. `unavailable`: the HSM, or the way to it; another one may be asked. `altered`: the HSM works, and the
  * tag does not fit. `no-key`: it has no such key. `refused`: the PIN, or its being locked out, where trying again could lock it; or there is
- * no such module.
+ * no such module. `unchecked`: whether the key is what it was is not known yet.
  */
-export type TokenFailure = 'unavailable' | 'altered' | 'no-key' | 'refused';
+export type TokenFailure = 'unavailable' | 'altered' | 'no-key' | 'refused' | 'unchecked';
 
 /**
  * A CKR code by its name, where the module gave one that is known; `NO_TOKEN`: it has none with this label; `BUSY`: too many

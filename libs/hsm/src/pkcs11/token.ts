@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { endianness } from 'node:os';
 import * as pkcs11 from 'pkcs11js';
 import { createToken } from './create-token';
-import { makeMasked, unmask } from './masking';
+import { makeMasked, unmask, unmaskForNow } from './masking';
 import { SessionPool } from './session-pool';
 import type { AskedOf, GivenBy, KeyName, LabelledKey, OpenToken, TokenInfo, TokenKey } from './token-calls';
 import { CKR, ckrOf, isLostHandle, isLostSession, mayBeAltered, TokenCallError } from './token-errors';
@@ -29,6 +29,8 @@ class MissingKeyError extends TokenCallError {
 export class Token {
   private readonly handles = new Map<string, Handle>();
 
+  /** Ids of keys that are what is masked, since the module was loaded: it may have read another file than before. */
+  private readonly checked = new Set<string>();
   /** Ids of keys that it was looked for anew, and does not have. */
   private readonly missing = new Set<string>();
   private lookedAnewAt = Number.NEGATIVE_INFINITY;
@@ -99,17 +101,18 @@ export class Token {
   /** Harmless where there is none. */
   async destroyKey({ id }: AskedOf<'destroyKey'>): Promise<undefined> {
     await this.again((session) => {
-      for (const handle of this.found(session, byId(id))) this.module.C_DestroyObject(session, handle);
-      this.handles.clear();
+      this.destroyAll(session, id);
     });
     return undefined;
   }
 
-  async encrypt({ iv, aad, data, ...key }: AskedOf<'encrypt'>): Promise<GivenBy<'encrypt'>> {
+  async encrypt({ iv, aad, data, checked, ...key }: AskedOf<'encrypt'>): Promise<GivenBy<'encrypt'>> {
+    if (checked) this.assertChecked(key);
     return this.again((session) => this.encryptOnce(session, key, gcm(iv, aad), buffer(data)));
   }
 
-  async decrypt({ iv, aad, data, ...key }: AskedOf<'decrypt'>): Promise<GivenBy<'decrypt'>> {
+  async decrypt({ iv, aad, data, checked, ...key }: AskedOf<'decrypt'>): Promise<GivenBy<'decrypt'>> {
+    if (checked) this.assertChecked(key);
     return this.again(async (session) => {
       const mechanism = gcm(iv, aad);
       try {
@@ -140,10 +143,54 @@ export class Token {
     return undefined;
   }
 
+  async check({ id, masked }: AskedOf<'check'>): Promise<undefined> {
+    await this.again(async (session) => {
+      const handle = this.handle(session, { id });
+      if (!(await this.isSame(session, handle, buffer(masked), id))) {
+        // A crash in between leaves a member without the key, which it gets as any key that it lacks.
+        this.destroyAll(session, id);
+        unmask(this.module, session, id, buffer(masked));
+      }
+      this.checked.add(id);
+    });
+    return undefined;
+  }
+
   async setPin({ pin }: AskedOf<'setPin'>): Promise<undefined> {
     await this.sessions.with((session) => this.module.C_SetPIN(session, this.place.pin, pin));
     this.place.pin = pin;
     return undefined;
+  }
+
+  private assertChecked({ id }: KeyName): void {
+    if (!this.checked.has(id)) throw new TokenCallError('unchecked', 'the key was not checked yet');
+  }
+
+  private destroyAll(session: Handle, id: string): void {
+    for (const handle of this.found(session, byId(id))) this.module.C_DestroyObject(session, handle);
+    this.handles.clear();
+    this.checked.delete(id);
+  }
+
+  /** Whether a key encrypts as what is masked does. */
+  private async isSame(session: Handle, key: Handle, masked: Buffer, id: string): Promise<boolean> {
+    let other: Handle;
+    try {
+      other = unmaskForNow(this.module, session, masked);
+    } catch (error) {
+      if (mayBeAltered(error)) throw new TokenCallError('no-key', `what is masked of ${id} cannot be opened`);
+      throw error;
+    }
+    try {
+      const mechanism = gcm(randomBytes(12), PROBE);
+      const [one, two] = [
+        await this.encryptWith(session, key, mechanism, PROBE),
+        await this.encryptWith(session, other, mechanism, PROBE),
+      ];
+      return one.equals(two);
+    } finally {
+      this.module.C_DestroyObject(session, other);
+    }
   }
 
   private async encryptOnce(session: Handle, key: KeyName, mechanism: pkcs11.Mechanism, data: Buffer): Promise<Buffer> {
@@ -233,6 +280,7 @@ export class Token {
   private beginAnew(): Promise<void> {
     return this.sessions.restart(() => {
       this.handles.clear();
+      this.checked.clear();
       try {
         this.module.C_Finalize();
       } catch {

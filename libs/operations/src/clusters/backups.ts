@@ -37,7 +37,7 @@ export const describeBackups = control<DescribeBackups, object>({
       neverExpires: ({ backup }) => String(backup.neverExpires),
     });
     const asksForDeleted = Filters?.['states'] !== undefined;
-    const all = clustersOf(call, projection)
+    const all = clustersOf(call.caller, projection)
       .flatMap(({ ref, state }) => backupsOf(state).map((backup): FoundBackup => ({ ref, state, backup })))
       .filter((found) => (found.backup.state !== 'DELETED' || asksForDeleted) && filter(found))
       .sort((a, b) => (a.backup.createdAt < b.backup.createdAt ? -1 : 1));

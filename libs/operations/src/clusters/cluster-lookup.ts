@@ -20,8 +20,8 @@ export function authorizeOn(call: Call, action: string, resourceId: string): voi
 }
 
 /** Those of the caller's account and region, the deleted ones too, the oldest first. */
-export function clustersOf({ caller }: Call, projection: Projection): FoundCluster[] {
-  const own = ({ region, account }: ClusterRef): boolean => region === caller.region && account === caller.account;
+export function clustersOf(of: Pick<ClusterRef, 'region' | 'account'>, projection: Projection): FoundCluster[] {
+  const own = ({ region, account }: ClusterRef): boolean => region === of.region && account === of.account;
   return [...projection.all('cluster')].filter(({ ref }) => own(ref as ClusterRef)) as FoundCluster[];
 }
 
@@ -43,7 +43,7 @@ export interface FoundBackup extends FoundCluster {
 
 /** Throws CloudHsmResourceNotFoundException. */
 export function findBackup(backupId: string, call: Call, projection: Projection): FoundBackup {
-  for (const { ref, state } of clustersOf(call, projection)) {
+  for (const { ref, state } of clustersOf(call.caller, projection)) {
     const backup = backupsOf(state).find((each) => each.backupId === backupId);
     if (backup) return { ref, state, backup };
   }

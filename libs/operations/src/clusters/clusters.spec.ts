@@ -59,6 +59,14 @@ describe('clusters of HSMs', () => {
     });
   });
 
+  it('have six HSMs at most, of however many that are asked for at once', async () => {
+    const ClusterId = await active();
+    const asked = Array.from({ length: 9 }, () => ask('CreateHsm', { ClusterId, AvailabilityZone: 'us-east-1a' }));
+    const refused = (await Promise.all(asked)).filter(({ code }) => code !== 'OK');
+    expect(refused.map(({ code }) => code)).toEqual([INVALID, INVALID, INVALID, INVALID]);
+    expect((await described({ clusterIds: [ClusterId] })).Clusters[0]!['Hsms']).toHaveLength(6);
+  });
+
   it('are described page by page and by filter, the deleted ones to who asks for them', async () => {
     const ids = [await create(), await create(), await create()];
     const first = await described({}, { MaxResults: 2 });

@@ -60,8 +60,8 @@ function retentionOf(policy: Retention | undefined): number {
 const clusterLimit = (call: Call, projection: Projection): Limit => ({
   of: `clusters of ${call.caller.account} in ${call.caller.region}`,
   max: CLUSTERS,
-  count: () => clustersOf(call, projection).filter(({ state }) => exists(state)).length,
-  has: (id) => clustersOf(call, projection).some(({ ref, state }) => ref.id === id && exists(state)),
+  count: () => clustersOf(call.caller, projection).filter(({ state }) => exists(state)).length,
+  has: (id) => clustersOf(call.caller, projection).some(({ ref, state }) => ref.id === id && exists(state)),
   refusal: () => invalid(`There are ${CLUSTERS} clusters, which is as many as there may be in an account and region.`),
 });
 
@@ -138,7 +138,7 @@ export const describeClusters = control<DescribeClusters, object>({
       states: ({ ref, state }) => String(shownCluster(state, ref)['State']),
     });
     const asksForDeleted = Object.keys(Filters ?? {}).some((name) => name === 'states' || name === 'clusterIds');
-    const all = clustersOf(call, projection).filter(
+    const all = clustersOf(call.caller, projection).filter(
       (found): found is Existed =>
         found.state.clusterState !== 'None' &&
         (exists(found.state) || asksForDeleted) &&

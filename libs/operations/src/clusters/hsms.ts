@@ -1,15 +1,12 @@
 import { hsmNotFound, invalid } from '#domain/cluster/cluster-refusals';
-import { exists } from '#domain/cluster/state';
 import { RequestFault } from '#domain/errors';
 import { control, waitingData } from '../operation';
 import { Optional, Required } from '../wire/fields';
-import { authorizeOn, clusterRef, clustersOf, findCluster } from './cluster-lookup';
+import { authorizeOn, clusterRef, findCluster } from './cluster-lookup';
 import { CLUSTER_ID, ENI_ID, HSM_ID, IP_ADDRESS, ZONE } from './fields';
+import { hsmLimit } from './hsm-limit';
 import { newEniId, newId } from './new-ids';
 import { shownHsm } from './shown';
-
-/** AWS's quota, of an account and region. */
-const HSMS = 6;
 
 class CreateHsm {
   @Required(CLUSTER_ID) ClusterId!: string;
@@ -27,11 +24,10 @@ export const createHsm = waitingData<CreateHsm, object>({
     findCluster(ClusterId, call, ports.projection);
     const obstacle = ports.hsms.obstacle();
     if (obstacle !== undefined) throw invalid(obstacle);
-    const all = clustersOf(call, ports.projection).flatMap(({ state }) => (exists(state) ? state.hsms : []));
-    if (all.length >= HSMS) {
-      throw invalid(`There are ${HSMS} HSMs, which is as many as there may be in an account and region.`);
-    }
     const ref = clusterRef(ClusterId, call);
+    // Decided again where it is appended.
+    const limit = hsmLimit(ref, ports.projection);
+    if (limit.count() >= limit.max) throw limit.refusal();
     const hsmId = newId('hsm', ports);
     const ids = { hsmId, eniId: newEniId(ports), backupId: newId('backup', ports) };
     const place = { zone: AvailabilityZone, ...(IpAddress === undefined ? {} : { ipAddress: IpAddress }) };

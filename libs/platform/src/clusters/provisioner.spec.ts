@@ -94,8 +94,9 @@ describe('what makes the HSMs of clusters', () => {
   });
 
   it('removes folders of HSMs that are no more, once they are old enough', async () => {
-    for (const name of ['hsm-ccccccccccc', 'hsm-ddddddddddd']) mkdirSync(own(name, 'tokens'), { recursive: true });
-    utimesSync(own('hsm-ccccccccccc'), 1, 1);
+    const names = ['hsm-ccccccccccc', 'hsm-ddddddddddd', 'new-0123456789abcdef'];
+    for (const name of names) mkdirSync(own(name, 'tokens'), { recursive: true });
+    for (const name of ['hsm-ccccccccccc', 'new-0123456789abcdef']) utimesSync(own(name), 1, 1);
     await provisioner().settle(REF);
     expect(readdirSync(own())).toEqual(['hsm-ddddddddddd']);
   });

@@ -156,11 +156,11 @@ export class ClusterProvisioner {
     await this.ports.report(ref, { type: 'RecordHsmDeleted', hsmId, backedUp });
   }
 
-  /** A connection that had not heard of the end of a member yet may have restored its folder. */
+  /** A connection that had not heard of the end of a member yet may have restored its folder; a user that was not made leaves `new-`. */
   private async sweep(ref: ClusterRef, { hsms }: ExistingCluster): Promise<void> {
     const names = await readdir(clusterFolder(this.ports.folder, ref.id)).catch(() => []);
     for (const name of names) {
-      if (!name.startsWith('hsm-') || hsms.some(({ hsmId }) => hsmId === name)) continue;
+      if (!/^(hsm|new)-/.test(name) || hsms.some(({ hsmId }) => hsmId === name)) continue;
       const folder = hsmFolder(this.ports.folder, ref.id, name);
       // Of one that is being made, this process may not have heard yet.
       const { mtimeMs } = await stat(folder);
