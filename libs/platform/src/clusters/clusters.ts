@@ -39,6 +39,7 @@ export class Clusters implements HsmPorts {
       ...{ view, onError, folder: settings.folder },
       report: (ref, report) => this.report(ref, report),
       canMake: () => this.obstacle() === undefined,
+      isOut: (ref, hsmId) => this.isOut(ref, hsmId),
       now: () => clock.now(),
     });
     view.onCommit(({ aggregate, region, account, id }) => {
@@ -93,6 +94,11 @@ export class Clusters implements HsmPorts {
       await close();
     };
     return connection;
+  }
+
+  private isOut(ref: ClusterRef, hsmId: string): boolean {
+    const statuses = [...(this.connections.get(eventSubject(ref)) ?? [])].flatMap((connection) => connection.status());
+    return statuses.some((status) => status.hsmId === hsmId && status.state !== 'in');
   }
 
   private follow(ref: ClusterRef): void {

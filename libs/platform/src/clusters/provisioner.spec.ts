@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ClusterCommand, ClusterReport } from '#domain/cluster/decide';
@@ -23,6 +33,8 @@ describe('what makes the HSMs of clusters', () => {
   let crashes = 0;
   let canMake = true;
   let errors: unknown[] = [];
+  /** Ids of HSMs that cannot be used. */
+  let out: string[] = [];
 
   const provisioner = (): ClusterProvisioner =>
     new ClusterProvisioner({
@@ -33,6 +45,7 @@ describe('what makes the HSMs of clusters', () => {
         await log.runCommand(ref, report);
       },
       canMake: () => canMake,
+      isOut: (_ref, hsmId) => out.includes(hsmId),
       now: () => log.now,
       onError: (error) => errors.push(error),
     });
@@ -46,6 +59,7 @@ describe('what makes the HSMs of clusters', () => {
     crashes = 0;
     canMake = true;
     errors = [];
+    out = [];
     await log.runCommand(REF, {
       ...{ type: 'CreateCluster', hsmType: 'hsm1.medium', mode: 'FIPS', backupRetentionDays: 7, tags: [] },
       subnetIds: ['subnet-0123abcd', 'subnet-4567abcd'],
@@ -140,6 +154,27 @@ describe('what makes the HSMs of clusters', () => {
       expect(tokens('b')).toEqual(tokens('a'));
       expect(cluster().backups).toMatchObject([{ backupId: 'backup-aaaaaaaaaab', state: 'READY' }]);
       expect(existsSync(join(folder, 'backups', 'backup-aaaaaaaaaab', 'users', 'kmsuser'))).toBe(true);
+    });
+
+    it('copies no HSM that cannot be used, where there is another', async () => {
+      await initialize();
+      await log.runCommand(REF, hsm('b', 'us-east-1b'));
+      await provisioner().settle(REF);
+      const whole = tokens('b');
+      // As a damaged disk would: no copy of this may become a new HSM, or a backup.
+      for (const token of tokens('a'))
+        writeFileSync(own('hsm-aaaaaaaaaaa', 'tokens', token, 'token.object'), 'damaged');
+      out = ['hsm-aaaaaaaaaaa'];
+      const pinsIn = (...path: string[]): string =>
+        readFileSync(join(folder, ...path, 'tokens', whole[0]!, 'token.object'), 'latin1');
+      await log.runCommand(REF, hsm('c', 'us-east-1a'));
+      await provisioner().settle(REF);
+      expect(pinsIn(REF.id, 'hsm-aaaaaaaaaac')).toBe(pinsIn(REF.id, 'hsm-aaaaaaaaaab'));
+      await log.runCommand(REF, { type: 'DeleteHsm', hsmId: 'hsm-aaaaaaaaaaa', backupId: 'backup-zzzzzzzzzzz' });
+      await provisioner().settle(REF);
+      for (const backup of ['backup-aaaaaaaaaac', 'backup-zzzzzzzzzzz']) {
+        expect(pinsIn('backups', backup)).toBe(pinsIn(REF.id, 'hsm-aaaaaaaaaab'));
+      }
     });
 
     it('backs up what goes, and makes the next one from that', async () => {

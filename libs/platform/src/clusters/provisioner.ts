@@ -19,6 +19,8 @@ export interface ProvisionerPorts {
   canMake(): boolean;
   /** Has a key-manager append it; returns once it is in the view. */
   report(ref: ClusterRef, report: ClusterReport): Promise<void>;
+  /** Whether a connection of this process has the HSM, and cannot use it now: its files may be damaged. */
+  isOut(ref: ClusterRef, hsmId: string): boolean;
   /** ms since the epoch. */
   now(): number;
   onError(error: unknown, what: string): void;
@@ -147,7 +149,8 @@ export class ClusterProvisioner {
     if (backupId) {
       const backup = backupFolder(folder, backupId);
       const isWhole = (await tokensIn(own)).length > 0 || cluster.clusterState === 'INITIALIZED';
-      const source = isWhole ? own : await this.memberWithTokens(ref, cluster);
+      const trusted = isWhole && !this.ports.isOut(ref, hsmId);
+      const source = trusted ? own : ((await this.memberWithTokens(ref, cluster)) ?? (isWhole ? own : undefined));
       // Where another crypto-worker has removed it already, that one has made the backup.
       if (source && !(await isThere(backup))) await backUp(source, clusterFolder(folder, ref.id), backup);
       backedUp = await isThere(backup);
@@ -180,12 +183,16 @@ export class ClusterProvisioner {
     return backupId === undefined ? undefined : { backup: backupFolder(this.ports.folder, backupId) };
   }
 
+  /** Rather one that is in use than one that cannot be used, of which a copy might be as damaged. */
   private async memberWithTokens(ref: ClusterRef, { hsms }: ExistingCluster): Promise<string | undefined> {
+    let last: string | undefined;
     for (const { hsmId, state } of hsms) {
       const folder = hsmFolder(this.ports.folder, ref.id, hsmId);
-      if (state === 'ACTIVE' && (await tokensIn(folder)).length > 0) return folder;
+      if (state !== 'ACTIVE' || (await tokensIn(folder)).length === 0) continue;
+      if (!this.ports.isOut(ref, hsmId)) return folder;
+      last ??= folder;
     }
-    return undefined;
+    return last;
   }
 
   /** Deleted, and past restoring; or older than its cluster keeps it, if another one is newer. */
