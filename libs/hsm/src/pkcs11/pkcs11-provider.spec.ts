@@ -1,5 +1,6 @@
-import { rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { until } from '../../../../test/support/nats-server';
 import { type SoftHsm, softHsm, softHsmModule } from '../../../../test/support/softhsm';
 import { HsmUnavailableError, WrappedMaterialError } from '../hsm-provider';
 import { describeHsmProvider, describeRootEpochs } from '../hsm-provider.suite';
@@ -33,6 +34,41 @@ const modulePath = softHsmModule();
   describeRootEpochs('a PKCS#11 token', () => {
     const own = softHsm(modulePath!);
     return { open: (key) => Pkcs11HsmProvider.open({ ...own, mayCreate: true, key }), remove: () => own.remove() };
+  });
+
+  it('wraps nothing under a root key that is another one since its data was changed, and goes on once it is restored', async () => {
+    const own = softHsm(modulePath!);
+    const provider = await Pkcs11HsmProvider.open({ ...own, mayCreate: true }, QUICK);
+    const wrapped = await provider.wrap(material, aad);
+    // What follows the name and the length of CKA_VALUE in a file of SoftHSM is an IV: with another one it holds another key.
+    const VALUE = Buffer.from('00000000000000110000000000000003', 'hex');
+    const tokens = join(own.folder, 'tokens');
+    const files = readdirSync(tokens, { recursive: true, encoding: 'utf8' }).map((name) => join(tokens, name));
+    const [file] = files.filter((each) => each.endsWith('.object') && readFileSync(each).includes(VALUE));
+    const whole = readFileSync(file!);
+    const changed = Buffer.from(whole);
+    changed[changed.indexOf(VALUE) + 26]! ^= 1;
+    writeFileSync(file!, changed);
+    process.kill(provider.pid!, 'SIGKILL');
+    await until(() => provider.pid === undefined, 'the kill was not noticed');
+    const another = /is not the one that it was|not available/;
+    for (let time = 0; time < 3; time++) {
+      await expect(provider.wrap(material, aad)).rejects.toThrow(another);
+      await expect(provider.unwrap(wrapped, aad)).rejects.toThrow(HsmUnavailableError);
+      await expect(provider.check()).rejects.toThrow(another);
+    }
+    writeFileSync(file!, whole);
+    await until(
+      () =>
+        provider.check().then(
+          () => true,
+          () => false,
+        ),
+      'the restored root key is not used',
+    );
+    expect(await provider.unwrap(wrapped, aad)).toEqual(material);
+    await provider.close();
+    own.remove();
   });
 
   it('wraps and unwraps while it is rotated by several processes, and no call fails for it', async () => {

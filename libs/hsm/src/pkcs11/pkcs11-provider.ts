@@ -16,6 +16,14 @@ const ID_BYTES = 8;
 const MAX_RANDOM = 1024;
 const OPEN_PAUSE_MS = 150;
 
+const PROOF_BYTES = 16;
+const PROOF_AAD = Buffer.from('keytrail root key proof', 'latin1');
+
+interface Proof {
+  iv: Buffer;
+  sealed: Buffer;
+}
+
 export interface Pkcs11Root extends OpenToken {
   /** Whether a missing root key may be made. Only where no material was ever stored. */
   mayCreate: boolean;
@@ -30,6 +38,8 @@ export interface Pkcs11Root extends OpenToken {
  */
 export class Pkcs11HsmProvider implements HsmProvider {
   readonly name = 'pkcs11';
+  /** By key id: what it encrypted first here. */
+  private readonly proofs = new Map<string, Proof>();
 
   private constructor(
     private readonly token: TokenClient,
@@ -45,7 +55,10 @@ export class Pkcs11HsmProvider implements HsmProvider {
     const token = new TokenClient(place, limits);
     try {
       const current = await onceAvailable(() => currentKey(token, place.label, mayCreate, key), token.limits.openMs);
-      return new Pkcs11HsmProvider(token, place.label, current);
+      const provider = new Pkcs11HsmProvider(token, place.label, current);
+      // Before anything that was wrapped earlier is unwrapped, and so shows that this is the key.
+      await provider.prove(current.id);
+      return provider;
     } catch (error) {
       await token.close();
       if (error instanceof TokenRefusedError) throw new RootKeyError(`the token ${place.label}: ${error.message}`);
@@ -70,6 +83,7 @@ export class Pkcs11HsmProvider implements HsmProvider {
   private async wrapUnder({ epoch, id }: RootKeyRef, material: Uint8Array, aad: Uint8Array): Promise<Wrapped> {
     const iv = randomBytes(IV_LENGTH);
     const sealed = await this.ask('encrypt', { id, iv, aad: bound(epoch, aad), data: material });
+    await this.prove(id);
     return { epoch, ciphertext: Buffer.concat([Buffer.from(id, 'hex'), iv, sealed]) };
   }
 
@@ -84,6 +98,7 @@ export class Pkcs11HsmProvider implements HsmProvider {
       return Buffer.from(await this.ask('decrypt', { id, iv, aad: bound(epoch, aad), data }));
     } catch (error) {
       if (!(error instanceof TokenRefusedError)) throw error;
+      if (error.failure === 'altered' && this.proofs.has(id)) await this.prove(id);
       throw new WrappedMaterialError(
         error.failure === 'no-key'
           ? `wrapped under a root key of epoch ${epoch} that the HSM does not have`
@@ -97,6 +112,28 @@ export class Pkcs11HsmProvider implements HsmProvider {
       throw new RangeError(`random gives 1 to ${MAX_RANDOM} bytes, not ${length}`);
     }
     return Buffer.from(await this.ask('random', { length }));
+  }
+
+  /**
+   * That the key is the one that it was. One whose data is damaged may be loaded as another key, which unwraps all that it wraps
+   * itself, and nothing else, ever after.
+   */
+  private async prove(id: string): Promise<void> {
+    const known = this.proofs.get(id);
+    if (!known) {
+      const [iv, data, aad] = [randomBytes(IV_LENGTH), randomBytes(PROOF_BYTES), PROOF_AAD];
+      this.proofs.set(id, { iv, sealed: Buffer.from(await this.ask('encrypt', { id, iv, aad, data })) });
+      return;
+    }
+    try {
+      await this.ask('decrypt', { id, iv: known.iv, aad: PROOF_AAD, data: known.sealed });
+    } catch (error) {
+      if (!(error instanceof TokenRefusedError)) throw error;
+      const why = `the root key in the token ${this.label} is not the one that it was; restore the token from its backup`;
+      // Its next process loads it anew.
+      this.token.restart(why);
+      throw new HsmUnavailableError(why);
+    }
   }
 
   /** An HSM that does not let Keytrail in any more is as good as none. */
@@ -164,9 +201,10 @@ async function currentKey(
   mayCreate: boolean,
   asked: RootKeyRef | undefined,
 ): Promise<RootKeyRef> {
-  const found = await rootKeys(token);
+  const found = await rootKeysSeen(token);
   if (asked) {
-    const key = found.find(({ epoch, id }) => epoch === asked.epoch && id === asked.id);
+    const isAsked = ({ epoch, id }: RootKey): boolean => epoch === asked.epoch && id === asked.id;
+    const key = found.find(isAsked) ?? (await rootKeys(token, true)).find(isAsked);
     if (key) return usable(label, key);
     const has = found.length === 0 ? 'none' : found.map(({ epoch, id }) => `${epoch} (${id})`).join(', ');
     throw new RootKeyError(
@@ -175,7 +213,9 @@ async function currentKey(
   }
   if (found.length === 0 && mayCreate) {
     await token.call('generateKey', { label: `${LABEL}1`, id: randomBytes(ID_BYTES).toString('hex') });
-    found.push(...(await rootKeys(token)));
+    found.push(...(await rootKeysSeen(token)));
+    // It is asked again, and uses what was made by then.
+    if (found.length === 0) throw new HsmUnavailableError(`the token ${label} does not show the root key that it made`);
   }
   const [current] = ofEpoch(found, Math.min(...found.map(({ epoch }) => epoch)));
   if (!current) {
@@ -200,6 +240,12 @@ const ofEpoch = (keys: readonly RootKey[], epoch: number): RootKey[] =>
   keys.filter((key) => key.epoch === epoch).sort((a, b) => (a.id < b.id ? -1 : 1));
 
 /** `anew`: what other processes have made since the module was loaded, too. */
+/** While other processes write to it, SoftHSM may show nothing of what there is. */
+async function rootKeysSeen(token: TokenClient): Promise<RootKey[]> {
+  const found = await rootKeys(token);
+  return found.length > 0 ? found : rootKeys(token, true);
+}
+
 const rootKeys = async (token: TokenClient, anew = false): Promise<RootKey[]> =>
   (await token.call('keys', { labelPrefix: LABEL, anew }))
     .map((key) => ({ ...key, epoch: Number(key.label.slice(LABEL.length)) }))

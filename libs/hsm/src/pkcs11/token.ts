@@ -1,16 +1,12 @@
-import { randomBytes } from 'node:crypto';
 import { endianness } from 'node:os';
 import * as pkcs11 from 'pkcs11js';
 import { createToken } from './create-token';
-import { makeMasked, unmask, unmaskForNow } from './masking';
+import { buffer, decryptWith, encryptWith, gcm, isSame, works } from './gcm-calls';
+import { makeMasked, unmask } from './masking';
 import { SessionPool } from './session-pool';
 import type { AskedOf, GivenBy, KeyName, LabelledKey, OpenToken, TokenInfo, TokenKey } from './token-calls';
-import { CKR, ckrOf, isLostHandle, isLostSession, mayBeAltered, TokenCallError } from './token-errors';
-
-const TAG_BITS = 128;
-const TAG_BYTES = TAG_BITS / 8;
-/** A GCM tag that does not fit is told from a broken device by a call that must succeed. */
-const PROBE = Buffer.alloc(16, 0x5a);
+import { isLostHandle, isLostSession, mayBeAltered, TokenCallError } from './token-errors';
+import { initialized } from './token-slot';
 
 /** How many ids are remembered. */
 const MISSING_KEPT = 1_000;
@@ -146,7 +142,7 @@ export class Token {
   async check({ id, masked }: AskedOf<'check'>): Promise<undefined> {
     await this.again(async (session) => {
       const handle = this.handle(session, { id });
-      if (!(await this.isSame(session, handle, buffer(masked), id))) {
+      if (!(await isSame(this.module, session, handle, buffer(masked), id))) {
         // A crash in between leaves a member without the key, which it gets as any key that it lacks.
         this.destroyAll(session, id);
         unmask(this.module, session, id, buffer(masked));
@@ -172,72 +168,20 @@ export class Token {
     this.checked.delete(id);
   }
 
-  /** Whether a key encrypts as what is masked does. */
-  private async isSame(session: Handle, key: Handle, masked: Buffer, id: string): Promise<boolean> {
-    let other: Handle;
+  private async works(session: Handle, key: KeyName): Promise<boolean> {
     try {
-      other = unmaskForNow(this.module, session, masked);
-    } catch (error) {
-      if (mayBeAltered(error)) throw new TokenCallError('no-key', `what is masked of ${id} cannot be opened`);
-      throw error;
-    }
-    try {
-      const mechanism = gcm(randomBytes(12), PROBE);
-      const [one, two] = [
-        await this.encryptWith(session, key, mechanism, PROBE),
-        await this.encryptWith(session, other, mechanism, PROBE),
-      ];
-      return one.equals(two);
-    } finally {
-      this.module.C_DestroyObject(session, other);
+      return await works(this.module, session, this.handle(session, key));
+    } catch {
+      return false;
     }
   }
 
   private async encryptOnce(session: Handle, key: KeyName, mechanism: pkcs11.Mechanism, data: Buffer): Promise<Buffer> {
-    return this.encryptWith(session, this.handle(session, key), mechanism, data);
-  }
-
-  private encryptWith(session: Handle, key: Handle, mechanism: pkcs11.Mechanism, data: Buffer): Promise<Buffer> {
-    this.module.C_EncryptInit(session, mechanism, key);
-    return this.module.C_EncryptAsync(session, data, Buffer.alloc(data.length + TAG_BYTES));
+    return encryptWith(this.module, session, this.handle(session, key), mechanism, data);
   }
 
   private async decryptOnce(session: Handle, key: KeyName, mechanism: pkcs11.Mechanism, data: Buffer): Promise<Buffer> {
-    return this.decryptWith(session, this.handle(session, key), mechanism, data);
-  }
-
-  private decryptWith(session: Handle, key: Handle, mechanism: pkcs11.Mechanism, data: Buffer): Promise<Buffer> {
-    this.module.C_DecryptInit(session, mechanism, key);
-    // Modules want room for as much as they were given.
-    return this.module.C_DecryptAsync(session, data, Buffer.alloc(data.length));
-  }
-
-  private async works(session: Handle, key: KeyName): Promise<boolean> {
-    try {
-      return await this.worksWith(session, this.handle(session, key));
-    } catch (error) {
-      if (ckrOf(error) !== CKR.KEY_FUNCTION_NOT_PERMITTED) return false;
-    }
-    // A key that may only decrypt: the next best is one that lasts as long as the probe.
-    let temporary: Handle | undefined;
-    try {
-      temporary = this.module.C_GenerateKey(session, { mechanism: pkcs11.CKM_AES_KEY_GEN }, [
-        { type: pkcs11.CKA_VALUE_LEN, value: 32 },
-        { type: pkcs11.CKA_TOKEN, value: false },
-        ...[pkcs11.CKA_ENCRYPT, pkcs11.CKA_DECRYPT].map((type) => ({ type, value: true })),
-      ]);
-      return await this.worksWith(session, temporary);
-    } catch {
-      return false;
-    } finally {
-      if (temporary) this.module.C_DestroyObject(session, temporary);
-    }
-  }
-
-  private async worksWith(session: Handle, key: Handle): Promise<boolean> {
-    const mechanism = gcm(randomBytes(12), PROBE);
-    const sealed = await this.encryptWith(session, key, mechanism, PROBE);
-    return (await this.decryptWith(session, key, mechanism, sealed)).equals(PROBE);
+    return decryptWith(this.module, session, this.handle(session, key), mechanism, data);
   }
 
   /** On a session, and once more on new ones where those that there were are lost. */
@@ -338,8 +282,6 @@ export class Token {
   }
 }
 
-const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-
 const byId = (id: string): pkcs11.Template => byName({ id });
 
 /** By the label alone where the id is empty. */
@@ -350,36 +292,3 @@ const byName = ({ id, label }: KeyName): pkcs11.Template => [
 ];
 
 const nameOf = ({ id, label }: KeyName): string => (label === undefined ? id : `${id} ${label}`);
-
-const gcm = (iv: Uint8Array, aad: Uint8Array): pkcs11.Mechanism => ({
-  mechanism: pkcs11.CKM_AES_GCM,
-  parameter: {
-    type: pkcs11.CK_PARAMS_AES_GCM,
-    iv: buffer(iv),
-    ivBits: iv.length * 8,
-    aad: buffer(aad),
-    tagBits: TAG_BITS,
-  } as pkcs11.AesGCM,
-});
-
-/** Throws the module's error, or TokenCallError where it has no such token. */
-function initialized(module: pkcs11.PKCS11, { module: path, label }: OpenToken): { slot: Handle; info: TokenInfo } {
-  // Some modules take calls from several threads only if they may use the system's locks.
-  module.C_Initialize({ flags: pkcs11.CKF_OS_LOCKING_OK });
-  for (const slot of module.C_GetSlotList(true)) {
-    const info = infoOf(module, slot);
-    if (info?.label === label) return { slot, info };
-  }
-  throw new TokenCallError('unavailable', `${path}: no token with the label ${label}`, 'NO_TOKEN');
-}
-
-/** Undefined for a slot whose token cannot be read, which another one may make up for. */
-function infoOf(module: pkcs11.PKCS11, slot: Handle): TokenInfo | undefined {
-  try {
-    const { label, serialNumber, manufacturerID, model } = module.C_GetTokenInfo(slot);
-    const texts = { label, serial: serialNumber, manufacturer: manufacturerID, model };
-    return Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, text.trim()])) as unknown as TokenInfo;
-  } catch {
-    return undefined;
-  }
-}
