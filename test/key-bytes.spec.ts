@@ -69,6 +69,8 @@ onLinux('with keys rooted in %s', (_name, newRoot) => {
   const operator = (...args: string[]) =>
     run([MAIN, ...args], {
       ...{ KEYTRAIL_NATS_URL: nats.url, KEYTRAIL_NATS_USER: 'operator', KEYTRAIL_NATS_PASSWORD: PASSWORD },
+      // Not that of whoever has run npm start in this checkout.
+      KEYTRAIL_DATA_DIR: dataDir('operator'),
     }).done;
 
   /** A key of material that this test knows. */
